@@ -1,0 +1,62 @@
+"""tiledseg: train, compare and serve tiled segmentation of very large images.
+
+The names below are the public face. They are resolved on first use, so that
+``import tiledseg`` costs milliseconds and does not load TensorFlow.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiledseg.data.dataset import Dataset, load_dataset
+    from tiledseg.errors import TiledsegError
+    from tiledseg.experiment import Experiment, load_experiment
+    from tiledseg.models import build_model
+    from tiledseg.pipeline import TrainingResult, evaluate, train
+    from tiledseg.prediction import Predictor
+    from tiledseg.tracking.registry import load_predictor
+
+_HOMES = {
+    "Dataset": "tiledseg.data.dataset",
+    "Experiment": "tiledseg.experiment",
+    "Predictor": "tiledseg.prediction",
+    "TiledsegError": "tiledseg.errors",
+    "TrainingResult": "tiledseg.pipeline",
+    "build_model": "tiledseg.models",
+    "evaluate": "tiledseg.pipeline",
+    "load_dataset": "tiledseg.data.dataset",
+    "load_experiment": "tiledseg.experiment",
+    "load_predictor": "tiledseg.tracking.registry",
+    "train": "tiledseg.pipeline",
+}
+
+try:
+    __version__ = version("tiledseg")
+except PackageNotFoundError:  # run from a source tree that is not installed
+    __version__ = "0.1.0"
+
+__all__ = [
+    "Dataset",
+    "Experiment",
+    "Predictor",
+    "TiledsegError",
+    "TrainingResult",
+    "build_model",
+    "evaluate",
+    "load_dataset",
+    "load_experiment",
+    "load_predictor",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tiledseg' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,55 @@
+"""What can go wrong that a user can mend.
+
+Every message says what was wrong, with the value and the place, and what to do.
+
+    TiledsegError
+    +-- ExperimentError     a YAML, a key in it, or a --set override
+    +-- DatasetError        a dataset on disk: layout, pairing, splits, masks
+    +-- ImageError          one image or mask file
+    +-- TilingError         geometry of tiles, or a model that cannot be tiled exactly
+    +-- TrainingError       a training that cannot go on (loss is not a number, nothing to resume)
+    +-- OutputError         a folder or file that cannot be written, or would be overwritten
+    +-- TrackingError       the MLflow tracking server or store
+    |   +-- RegistryError   a registered model, version or alias
+    +-- SweepError          a search space or study
+"""
+
+
+class TiledsegError(Exception):
+    """Base of all errors that the command line shows as one line."""
+
+
+class ExperimentError(TiledsegError):
+    """A configuration value is unknown, of the wrong type, or impossible."""
+
+
+class DatasetError(TiledsegError):
+    """A dataset is missing, incomplete, or unsound to train on."""
+
+
+class ImageError(TiledsegError):
+    """An image or mask file cannot be read."""
+
+
+class TilingError(TiledsegError):
+    """An image and a model do not go together in the tiling asked for."""
+
+
+class TrainingError(TiledsegError):
+    """A training cannot go on."""
+
+
+class OutputError(TiledsegError):
+    """Something cannot be written where it was asked for."""
+
+
+class TrackingError(TiledsegError):
+    """The MLflow store cannot be used."""
+
+
+class RegistryError(TrackingError):
+    """A registered model, version or alias cannot be used."""
+
+
+class SweepError(TiledsegError):
+    """A search space or a study cannot be used."""

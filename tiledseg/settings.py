@@ -1,0 +1,233 @@
+"""The sections of an experiment: every key with its type, default, unit and bounds.
+
+Cross-field checks live here, so that nothing deeper in the package needs them.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+class SyntheticSettings(Section):
+    """A procedural stained smear, drawn on first use."""
+
+    seed: int = 137
+    """Seed of the drawing; the same seed gives the same files."""
+    size: Annotated[int, Field(ge=64, le=8192)] = 2048
+    """Side of each image, in pixels."""
+    train: PositiveInt = 10
+    """Number of training images."""
+    valid: PositiveInt = 3
+    """Number of validation images."""
+    test: PositiveInt = 3
+    """Number of test images."""
+
+
+class SplitSettings(Section):
+    """How images are divided when the dataset has no folders for it."""
+
+    valid: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    """Fraction of source images for validation."""
+    test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    """Fraction of source images for testing."""
+    seed: int = 137
+    """Seed of the draw."""
+
+    @model_validator(mode="after")
+    def _leaves_images_to_train_on(self) -> Self:
+        if self.valid + self.test >= 1.0:
+            raise ValueError(
+                f"valid ({self.valid}) and test ({self.test}) together leave nothing to train on; "
+                "make their sum less than 1"
+            )
+        return self
+
+
+class DatasetSettings(Section):
+    """Which images and masks, and how a mask is read."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
+    """Folder under the data root; also the MLflow experiment and the registered model."""
+    description: str = ""
+    """What the images show, for people."""
+    mask_threshold: Annotated[int, Field(ge=0, le=254)] = 127
+    """A mask pixel is foreground where its brightest channel (8 bits) is above this value."""
+    synthetic: SyntheticSettings | None = None
+    """Draw the dataset instead of expecting it on disk."""
+    split: SplitSettings = SplitSettings()
+    """Used only where valid or test folders are missing."""
+
+
+class ImageSettings(Section):
+    """What the network is shown; applied alike in training, inference and the served model."""
+
+    size: Annotated[int, Field(ge=32, le=4096)] = 512
+    """Side of a training crop and of the non-tiled input, in pixels."""
+    channels: Literal[1, 3] = 3
+    """Channels of the network's input."""
+    color_space: Literal["rgb", "hsv", "lab", "gray"] = "rgb"
+    """Colour space of the network's input."""
+    gamma: Annotated[float, Field(gt=0.0, le=5.0)] = 1.0
+    """Exponent applied to intensities in [0, 1]; 1 leaves them alone."""
+    sharpening: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0
+    """Weight of an unsharp mask (sigma 1 px); 0 leaves the image alone."""
+
+    @model_validator(mode="after")
+    def _channels_fit_color_space(self) -> Self:
+        if (self.color_space == "gray") != (self.channels == 1):
+            raise ValueError(
+                f"color_space {self.color_space!r} does not go with channels {self.channels}; "
+                "use gray with 1 channel, and rgb, hsv or lab with 3"
+            )
+        return self
+
+
+class ModelSettings(Section):
+    """The network."""
+
+    architecture: Literal["UNet"] = "UNet"
+    """Name in the table of architectures."""
+    num_classes: Literal[1] = 1
+    """Foreground classes; 1 means a binary mask."""
+    base_filters: Annotated[int, Field(ge=1, le=256)] = 16
+    """Filters of the first level, doubled at each deeper level."""
+    base_kernels: Annotated[int, Field(ge=3, le=15)] = 3
+    """Kernel side of the first level, in pixels; two less at each deeper level, never under 3."""
+    num_layers: Annotated[int, Field(ge=2, le=9)] = 5
+    """Levels, the bridge included."""
+    dropout_rate: Annotated[float, Field(ge=0.0, le=0.3)] = 0.02
+    """Dropout of the first level, multiplied by the level's number (from 1) at deeper ones."""
+    dilation: Annotated[int, Field(ge=1, le=8)] = 1
+    """Dilation of the first level's convolutions; one less at each deeper level, never under 1."""
+    normalization: Literal["none", "batch"] = "batch"
+    """Normalisation after each convolution."""
+    activation: str = "relu"
+    """Any activation that Keras knows by name."""
+
+    @model_validator(mode="after")
+    def _kernel_is_odd(self) -> Self:
+        if self.base_kernels % 2 == 0:
+            raise ValueError(f"base_kernels is {self.base_kernels}; use an odd number, 3 to 15")
+        return self
+
+    @property
+    def stride(self) -> int:
+        """Total stride of the network, in pixels: input sides are multiples of it."""
+        return int(2 ** (self.num_layers - 1))
+
+
+class TrainingSettings(Section):
+    """How the network learns."""
+
+    epochs: PositiveInt = 40
+    """Most epochs; early stopping and max_minutes may end sooner."""
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 4
+    """Crops in a batch."""
+    steps_per_epoch: PositiveInt = 60
+    """Batches in an epoch."""
+    validation_tiles: Annotated[int, Field(ge=1)] = 64
+    """Most tiles on which val_loss and val_dice_coef are measured, spread over the images."""
+    foreground_fraction: Fraction = 0.5
+    """Fraction of crops that are centred on an object."""
+    loss: Literal["bce", "dice", "bce_dice", "iou", "bce_iou"] = "bce_dice"
+    """Loss; a joined name is the mean of the two."""
+    optimizer: Literal["Adam", "AdamW"] = "Adam"
+    """Optimizer."""
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
+    """Learning rate at the start."""
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
+    """Decoupled weight decay; AdamW only."""
+    clipvalue: Annotated[float, Field(gt=0.0)] | None = None
+    """Largest absolute value of a gradient's component."""
+    clipnorm: Annotated[float, Field(gt=0.0)] | None = 1.0
+    """Largest norm of a weight's gradient."""
+    schedule: Literal["constant", "plateau", "cosine"] = "cosine"
+    """Course of the learning rate."""
+    reducer_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    """Schedule plateau: factor by which the learning rate falls."""
+    reducer_patience: PositiveInt = 4
+    """Schedule plateau: epochs without a better monitored value before it falls."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 50
+    """Schedule cosine: steps over which the learning rate rises linearly."""
+    patience: PositiveInt = 12
+    """Epochs without a better monitored value before training stops."""
+    monitor: Literal["val_dice", "val_dice_coef", "val_loss"] = "val_dice"
+    """Validation value that chooses the checkpoint, stops training and lowers the rate."""
+    max_minutes: Annotated[float, Field(gt=0.0)] | None = None
+    """Budget for training, in minutes of wall time; the cosine ends with it."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """Arithmetic of the network; mixed_bfloat16 pays on processors with AVX512-BF16 or AMX."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 137
+    """Seed of weights, crops and augmentation."""
+    workers: Annotated[int, Field(ge=0, le=64)] = 1
+    """Threads that prepare batches beside training; the batches do not depend on it."""
+    epoch_pictures: Annotated[int, Field(ge=0)] = 1
+    """Validation images whose masks, tiled and whole, are kept after every epoch."""
+
+    @model_validator(mode="after")
+    def _one_clipping(self) -> Self:
+        if self.clipvalue is not None and self.clipnorm is not None:
+            raise ValueError(
+                f"clipvalue ({self.clipvalue}) and clipnorm ({self.clipnorm}) exclude each other; "
+                "set one of them to null"
+            )
+        return self
+
+
+class AugmentationSettings(Section):
+    """Random changes to training crops; amplitudes are drawn evenly from -x to +x."""
+
+    hflip: bool = True
+    """Mirror left to right, half of the time."""
+    vflip: bool = True
+    """Mirror top to bottom, half of the time."""
+    quarter_turns: bool = True
+    """Turn by 0, 90, 180 or 270 degrees."""
+    scale: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
+    """Relative change of magnification."""
+    brightness: Fraction = 0.1
+    """Change of brightness, as a fraction of full scale."""
+    contrast: Annotated[float, Field(ge=0.0, le=0.9)] = 0.1
+    """Relative change of contrast about the crop's mean."""
+    hue: Annotated[float, Field(ge=0.0, le=0.5)] = 0.02
+    """Change of hue, as a fraction of the colour circle; colour images only."""
+    saturation: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    """Relative change of saturation; colour images only."""
+
+
+class TilingSettings(Section):
+    """Tiled inference."""
+
+    mode: Literal["exact"] = "exact"
+    """exact: halo and stride from the network's graph; the same answer as one whole pass."""
+    max_tile: Annotated[int, Field(ge=32, le=16384)] = 1536
+    """Largest side of a tile, halo included, in pixels; fitted to the image below it."""
+
+
+class EvaluationSettings(Section):
+    """What is measured after training."""
+
+    comparison_images: Annotated[int, Field(ge=0)] = 100
+    """Most comparison sheets per split."""
+    seam_megapixels: Annotated[float, Field(ge=0.0)] = 6.0
+    """Largest image, in megapixels, that is also passed at full size to measure seams."""
+
+
+class TrackingSettings(Section):
+    """What is kept in the MLflow run."""
+
+    log_images: bool = True
+    """Keep copies of the images and truths beside the predictions."""
+    register_model: bool = True
+    """Register the trained model under the dataset's name."""

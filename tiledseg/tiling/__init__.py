@@ -1,0 +1,1 @@
+"""Tiled inference: the whole-image answer, one tile at a time."""
