@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+Activation = Literal[
+    "relu", "leaky_relu", "relu6", "elu", "celu", "selu", "gelu", "silu", "swish", "mish",
+    "softplus", "softsign", "hard_silu", "hard_swish", "tanh", "sigmoid", "linear",
+]  # fmt: skip
 
 
 class Section(BaseModel):
@@ -112,13 +116,23 @@ class ModelSettings(Section):
     """Dilation of the first level's convolutions; one less at each deeper level, never under 1."""
     normalization: Literal["none", "batch"] = "batch"
     """Normalisation after each convolution."""
-    activation: str = "relu"
-    """Any activation that Keras knows by name."""
+    activation: Activation = "relu"
+    """Activation after each convolution, by its name in Keras."""
 
     @model_validator(mode="after")
     def _kernel_is_odd(self) -> Self:
         if self.base_kernels % 2 == 0:
             raise ValueError(f"base_kernels is {self.base_kernels}; use an odd number, 3 to 15")
+        return self
+
+    @model_validator(mode="after")
+    def _dropout_leaves_something(self) -> Self:
+        deepest = self.dropout_rate * self.num_layers
+        if deepest >= 1.0:
+            raise ValueError(
+                f"dropout_rate {self.dropout_rate} times num_layers {self.num_layers} drops "
+                f"everything at the bridge; use a rate under {0.9 / self.num_layers:.3f}"
+            )
         return self
 
     @property
@@ -220,8 +234,10 @@ class EvaluationSettings(Section):
 
     comparison_images: Annotated[int, Field(ge=0)] = 100
     """Most comparison sheets per split."""
+    seam_images: Annotated[int, Field(ge=0)] = 1
+    """Images per split that are also passed at full size, to measure what tiling changed."""
     seam_megapixels: Annotated[float, Field(ge=0.0)] = 6.0
-    """Largest image, in megapixels, that is also passed at full size to measure seams."""
+    """Largest image, in megapixels, that is passed at full size; larger ones need much memory."""
 
 
 class TrackingSettings(Section):

@@ -1,0 +1,34 @@
+# make run: set up and train on a drawn dataset; make test: set up and run the tests.
+
+PYTHON ?= python3.11
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+PATHSEP := ;
+else
+BIN := .venv/bin
+PATHSEP := :
+endif
+DATASET ?= Synthetic-Cell
+
+.PHONY: help install run test check
+
+help:
+	@echo "make run | test | check | install"
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,check]"
+	$(BIN)/python -c "open('.venv/.installed', 'w').close()"
+
+run: install
+	PATH="$(CURDIR)/$(BIN)$(PATHSEP)$$PATH" $(BIN)/mlflow run . --env-manager local -P dataset=$(DATASET)
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy

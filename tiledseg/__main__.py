@@ -1,0 +1,46 @@
+"""Entry of the command line: quiet libraries, one-line errors, exit codes."""
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def main() -> None:
+    """Run the command line; exits with 0, or with 1 and one line on what can be mended."""
+    _quiet_libraries()
+    signal.signal(signal.SIGTERM, _leave)
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # after the quieting
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from tiledseg.cli import app  # noqa: PLC0415
+    from tiledseg.console import show_error  # noqa: PLC0415
+    from tiledseg.errors import TiledsegError  # noqa: PLC0415
+
+    try:
+        app(prog_name="tiledseg")
+    except TiledsegError as error:
+        show_error(str(error))
+        sys.exit(1)
+    except (MlflowException, SQLAlchemyError) as error:
+        show_error(f"the MLflow store failed: {' '.join(str(error).split())[:500]}")
+        sys.exit(1)
+
+
+def _quiet_libraries() -> None:
+    """Keep start-up chatter off the screen; warnings of ours and of MLflow still show."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("tiledseg").setLevel(logging.INFO)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    """A polite kill becomes an exception, so that the open MLflow run is closed."""
+    sys.exit(143)
+
+
+if __name__ == "__main__":
+    main()

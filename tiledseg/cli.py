@@ -1,0 +1,220 @@
+"""Verbs of the command line: read arguments, call one function, show the result."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tiledseg import __version__
+from tiledseg.backend import load_backend
+from tiledseg.console import ConsoleObserver, console, progress_bar, show_lines, show_scores
+from tiledseg.errors import ExperimentError, SweepError, TiledsegError
+from tiledseg.experiment import (
+    Experiment,
+    available_experiments,
+    find_experiment,
+    load_experiment,
+)
+
+app = typer.Typer(
+    help="Tiled semantic segmentation of very large images.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DatasetName = Annotated[str, typer.Option("--dataset", help="Name of a YAML in experiments/.")]
+ExperimentFile = Annotated[str, typer.Option("--experiment", help="Path of an experiment YAML.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated."),
+]
+ModelUri = Annotated[
+    str,
+    typer.Option(
+        "--model", help="models:/NAME@champion, runs:/ID/model, a folder, or a dataset's name."
+    ),
+]
+
+
+def _experiments_folder() -> Path:
+    """./experiments, or that of the source tree which this package lies in."""
+    here = Path("experiments")
+    return here if here.is_dir() else Path(__file__).resolve().parents[1] / "experiments"
+
+
+def _chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> Experiment:
+    settings = [setting for text in overrides or [] for setting in shlex.split(text)]
+    if not dataset and not file:
+        known = ", ".join(available_experiments(_experiments_folder()))
+        raise ExperimentError(f"name a dataset (--dataset NAME) or a file; known: {known}")
+    path = Path(file) if file else find_experiment(dataset, _experiments_folder())
+    experiment = load_experiment(path, settings)
+    if dataset and experiment.dataset.name != dataset:
+        raise ExperimentError(
+            f"{path}: dataset.name is {experiment.dataset.name!r}, not {dataset!r}; "
+            "give --dataset or --experiment, not both"
+        )
+    return experiment
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    """Tiled semantic segmentation of very large images."""
+    if show:
+        show_lines([f"tiledseg {__version__}"])
+        raise typer.Exit
+
+
+@app.command(epilog="Example: tiledseg train --dataset Tiled-Cell --set training.epochs=3")
+def train(
+    dataset: DatasetName = "",
+    experiment: ExperimentFile = "",
+    set_: Overrides = None,
+    resume: Annotated[str, typer.Option(help="Id of an interrupted run to go on with.")] = "",
+) -> None:
+    """Train, evaluate tiled beside whole, log to MLflow, register."""
+    load_backend()
+    from tiledseg.pipeline import train as run_training  # noqa: PLC0415  # loads TensorFlow
+    from tiledseg.tracking.runs import read_experiment  # noqa: PLC0415
+
+    chosen = read_experiment(resume) if resume else _chosen_experiment(dataset, experiment, set_)
+    with ConsoleObserver() as observer:
+        result = run_training(chosen, [observer], resume=resume or None)
+    show_scores(result.metrics)
+    show_lines(_where_to_look(result.run_id))
+    if result.registration:
+        registered = result.registration
+        role = "champion" if registered.is_champion else "latest-trained, not better than champion"
+        uri = f"models:/{registered.name}@{'champion' if registered.is_champion else 'latest-trained'}"
+        show_lines(
+            [
+                f"registered  {registered.name} version {registered.version} ({role})",
+                f"next        tiledseg predict --model {uri} --images FOLDER --output masks",
+            ]
+        )
+
+
+@app.command(epilog="Example: tiledseg evaluate --model Tiled-Cell --dataset Tiled-Cell")
+def evaluate(
+    model: ModelUri,
+    dataset: DatasetName = "",
+    experiment: ExperimentFile = "",
+    split: Annotated[str, typer.Option(help="train, valid, test; all but train if absent.")] = "",
+) -> None:
+    """Score a model on a dataset, tiled beside whole, image by image."""
+    load_backend()
+    from tiledseg.pipeline import EVALUATED_SPLITS  # noqa: PLC0415
+    from tiledseg.pipeline import evaluate as run_evaluation  # noqa: PLC0415
+    from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
+
+    chosen = _chosen_experiment(dataset, experiment, None)
+    predictor = load_predictor(model)
+    merged = predictor.experiment.model_copy(update={"dataset": chosen.dataset})
+    splits = (split,) if split else EVALUATED_SPLITS
+    with ConsoleObserver() as observer:
+        result = run_evaluation(predictor, merged, splits, [observer])
+    show_scores(result.metrics)
+    show_lines(_where_to_look(result.run_id))
+
+
+@app.command(epilog="Example: tiledseg predict --model Tiled-Cell --images slides --output masks")
+def predict(
+    model: ModelUri,
+    images: Annotated[list[Path], typer.Option(help="Image files, folders or patterns.")],
+    output: Annotated[Path, typer.Option(help="Folder for the masks.")],
+    more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
+    mode: Annotated[
+        Literal["tiled", "whole"], typer.Option(help="Tile by tile, or resized to the network.")
+    ] = "tiled",
+    overlay: Annotated[bool, typer.Option(help="Also write the mask on the image.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace masks that exist.")] = False,
+) -> None:
+    """Write a mask (PNG, 0 or 255) for every image."""
+    load_backend()
+    from tiledseg.batch_prediction import PredictedFile, find_images, predict_files  # noqa: PLC0415
+    from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
+
+    found = find_images([*images, *(more or [])])
+    predictor = load_predictor(model)
+    with progress_bar() as progress:
+        task = progress.add_task("predict", total=len(found), note="")
+
+        def show(file: PredictedFile) -> None:
+            progress.advance(task)
+            console.print(
+                f"{file.mask}  {100 * file.foreground:.2f} % foreground, "
+                f"{file.megapixels / file.seconds:.1f} megapixels/s",
+                soft_wrap=True,
+            )
+
+        predict_files(
+            predictor,
+            found,
+            output,
+            mode=mode,
+            with_overlay=overlay,
+            overwrite=overwrite,
+            observer=show,
+        )
+
+
+@app.command(epilog="Example: tiledseg prepare --dataset Synthetic-Cell")
+def prepare(dataset: DatasetName = "", experiment: ExperimentFile = "") -> None:
+    """Draw a synthetic dataset, check every file, and fill the cache of decoded images."""
+    load_backend()
+    from tiledseg.pipeline import prepare as run_preparation  # noqa: PLC0415
+
+    chosen = _chosen_experiment(dataset, experiment, None)
+    with ConsoleObserver() as observer:
+        found = run_preparation(chosen, [observer])
+    show_lines([f"sound     {found.folder}"])
+
+
+@app.command(epilog="Example: tiledseg datasets")
+def datasets() -> None:
+    """List the experiments and whether their images are on disk."""
+    from tiledseg.data.dataset import data_root  # noqa: PLC0415
+
+    folder, root = _experiments_folder(), data_root()
+    for name in available_experiments(folder):
+        settings = load_experiment(folder / f"{name}.yaml").dataset
+        present = (root / settings.name).is_dir()
+        state = "on disk" if present else "drawn on first use" if settings.synthetic else "absent"
+        show_lines([f"{name:<24} {state:<20} {settings.description}"])
+    show_lines([f"data root: {root}"])
+
+
+@app.command(epilog="Example: tiledseg sweep --dataset Tiled-Cell --trials 40")
+def sweep(
+    dataset: DatasetName = "",
+    trials: Annotated[int, typer.Option(help="Number of trials.")] = 20,
+) -> None:
+    """Search for better settings (not built yet)."""
+    raise SweepError(
+        f"sweep is not built yet, so {trials} trials of {dataset or 'a dataset'} cannot run; "
+        "use `tiledseg train --set KEY=VALUE`"
+    )
+
+
+@app.command(epilog="Example: tiledseg dashboard --port 8501")
+def dashboard(
+    port: Annotated[int, typer.Option(help="Port of the page.")] = 8501,
+) -> None:
+    """Browse runs and masks (not built yet)."""
+    raise TiledsegError(
+        f"the dashboard is not built yet, so nothing listens on port {port}; "
+        "use `mlflow ui --backend-store-uri sqlite:///mlflow.db`"
+    )
+
+
+def _where_to_look(run_id: str) -> list[str]:
+    import mlflow  # noqa: PLC0415  # takes seconds to load
+
+    uri = mlflow.get_tracking_uri()
+    page = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    return [f"run         {run_id}", f"look        {page}"]

@@ -1,0 +1,156 @@
+"""What the command line shows: progress while work goes on, results when it is done."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tiledseg.batch_prediction import PredictedFile
+    from tiledseg.data.dataset import Dataset, DatasetSummary
+    from tiledseg.evaluation import ImageEvaluation
+    from tiledseg.training.observer import EpochPicture, EpochReport
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_error(message: str) -> None:
+    """One line on standard error."""
+    errors.print(f"[bold red]tiledseg:[/] {_escaped(message)}")
+
+
+def progress_bar() -> Progress:
+    """A progress bar; it draws on a terminal only."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+class ConsoleObserver:
+    """Shows a training or an evaluation; use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._progress = progress_bar()
+        self._task: TaskID | None = None
+        self._note = ""
+
+    def __enter__(self) -> "ConsoleObserver":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def run_opened(self, run_id: str) -> None:
+        """Name the run."""
+        console.print(f"run       {run_id}")
+
+    def dataset_checked(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
+        """Say what there is to learn from."""
+        for split, part in summary.splits.items():
+            console.print(
+                f"{split:<9} {part.images} images, {part.megapixels:.1f} megapixels, "
+                f"{100 * part.foreground:.2f} % foreground"
+            )
+        console.print(f"digest    {dataset.digest}")
+
+    def batch_ended(
+        self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self._task = self._progress.add_task("", total=batches, note="")
+        note = f"loss {metrics.get('loss', 0.0):.4f}  {self._note}"
+        self._progress.update(
+            self._task, description=f"epoch {epoch}", total=batches, completed=batch, note=note
+        )
+
+    def epoch_ended(self, report: "EpochReport") -> None:
+        """Print one line for the epoch."""
+        metrics = report.metrics
+        self._note = f"at most {_duration(report.remaining)} left"
+        console.print(
+            f"epoch {report.epoch:>3}/{report.epochs}  loss {metrics['loss']:.4f}  "
+            f"val_loss {metrics['val_loss']:.4f}  val_dice {metrics['val_dice']:.4f}"
+            f"{' *' if report.is_best else '  '}  rate {metrics['learning_rate']:.1e}  "
+            f"{_duration(report.elapsed)} gone, {self._note}"
+        )
+
+    def masks_predicted(self, picture: "EpochPicture") -> None:
+        """Nothing: pictures are for the run."""
+
+    def image_evaluated(self, evaluation: "ImageEvaluation") -> None:
+        """Print one line for the image."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        dice = {mode: scores["dice"] for mode, scores in evaluation.scores.items()}
+        shown = "  ".join(f"{mode} {value:.4f}" for mode, value in dice.items())
+        console.print(f"{evaluation.split:<6} {evaluation.sample.stem:<24} Dice  {shown}")
+
+
+def show_scores(metrics: Mapping[str, float]) -> None:
+    """A table of final scores, tiled beside whole."""
+    modes = ("tiled", "whole")
+    scores = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
+    table = Table(title="mean over images", title_justify="left")
+    table.add_column("split")
+    table.add_column("score")
+    for mode in modes:
+        table.add_column(mode, justify="right")
+    for split in dict.fromkeys(name.split("/")[0] for name in metrics):
+        for score in scores:
+            values = [metrics.get(f"{split}/{mode}/{score}") for mode in modes]
+            cells = ["" if value is None else f"{value:.4f}" for value in values]
+            table.add_row(split, score, *cells, end_section=score == scores[-1])
+    console.print(table)
+    for name, value in metrics.items():
+        if "/seam/" in name:
+            console.print(f"{name:<28} {value:.3g}")
+
+
+def show_predictions(files: Iterable["PredictedFile"]) -> None:
+    """One line per mask, and the total."""
+    total = seconds = 0.0
+    for file in files:
+        total, seconds = total + file.megapixels, seconds + file.seconds
+    if seconds:
+        console.print(f"{total:.1f} megapixels in {seconds:.1f} s")
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """Plain lines, never folded."""
+    for line in lines:
+        console.print(_escaped(line), soft_wrap=True)
+
+
+def is_interactive() -> bool:
+    """Whether a person is looking."""
+    return sys.stdout.isatty()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,152 @@
+"""Random changes to a training crop: where pixels lie, and how they look.
+
+Image and mask turn together, pixel for pixel; only the image changes its looks. Each change of
+looks is one affine map of the channels, v -> A v + t, applied in a single pass.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.settings import AugmentationSettings
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+_NEUTRAL = 128.0
+"""The value of Lab's a and b, in 8 bits, where there is no colour."""
+_TURNS = (-1, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+
+Pixels = NDArray[np.uint8]
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """How much brightness (of full scale), contrast, hue (of a circle) and saturation change."""
+
+    brightness: float
+    contrast: float
+    hue: float
+    saturation: float
+
+
+def augment(
+    image: Pixels,
+    mask: Pixels,
+    rng: np.random.Generator,
+    settings: AugmentationSettings,
+    color_space: str,
+) -> tuple[Pixels, Pixels]:
+    """Change a crop at random.
+
+    ``settings.scale`` is not applied here: it is the size of the region that is cropped.
+
+    Args:
+        image: (h, w, C), uint8, in the network's colour space.
+        mask: (h, w), uint8; any labels.
+        rng: Source of all randomness; the same number of draws whatever the settings.
+        settings: Which changes, and how large.
+        color_space: ``rgb``, ``hsv`` (hue over 256 values), ``lab`` or ``gray``.
+
+    Returns:
+        Image and mask, of the same shapes (h and w exchanged by a quarter turn), in memory of
+        their own. The mask holds no label it did not hold before.
+    """
+    hflip, vflip = rng.random(2) < 0.5
+    flips = (hflip and settings.hflip, vflip and settings.vflip)
+    turn = int(rng.integers(4)) * settings.quarter_turns
+    looks = _Looks(
+        *(
+            float(rng.uniform(-1.0, 1.0)) * amplitude
+            for amplitude in (
+                settings.brightness,
+                settings.contrast,
+                settings.hue,
+                settings.saturation,
+            )
+        )
+    )
+    return _recolored(_moved(image, flips, turn), looks, color_space), _moved(mask, flips, turn)
+
+
+def _moved(pixels: Pixels, flips: tuple[bool, bool], turn: int) -> Pixels:
+    moved = np.ascontiguousarray(pixels)
+    code = {(True, False): 1, (False, True): 0, (True, True): -1}.get(flips)
+    if code is not None:
+        moved = np.asarray(cv2.flip(moved, code))
+    if turn:
+        moved = np.asarray(cv2.rotate(moved, _TURNS[turn]))
+    return moved.reshape(*moved.shape[:2], *pixels.shape[2:])
+
+
+def _recolored(image: Pixels, looks: _Looks, color_space: str) -> Pixels:
+    if looks == _Looks(0.0, 0.0, 0.0, 0.0):
+        return image
+    if color_space == "hsv":
+        return _recolored_hsv(image, looks)
+    mean = np.array(cv2.mean(image))[: image.shape[2]]
+    matrix, shift = _COLOR_MAPS[color_space](looks, mean)
+    if len(mean) == 1:
+        table = _clipped(float(matrix[0, 0]) * np.arange(256) + float(shift[0]))
+        return np.asarray(cv2.LUT(image, table)).reshape(image.shape)
+    return np.asarray(cv2.transform(image, np.column_stack([matrix, shift])))
+
+
+def _rgb_map(looks: _Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
+    """Contrast about the mean colour, after saturation and hue about the grey axis."""
+    color = _saturation_matrix(looks.saturation) @ _hue_matrix(looks.hue)
+    gain, offset = 1.0 + looks.contrast, 255.0 * looks.brightness
+    return gain * color, offset - looks.contrast * (color @ mean)
+
+
+def _lab_map(looks: _Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
+    """Contrast and brightness of L; a and b turned and stretched about the neutral point."""
+    angle, stretch = 2.0 * np.pi * looks.hue, 1.0 + looks.saturation
+    cos, sin = stretch * np.cos(angle), stretch * np.sin(angle)
+    matrix = np.array([[1.0 + looks.contrast, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
+    lightness = 255.0 * looks.brightness - looks.contrast * mean[0]
+    neutral = _NEUTRAL * (1.0 - matrix[1:, 1:].sum(axis=1))
+    return matrix, np.array([lightness, *neutral])
+
+
+def _gray_map(looks: _Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
+    return np.array([[1.0 + looks.contrast]]), 255.0 * looks.brightness - looks.contrast * mean
+
+
+_COLOR_MAPS = {"rgb": _rgb_map, "lab": _lab_map, "gray": _gray_map}
+
+
+def _saturation_matrix(change: float) -> Matrix:
+    """Moves colours away from, or towards, the grey of the same luma."""
+    matrix: Matrix = (1.0 + change) * np.eye(3) - change * np.tile(_LUMA, (3, 1))
+    return matrix
+
+
+def _hue_matrix(turn: float) -> Matrix:
+    """Rotation of RGB about its grey axis (1, 1, 1) / sqrt(3), by Rodrigues' formula."""
+    angle = 2.0 * np.pi * turn
+    across = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3.0)
+    along = np.full((3, 3), 1.0 / 3.0)
+    matrix: Matrix = (
+        np.cos(angle) * np.eye(3) + np.sin(angle) * across + (1 - np.cos(angle)) * along
+    )
+    return matrix
+
+
+def _recolored_hsv(image: Pixels, looks: _Looks) -> Pixels:
+    """A table for each channel; hue is a circle of 256 values, so it wraps."""
+    values = np.arange(256)
+    mean = cv2.mean(image)[2]
+    hue = (values + round(256 * looks.hue)) % 256
+    saturation = (1.0 + looks.saturation) * values
+    value = (1.0 + looks.contrast) * (values - mean) + mean + 255.0 * looks.brightness
+    tables: Any = np.stack([hue, _clipped(saturation), _clipped(value)], axis=-1)
+    return np.asarray(cv2.LUT(image, tables[np.newaxis].astype(np.uint8)))
+
+
+def _clipped(values: NDArray[np.floating[Any]]) -> Pixels:
+    clipped: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return clipped

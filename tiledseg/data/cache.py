@@ -1,0 +1,143 @@
+"""Images and masks decoded once, then mapped into memory.
+
+Entries are keyed by what is in the file, so a moved or copied dataset is not decoded again and
+a changed image is never mistaken for its old self. Entries are never removed: the folder may be
+deleted at any time.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from tiledseg.data.atomic import atomic_file
+from tiledseg.data.images import read_image, read_mask
+from tiledseg.data.preprocess import preprocess
+from tiledseg.errors import ImageError, OutputError
+from tiledseg.settings import ImageSettings
+
+_FORMAT = "tiledseg-pixels-1"
+"""Changed whenever reading or pre-processing changes what comes out."""
+
+
+class PixelCache:
+    """A folder of decoded, pre-processed pixels, shared by threads and processes.
+
+    Args:
+        folder: Where entries are kept; by default the environment's ``TILEDSEG_CACHE``, or the
+            user's cache folder.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = default_cache_folder() if folder is None else folder
+
+    def image(self, path: Path, settings: ImageSettings) -> NDArray[np.uint8]:
+        """The image as the network sees it.
+
+        Args:
+            path: The image file.
+            settings: Colour space, channels, gamma and sharpening; the size is not used.
+
+        Returns:
+            (H, W, settings.channels), uint8, read-only, mapped from disk: only what is sliced
+            is read.
+
+        Raises:
+            ImageError: The file cannot be read.
+            OutputError: The cache folder cannot be written.
+        """
+        recipe = "image" + settings.model_dump_json(exclude={"size"})
+        stored: tuple[int, ...] = (settings.channels,)
+        return self._pixels(path, recipe, stored, lambda: preprocess(read_image(path), settings))
+
+    def mask(self, path: Path, threshold: int) -> NDArray[np.uint8]:
+        """The mask as labels.
+
+        Args:
+            path: The mask file.
+            threshold: Foreground is brighter than this, on the 8-bit scale.
+
+        Returns:
+            (H, W), uint8, 0 or 1, read-only, mapped from disk.
+
+        Raises:
+            ImageError: The file cannot be read.
+            OutputError: The cache folder cannot be written.
+        """
+        return self._pixels(
+            path, f"mask{threshold}", (), lambda: read_mask(path, threshold).view(np.uint8)
+        )
+
+    def _pixels(
+        self,
+        path: Path,
+        recipe: str,
+        stored: tuple[int, ...],
+        decode: Callable[[], NDArray[np.uint8]],
+    ) -> NDArray[np.uint8]:
+        key = "\n".join((_FORMAT, recipe, content_hash(path)))
+        entry = self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npy"
+        pixels = _mapped(entry, stored)
+        if pixels is None:
+            self._store(entry, decode())
+            pixels = _mapped(entry, stored)
+        if pixels is None:
+            raise self._unusable("an entry cannot be read back")
+        return pixels
+
+    def _store(self, entry: Path, pixels: NDArray[np.uint8]) -> None:
+        try:
+            with atomic_file(entry) as file:
+                np.save(file, np.ascontiguousarray(pixels))
+        except OutputError as error:
+            raise self._unusable(str(error)) from None
+
+    def _unusable(self, reason: str) -> OutputError:
+        return OutputError(
+            f"pixel cache {self.folder} cannot be used: {reason}; point TILEDSEG_CACHE at a "
+            "folder that can be written and has room"
+        )
+
+
+def default_cache_folder() -> Path:
+    """``TILEDSEG_CACHE``, or the user's cache folder."""
+    named = os.environ.get("TILEDSEG_CACHE")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("tiledseg", appauthor=False))
+
+
+def content_hash(path: Path) -> str:
+    """BLAKE2b of a file's bytes, in hexadecimal; remembered in memory while the file is unchanged.
+
+    Raises:
+        ImageError: The file is missing or cannot be read.
+    """
+    try:
+        state = path.stat()
+        return _hash_of(path, state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        raise ImageError(
+            f"{path}: cannot be read ({error.strerror}); check that the file exists"
+        ) from None
+
+
+@lru_cache(maxsize=2**17)
+def _hash_of(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - they key the memory
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _mapped(entry: Path, stored: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Map an entry, or None where it is missing, cut short or not what it should be."""
+    try:
+        pixels = np.load(entry, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    sound = isinstance(pixels, np.memmap) and pixels.dtype == np.uint8
+    return (
+        pixels if sound and pixels.shape[2:] == stored and pixels.ndim == 2 + len(stored) else None
+    )

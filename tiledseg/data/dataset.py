@@ -1,0 +1,215 @@
+"""A dataset on disk: images and masks paired by stem, split by source image, with a digest.
+
+ROOT/NAME/{train,valid,test}/{images,masks}/STEM.EXT    ready splits
+ROOT/NAME/train/{images,masks}/STEM.EXT                 missing splits are drawn from train
+ROOT/NAME/{images,masks}/STEM.EXT                       all splits are drawn
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from tiledseg.data.cache import PixelCache, content_hash
+from tiledseg.data.images import read_mask_levels
+from tiledseg.data.pairing import Sample, paired
+from tiledseg.data.split import draw_splits
+from tiledseg.errors import DatasetError
+from tiledseg.experiment import Experiment
+from tiledseg.settings import DatasetSettings
+
+__all__ = [
+    "SPLITS",
+    "Dataset",
+    "DatasetSummary",
+    "Sample",
+    "SplitSummary",
+    "check_dataset",
+    "data_root",
+    "load_dataset",
+]
+
+SPLITS = ("train", "valid", "test")
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and masks, paired and split.
+
+    Attributes:
+        name: Name of the dataset and of its folder.
+        folder: Where it lies.
+        splits: Samples of ``train``, ``valid`` and ``test``, each sorted by stem.
+        digest: 32 hexadecimal digits of split names, stems and file bytes; the same wherever
+            the files lie and whenever they were written.
+        drawn: True where at least one split was drawn here instead of found on disk.
+    """
+
+    name: str
+    folder: Path
+    splits: Mapping[str, tuple[Sample, ...]]
+    digest: str
+    drawn: bool
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What one split holds.
+
+    Attributes:
+        images: Number of images.
+        megapixels: Pixels of all images, in millions.
+        foreground: Fraction of all pixels that is foreground.
+    """
+
+    images: int
+    megapixels: float
+    foreground: float
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """What a dataset holds.
+
+    Attributes:
+        splits: One summary for each of ``train``, ``valid`` and ``test``.
+    """
+
+    splits: Mapping[str, SplitSummary]
+
+
+def data_root() -> Path:
+    """The folder that holds datasets: ``TILEDSEG_DATA``, or ``./data``."""
+    return Path(os.environ.get("TILEDSEG_DATA") or "data")
+
+
+def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
+    """Find, pair and split a dataset; a synthetic one that is not there yet is drawn first.
+
+    Nothing is decoded; ``check_dataset`` does that.
+
+    Args:
+        settings: Name, synthetic drawing and split.
+        root: The folder that holds datasets, usually ``data_root()``.
+
+    Raises:
+        DatasetError: A folder, image or mask is missing, doubled or too few to split.
+        ImageError: A file cannot be read.
+    """
+    folder = root / settings.name
+    if settings.synthetic is not None and not folder.exists():
+        from tiledseg.data.synthetic import write_synthetic_dataset  # noqa: PLC0415 - rarely needed
+
+        write_synthetic_dataset(settings.synthetic, folder, progress=None)
+    _require_folder(folder, root)
+    found = _found_splits(folder)
+    missing = [split for split in SPLITS if split not in found]
+    splits = dict(found)
+    if missing:
+        fractions = {"valid": settings.split.valid, "test": settings.split.test}
+        by_stem = {sample.stem: sample for sample in found["train"]}
+        wanted = {split: fractions[split] for split in missing}
+        drawn = draw_splits(sorted(by_stem), wanted, settings.split.seed, folder)
+        splits |= {split: tuple(by_stem[stem] for stem in stems) for split, stems in drawn.items()}
+    splits = {split: splits[split] for split in SPLITS}
+    return Dataset(settings.name, folder, splits, _digest(splits), drawn=bool(missing))
+
+
+def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -> DatasetSummary:
+    """Decode every image and mask once and refuse what a training would trip over.
+
+    Args:
+        dataset: The dataset.
+        experiment: How masks are read, and how images are shown to the network.
+        cache: Where the decoded pixels stay, for training to find.
+
+    Raises:
+        DatasetError: An image and its mask differ in size, or no training mask has foreground.
+        ImageError: A file cannot be read.
+        OutputError: The cache cannot be written.
+    """
+
+    def measure(sample: Sample) -> tuple[int, int]:
+        return _measure(sample, experiment, cache)
+
+    summaries = {}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for split, samples in dataset.splits.items():
+            counts = np.array(list(pool.map(measure, samples)), dtype=np.int64).sum(axis=0)
+            pixels, foreground = int(counts[0]), int(counts[1])
+            summaries[split] = SplitSummary(len(samples), pixels / 1e6, foreground / pixels)
+            if split == "train" and foreground == 0:
+                raise _no_foreground(samples, experiment.dataset.mask_threshold)
+    return DatasetSummary(summaries)
+
+
+def _require_folder(folder: Path, root: Path) -> None:
+    if folder.is_dir():
+        return
+    if not root.is_dir():
+        raise DatasetError(
+            f"data root {root} does not exist; set TILEDSEG_DATA to the folder that holds "
+            f"{folder.name}/"
+        )
+    known = sorted(path.name for path in root.iterdir() if path.is_dir())
+    by_folded = {name.casefold(): name for name in known}
+    near = get_close_matches(folder.name.casefold(), by_folded, n=3, cutoff=0.5)
+    names = [by_folded[match] for match in near] or known[:10] or ["nothing"]
+    offer = f"{'nearest folders' if near else 'the data root holds'}: {', '.join(names)}"
+    raise DatasetError(
+        f"{folder} does not exist; {offer}; correct the name, or "
+        "set TILEDSEG_DATA to the folder that holds it"
+    )
+
+
+def _found_splits(folder: Path) -> dict[str, tuple[Sample, ...]]:
+    """The splits that have a folder; images straight under the dataset count as train."""
+    present = [split for split in SPLITS if (folder / split).is_dir()]
+    if not present and (folder / "images").is_dir():
+        return {"train": paired(folder)}
+    if "train" not in present:
+        raise DatasetError(
+            f"{folder}: neither train/images nor images is there; lay it out as "
+            f"{folder.name}/train/images and {folder.name}/train/masks"
+        )
+    return {split: paired(folder / split) for split in present}
+
+
+def _digest(splits: Mapping[str, Sequence[Sample]]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for split, samples in splits.items():
+        for sample in samples:
+            parts = (split, sample.stem, content_hash(sample.image), content_hash(sample.mask))
+            digest.update("\0".join(parts).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple[int, int]:
+    """Pixels and foreground pixels of one sample."""
+    shape = cache.image(sample.image, experiment.image).shape[:2]
+    mask = cache.mask(sample.mask, experiment.dataset.mask_threshold)
+    if mask.shape != shape:
+        raise DatasetError(
+            f"{sample.mask}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, but "
+            f"{sample.image} is {shape[1]} x {shape[0]} (width x height); export them at one size"
+        )
+    return mask.size, int(np.count_nonzero(mask))
+
+
+def _no_foreground(samples: Sequence[Sample], threshold: int) -> DatasetError:
+    brightest = max(int(read_mask_levels(sample.mask).max()) for sample in samples[:16])
+    remedy = (
+        f"set dataset.mask_threshold below {brightest}"
+        if brightest
+        else "they are all black; add masks with marked objects"
+    )
+    return DatasetError(
+        f"{samples[0].mask.parent}: no mask of train has a pixel above {threshold} "
+        f"(the brightest is {brightest}); {remedy}"
+    )

@@ -1,0 +1,277 @@
+"""The only reader and writer of images and masks.
+
+Everything comes back as 8 bits, RGB or grey, as stored (EXIF orientation is not applied: a mask
+beside the image would not follow it). What cannot be read whole is refused, never guessed.
+"""
+
+from functools import reduce
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.data.atomic import atomic_file
+from tiledseg.data.containers import inspect, kind_of
+from tiledseg.data.tiff import read_tiff, tiff_shape
+from tiledseg.errors import ImageError, OutputError
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+MAX_PIXELS = 2**30
+"""Largest picture that is decoded in one piece; OpenCV's own limit."""
+
+_ENCODING = {
+    ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 95),
+    ".jpeg": (cv2.IMWRITE_JPEG_QUALITY, 95),
+    ".tif": (cv2.IMWRITE_TIFF_COMPRESSION, 8),  # deflate, which every reader knows
+    ".tiff": (cv2.IMWRITE_TIFF_COMPRESSION, 8),
+}
+_SIXTEEN_TO_EIGHT = ((np.arange(2**16) + 128) // 257).astype(np.uint8)
+
+# Faults come back as ImageError; OpenCV would also write its own lines on the terminal.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Image files directly in a folder, sorted by name; hidden files and others are left out.
+
+    Raises:
+        ImageError: The folder does not exist or cannot be listed.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise _fault(
+            folder, f"cannot be listed ({error.strerror})", "give a folder that holds images"
+        ) from None
+    return [
+        path
+        for path in entries
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+    ]
+
+
+def read_image(path: Path, channels: Literal[1, 3] = 3) -> NDArray[np.uint8]:
+    """Read a JPEG, PNG, BMP or TIFF (first page).
+
+    16-bit values are divided by 257 and rounded, alpha is dropped, and grey is converted to
+    colour or colour to grey (ITU-R BT.601 luma) as ``channels`` asks.
+
+    Args:
+        path: The file.
+        channels: 3 for RGB, 1 for grey.
+
+    Returns:
+        (H, W, channels), uint8.
+
+    Raises:
+        ImageError: The file is missing, truncated, damaged, too large, or of another kind.
+    """
+    pixels = _read_pixels(path)
+    if channels == 1:
+        grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        return np.asarray(grey)[..., np.newaxis]
+    return np.asarray(pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
+
+
+def read_mask(path: Path, threshold: int = 127) -> NDArray[np.bool_]:
+    """Read a binary mask.
+
+    Args:
+        path: The file.
+        threshold: On the 8-bit scale; a pixel is foreground where the brightest of its first
+            three channels is above it.
+
+    Returns:
+        (H, W), bool.
+
+    Raises:
+        ImageError: As for ``read_image``.
+    """
+    return np.asarray(read_mask_levels(path) > threshold)
+
+
+def read_mask_levels(path: Path) -> NDArray[np.uint8]:
+    """The brightest of the first three channels of a mask, before any threshold.
+
+    Returns:
+        (H, W), uint8.
+
+    Raises:
+        ImageError: As for ``read_image``.
+    """
+    pixels = _read_pixels(path)
+    return pixels if pixels.ndim == 2 else reduce(np.maximum, cv2.split(pixels))
+
+
+def image_shape(path: Path) -> tuple[int, int]:
+    """Height and width, in pixels, from the file's header; nothing is decoded.
+
+    Raises:
+        ImageError: The file is missing, truncated, too large, or of another kind.
+    """
+    data = _read_bytes(path)
+    return _claimed_shape(path, data)
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write an image, whole or not at all; the suffix chooses the format (JPEG quality 95).
+
+    Args:
+        path: The file; its folder is made if missing.
+        image: (H, W, 3) RGB, (H, W, 1) or (H, W); uint8.
+
+    Raises:
+        OutputError: The suffix is unknown, or the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        raise OutputError(f"{path}: cannot write {suffix!r}; use {', '.join(IMAGE_SUFFIXES)}")
+    colour = image.ndim == 3 and image.shape[2] == 3
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if colour else image
+    try:
+        _, encoded = cv2.imencode(suffix, pixels, _ENCODING.get(suffix, ()))
+    except cv2.error as error:
+        raise OutputError(
+            f"{path}: a picture of shape {image.shape} does not fit into {suffix} "
+            f"({error.err}); use .png or .tif"
+        ) from None
+    with atomic_file(path) as file:
+        file.write(encoded.tobytes())
+
+
+def write_mask(path: Path, mask: NDArray[Any]) -> None:
+    """Write a binary mask as a grey PNG of 0 and 255, whole or not at all.
+
+    Args:
+        path: The file, ending in .png.
+        mask: (H, W), bool or integers; anything but 0 is foreground.
+
+    Raises:
+        OutputError: The suffix is another, or the file cannot be written.
+    """
+    _require_png(path)
+    write_image(path, (mask != 0).astype(np.uint8) * np.uint8(255))
+
+
+def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> None:
+    """Write probabilities as a grey PNG of 8 bits, whole or not at all.
+
+    The value is ``floor(255 p + 1/2)``. 127.5 lies half-way between two values and is rounded
+    up, so a pixel reads back as value / 255 >= 0.5 exactly where p >= 0.5: cutting the file
+    gives the same mask as cutting the probabilities.
+
+    Args:
+        path: The file, ending in .png.
+        probability: (H, W), any float dtype, in [0, 1] (values outside are clipped).
+
+    Raises:
+        OutputError: The suffix is another, a value is not a number, or the file cannot be
+            written.
+    """
+    _require_png(path)
+    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
+    scaled = np.asarray(probability, dtype=np.float64) * 255.0
+    if np.isnan(scaled).any():
+        raise OutputError(
+            f"{path}: the prediction holds values that are not numbers; the model has diverged, "
+            "train it again with a lower learning rate"
+        )
+    write_image(path, np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8))
+
+
+def _read_pixels(path: Path) -> NDArray[np.uint8]:
+    """(H, W) grey or (H, W, 3) RGB, uint8."""
+    data = _read_bytes(path)
+    _claimed_shape(path, data)
+    try:
+        pixels = read_tiff(path) if kind_of(data[:16]) == "tiff" else _decode(data)
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+    return _without_alpha(path, _to_8_bits(path, pixels))
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise _fault(
+            path,
+            f"has the suffix {path.suffix!r}, which is not read",
+            f"use one of {', '.join(IMAGE_SUFFIXES)}",
+        )
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+            # A TIFF may be far larger than the page that is read from it.
+            data = head if kind_of(head) == "tiff" else head + file.read()
+    except FileNotFoundError:
+        raise _fault(path, "does not exist", "check the path") from None
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+        raise _fault(path, reason, "check that it is a readable file") from None
+    if not data:
+        raise _fault(path, "is empty")
+    return data
+
+
+def _claimed_shape(path: Path, data: bytes) -> tuple[int, int]:
+    try:
+        container = inspect(data)
+        shape = (
+            tiff_shape(path) if container.kind == "tiff" else (container.height, container.width)
+        )
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+    if shape[0] * shape[1] > MAX_PIXELS:
+        raise _fault(
+            path,
+            f"claims {shape[1]} x {shape[0]} pixels, more than {MAX_PIXELS} in all",
+            "cut it into smaller images",
+        )
+    return shape
+
+
+def _decode(data: bytes) -> NDArray[Any]:
+    """Decode JPEG, PNG or BMP bytes as RGB(A) or grey."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ValueError(f"cannot be decoded ({error.err})") from None
+    if pixels is None:
+        raise ValueError("cannot be decoded; its content is damaged")
+    if pixels.ndim == 3:
+        code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
+        pixels = cv2.cvtColor(pixels, code)
+    return np.asarray(pixels)
+
+
+def _to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return np.asarray(_SIXTEEN_TO_EIGHT[pixels])
+    if pixels.dtype == np.bool_:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
+
+
+def _without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if pixels.ndim == 2:
+        return pixels
+    samples = pixels.shape[2]
+    if samples > 4:
+        raise _fault(path, f"holds {samples} channels", "save it as grey or RGB")
+    return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
+
+
+def _require_png(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path}: masks must not lose precision; use the suffix .png")
+
+
+def _fault(
+    path: Path, fault: str, remedy: str = "copy or export it again, or remove it"
+) -> ImageError:
+    return ImageError(f"{path}: {fault}; {remedy}")

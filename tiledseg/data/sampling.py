@@ -1,0 +1,219 @@
+"""Batches for training and validation.
+
+A training batch is a pure function of (seed, epoch, index). Threads only fetch it earlier, and a
+training that is resumed draws what an uninterrupted one would have drawn.
+"""
+
+import math
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.data.augment import augment
+from tiledseg.data.cache import PixelCache
+from tiledseg.data.crops import (
+    crop_origin,
+    grid_origins,
+    object_points,
+    read_crop,
+    resized,
+    shared_evenly,
+    stacked,
+)
+from tiledseg.data.dataset import Sample
+from tiledseg.experiment import Experiment
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
+_BATCHES_AHEAD = 2
+"""Batches in preparation beyond one per thread."""
+
+
+class TileSampler(keras.utils.PyDataset):  # type: ignore[misc]
+    """Random, augmented crops of whole images.
+
+    An image is chosen with a probability proportional to its area. A fraction of crops
+    (``training.foreground_fraction``) is centred on an object chosen evenly among those of the
+    image; the rest lies anywhere. Only the crop is read.
+
+    Keras is given no workers: its own enqueuer keeps batches of an abandoned pass (it makes one
+    to build a model) and delivers them in the first epoch. The threads are here instead, and
+    what they prepare is kept by epoch and index.
+
+    ``on_epoch_end`` advances ``epoch``. ``fit`` calls it once before its first epoch, so that
+    one draws with ``start_epoch + 1``: the same numbers for a resumed and an unbroken training.
+
+    Args:
+        samples: Images and masks to draw from.
+        experiment: Size, colour space, augmentation, seed, batch size, workers.
+        cache: Where decoded pixels are kept.
+        steps: Batches in an epoch; by default ``training.steps_per_epoch``.
+        start_epoch: Epochs already trained, when resuming.
+        workers: Threads that prepare batches; by default ``training.workers``. With 0, batches
+            are drawn when they are asked for.
+
+    Raises:
+        ValueError: There are no samples.
+        ImageError: A file cannot be read.
+        OutputError: The cache cannot be written.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        experiment: Experiment,
+        cache: PixelCache,
+        *,
+        steps: int | None = None,
+        start_epoch: int = 0,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__(workers=0)
+        if not samples:
+            raise ValueError("a sampler needs at least one sample")
+        self.epoch = start_epoch
+        self._steps = experiment.training.steps_per_epoch if steps is None else steps
+        self._samples = tuple(samples)
+        self._experiment = experiment
+        self._cache = cache
+        self._shapes = [self._image(index).shape[:2] for index in range(len(self._samples))]
+        areas = np.array([height * width for height, width in self._shapes], dtype=np.float64)
+        self._cumulative_area = np.cumsum(areas / areas.sum())
+        self._points: dict[int, NDArray[np.int32]] = {}
+        self._threads = experiment.training.workers if workers is None else workers
+        self._pool = ThreadPoolExecutor(self._threads, "tiles") if self._threads else None
+        self._ahead: dict[tuple[int, int], Future[Batch]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self._steps
+
+    def __getitem__(self, index: int) -> Batch:
+        """The batch at ``index`` of the present epoch.
+
+        Returns:
+            Images (B, size, size, C), uint8, and masks (B, size, size, 1), float32, 0 or 1.
+        """
+        epoch = self.epoch
+        if self._pool is None:
+            return self._draw_batch(epoch, index)
+        return self._prepared(self._pool, epoch, index).result()
+
+    def on_epoch_end(self) -> None:
+        """Advance to the next epoch."""
+        self.epoch += 1
+
+    def _prepared(self, pool: ThreadPoolExecutor, epoch: int, index: int) -> Future[Batch]:
+        """Take a batch out of those in preparation, and have the following ones started."""
+        with self._lock:
+            stale = [key for key in self._ahead if key[0] != epoch]
+            for key in stale:
+                self._ahead.pop(key).cancel()
+            last = min(index + self._threads + _BATCHES_AHEAD, self._steps - 1)
+            for following in range(index, last + 1):
+                key = epoch, following
+                if key not in self._ahead:
+                    self._ahead[key] = pool.submit(self._draw_batch, *key)
+            return self._ahead.pop((epoch, index))
+
+    def _draw_batch(self, epoch: int, index: int) -> Batch:
+        training = self._experiment.training
+        rng = np.random.default_rng([training.seed, epoch, index])
+        return stacked([self._draw_crop(rng) for _ in range(training.batch_size)])
+
+    def _draw_crop(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        experiment = self._experiment
+        size, scale = experiment.image.size, experiment.augmentation.scale
+        chosen = int(np.searchsorted(self._cumulative_area, rng.random(), side="right"))
+        chosen = min(chosen, len(self._samples) - 1)
+        side = max(1, round(size / (1.0 + float(rng.uniform(-scale, scale)))))
+        on_object = rng.random() < experiment.training.foreground_fraction
+        points = self._points_of(chosen) if on_object else None
+        top, left = crop_origin(self._shapes[chosen], side, rng, points)
+        image = read_crop(self._image(chosen), top, left, side)
+        mask = read_crop(self._mask(chosen), top, left, side)
+        return augment(
+            resized(image, size, labels=False),
+            resized(mask, size, labels=True),
+            rng,
+            experiment.augmentation,
+            experiment.image.color_space,
+        )
+
+    def _points_of(self, index: int) -> NDArray[np.int32]:
+        """Found once per mask; two threads may both find them, and find the same."""
+        if index not in self._points:
+            self._points[index] = object_points(self._mask(index))
+        return self._points[index]
+
+    def _image(self, index: int) -> NDArray[np.uint8]:
+        return self._cache.image(self._samples[index].image, self._experiment.image)
+
+    def _mask(self, index: int) -> NDArray[np.uint8]:
+        threshold = self._experiment.dataset.mask_threshold
+        return self._cache.mask(self._samples[index].mask, threshold)
+
+
+class ValidationTiles(keras.utils.PyDataset):  # type: ignore[misc]
+    """Fixed tiles of validation images, never augmented.
+
+    Each image is covered by a grid of tiles, reflected where they reach beyond its border. At
+    most ``training.validation_tiles`` of them are used, shared among images as evenly as it
+    goes and spread over each image; the choice depends on nothing but the sizes of the images.
+
+    Args:
+        samples: Images and masks.
+        experiment: Size, colour space, batch size, number of tiles.
+        cache: Where decoded pixels are kept.
+
+    Raises:
+        ValueError: There are no samples.
+        ImageError: A file cannot be read.
+        OutputError: The cache cannot be written.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], experiment: Experiment, cache: PixelCache
+    ) -> None:
+        super().__init__(workers=0)
+        if not samples:
+            raise ValueError("validation needs at least one sample")
+        self._experiment = experiment
+        self._cache = cache
+        size, most = experiment.image.size, experiment.training.validation_tiles
+        shapes = [cache.image(sample.image, experiment.image).shape[:2] for sample in samples]
+        grids = [-(-height // size) * -(-width // size) for height, width in shapes]
+        self._tiles = [
+            (sample, origin)
+            for sample, shape, share in zip(
+                samples, shapes, shared_evenly(most, grids), strict=True
+            )
+            for origin in grid_origins(shape, size, share)
+        ]
+
+    def __len__(self) -> int:
+        """Batches in one pass."""
+        return math.ceil(len(self._tiles) / self._experiment.training.batch_size)
+
+    def __getitem__(self, index: int) -> Batch:
+        """The batch at ``index``; the last may be smaller.
+
+        Returns:
+            Images (B, size, size, C), uint8, and masks (B, size, size, 1), float32, 0 or 1.
+        """
+        batch_size = self._experiment.training.batch_size
+        tiles = self._tiles[index * batch_size : (index + 1) * batch_size]
+        return stacked([self._tile(sample, origin) for sample, origin in tiles])
+
+    def _tile(
+        self, sample: Sample, origin: tuple[int, int]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        experiment = self._experiment
+        image = self._cache.image(sample.image, experiment.image)
+        mask = self._cache.mask(sample.mask, experiment.dataset.mask_threshold)
+        size = experiment.image.size
+        return read_crop(image, *origin, size), read_crop(mask, *origin, size)

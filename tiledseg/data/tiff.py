@@ -1,0 +1,83 @@
+"""TIFF files: the first page, as 8- or 16-bit grey or RGB.
+
+tifffile reads plain pages; OpenCV's libtiff reads those that need a codec tifffile lacks
+(LZW, JPEG) or another photometric (palette, YCbCr, white is zero).
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+# Faults come back as exceptions; the library would also write them on the terminal.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+_PLAIN = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+_LAYOUTS = ("YX", "YXS", "SYX")
+
+
+def tiff_shape(path: Path) -> tuple[int, int]:
+    """Height and width of the first page, in pixels, without decoding it.
+
+    Raises:
+        ValueError: The file is truncated or damaged; the message follows the file's name.
+    """
+    height, width = _from_first_page(path, lambda page: (page.imagelength, page.imagewidth))
+    return int(height), int(width)
+
+
+def read_tiff(path: Path) -> NDArray[Any]:
+    """Decode the first page.
+
+    Returns:
+        (H, W) or (H, W, S), channels as RGB(A); the file's own dtype.
+
+    Raises:
+        ValueError: The file is truncated, damaged or of a layout that is not read; the
+            message follows the file's name.
+    """
+    pixels: NDArray[Any] | None = _from_first_page(path, _decode)
+    return _decode_by_opencv(path) if pixels is None else pixels
+
+
+def _from_first_page(path: Path, read: Any) -> Any:
+    try:
+        with tifffile.TiffFile(path) as file:
+            return read(file.pages[0])
+    except Exception as error:  # noqa: BLE001 - struct.error, zlib.error, KeyError... by the fault
+        raise ValueError(f"is a truncated or damaged TIFF ({_one_line(error)})") from None
+
+
+def _decode(page: Any) -> NDArray[Any] | None:
+    """The page's pixels, or None where OpenCV should try."""
+    if page.photometric not in _PLAIN or page.axes not in _LAYOUTS:
+        return None
+    try:
+        pixels = np.asarray(page.asarray())
+    except ValueError as error:
+        if "imagecodecs" in str(error):
+            return None
+        raise
+    return np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
+
+
+def _decode_by_opencv(path: Path) -> NDArray[Any]:
+    data = np.fromfile(path, dtype=np.uint8)
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise ValueError("is a damaged TIFF, or one of a compression or layout that is not read")
+    if pixels.ndim == 3:
+        order = [2, 1, 0, 3][: pixels.shape[2]]
+        pixels = pixels[..., order]
+    return np.asarray(pixels)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

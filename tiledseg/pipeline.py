@@ -1,0 +1,248 @@
+"""The main job: check the data, train, evaluate, log, register.
+
+There is one training path. The command line, the sweep and a notebook all call ``train``.
+"""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import mlflow
+import pandas as pd
+import platformdirs
+
+from tiledseg.data.cache import PixelCache
+from tiledseg.data.dataset import (
+    Dataset,
+    DatasetSummary,
+    Sample,
+    check_dataset,
+    data_root,
+    load_dataset,
+)
+from tiledseg.errors import DatasetError, OutputError
+from tiledseg.evaluation import (
+    ImageEvaluation,
+    evaluate_images,
+    summarise_scores,
+    summarise_seams,
+)
+from tiledseg.experiment import Experiment
+from tiledseg.prediction import Predictor
+from tiledseg.tracking import registry
+from tiledseg.tracking.registry import Registration
+from tiledseg.tracking.runs import TrackedRun, open_run
+from tiledseg.training.observer import TrainingObserver
+from tiledseg.training.train import fit
+
+logger = logging.getLogger(__name__)
+
+EVALUATED_SPLITS = ("valid", "test")
+
+
+class PipelineObserver(TrainingObserver, Protocol):
+    """Listens to the whole job."""
+
+    def run_opened(self, run_id: str) -> None:
+        """The MLflow run exists."""
+
+    def dataset_checked(self, dataset: Dataset, summary: DatasetSummary) -> None:
+        """Every image and mask was read and found sound."""
+
+    def image_evaluated(self, evaluation: ImageEvaluation) -> None:
+        """An image was scored, tiled and whole."""
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Scores of a network on whole images."""
+
+    run_id: str
+    """The MLflow run that holds everything."""
+    metrics: dict[str, float]
+    """``SPLIT/MODE/SCORE`` and ``SPLIT/seam/FIGURE``."""
+    table: pd.DataFrame
+    """One row per image and mode."""
+
+
+@dataclass(frozen=True)
+class TrainingResult(EvaluationResult):
+    """What ``train`` made."""
+
+    best_epoch: int
+    training_seconds: float
+    registration: Registration | None
+    """None when ``tracking.register_model`` is false."""
+
+
+def train(
+    experiment: Experiment,
+    observers: Sequence[PipelineObserver] = (),
+    *,
+    root: Path | None = None,
+    resume: str | None = None,
+) -> TrainingResult:
+    """Do the main job for one experiment.
+
+    Args:
+        experiment: All settings.
+        observers: Told what happens.
+        root: Folder of datasets; by default ``TILEDSEG_DATA`` or ./data.
+        resume: Id of an interrupted run to go on with.
+
+    Raises:
+        TiledsegError: Something that the user can mend; the run is then marked FAILED.
+    """
+    with open_run(experiment, "train", resume=resume) as run:
+        _tell_run(run, observers)
+        if resume is None:
+            run.log_experiment(experiment)
+        cache = PixelCache()
+        dataset = _checked_dataset(experiment, root, cache, observers)
+        run.log_dataset(dataset)
+        folder = _state_folder(run.run_id)
+        training = fit(
+            experiment, dataset, cache, folder, [run, *observers], resume=resume is not None
+        )
+        run.log_history(training.history, training.best_epoch)
+        mlflow.log_metric("training_seconds", training.seconds)
+        predictor = Predictor(training.model, experiment)
+        metrics, table = _evaluate(
+            predictor, experiment, dataset, EVALUATED_SPLITS, run, observers
+        )
+        registration = _register(predictor, experiment, run, metrics)
+        shutil.rmtree(folder)
+        return TrainingResult(
+            run_id=run.run_id,
+            metrics=metrics,
+            table=table,
+            best_epoch=training.best_epoch,
+            training_seconds=training.seconds,
+            registration=registration,
+        )
+
+
+def evaluate(
+    predictor: Predictor,
+    experiment: Experiment,
+    splits: Sequence[str] = EVALUATED_SPLITS,
+    observers: Sequence[PipelineObserver] = (),
+    *,
+    root: Path | None = None,
+) -> EvaluationResult:
+    """Score a trained network on a dataset, tiled beside whole, in a run of its own.
+
+    Args:
+        predictor: The network.
+        experiment: Its dataset section says which images; the rest is the predictor's own.
+        splits: Which splits.
+        observers: Told what happens.
+        root: Folder of datasets; by default ``TILEDSEG_DATA`` or ./data.
+    """
+    with open_run(experiment, "evaluate") as run:
+        _tell_run(run, observers)
+        run.log_experiment(experiment)
+        dataset = _checked_dataset(experiment, root, PixelCache(), observers)
+        run.log_dataset(dataset)
+        metrics, table = _evaluate(predictor, experiment, dataset, splits, run, observers)
+        return EvaluationResult(run.run_id, metrics, table)
+
+
+def prepare(
+    experiment: Experiment,
+    observers: Sequence[PipelineObserver] = (),
+    *,
+    root: Path | None = None,
+) -> Dataset:
+    """Make a dataset ready: draw a synthetic one, check every file, decode into the cache.
+
+    Training does the same first; afterwards it starts at once. No MLflow run is made.
+    """
+    return _checked_dataset(experiment, root, PixelCache(), observers)
+
+
+def _tell_run(run: TrackedRun, observers: Sequence[PipelineObserver]) -> None:
+    for observer in observers:
+        observer.run_opened(run.run_id)
+
+
+def _checked_dataset(
+    experiment: Experiment,
+    root: Path | None,
+    cache: PixelCache,
+    observers: Sequence[PipelineObserver],
+) -> Dataset:
+    dataset = load_dataset(experiment.dataset, root or data_root())
+    summary = check_dataset(dataset, experiment, cache)
+    for observer in observers:
+        observer.dataset_checked(dataset, summary)
+    return dataset
+
+
+def _evaluate(
+    predictor: Predictor,
+    experiment: Experiment,
+    dataset: Dataset,
+    splits: Sequence[str],
+    run: TrackedRun,
+    observers: Sequence[PipelineObserver],
+) -> tuple[dict[str, float], pd.DataFrame]:
+    rows: list[dict[str, str | float]] = []
+    metrics: dict[str, float] = {}
+    for split in splits:
+        seams = []
+        samples = _samples_of(dataset, split)
+        for number, item in enumerate(evaluate_images(predictor, samples, split, experiment)):
+            run.log_evaluation(
+                item,
+                with_image=experiment.tracking.log_images,
+                with_sheet=number < experiment.evaluation.comparison_images,
+            )
+            rows.extend(item.rows)
+            seams.append(item.seams)
+            for observer in observers:
+                observer.image_evaluated(item)
+        metrics.update(summarise_seams(split, seams))
+    table = pd.DataFrame(rows)
+    metrics.update(summarise_scores(table))
+    run.log_scores(table, metrics)
+    return metrics, table
+
+
+def _samples_of(dataset: Dataset, split: str) -> Sequence[Sample]:
+    if split not in dataset.splits:
+        raise DatasetError(
+            f"dataset {dataset.name} has no split {split!r}; use one of "
+            f"{', '.join(dataset.splits)}"
+        )
+    return dataset.splits[split]
+
+
+def _register(
+    predictor: Predictor, experiment: Experiment, run: TrackedRun, metrics: dict[str, float]
+) -> Registration | None:
+    folder = run.files / "predictor"
+    folder.mkdir()
+    model_uri = registry.log_model(predictor, folder)
+    if not experiment.tracking.register_model:
+        return None
+    return registry.register(
+        run.client,
+        experiment.dataset.name,
+        model_uri,
+        run.run_id,
+        metrics[registry.CHAMPION_METRIC],
+    )
+
+
+def _state_folder(run_id: str) -> Path:
+    """Where a run keeps its checkpoints until it has ended well."""
+    folder = Path(platformdirs.user_state_dir("tiledseg", appauthor=False)) / "runs" / run_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: checkpoints cannot be written there ({error})") from error
+    return folder

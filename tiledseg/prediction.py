@@ -1,0 +1,117 @@
+"""From an image to a mask: the one path that evaluation, serving and the pages share.
+
+What is measured is what is served, because all of them call ``Predictor.probability``.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.data.preprocess import preprocess
+from tiledseg.errors import ImageError, RegistryError, TilingError
+from tiledseg.experiment import Experiment, load_experiment
+from tiledseg.tiling.engine import model_field, predict_full, predict_resized, predict_tiled
+from tiledseg.tiling.grid import Grid, plan_grid
+
+Mode = Literal["tiled", "whole", "full"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+MODEL_FILE = "model.keras"
+EXPERIMENT_FILE = "experiment.yaml"
+
+
+class Predictor:
+    """A network together with the settings that it was trained with.
+
+    Args:
+        model: Maps (B, H, W, C) intensities of 0 to 255 to probabilities (B, H, W, K).
+        experiment: Its image and tiling sections are applied to every image.
+    """
+
+    def __init__(self, model: keras.Model, experiment: Experiment) -> None:
+        self.model = model
+        self.experiment = experiment
+
+    @classmethod
+    def load(cls, folder: Path) -> "Predictor":
+        """Read a predictor from a folder that ``save`` wrote.
+
+        Raises:
+            RegistryError: A file is missing or is not a Keras model.
+        """
+        experiment = load_experiment(folder / EXPERIMENT_FILE)
+        try:
+            model: Any = keras.saving.load_model(
+                folder / MODEL_FILE, compile=False, safe_mode=True
+            )
+        except (OSError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise RegistryError(f"{folder / MODEL_FILE}: not a usable model: {reason}") from error
+        return cls(model, experiment)
+
+    def save(self, folder: Path) -> None:
+        """Write the network and its experiment into an existing folder."""
+        self.model.save(folder / MODEL_FILE)
+        (folder / EXPERIMENT_FILE).write_text(self.experiment.to_yaml(), encoding="utf-8")
+
+    def probability(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.float32]:
+        """Foreground probability of every pixel.
+
+        Args:
+            image: RGB (H, W, 3), or grey (H, W) or (H, W, 1); uint8, of any size.
+            mode: ``tiled``: tile by tile with a true halo, the same answer as one pass.
+                ``whole``: the image resized to the network's input, the answer resized back.
+                ``full``: one pass at full size, for comparison; needs the memory for it.
+
+        Returns:
+            Probabilities (H, W, K) float32 in [0, 1].
+
+        Raises:
+            ImageError: ``image`` is not uint8 or has a shape that is not an image's.
+            TilingError: Unknown mode, or a network that cannot be tiled exactly.
+        """
+        shown = preprocess(_as_colour(image), self.experiment.image)
+        if mode == "tiled":
+            return predict_tiled(self.model, shown, max_tile=self.experiment.tiling.max_tile)
+        if mode == "whole":
+            return predict_resized(self.model, shown, self.experiment.image.size)
+        if mode == "full":
+            return predict_full(self.model, shown)
+        raise TilingError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
+
+    def grid(self, height: int, width: int) -> Grid:
+        """The tiles that mode ``tiled`` cuts an image of this size into."""
+        field = model_field(self.model)
+        return plan_grid(
+            height,
+            width,
+            halo=field.halo,
+            stride=field.stride,
+            max_tile=self.experiment.tiling.max_tile,
+        )
+
+    def mask(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.bool_]:
+        """Foreground where the probability is at least 0.5, (H, W) bool; see ``probability``."""
+        return to_mask(self.probability(image, mode))
+
+
+def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Cut probabilities (H, W, 1) at 0.5, giving (H, W) bool."""
+    mask: NDArray[np.bool_] = probability[..., 0] >= 0.5
+    return mask
+
+
+def _as_colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey or RGB of the shapes people have, as (H, W, 3)."""
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        raise ImageError(f"image is {image.dtype}; convert it to uint8, 0 to 255")
+    if image.ndim == 2:
+        image = image[..., np.newaxis]
+    if image.ndim != 3 or image.shape[2] not in {1, 3} or 0 in image.shape:
+        raise ImageError(
+            f"image has shape {image.shape}; expected (height, width, 3) RGB or (height, width)"
+        )
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image

@@ -1,0 +1,114 @@
+"""How visible are the seams: tiled against whole, and gradients on seam lines."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.errors import TilingError
+from tiledseg.tiling.grid import Grid
+
+LABEL_THRESHOLD = 0.5
+"""A pixel has a label where its probability is at least this."""
+
+
+def seam_gradient_ratio(probability: NDArray[np.floating], grid: Grid) -> float:
+    """Compare the gradient across seams with the gradient elsewhere.
+
+    The gradient is the absolute difference of neighbouring pixels, averaged over
+    channels. Differences between the two sides of a seam, along rows and along
+    columns, form one mean; all other neighbours form the other.
+
+    Args:
+        probability: Float array (H, W) or (H, W, K).
+        grid: The grid that the probability was computed with.
+
+    Returns:
+        Mean across seams over mean elsewhere. 1.0 means that the seams are like any
+        other place, and is also given when there are no seams or no gradient at all;
+        infinity when there is a gradient at seams alone.
+
+    Raises:
+        TilingError: If the probability is not of the grid's image.
+    """
+    if probability.shape[:2] != grid.image_shape:
+        raise TilingError(
+            f"the probability is {probability.shape[:2]} pixels, the grid's image "
+            f"{grid.image_shape}; give the grid that the probability was computed with"
+        )
+    rows, columns = _line_gradients(probability, 0), _line_gradients(probability, 1)
+    lengths = (probability.shape[1], probability.shape[0])
+    parts = [
+        _split(rows, grid.seam_rows, lengths[0]),
+        _split(columns, grid.seam_columns, lengths[1]),
+    ]
+    seam_sum, seam_count, other_sum, other_count = np.sum(parts, axis=0)
+    if seam_count == 0 or other_count == 0 or seam_sum + other_sum == 0:
+        return 1.0
+    if other_sum == 0:
+        return float("inf")
+    return float((seam_sum / seam_count) / (other_sum / other_count))
+
+
+def max_difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Largest absolute difference of two predictions.
+
+    Args:
+        a: Float array of any shape.
+        b: Float array of the same shape.
+
+    Returns:
+        The largest absolute difference; NaN if either holds NaN.
+
+    Raises:
+        TilingError: If the shapes differ.
+    """
+    _check_same_shape(a, b)
+    return float(np.abs(a - b).max())
+
+
+def flipped_labels(a: NDArray[np.floating], b: NDArray[np.floating]) -> int:
+    """Count the pixels whose label differs, labels being cut at 0.5 (and up).
+
+    Args:
+        a: Probabilities (H, W) or (H, W, K).
+        b: Probabilities of the same shape.
+
+    Returns:
+        Number of pixels with another label in at least one channel.
+
+    Raises:
+        TilingError: If the shapes differ.
+    """
+    _check_same_shape(a, b)
+    flipped = (a >= LABEL_THRESHOLD) != (b >= LABEL_THRESHOLD)
+    if flipped.ndim > 2:
+        flipped = flipped.any(axis=2)
+    return int(np.count_nonzero(flipped))
+
+
+def _line_gradients(probability: NDArray[np.floating], axis: int) -> NDArray[np.float64]:
+    """Mean absolute difference between each line along an axis and the one before it."""
+    others = tuple(other for other in range(probability.ndim) if other != axis)
+    differences = np.abs(np.diff(probability, axis=axis))
+    return np.asarray(differences.mean(axis=others, dtype=np.float64))
+
+
+def _split(
+    gradients: NDArray[np.float64], seams: Sequence[int], pixels: int
+) -> tuple[float, int, float, int]:
+    """Sum and count of the differences across seams, then of all others."""
+    at_seam = np.zeros(len(gradients), np.bool_)
+    at_seam[np.asarray(seams, np.intp) - 1] = True
+    across = int(at_seam.sum())
+    return (
+        float(gradients[at_seam].sum()) * pixels,
+        across * pixels,
+        float(gradients[~at_seam].sum()) * pixels,
+        (len(gradients) - across) * pixels,
+    )
+
+
+def _check_same_shape(a: NDArray[np.floating], b: NDArray[np.floating]) -> None:
+    if a.shape != b.shape:
+        raise TilingError(f"shapes {a.shape} and {b.shape} differ; compare the same image")

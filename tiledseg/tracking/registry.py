@@ -1,0 +1,127 @@
+"""Registered models: versions, the two aliases, and loading them back."""
+
+import importlib.metadata
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
+
+import tiledseg
+from tiledseg.errors import RegistryError
+from tiledseg.prediction import EXPERIMENT_FILE, Predictor
+
+LATEST = "latest-trained"
+CHAMPION = "champion"
+CHAMPION_METRIC = "valid/tiled/dice"
+"""Test scores never choose."""
+
+SERVING_PACKAGES = (
+    "tensorflow", "keras", "mlflow", "opencv-python-headless", "numpy", "pillow",
+    "pydantic", "pyyaml", "tifffile", "platformdirs",
+)  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A model version that was just made."""
+
+    name: str
+    version: str
+    is_champion: bool
+
+
+def log_model(predictor: Predictor, folder: Path) -> str:
+    """Log a network into the active run; returns the URI of the logged model.
+
+    Args:
+        predictor: The network and its experiment.
+        folder: An existing folder for the files on their way.
+    """
+    predictor.save(folder)
+    channels = 3  # images come as RGB; the predictor makes of them what the network wants
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, channels), "image")]),
+        params=ParamSchema(
+            [ParamSpec("mode", "string", "tiled"), ParamSpec("output", "string", "mask")]
+        ),
+    )
+    package = Path(tiledseg.__file__).parent
+    info = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(package / "tracking" / "serving.py"),
+        artifacts={"predictor": str(folder)},
+        code_paths=[str(package)],
+        signature=signature,
+        pip_requirements=[
+            f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES
+        ],
+    )
+    return str(info.model_uri)
+
+
+def register(
+    client: mlflow.MlflowClient, name: str, model_uri: str, run_id: str, score: float
+) -> Registration:
+    """Make a version of a logged model and move the aliases.
+
+    ``latest-trained`` always moves. ``champion`` moves when ``score`` (the run's
+    ``valid/tiled/dice``) is better than that of the version which holds it.
+    """
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = client.create_model_version(
+        name, model_uri, run_id, tags={CHAMPION_METRIC: f"{score:.6f}"}
+    ).version
+    client.set_registered_model_alias(name, LATEST, version)
+    best = champion_score(client, name)
+    is_champion = best is None or score > best
+    if is_champion:
+        client.set_registered_model_alias(name, CHAMPION, version)
+    return Registration(name, str(version), is_champion)
+
+
+def champion_score(client: mlflow.MlflowClient, name: str) -> float | None:
+    """``valid/tiled/dice`` of the champion, or None where there is no champion yet."""
+    try:
+        champion = client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException:
+        return None
+    return float(champion.tags.get(CHAMPION_METRIC, "-inf"))
+
+
+def load_predictor(uri: str) -> Predictor:
+    """Load a network from the registry, a run, or a folder.
+
+    Args:
+        uri: ``models:/NAME@champion``, ``models:/NAME/3``, ``runs:/ID/model``, a folder that
+            holds model.keras and experiment.yaml, or a registered model's name, which means
+            its champion.
+
+    Raises:
+        RegistryError: There is no such model.
+    """
+    if (Path(uri) / EXPERIMENT_FILE).is_file():
+        return Predictor.load(Path(uri))
+    address = uri if ":/" in uri else f"models:/{uri}@{CHAMPION}"
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(address))
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RegistryError(
+            f"model {uri!r} is not in {mlflow.get_tracking_uri()}: {reason}; "
+            "train it, or name another: models:/NAME@champion, runs:/ID/model or a folder"
+        ) from error
+    found = sorted(folder.glob(f"artifacts/*/{EXPERIMENT_FILE}"))
+    if not found:
+        raise RegistryError(f"model {uri!r} was not logged by tiledseg: {folder} has no experiment")
+    return Predictor.load(found[0].parent)

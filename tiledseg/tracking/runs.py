@@ -1,0 +1,206 @@
+"""MLflow runs: opened, filled as the contract says, and always closed."""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import mlflow.data
+import pandas as pd
+
+from tiledseg.data.dataset import Dataset
+from tiledseg.data.images import write_mask, write_probability
+from tiledseg.errors import TrackingError
+from tiledseg.evaluation import ImageEvaluation
+from tiledseg.experiment import Experiment, parse_experiment
+from tiledseg.pictures import comparison_sheet, learning_curves, save_figure
+from tiledseg.prediction import EXPERIMENT_FILE
+from tiledseg.tracking.store import connect, store_errors
+from tiledseg.training.observer import EpochPicture, EpochReport
+
+logger = logging.getLogger(__name__)
+
+KIND_TAG = "tiledseg.kind"
+RUN_TAG = "tiledseg.run_id"
+LAUNCHER_TAG = "tiledseg.launcher_run_id"
+ERROR_TAG = "tiledseg.error"
+LAUNCHER_VARIABLE = "MLFLOW_RUN_ID"
+"""Set by ``mlflow run`` to the run that it made for the project."""
+
+
+class TrackedRun:
+    """An open MLflow run; listens to a training and files what comes out of it.
+
+    Args:
+        client: The store.
+        run_id: The open run.
+        files: A folder for files on their way into the store.
+    """
+
+    def __init__(self, client: mlflow.MlflowClient, run_id: str, files: Path) -> None:
+        self.client = client
+        self.run_id = run_id
+        self.files = files
+
+    @property
+    def experiment_id(self) -> str:
+        """The MLflow experiment that the run belongs to."""
+        return str(self.client.get_run(self.run_id).info.experiment_id)
+
+    def log_experiment(self, experiment: Experiment) -> None:
+        """Log the settings, flattened, and the YAML that gives them back."""
+        mlflow.log_params(experiment.flattened())
+        mlflow.log_text(experiment.to_yaml(), EXPERIMENT_FILE)
+
+    def log_dataset(self, dataset: Dataset) -> None:
+        """Log each split as a dataset input: its pairs and the dataset's digest."""
+        for split, samples in dataset.splits.items():
+            table = pd.DataFrame(
+                {
+                    "stem": [sample.stem for sample in samples],
+                    "image": [str(sample.image) for sample in samples],
+                    "mask": [str(sample.mask) for sample in samples],
+                }
+            )
+            table["digest"] = dataset.digest
+            pairs = mlflow.data.from_pandas(
+                table, source=str(dataset.folder), name=dataset.name, digest=dataset.digest
+            )
+            mlflow.log_input(pairs, context=split, tags={"split_drawn": str(dataset.drawn)})
+
+    def batch_ended(
+        self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Nothing: a run keeps epochs."""
+
+    def epoch_ended(self, report: EpochReport) -> None:
+        """Log an epoch's metrics with the epoch as step."""
+        mlflow.log_metrics(dict(report.metrics), step=report.epoch)
+
+    def masks_predicted(self, picture: EpochPicture) -> None:
+        """Log an epoch-change mask with the epoch as step."""
+        mlflow.log_image(
+            picture.mask.astype("uint8") * 255,
+            key=f"epochs/{picture.stem}/{picture.mode}",
+            step=picture.epoch,
+            synchronous=True,
+        )
+
+    def log_history(self, history: pd.DataFrame, best_epoch: int) -> None:
+        """Log the curves as CSV and PNG, and which epoch was best."""
+        mlflow.log_text(history.to_csv(index=False), "curves/history.csv")
+        save_figure(learning_curves(history, best_epoch), self.files / "curves.png")
+        mlflow.log_artifact(str(self.files / "curves.png"), "curves")
+        mlflow.log_metric("best_epoch", best_epoch)
+
+    def log_evaluation(
+        self, evaluation: ImageEvaluation, *, with_image: bool, with_sheet: bool
+    ) -> None:
+        """Log one image's predictions, and its picture, truth and comparison sheet if asked."""
+        split, stem = evaluation.split, evaluation.sample.stem
+        root = self.files / split
+        for mode, probability in evaluation.probabilities.items():
+            write_probability(root / "predictions" / mode / f"{stem}.png", probability[..., 0])
+        if with_image:
+            copy = root / "predictions" / "image" / evaluation.sample.image.name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(evaluation.sample.image, copy)
+            write_mask(root / "predictions" / "truth" / f"{stem}.png", evaluation.truth)
+        if with_sheet:
+            (root / "comparison").mkdir(parents=True, exist_ok=True)
+            save_figure(comparison_sheet(evaluation), root / "comparison" / f"{stem}.png")
+        for kind in ("predictions", "comparison"):
+            if (root / kind).is_dir():
+                mlflow.log_artifacts(str(root / kind), f"{kind}/{split}")
+        shutil.rmtree(root)
+
+    def log_scores(self, table: pd.DataFrame, metrics: Mapping[str, float]) -> None:
+        """Log one row per image and mode as a table, and the final metrics."""
+        mlflow.log_table(table, "scores.json")
+        mlflow.log_text(table.to_csv(index=False), "scores.csv")
+        mlflow.log_metrics(dict(metrics))
+
+
+@contextmanager
+def open_run(
+    experiment: Experiment, kind: str, *, resume: str | None = None
+) -> Iterator[TrackedRun]:
+    """Open a run in the MLflow experiment named after the dataset, and close it whatever happens.
+
+    It ends FINISHED, FAILED when an error left the block, or KILLED when the user or the
+    system ended the program. Started by ``mlflow run``, the project's own run is used where
+    it lies in the right experiment, and points to the real one otherwise.
+
+    Args:
+        experiment: Its dataset's name is the MLflow experiment's.
+        kind: ``train`` or ``evaluate``, kept as a tag.
+        resume: Id of a run to open again.
+
+    Raises:
+        TrackingError: The store does not answer, or there is no run of that id.
+    """
+    client = connect()
+    with store_errors():
+        run_id = resume or _claim_run(client, experiment.dataset.name, kind)
+        mlflow.start_run(run_id=run_id)
+    status = "FAILED"
+    try:
+        with tempfile.TemporaryDirectory(prefix="tiledseg-") as files:
+            yield TrackedRun(client, run_id, Path(files))
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    except Exception as error:
+        mlflow.set_tag(ERROR_TAG, str(error)[:5000])
+        raise
+    finally:
+        mlflow.end_run(status)
+
+
+def read_experiment(run_id: str) -> Experiment:
+    """The experiment that a run was made with.
+
+    Raises:
+        TrackingError: There is no such run, or it was not made by tiledseg.
+    """
+    connect()
+    with store_errors():
+        text = mlflow.artifacts.load_text(f"runs:/{run_id}/{EXPERIMENT_FILE}")
+    return parse_experiment(text, f"run {run_id}")
+
+
+def _claim_run(client: mlflow.MlflowClient, name: str, kind: str) -> str:
+    """Make the run, or take the one that ``mlflow run`` made."""
+    launcher_id = os.environ.pop(LAUNCHER_VARIABLE, None)
+    found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"the MLflow experiment {name!r} is deleted; restore it with "
+            f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
+        )
+    experiment_id = found.experiment_id if found else client.create_experiment(name)
+    if launcher_id is None:
+        tags = {KIND_TAG: kind, "mlflow.source.name": " ".join(["tiledseg", *sys.argv[1:]])}
+        return str(client.create_run(experiment_id, tags=tags).info.run_id)
+    launcher = client.get_run(launcher_id)
+    if launcher.info.experiment_id == experiment_id:
+        client.set_tag(launcher_id, KIND_TAG, kind)
+        return launcher_id
+    tags = {
+        key: value
+        for key, value in launcher.data.tags.items()
+        if key.startswith(("mlflow.source.", "mlflow.project.", "mlflow.user"))
+    }
+    run = client.create_run(experiment_id, tags={**tags, KIND_TAG: kind, LAUNCHER_TAG: launcher_id})
+    client.set_tag(launcher_id, KIND_TAG, "launcher")
+    client.set_tag(launcher_id, RUN_TAG, run.info.run_id)
+    note = f"Started run {run.info.run_id} in experiment {name}, which holds the results."
+    client.set_tag(launcher_id, "mlflow.note.content", note)
+    return str(run.info.run_id)
+

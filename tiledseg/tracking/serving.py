@@ -1,0 +1,52 @@
+"""The registered model as MLflow loads it: an image of any size in, a mask out.
+
+MLflow runs this file itself ("models from code"); nothing else imports it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from tiledseg.errors import ImageError
+from tiledseg.prediction import Predictor, to_mask
+
+OUTPUTS = ("mask", "probability")
+
+
+class ServedModel(PythonModel):  # type: ignore[misc]  # MLflow's class is untyped
+    """``predict(image, params={"mode": "tiled", "output": "mask"})``."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the network once."""
+        self._predictor = Predictor.load(Path(context.artifacts["predictor"]))
+
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: Any,
+        params: dict[str, Any] | None = None,
+    ) -> Any:
+        """Segment one image.
+
+        Args:
+            context: Unused; MLflow passes it.
+            model_input: (H, W, 3) uint8 RGB.
+            params: ``mode`` (tiled, whole or full) and ``output`` (mask or probability).
+
+        Returns:
+            mask: (H, W) uint8, 0 or 255; probability: (H, W) float32.
+        """
+        asked = {"mode": "tiled", "output": "mask", **(params or {})}
+        if asked["output"] not in OUTPUTS:
+            raise ImageError(f"output is {asked['output']!r}; use one of {', '.join(OUTPUTS)}")
+        image = np.asarray(model_input)
+        probability = self._predictor.probability(image, asked["mode"])
+        if asked["output"] == "probability":
+            return probability[..., 0]
+        return to_mask(probability).astype(np.uint8) * 255
+
+
+mlflow.models.set_model(ServedModel())

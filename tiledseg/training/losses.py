@@ -1,0 +1,110 @@
+"""Losses on probabilities, by the names that experiments use."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any  # the backend decides what a tensor is
+
+
+def overlap_counts(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    """Soft intersection, and sum of both areas, over the whole batch.
+
+    Args:
+        y_true: Truth in {0, 1}, any shape.
+        y_pred: Probability in [0, 1], the same shape.
+
+    Returns:
+        Two float32 scalars.
+    """
+    y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+    return ops.sum(y_true * y_pred), ops.sum(y_true) + ops.sum(y_pred)
+
+
+def soft_dice(y_true: Tensor, y_pred: Tensor, smooth: float = 1.0) -> Tensor:
+    """Dice coefficient on probabilities, flattened over the batch.
+
+    Milletari, Navab & Ahmadi, "V-Net", 2016, section 3, with areas in place of squared
+    areas and ``smooth`` added above and below.
+    """
+    intersection, areas = overlap_counts(y_true, y_pred)
+    return (2.0 * intersection + smooth) / (areas + smooth)
+
+
+def soft_iou(y_true: Tensor, y_pred: Tensor, smooth: float = 1.0) -> Tensor:
+    """Intersection over union on probabilities, flattened over the batch.
+
+    Rahman & Wang, "Optimizing Intersection-Over-Union in Deep Neural Networks", 2016,
+    equation 3, with ``smooth`` added above and below.
+    """
+    intersection, areas = overlap_counts(y_true, y_pred)
+    return (intersection + smooth) / (areas - intersection + smooth)
+
+
+@keras.saving.register_keras_serializable(package="tiledseg")
+class OverlapLoss(keras.losses.Loss):
+    """One minus the soft Dice coefficient or the soft IoU of the batch.
+
+    Args:
+        measure: ``dice`` or ``iou``.
+        smooth: Added above and below, so that two empty masks agree perfectly.
+        name: Name of the loss.
+
+    Raises:
+        ValueError: Unknown measure, or ``smooth`` that is not positive.
+    """
+
+    def __init__(self, measure: str = "dice", smooth: float = 1.0, name: str = "overlap") -> None:
+        if measure not in {"dice", "iou"}:
+            raise ValueError(f"measure must be 'dice' or 'iou', got {measure!r}")
+        if smooth <= 0:
+            raise ValueError(f"smooth must be positive, got {smooth!r}")
+        super().__init__(name=name, reduction="sum")  # call() is a scalar already
+        self.measure = measure
+        self.smooth = smooth
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """The loss of a batch, a float32 scalar."""
+        measure = soft_dice if self.measure == "dice" else soft_iou
+        return 1.0 - measure(y_true, y_pred, self.smooth)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that rebuild the loss."""
+        return {"measure": self.measure, "smooth": self.smooth, "name": self.name}
+
+
+@keras.saving.register_keras_serializable(package="tiledseg")
+class CrossentropyOverlapLoss(keras.losses.Loss):
+    """Mean of the binary cross-entropy and an overlap loss.
+
+    Args:
+        measure: ``dice`` or ``iou``.
+        smooth: See ``OverlapLoss``.
+        name: Name of the loss.
+    """
+
+    def __init__(
+        self, measure: str = "dice", smooth: float = 1.0, name: str = "crossentropy_overlap"
+    ) -> None:
+        super().__init__(name=name, reduction="sum")
+        self.overlap = OverlapLoss(measure, smooth)
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """The loss of a batch, a float32 scalar."""
+        crossentropy = ops.mean(keras.losses.binary_crossentropy(y_true, y_pred))
+        return 0.5 * (crossentropy + self.overlap.call(y_true, y_pred))
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that rebuild the loss."""
+        return {**self.overlap.get_config(), "name": self.name}
+
+
+LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
+    "bce": keras.losses.BinaryCrossentropy,
+    "dice": lambda: OverlapLoss("dice"),
+    "iou": lambda: OverlapLoss("iou"),
+    "bce_dice": lambda: CrossentropyOverlapLoss("dice"),
+    "bce_iou": lambda: CrossentropyOverlapLoss("iou"),
+}

@@ -1,0 +1,52 @@
+"""What a training tells the world while it runs.
+
+The screen and the MLflow run both listen; training itself knows neither.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """An epoch that ended."""
+
+    epoch: int
+    """Number of the epoch, from 1."""
+    epochs: int
+    """Most epochs that the training may take."""
+    metrics: Mapping[str, float]
+    """loss, val_loss, dice_coef, val_dice_coef, dice, val_dice, learning_rate."""
+    is_best: bool
+    """Whether its weights are the best so far."""
+    elapsed: float
+    """Seconds since training began, earlier sittings included."""
+    remaining: float
+    """Seconds that are left at most, as far as can be told."""
+
+
+@dataclass(frozen=True)
+class EpochPicture:
+    """A validation image as the network sees it after an epoch."""
+
+    epoch: int
+    stem: str
+    mode: str
+    mask: NDArray[np.bool_]
+
+
+class TrainingObserver(Protocol):
+    """Listens to a training."""
+
+    def batch_ended(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
+        """A batch was learnt; epoch and batch count from 1."""
+
+    def epoch_ended(self, report: EpochReport) -> None:
+        """An epoch ended, validation included."""
+
+    def masks_predicted(self, picture: EpochPicture) -> None:
+        """A validation image was segmented after an epoch."""
