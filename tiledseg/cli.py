@@ -8,7 +8,7 @@ import typer
 
 from tiledseg import __version__
 from tiledseg.backend import load_backend
-from tiledseg.console import ConsoleObserver, console, progress_bar, show_lines, show_scores
+from tiledseg.console import ConsoleObserver, show_line, show_prediction, show_scores
 from tiledseg.errors import ExperimentError, SweepError, TiledsegError
 from tiledseg.experiment import (
     Experiment,
@@ -66,7 +66,7 @@ def version(
 ) -> None:
     """Tiled semantic segmentation of very large images."""
     if show:
-        show_lines([f"tiledseg {__version__}"])
+        show_line(f"tiledseg {__version__}")
         raise typer.Exit
 
 
@@ -86,17 +86,13 @@ def train(
     with ConsoleObserver() as observer:
         result = run_training(chosen, [observer], resume=resume or None)
     show_scores(result.metrics)
-    show_lines(_where_to_look(result.run_id))
+    _show_where_to_look(result.run_id)
     if result.registration:
-        registered = result.registration
-        role = "champion" if registered.is_champion else "latest-trained, not better than champion"
-        uri = f"models:/{registered.name}@{'champion' if registered.is_champion else 'latest-trained'}"
-        show_lines(
-            [
-                f"registered  {registered.name} version {registered.version} ({role})",
-                f"next        tiledseg predict --model {uri} --images FOLDER --output masks",
-            ]
-        )
+        name, version_ = result.registration.name, result.registration.version
+        alias = "champion" if result.registration.is_champion else "latest-trained"
+        show_line(f"registered  {name} version {version_}, alias {alias}")
+        model = f"models:/{name}@{alias}"
+        show_line(f"next        tiledseg predict --model {model} --images FOLDER --output masks")
 
 
 @app.command(epilog="Example: tiledseg evaluate --model Tiled-Cell --dataset Tiled-Cell")
@@ -119,7 +115,7 @@ def evaluate(
     with ConsoleObserver() as observer:
         result = run_evaluation(predictor, merged, splits, [observer])
     show_scores(result.metrics)
-    show_lines(_where_to_look(result.run_id))
+    _show_where_to_look(result.run_id)
 
 
 @app.command(epilog="Example: tiledseg predict --model Tiled-Cell --images slides --output masks")
@@ -136,31 +132,20 @@ def predict(
 ) -> None:
     """Write a mask (PNG, 0 or 255) for every image."""
     load_backend()
-    from tiledseg.batch_prediction import PredictedFile, find_images, predict_files  # noqa: PLC0415
+    from tiledseg.batch_prediction import find_images, predict_files  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
     found = find_images([*images, *(more or [])])
     predictor = load_predictor(model)
-    with progress_bar() as progress:
-        task = progress.add_task("predict", total=len(found), note="")
-
-        def show(file: PredictedFile) -> None:
-            progress.advance(task)
-            console.print(
-                f"{file.mask}  {100 * file.foreground:.2f} % foreground, "
-                f"{file.megapixels / file.seconds:.1f} megapixels/s",
-                soft_wrap=True,
-            )
-
-        predict_files(
-            predictor,
-            found,
-            output,
-            mode=mode,
-            with_overlay=overlay,
-            overwrite=overwrite,
-            observer=show,
-        )
+    predict_files(
+        predictor,
+        found,
+        output,
+        mode=mode,
+        with_overlay=overlay,
+        overwrite=overwrite,
+        observer=show_prediction,
+    )
 
 
 @app.command(epilog="Example: tiledseg prepare --dataset Synthetic-Cell")
@@ -172,7 +157,7 @@ def prepare(dataset: DatasetName = "", experiment: ExperimentFile = "") -> None:
     chosen = _chosen_experiment(dataset, experiment, None)
     with ConsoleObserver() as observer:
         found = run_preparation(chosen, [observer])
-    show_lines([f"sound     {found.folder}"])
+    show_line(f"sound       {found.folder}")
 
 
 @app.command(epilog="Example: tiledseg datasets")
@@ -185,8 +170,8 @@ def datasets() -> None:
         settings = load_experiment(folder / f"{name}.yaml").dataset
         present = (root / settings.name).is_dir()
         state = "on disk" if present else "drawn on first use" if settings.synthetic else "absent"
-        show_lines([f"{name:<24} {state:<20} {settings.description}"])
-    show_lines([f"data root: {root}"])
+        show_line(f"{name:<24} {state:<20} {settings.description}")
+    show_line(f"data root: {root.resolve()}")
 
 
 @app.command(epilog="Example: tiledseg sweep --dataset Tiled-Cell --trials 40")
@@ -212,9 +197,10 @@ def dashboard(
     )
 
 
-def _where_to_look(run_id: str) -> list[str]:
+def _show_where_to_look(run_id: str) -> None:
     import mlflow  # noqa: PLC0415  # takes seconds to load
 
     uri = mlflow.get_tracking_uri()
     page = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
-    return [f"run         {run_id}", f"look        {page}"]
+    show_line(f"run         {run_id}")
+    show_line(f"look        {page}")

@@ -1,7 +1,6 @@
 """What the command line shows: progress while work goes on, results when it is done."""
 
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -61,16 +60,16 @@ class ConsoleObserver:
 
     def run_opened(self, run_id: str) -> None:
         """Name the run."""
-        console.print(f"run       {run_id}")
+        show_line(f"run         {run_id}")
 
     def dataset_checked(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
         """Say what there is to learn from."""
         for split, part in summary.splits.items():
-            console.print(
-                f"{split:<9} {part.images} images, {part.megapixels:.1f} megapixels, "
+            show_line(
+                f"{split:<11} {part.images} images, {part.megapixels:.1f} megapixels, "
                 f"{100 * part.foreground:.2f} % foreground"
             )
-        console.print(f"digest    {dataset.digest}")
+        show_line(f"digest      {dataset.digest}")
 
     def batch_ended(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
@@ -87,7 +86,7 @@ class ConsoleObserver:
         """Print one line for the epoch."""
         metrics = report.metrics
         self._note = f"at most {_duration(report.remaining)} left"
-        console.print(
+        show_line(
             f"epoch {report.epoch:>3}/{report.epochs}  loss {metrics['loss']:.4f}  "
             f"val_loss {metrics['val_loss']:.4f}  val_dice {metrics['val_dice']:.4f}"
             f"{' *' if report.is_best else '  '}  rate {metrics['learning_rate']:.1e}  "
@@ -104,7 +103,7 @@ class ConsoleObserver:
             self._task = None
         dice = {mode: scores["dice"] for mode, scores in evaluation.scores.items()}
         shown = "  ".join(f"{mode} {value:.4f}" for mode, value in dice.items())
-        console.print(f"{evaluation.split:<6} {evaluation.sample.stem:<24} Dice  {shown}")
+        show_line(f"{evaluation.split:<6} {evaluation.sample.stem:<24} Dice  {shown}")
 
 
 def show_scores(metrics: Mapping[str, float]) -> None:
@@ -124,27 +123,20 @@ def show_scores(metrics: Mapping[str, float]) -> None:
     console.print(table)
     for name, value in metrics.items():
         if "/seam/" in name:
-            console.print(f"{name:<28} {value:.3g}")
+            show_line(f"{name:<28} {value:.3g}")
 
 
-def show_predictions(files: Iterable["PredictedFile"]) -> None:
-    """One line per mask, and the total."""
-    total = seconds = 0.0
-    for file in files:
-        total, seconds = total + file.megapixels, seconds + file.seconds
-    if seconds:
-        console.print(f"{total:.1f} megapixels in {seconds:.1f} s")
+def show_prediction(file: "PredictedFile") -> None:
+    """One line for a mask."""
+    show_line(
+        f"{file.mask}  {100 * file.foreground:.2f} % foreground, "
+        f"{file.megapixels / file.seconds:.1f} megapixels/s"
+    )
 
 
-def show_lines(lines: Iterable[str]) -> None:
-    """Plain lines, never folded."""
-    for line in lines:
-        console.print(_escaped(line), soft_wrap=True)
-
-
-def is_interactive() -> bool:
-    """Whether a person is looking."""
-    return sys.stdout.isatty()
+def show_line(text: str) -> None:
+    """A plain line, never folded."""
+    console.print(_escaped(text), soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

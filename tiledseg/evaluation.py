@@ -86,7 +86,8 @@ def evaluate_images(
         image = read_image(sample.image)
         truth = read_mask(sample.mask, experiment.dataset.mask_threshold)
         megapixels = truth.size / 1e6
-        probabilities, scores = {}, {}
+        probabilities: dict[str, NDArray[np.float32]] = {}
+        scores: dict[str, dict[str, float]] = {}
         for mode in COMPARED_MODES:
             began = time.perf_counter()
             probabilities[mode] = predictor.probability(image, mode)

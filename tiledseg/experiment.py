@@ -49,7 +49,10 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _sizes_are_multiples_of_the_stride(self) -> Self:
         stride = self.model.stride
-        for key, size in (("image.size", self.image.size), ("tiling.max_tile", self.tiling.max_tile)):
+        for key, size in (
+            ("image.size", self.image.size),
+            ("tiling.max_tile", self.tiling.max_tile),
+        ):
             if size % stride:
                 below, above = size // stride * stride, (size // stride + 1) * stride
                 raise ValueError(

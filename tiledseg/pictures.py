@@ -66,7 +66,7 @@ def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
     tiled = to_mask(evaluation.probabilities["tiled"])
     whole = to_mask(evaluation.probabilities["whole"])
     dice = {mode: scores["dice"] for mode, scores in evaluation.scores.items()}
-    panels = [
+    panels: list[tuple[str, NDArray[np.uint8] | NDArray[np.bool_]]] = [
         ("image", evaluation.image),
         ("truth", evaluation.truth),
         (f"whole, Dice {dice['whole']:.4f}", whole),
@@ -82,8 +82,8 @@ def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
         axes.set_axis_off()
     marks = {"found": FOUND, "invented": INVENTED, "missed": MISSED}
     handles = [
-        Patch(facecolor=np.divide(color, 255), edgecolor="black", label=label)
-        for label, color in marks.items()
+        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="black", label=label)
+        for label, (red, green, blue) in marks.items()
     ]
     figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False)
     return figure
@@ -110,7 +110,8 @@ def learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG."""
-    FigureCanvasAgg(figure).print_png(path)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, format="png")
 
 
 def _reduced(panel: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -3,14 +3,13 @@
 There is one training path. The command line, the sweep and a notebook all call ``train``.
 """
 
-import logging
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import mlflow
 import pandas as pd
 import platformdirs
 
@@ -37,8 +36,6 @@ from tiledseg.tracking.registry import Registration
 from tiledseg.tracking.runs import TrackedRun, open_run
 from tiledseg.training.observer import TrainingObserver
 from tiledseg.training.train import fit
-
-logger = logging.getLogger(__name__)
 
 EVALUATED_SPLITS = ("valid", "test")
 
@@ -78,6 +75,15 @@ class TrainingResult(EvaluationResult):
     """None when ``tracking.register_model`` is false."""
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What every step of a job needs."""
+
+    experiment: Experiment
+    run: TrackedRun
+    observers: Sequence[PipelineObserver]
+
+
 def train(
     experiment: Experiment,
     observers: Sequence[PipelineObserver] = (),
@@ -97,32 +103,26 @@ def train(
         TiledsegError: Something that the user can mend; the run is then marked FAILED.
     """
     with open_run(experiment, "train", resume=resume) as run:
-        _tell_run(run, observers)
-        if resume is None:
-            run.log_experiment(experiment)
+        job = _Job(experiment, run, observers)
         cache = PixelCache()
-        dataset = _checked_dataset(experiment, root, cache, observers)
-        run.log_dataset(dataset)
+        dataset = _opened(job, root, cache, log_settings=resume is None)
         folder = _state_folder(run.run_id)
         training = fit(
             experiment, dataset, cache, folder, [run, *observers], resume=resume is not None
         )
-        run.log_history(training.history, training.best_epoch)
-        mlflow.log_metric("training_seconds", training.seconds)
+        run.log_history(training.history, training.best_epoch, training.seconds)
         predictor = Predictor(training.model, experiment)
-        metrics, table = _evaluate(
-            predictor, experiment, dataset, EVALUATED_SPLITS, run, observers
-        )
-        registration = _register(predictor, experiment, run, metrics)
+        metrics, table = _evaluate(predictor, dataset, EVALUATED_SPLITS, job)
+        registration = _register(predictor, metrics, job)
         shutil.rmtree(folder)
-        return TrainingResult(
-            run_id=run.run_id,
-            metrics=metrics,
-            table=table,
-            best_epoch=training.best_epoch,
-            training_seconds=training.seconds,
-            registration=registration,
-        )
+    return TrainingResult(
+        run_id=run.run_id,
+        metrics=metrics,
+        table=table,
+        best_epoch=training.best_epoch,
+        training_seconds=training.seconds,
+        registration=registration,
+    )
 
 
 def evaluate(
@@ -143,12 +143,10 @@ def evaluate(
         root: Folder of datasets; by default ``TILEDSEG_DATA`` or ./data.
     """
     with open_run(experiment, "evaluate") as run:
-        _tell_run(run, observers)
-        run.log_experiment(experiment)
-        dataset = _checked_dataset(experiment, root, PixelCache(), observers)
-        run.log_dataset(dataset)
-        metrics, table = _evaluate(predictor, experiment, dataset, splits, run, observers)
-        return EvaluationResult(run.run_id, metrics, table)
+        job = _Job(experiment, run, observers)
+        dataset = _opened(job, root, PixelCache(), log_settings=True)
+        metrics, table = _evaluate(predictor, dataset, splits, job)
+    return EvaluationResult(run.run_id, metrics, table)
 
 
 def prepare(
@@ -164,9 +162,15 @@ def prepare(
     return _checked_dataset(experiment, root, PixelCache(), observers)
 
 
-def _tell_run(run: TrackedRun, observers: Sequence[PipelineObserver]) -> None:
-    for observer in observers:
-        observer.run_opened(run.run_id)
+def _opened(job: _Job, root: Path | None, cache: PixelCache, *, log_settings: bool) -> Dataset:
+    """Announce the run, log its settings and data, and hand out the checked dataset."""
+    for observer in job.observers:
+        observer.run_opened(job.run.run_id)
+    if log_settings:
+        job.run.log_experiment(job.experiment)
+    dataset = _checked_dataset(job.experiment, root, cache, job.observers)
+    job.run.log_dataset(dataset)
+    return dataset
 
 
 def _checked_dataset(
@@ -183,66 +187,65 @@ def _checked_dataset(
 
 
 def _evaluate(
-    predictor: Predictor,
-    experiment: Experiment,
-    dataset: Dataset,
-    splits: Sequence[str],
-    run: TrackedRun,
-    observers: Sequence[PipelineObserver],
+    predictor: Predictor, dataset: Dataset, splits: Sequence[str], job: _Job
 ) -> tuple[dict[str, float], pd.DataFrame]:
     rows: list[dict[str, str | float]] = []
     metrics: dict[str, float] = {}
     for split in splits:
         seams = []
         samples = _samples_of(dataset, split)
-        for number, item in enumerate(evaluate_images(predictor, samples, split, experiment)):
-            run.log_evaluation(
+        for number, item in enumerate(evaluate_images(predictor, samples, split, job.experiment)):
+            job.run.log_evaluation(
                 item,
-                with_image=experiment.tracking.log_images,
-                with_sheet=number < experiment.evaluation.comparison_images,
+                with_image=job.experiment.tracking.log_images,
+                with_sheet=number < job.experiment.evaluation.comparison_images,
             )
             rows.extend(item.rows)
             seams.append(item.seams)
-            for observer in observers:
+            for observer in job.observers:
                 observer.image_evaluated(item)
         metrics.update(summarise_seams(split, seams))
     table = pd.DataFrame(rows)
     metrics.update(summarise_scores(table))
-    run.log_scores(table, metrics)
+    job.run.log_scores(table, metrics)
     return metrics, table
 
 
 def _samples_of(dataset: Dataset, split: str) -> Sequence[Sample]:
     if split not in dataset.splits:
         raise DatasetError(
-            f"dataset {dataset.name} has no split {split!r}; use one of "
-            f"{', '.join(dataset.splits)}"
+            f"dataset {dataset.name} has no split {split!r}; use one of {', '.join(dataset.splits)}"
         )
     return dataset.splits[split]
 
 
-def _register(
-    predictor: Predictor, experiment: Experiment, run: TrackedRun, metrics: dict[str, float]
-) -> Registration | None:
-    folder = run.files / "predictor"
+def _register(predictor: Predictor, metrics: dict[str, float], job: _Job) -> Registration | None:
+    folder = job.run.files / "predictor"
     folder.mkdir()
     model_uri = registry.log_model(predictor, folder)
-    if not experiment.tracking.register_model:
+    if not job.experiment.tracking.register_model:
         return None
     return registry.register(
-        run.client,
-        experiment.dataset.name,
+        job.run.client,
+        job.experiment.dataset.name,
         model_uri,
-        run.run_id,
+        job.run.run_id,
         metrics[registry.CHAMPION_METRIC],
     )
 
 
 def _state_folder(run_id: str) -> Path:
-    """Where a run keeps its checkpoints until it has ended well."""
-    folder = Path(platformdirs.user_state_dir("tiledseg", appauthor=False)) / "runs" / run_id
+    """Where a run keeps its checkpoints until it has ended well.
+
+    In the user's state folder, or that which ``TILEDSEG_STATE`` names.
+    """
+    home = os.environ.get("TILEDSEG_STATE") or platformdirs.user_state_dir("tiledseg")
+    folder = Path(home) / run_id
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: checkpoints cannot be written there ({error})") from error
+        raise OutputError(
+            f"{folder}: checkpoints cannot be written there ({error.strerror}); set "
+            "TILEDSEG_STATE to a folder that can be written"
+        ) from error
     return folder

@@ -43,9 +43,7 @@ class Predictor:
         """
         experiment = load_experiment(folder / EXPERIMENT_FILE)
         try:
-            model: Any = keras.saving.load_model(
-                folder / MODEL_FILE, compile=False, safe_mode=True
-            )
+            model: Any = keras.saving.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
         except (OSError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise RegistryError(f"{folder / MODEL_FILE}: not a usable model: {reason}") from error

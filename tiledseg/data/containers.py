@@ -5,10 +5,11 @@ Decoders fill a truncated picture with grey and say nothing; a network would lea
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 # A marker that is neither a stuffed byte (FF00), a fill byte, TEM nor a restart (FFD0..FFD7).
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")
@@ -70,6 +71,18 @@ def inspect(data: bytes) -> Container:
     return Container(kind, height, width)
 
 
+def without_png_extras(data: bytes) -> bytes:
+    """A PNG without what does not change its stored pixels (colour profiles, text, times).
+
+    libpng writes its complaints about those straight to the terminal.
+
+    Args:
+        data: A whole PNG that ``inspect`` found sound.
+    """
+    kept = [data[start:end] for start, end, name in _png_chunks(data) if name in _PNG_PIXELS]
+    return b"".join((_PNG_SIGNATURE, *kept))
+
+
 def _inspect_jpeg(data: bytes) -> tuple[int, int]:
     """Walk the segments, so that the end marker of a thumbnail inside one is not taken for ours."""
     shape, scanned, position = (0, 0), False, 2
@@ -87,15 +100,22 @@ def _inspect_jpeg(data: bytes) -> tuple[int, int]:
 
 
 def _inspect_png(data: bytes) -> tuple[int, int]:
-    position, name = len(_PNG_SIGNATURE), b""
-    while name != b"IEND":
-        length = _number(data, position, 4)
-        end = position + 8 + length
-        name = data[position + 4 : position + 8]
-        if _number(data, end, 4) != zlib.crc32(memoryview(data)[position + 4 : end]):
-            raise ValueError(f"is a damaged PNG (checksum of a block at byte {position} is wrong)")
-        position = end + 4
+    for start, end, _ in _png_chunks(data):
+        if _number(data, end - 4, 4) != zlib.crc32(memoryview(data)[start + 4 : end - 4]):
+            raise ValueError(f"is a damaged PNG (checksum of the block at byte {start} is wrong)")
     return _number(data, 20, 4), _number(data, 16, 4)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Start, end and name of each block, up to the last; IndexError where the file is cut."""
+    start, name = len(_PNG_SIGNATURE), b""
+    while name != b"IEND":
+        name = data[start + 4 : start + 8]
+        end = start + 12 + _number(data, start, 4)
+        if end > len(data):
+            raise IndexError(end)
+        yield start, end, name
+        start = end
 
 
 def _inspect_bmp(data: bytes) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.atomic import atomic_file
-from tiledseg.data.containers import inspect, kind_of
+from tiledseg.data.containers import inspect, kind_of, without_png_extras
 from tiledseg.data.tiff import read_tiff, tiff_shape
 from tiledseg.errors import ImageError, OutputError
 
@@ -133,12 +133,13 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     colour = image.ndim == 3 and image.shape[2] == 3
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if colour else image
     try:
-        _, encoded = cv2.imencode(suffix, pixels, _ENCODING.get(suffix, ()))
-    except cv2.error as error:
+        fits, encoded = cv2.imencode(suffix, pixels, _ENCODING.get(suffix, ()))
+    except cv2.error:
+        fits, encoded = False, np.empty(0, np.uint8)
+    if not fits:
         raise OutputError(
-            f"{path}: a picture of shape {image.shape} does not fit into {suffix} "
-            f"({error.err}); use .png or .tif"
-        ) from None
+            f"{path}: a picture of shape {image.shape} does not fit into {suffix}; use .png or .tif"
+        )
     with atomic_file(path) as file:
         file.write(encoded.tobytes())
 
@@ -235,6 +236,8 @@ def _claimed_shape(path: Path, data: bytes) -> tuple[int, int]:
 
 def _decode(data: bytes) -> NDArray[Any]:
     """Decode JPEG, PNG or BMP bytes as RGB(A) or grey."""
+    if kind_of(data[:16]) == "png":
+        data = without_png_extras(data)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

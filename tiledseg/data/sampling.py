@@ -35,7 +35,8 @@ _BATCHES_AHEAD = 2
 class TileSampler(keras.utils.PyDataset):  # type: ignore[misc]
     """Random, augmented crops of whole images.
 
-    An image is chosen with a probability proportional to its area. A fraction of crops
+    Images are chosen evenly, whatever their size, as scores are averaged over images. A fraction
+    of crops
     (``training.foreground_fraction``) is centred on an object chosen evenly among those of the
     image; the rest lies anywhere. Only the crop is read.
 
@@ -80,8 +81,6 @@ class TileSampler(keras.utils.PyDataset):  # type: ignore[misc]
         self._experiment = experiment
         self._cache = cache
         self._shapes = [self._image(index).shape[:2] for index in range(len(self._samples))]
-        areas = np.array([height * width for height, width in self._shapes], dtype=np.float64)
-        self._cumulative_area = np.cumsum(areas / areas.sum())
         self._points: dict[int, NDArray[np.int32]] = {}
         self._threads = experiment.training.workers if workers is None else workers
         self._pool = ThreadPoolExecutor(self._threads, "tiles") if self._threads else None
@@ -128,8 +127,7 @@ class TileSampler(keras.utils.PyDataset):  # type: ignore[misc]
     def _draw_crop(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         experiment = self._experiment
         size, scale = experiment.image.size, experiment.augmentation.scale
-        chosen = int(np.searchsorted(self._cumulative_area, rng.random(), side="right"))
-        chosen = min(chosen, len(self._samples) - 1)
+        chosen = int(rng.integers(len(self._samples)))
         side = max(1, round(size / (1.0 + float(rng.uniform(-scale, scale)))))
         on_object = rng.random() < experiment.training.foreground_fraction
         points = self._points_of(chosen) if on_object else None

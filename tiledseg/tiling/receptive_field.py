@@ -16,6 +16,9 @@ from tiledseg.tiling.reach import MERGING, POINTWISE, Indices, Reach, layer_reac
 LEAK_TOLERANCE = 1e-5
 """Change of an output, relative to the larger of 1 and the output, that counts as none."""
 
+STRIP_BREADTH = 32
+"""Least breadth of the strips that are perturbed, in pixels."""
+
 
 @dataclass(frozen=True)
 class ReceptiveField:
@@ -209,10 +212,9 @@ def _halo(tensors: list[_Tensor], stride: int) -> int:
 
 def _change_from_beyond(model: Any, field: ReceptiveField, axis: int) -> float:
     """Largest relative change of one stride of outputs when all beyond their halo changes."""
-    border = (field.halo // field.stride + 2) * field.stride
+    border, shape = _strip(model, field)
     core = slice(border, border + field.stride)
     kept = slice(core.start - field.halo, core.stop + field.halo)
-    shape = (2 * border + field.stride, field.stride, model.input_shape[-1])
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, shape, np.uint8)
     expected = _strip_output(model, image, axis)[core]
@@ -221,6 +223,17 @@ def _change_from_beyond(model: Any, field: ReceptiveField, axis: int) -> float:
         beyond[kept] = image[kept]
         change = max(change, np.abs(_strip_output(model, beyond, axis)[core] - expected).max())
     return float(change / max(1.0, np.abs(expected).max()))
+
+
+def _strip(model: Any, field: ReceptiveField) -> tuple[int, tuple[int, int, int]]:
+    """A strip that holds one stride of lines, with more than the halo on both sides.
+
+    Returns:
+        The first of those lines, and the strip's length, breadth and channels.
+    """
+    border = (field.halo // field.stride + 2) * field.stride
+    breadth = -(-STRIP_BREADTH // field.stride) * field.stride
+    return border, (2 * border + field.stride, breadth, model.input_shape[-1])
 
 
 def _fillings(rng: np.random.Generator, shape: tuple[int, int, int]) -> Iterator[NDArray[np.uint8]]:
@@ -249,9 +262,8 @@ def _linear_twin(layer: Any) -> Any:
 
 def _farthest_change(twin: Any, field: ReceptiveField, axis: int) -> int:
     """Farthest output that a line of ones changes, over the phases of one stride."""
-    border = (field.halo // field.stride + 2) * field.stride
+    border, shape = _strip(twin, field)
     lines = border + np.arange(field.stride)
-    shape = (2 * border + field.stride, field.stride, twin.input_shape[-1])
     images = np.zeros((field.stride, *shape), np.float32)
     images[np.arange(field.stride), lines] = 1.0
     if axis == 1:
@@ -259,4 +271,4 @@ def _farthest_change(twin: Any, field: ReceptiveField, axis: int) -> int:
     output = keras.ops.convert_to_numpy(twin(images, training=False))
     changed = (output > 0).any(axis=(2 - axis, 3))
     image, position = np.nonzero(changed)
-    return int(np.abs(position - lines[image]).max())
+    return int(np.abs(position - lines[image]).max(initial=0))

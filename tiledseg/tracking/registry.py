@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,16 +54,18 @@ def log_model(predictor: Predictor, folder: Path) -> str:
         ),
     )
     package = Path(tiledseg.__file__).parent
-    info = mlflow.pyfunc.log_model(
-        name="model",
-        python_model=str(package / "tracking" / "serving.py"),
-        artifacts={"predictor": str(folder)},
-        code_paths=[str(package)],
-        signature=signature,
-        pip_requirements=[
-            f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES
-        ],
-    )
+    with warnings.catch_warnings():  # the signature is given, so hints and examples are not needed
+        warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.pyfunc")
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(package / "tracking" / "serving.py"),
+            artifacts={"predictor": str(folder)},
+            code_paths=[str(package)],
+            signature=signature,
+            pip_requirements=[
+                f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES
+            ],
+        )
     return str(info.model_uri)
 
 

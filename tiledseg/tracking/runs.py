@@ -5,13 +5,14 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
-import mlflow.data
 import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
 
 from tiledseg.data.dataset import Dataset
 from tiledseg.data.images import write_mask, write_probability
@@ -68,9 +69,11 @@ class TrackedRun:
                 }
             )
             table["digest"] = dataset.digest
-            pairs = mlflow.data.from_pandas(
-                table, source=str(dataset.folder), name=dataset.name, digest=dataset.digest
-            )
+            with warnings.catch_warnings():  # MLflow registers its local source twice and says so
+                warnings.filterwarnings("ignore", "The specified dataset source", UserWarning)
+                pairs = from_pandas(
+                    table, source=str(dataset.folder), name=dataset.name, digest=dataset.digest
+                )
             mlflow.log_input(pairs, context=split, tags={"split_drawn": str(dataset.drawn)})
 
     def batch_ended(
@@ -91,12 +94,12 @@ class TrackedRun:
             synchronous=True,
         )
 
-    def log_history(self, history: pd.DataFrame, best_epoch: int) -> None:
-        """Log the curves as CSV and PNG, and which epoch was best."""
+    def log_history(self, history: pd.DataFrame, best_epoch: int, seconds: float) -> None:
+        """Log the curves as CSV and PNG, which epoch was best, and how long it all took."""
         mlflow.log_text(history.to_csv(index=False), "curves/history.csv")
         save_figure(learning_curves(history, best_epoch), self.files / "curves.png")
         mlflow.log_artifact(str(self.files / "curves.png"), "curves")
-        mlflow.log_metric("best_epoch", best_epoch)
+        mlflow.log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
 
     def log_evaluation(
         self, evaluation: ImageEvaluation, *, with_image: bool, with_sheet: bool
@@ -203,4 +206,3 @@ def _claim_run(client: mlflow.MlflowClient, name: str, kind: str) -> str:
     note = f"Started run {run.info.run_id} in experiment {name}, which holds the results."
     client.set_tag(launcher_id, "mlflow.note.content", note)
     return str(run.info.run_id)
-

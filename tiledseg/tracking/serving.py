@@ -8,7 +8,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from tiledseg.errors import ImageError
 from tiledseg.prediction import Predictor, to_mask
@@ -16,7 +16,7 @@ from tiledseg.prediction import Predictor, to_mask
 OUTPUTS = ("mask", "probability")
 
 
-class ServedModel(PythonModel):  # type: ignore[misc]  # MLflow's class is untyped
+class ServedModel(PythonModel):
     """``predict(image, params={"mode": "tiled", "output": "mask"})``."""
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -25,7 +25,7 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # MLflow's class is untyp
 
     def predict(
         self,
-        context: PythonModelContext,
+        context: PythonModelContext,  # noqa: ARG002
         model_input: Any,
         params: dict[str, Any] | None = None,
     ) -> Any:

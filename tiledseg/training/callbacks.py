@@ -141,9 +141,7 @@ class Reports(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Pass a batch on."""
         for observer in self._observers:
-            observer.batch_ended(
-                self._epoch, batch + 1, self._settings.steps_per_epoch, logs or {}
-            )
+            observer.batch_ended(self._epoch, batch + 1, self._settings.steps_per_epoch, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Pass an epoch on."""

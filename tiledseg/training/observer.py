@@ -42,7 +42,9 @@ class EpochPicture:
 class TrainingObserver(Protocol):
     """Listens to a training."""
 
-    def batch_ended(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
+    def batch_ended(
+        self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
+    ) -> None:
         """A batch was learnt; epoch and batch count from 1."""
 
     def epoch_ended(self, report: EpochReport) -> None:

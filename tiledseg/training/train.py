@@ -84,7 +84,11 @@ def fit(
     callbacks: list[keras.callbacks.Callback] = [
         FiniteLoss(),
         best,
-        *({"cosine": [CosineRate(settings, clock)], "plateau": [plateau]}.get(settings.schedule, [])),
+        *(
+            {"cosine": [CosineRate(settings, clock)], "plateau": [plateau]}.get(
+                settings.schedule, []
+            )
+        ),
         EpochPictures(experiment, dataset.splits["valid"], observers),
         TimeBudget(clock),
         reports,
@@ -104,9 +108,7 @@ def fit(
 def compiled_model(experiment: Experiment) -> keras.Model:
     """A fresh network with the experiment's loss, optimizer and metrics."""
     settings = experiment.training
-    model = build_model(
-        experiment.model, experiment.image.channels, precision=settings.precision
-    )
+    model = build_model(experiment.model, experiment.image.channels, precision=settings.precision)
     model.compile(
         optimizer=_optimizer(settings),
         loss=LOSSES[settings.loss](),

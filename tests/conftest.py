@@ -1,0 +1,129 @@
+"""What every test gets: a place of its own, and a tiny dataset and experiment on demand.
+
+The folders of pixels, checkpoints and datasets, the MLflow store and the working directory all
+lie under pytest's temporary folder, so no test touches the checkout or the home folder.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from tiledseg.data.images import write_image, write_mask
+from tiledseg.experiment import Experiment
+
+TinyDataset = Callable[..., Path]
+TinyExperiment = Callable[..., Experiment]
+
+_FOREIGN = (
+    "MLFLOW_RUN_ID",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_REGISTRY_URI",
+)
+
+
+def _move_in(patch: pytest.MonkeyPatch, place: Path) -> None:
+    for name in _FOREIGN:
+        patch.delenv(name, raising=False)
+    patch.setenv("TILEDSEG_DATA", str(place / "data"))
+    patch.setenv("TILEDSEG_CACHE", str(place / "cache"))
+    patch.setenv("TILEDSEG_STATE", str(place / "state"))
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(place / 'mlflow.db').as_posix()}")
+    patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    patch.chdir(place)
+    mlflow = sys.modules.get("mlflow")
+    if mlflow is not None:  # a URI set by an earlier test goes before the environment's
+        mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fixtures that are shared by a module are set up here."""
+    with pytest.MonkeyPatch.context() as patch:
+        _move_in(patch, tmp_path_factory.mktemp("session"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _move_in(monkeypatch, tmp_path)
+
+
+def draw_discs(number: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Dark discs on a plain bright ground (size, size, 3), uint8, and their mask, bool."""
+    rng = np.random.default_rng([number, size])
+    mask = np.zeros((size, size), np.uint8)
+    for _ in range(3):
+        row, column = rng.integers(size // 6, size - size // 6, 2).tolist()
+        cv2.circle(mask, (column, row), int(rng.integers(size // 12, size // 6)), 1, cv2.FILLED)
+    ground, ink = np.array([235, 220, 225]), np.array([90, 40, 140])
+    image = np.where(mask[..., np.newaxis] > 0, ink, ground) + rng.normal(0, 3, (size, size, 1))
+    return np.clip(image, 0, 255).astype(np.uint8), mask > 0
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> TinyDataset:
+    """Write ROOT/NAME/{train,valid,test}/{images,masks}; returns ROOT/NAME.
+
+    ``images`` are the numbers of train, valid and test images; 0 leaves the folder out. ROOT
+    is the test's data root (``TILEDSEG_DATA``) unless it is given.
+    """
+
+    def write(
+        root: Path | None = None,
+        name: str = "Tiny",
+        images: Sequence[int] = (4, 2, 2),
+        size: int = 96,
+    ) -> Path:
+        folder = (Path(os.environ["TILEDSEG_DATA"]) if root is None else root) / name
+        number = 0
+        for split, count in zip(("train", "valid", "test"), images, strict=True):
+            for _ in range(count):
+                image, mask = draw_discs(number, size)
+                write_image(folder / split / "images" / f"disc{number}.png", image)
+                write_mask(folder / split / "masks" / f"disc{number}.png", mask)
+                number += 1
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tiny_experiment() -> TinyExperiment:
+    """An experiment on ``tiny_dataset`` that trains in seconds.
+
+    Sections are given as keywords and change only the keys they name:
+    ``tiny_experiment(training={"epochs": 3}, model={"normalization": "none"})``.
+    """
+    tiny: dict[str, dict[str, Any]] = {
+        "dataset": {"name": "Tiny"},
+        "image": {"size": 32},
+        "model": {"base_filters": 4, "num_layers": 2},
+        "training": {
+            "epochs": 2,
+            "steps_per_epoch": 4,
+            "batch_size": 2,
+            "validation_tiles": 8,
+            "warmup_steps": 2,
+            "learning_rate": 0.01,
+            "workers": 0,
+        },
+        "tiling": {"max_tile": 64},
+    }
+
+    def make(**overrides: dict[str, Any]) -> Experiment:
+        sections = {
+            section: {**tiny.get(section, {}), **overrides.get(section, {})}
+            for section in {*tiny, *overrides}
+        }
+        return Experiment.model_validate(sections)
+
+    return make

@@ -1,0 +1,156 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tiledseg.data import cache as cache_module
+from tiledseg.data.cache import PixelCache, content_hash
+from tiledseg.errors import ImageError, OutputError
+from tiledseg.settings import ImageSettings
+
+RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), RGB[..., ::-1])
+    return path
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are decoded from now on."""
+    seen: list[Path] = []
+    read_image = cache_module.read_image
+    monkeypatch.setattr(
+        cache_module, "read_image", lambda path: (seen.append(path), read_image(path))[1]
+    )
+    return seen
+
+
+class TestPixels:
+    def test_image_is_mapped_and_read_only(self, cache: PixelCache, image: Path) -> None:
+        pixels = cache.image(image, ImageSettings())
+        np.testing.assert_array_equal(pixels, RGB)
+        assert isinstance(pixels, np.memmap)
+        assert not pixels.flags.writeable
+
+    def test_image_is_preprocessed(self, cache: PixelCache, image: Path) -> None:
+        settings = ImageSettings(color_space="gray", channels=1, gamma=2.0)
+        assert cache.image(image, settings).shape == (37, 53, 1)
+
+    def test_mask_holds_zero_and_one(self, cache: PixelCache, tmp_path: Path) -> None:
+        mask = np.where(RGB[..., 0] > 127, 255, 0).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "m.png"), mask)
+        labels = cache.mask(tmp_path / "m.png", 127)
+        np.testing.assert_array_equal(labels, mask // 255)
+        assert labels.dtype == np.uint8
+
+    def test_thresholds_do_not_share_an_entry(self, cache: PixelCache, image: Path) -> None:
+        assert cache.mask(image, 0).sum() > cache.mask(image, 250).sum()
+
+
+class TestOnce:
+    def test_decoded_once(self, cache: PixelCache, image: Path, decoded: list[Path]) -> None:
+        for _ in range(3):
+            cache.image(image, ImageSettings())
+        PixelCache(cache.folder).image(image, ImageSettings())
+        assert decoded == [image]
+
+    def test_size_of_crops_does_not_matter_but_looks_do(
+        self, cache: PixelCache, image: Path, decoded: list[Path]
+    ) -> None:
+        for settings in (ImageSettings(), ImageSettings(size=64), ImageSettings(gamma=1.5)):
+            cache.image(image, settings)
+        assert len(decoded) == 2
+
+    def test_a_copy_is_not_decoded_again(
+        self, cache: PixelCache, image: Path, decoded: list[Path]
+    ) -> None:
+        copy = image.with_name("b.png")
+        copy.write_bytes(image.read_bytes())
+        cache.image(image, ImageSettings())
+        cache.image(copy, ImageSettings())
+        assert decoded == [image]
+
+    def test_a_changed_image_is(self, cache: PixelCache, image: Path) -> None:
+        cache.image(image, ImageSettings())
+        cv2.imwrite(str(image), 255 - RGB[..., ::-1])
+        np.testing.assert_array_equal(cache.image(image, ImageSettings()), 255 - RGB)
+
+
+class TestDamagedEntries:
+    @pytest.mark.parametrize("damage", ["empty", "cut", "text", "other"])
+    def test_rebuilt(self, cache: PixelCache, image: Path, damage: str) -> None:
+        cache.image(image, ImageSettings())
+        (entry,) = cache.folder.iterdir()
+        whole = entry.read_bytes()
+        if damage == "other":
+            np.save(entry, np.zeros((4, 4)))
+        else:
+            entry.write_bytes({"empty": b"", "cut": whole[:-1], "text": b"nonsense"}[damage])
+        np.testing.assert_array_equal(cache.image(image, ImageSettings()), RGB)
+
+    def test_removed_folder_is_made_again(self, cache: PixelCache, image: Path) -> None:
+        cache.image(image, ImageSettings())
+        for entry in cache.folder.iterdir():
+            entry.unlink()
+        cache.folder.rmdir()
+        np.testing.assert_array_equal(cache.image(image, ImageSettings()), RGB)
+
+
+class TestConcurrency:
+    def test_threads(self, cache: PixelCache, image: Path) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: cache.image(image, ImageSettings()), range(32)))
+        assert all((pixels == RGB).all() for pixels in found)
+        assert len(list(cache.folder.iterdir())) == 1
+
+    def test_processes(self, cache: PixelCache, image: Path) -> None:
+        code = (
+            "import sys; from pathlib import Path; from tiledseg.data.cache import PixelCache; "
+            "from tiledseg.settings import ImageSettings; cache = PixelCache(Path(sys.argv[1])); "
+            "[cache.image(Path(sys.argv[2]), ImageSettings(gamma=1 + n / 9)) for n in range(20)]"
+        )
+        command = [sys.executable, "-c", code, str(cache.folder), str(image)]
+        running = [subprocess.Popen(command) for _ in range(3)]
+        assert [process.wait() for process in running] == [0, 0, 0]
+        assert len(list(cache.folder.iterdir())) == 20
+        np.testing.assert_array_equal(cache.image(image, ImageSettings()), RGB)
+
+
+class TestFolder:
+    def test_environment(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("TILEDSEG_CACHE", str(tmp_path / "elsewhere"))
+        assert PixelCache().folder == tmp_path / "elsewhere"
+        monkeypatch.delenv("TILEDSEG_CACHE")
+        assert "tiledseg" in PixelCache().folder.parts
+
+    def test_unwritable(self, tmp_path: Path, image: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(OutputError, match=r"pixel cache .*file/c cannot .*TILEDSEG_CACHE"):
+            PixelCache(tmp_path / "file" / "c").image(image, ImageSettings())
+
+    def test_unreadable_image(self, cache: PixelCache, tmp_path: Path) -> None:
+        (tmp_path / "t.png").write_text("text")
+        with pytest.raises(ImageError, match=r"t\.png: is not a JPEG"):
+            cache.image(tmp_path / "t.png", ImageSettings())
+
+
+class TestContentHash:
+    def test_follows_the_bytes(self, tmp_path: Path) -> None:
+        a, b = tmp_path / "a", tmp_path / "b"
+        a.write_bytes(b"same")
+        b.write_bytes(b"same")
+        assert content_hash(a) == content_hash(b)
+        b.write_bytes(b"other")
+        assert content_hash(a) != content_hash(b)
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(ImageError, match=r"no\.png: cannot be read"):
+            content_hash(tmp_path / "no.png")

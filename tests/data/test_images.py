@@ -1,0 +1,312 @@
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from tiledseg.data import images
+from tiledseg.data.images import (
+    image_shape,
+    list_images,
+    read_image,
+    read_mask,
+    write_image,
+    write_mask,
+    write_probability,
+)
+from tiledseg.errors import ImageError, OutputError
+
+RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
+GREY = RGB[..., 0].copy()
+LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
+
+
+def save(path: Path, pixels: NDArray[np.generic]) -> Path:
+    """Write RGB(A) or grey with OpenCV, which wants BGR(A)."""
+    swapped = pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    assert cv2.imwrite(str(path), swapped)
+    return path
+
+
+def huge_png(path: Path, side: int) -> Path:
+    """A PNG of a few bytes that claims side x side pixels."""
+
+    def block(name: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checksum
+
+    header = block(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    body = block(b"IDAT", zlib.compress(b"0")) + block(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + body)
+    return path
+
+
+def truncated_camera_jpeg(path: Path) -> Path:
+    """Half a JPEG whose EXIF thumbnail is whole, so an end marker is in the file."""
+    whole = cv2.imencode(".jpg", RGB)[1].tobytes()
+    thumbnail = b"Exif\0\0" + cv2.imencode(".jpg", RGB[::4, ::4])[1].tobytes()
+    assert b"\xff\xd9" in thumbnail
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    path.write_bytes(whole[:2] + segment + whole[2 : len(whole) // 2])
+    return path
+
+
+class TestReadImage:
+    @pytest.mark.parametrize("suffix", LOSSLESS)
+    def test_colour_comes_back_as_rgb(self, tmp_path: Path, suffix: str) -> None:
+        image = read_image(save(tmp_path / f"a{suffix}", RGB))
+        np.testing.assert_array_equal(image, RGB)
+        assert image.dtype == np.uint8
+        assert image.flags.c_contiguous
+
+    def test_jpeg_is_rgb_too(self, tmp_path: Path) -> None:
+        red = np.zeros((16, 16, 3), np.uint8)
+        red[..., 0] = 200
+        image = read_image(save(tmp_path / "a.JPG", red))
+        assert image[8, 8, 0] > 190
+        assert image[8, 8, 2] < 10
+
+    @pytest.mark.parametrize("suffix", LOSSLESS)
+    def test_grey_becomes_colour_and_back(self, tmp_path: Path, suffix: str) -> None:
+        path = save(tmp_path / f"a{suffix}", GREY)
+        np.testing.assert_array_equal(read_image(path), np.dstack([GREY] * 3))
+        np.testing.assert_array_equal(read_image(path, 1), GREY[..., None])
+
+    def test_colour_becomes_grey(self, tmp_path: Path) -> None:
+        image = read_image(save(tmp_path / "a.png", RGB), 1)
+        luma = RGB @ np.array([0.299, 0.587, 0.114])
+        assert image.shape == (37, 53, 1)
+        assert np.abs(image[..., 0] - luma).max() <= 1.0
+
+    @pytest.mark.parametrize("suffix", [".png", ".tif"])
+    def test_alpha_is_dropped(self, tmp_path: Path, suffix: str) -> None:
+        path = save(tmp_path / f"a{suffix}", np.dstack([RGB, GREY]))
+        np.testing.assert_array_equal(read_image(path), RGB)
+
+    @pytest.mark.parametrize("suffix", [".png", ".tif"])
+    @pytest.mark.parametrize("pixels", [RGB, GREY], ids=["rgb", "grey"])
+    def test_sixteen_bits_become_eight(
+        self, tmp_path: Path, suffix: str, pixels: NDArray[np.uint8]
+    ) -> None:
+        path = save(tmp_path / f"a{suffix}", pixels.astype(np.uint16) * 257)
+        expected = pixels if pixels.ndim == 3 else np.dstack([pixels] * 3)
+        np.testing.assert_array_equal(read_image(path), expected)
+
+    def test_sixteen_bits_are_rounded(self, tmp_path: Path) -> None:
+        values = np.array([[0, 128, 129, 385, 386, 65406, 65407, 65535]], np.uint16)
+        image = read_image(save(tmp_path / "a.png", values), 1)
+        assert image[0, :, 0].tolist() == [0, 0, 1, 1, 2, 254, 255, 255]
+
+    def test_orientation_is_ignored_as_for_masks(self, tmp_path: Path) -> None:
+        data = cv2.imencode(".jpg", RGB)[1].tobytes()
+        entry = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)  # turn by 90 degrees
+        exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1) + entry + b"\0" * 4
+        segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+        path = tmp_path / "a.jpg"
+        path.write_bytes(data[:2] + segment + data[2:])
+        assert cv2.imread(str(path)).shape[:2] == (53, 37)
+        assert read_image(path).shape[:2] == (37, 53) == image_shape(path)
+
+    def test_one_bit_tiff(self, tmp_path: Path) -> None:
+        tifffile.imwrite(tmp_path / "a.tif", GREY > 127, photometric="minisblack")
+        assert set(np.unique(read_image(tmp_path / "a.tif"))) == {0, 255}
+
+    def test_kind_is_told_by_content_and_not_by_name(self, tmp_path: Path) -> None:
+        save(tmp_path / "a.png", RGB).rename(tmp_path / "a.tif")
+        np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), RGB)
+
+
+class TestRefusedFiles:
+    def check(self, path: Path, *words: str) -> None:
+        for read in (read_image, read_mask, image_shape):
+            with pytest.raises(ImageError) as caught:
+                read(path)
+            message = str(caught.value)
+            assert message.startswith(f"{path}: ")
+            assert "\n" not in message
+            assert "; " in message
+            assert all(word in message for word in words), message
+
+    def test_missing(self, tmp_path: Path) -> None:
+        self.check(tmp_path / "no.png", "does not exist")
+
+    def test_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").mkdir()
+        self.check(tmp_path / "a.png", "cannot be read")
+
+    def test_empty(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").touch()
+        self.check(tmp_path / "a.png", "is empty")
+
+    @pytest.mark.parametrize("suffix", images.IMAGE_SUFFIXES)
+    def test_text(self, tmp_path: Path, suffix: str) -> None:
+        (tmp_path / f"a{suffix}").write_text("not a picture")
+        self.check(tmp_path / f"a{suffix}", "not a JPEG, PNG, BMP or TIFF")
+
+    def test_suffix(self, tmp_path: Path) -> None:
+        save(tmp_path / "a.png", RGB).rename(tmp_path / "a.gif")
+        self.check(tmp_path / "a.gif", "'.gif'", ".png")
+
+    @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg", ".tif"])
+    def test_truncated(
+        self, tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        path = save(tmp_path / f"a{suffix}", RGB)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        self.check(path, "truncated")
+        assert capfd.readouterr() == ("", "")
+
+    def test_truncated_jpeg_with_a_whole_thumbnail(self, tmp_path: Path) -> None:
+        self.check(truncated_camera_jpeg(tmp_path / "a.jpg"), "truncated JPEG", "end marker")
+
+    @pytest.mark.parametrize("side", [40_000, 2_000_000])
+    def test_absurd_size(self, tmp_path: Path, side: int) -> None:
+        self.check(huge_png(tmp_path / "a.png", side), f"{side} x {side} pixels", "cut it")
+
+    def test_absurd_size_of_a_tiff(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, RGB, photometric="rgb")
+        with tifffile.TiffFile(path, mode="r+") as file:
+            file.pages[0].tags["ImageWidth"].overwrite(10**6)
+            file.pages[0].tags["ImageLength"].overwrite(10**6)
+        self.check(path, "1000000 x 1000000")
+
+    def test_float_pixels(self, tmp_path: Path) -> None:
+        tifffile.imwrite(tmp_path / "a.tif", GREY.astype(np.float32))
+        with pytest.raises(ImageError, match=r"a.tif: holds float32 pixels; save it with 8 or 16"):
+            read_image(tmp_path / "a.tif")
+
+    def test_many_channels(self, tmp_path: Path) -> None:
+        pixels = np.zeros((8, 9, 7), np.uint8)
+        tifffile.imwrite(
+            tmp_path / "a.tif", pixels, photometric="minisblack", planarconfig="contig"
+        )
+        with pytest.raises(ImageError, match="holds 7 channels"):
+            read_image(tmp_path / "a.tif")
+
+    def test_limits_of_opencv_are_told_as_ours(self, tmp_path: Path) -> None:
+        """A row of 2**21 pixels is under our limit, over OpenCV's for one side."""
+        path = tmp_path / "a.bmp"
+        width = 2**21
+        header = struct.pack("<2sIHHI", b"BM", 54 + width, 0, 0, 54)
+        header += struct.pack("<IiiHHIIiiII", 40, width, 1, 1, 24, 0, 0, 0, 0, 0, 0)
+        path.write_bytes(header + bytes(3 * width))
+        with pytest.raises(ImageError, match="cannot be decoded"):
+            read_image(path)
+
+
+class TestReadMask:
+    def test_brightest_channel_decides(self, tmp_path: Path) -> None:
+        mask = np.zeros((4, 5, 3), np.uint8)
+        mask[1, 1, 1], mask[2, 2, 0], mask[3, 3, 2] = 128, 127, 255
+        found = read_mask(save(tmp_path / "a.png", mask))
+        assert found.dtype == np.bool_
+        assert np.argwhere(found).tolist() == [[1, 1], [3, 3]]
+
+    def test_threshold(self, tmp_path: Path) -> None:
+        path = save(tmp_path / "a.png", np.array([[0, 1, 2]], np.uint8))
+        assert read_mask(path, 0).tolist() == [[False, True, True]]
+        assert read_mask(path, 1).tolist() == [[False, False, True]]
+
+    def test_alpha_is_no_foreground(self, tmp_path: Path) -> None:
+        opaque = np.dstack([np.zeros((4, 5, 3), np.uint8), np.full((4, 5), 255, np.uint8)])
+        assert not read_mask(save(tmp_path / "a.png", opaque)).any()
+
+    def test_sixteen_bits_are_judged_on_the_scale_of_eight(self, tmp_path: Path) -> None:
+        path = save(tmp_path / "a.png", np.array([[127 * 257, 128 * 257]], np.uint16))
+        assert read_mask(path).tolist() == [[False, True]]
+
+    @pytest.mark.parametrize("colour", [True, False])
+    def test_decodes_as_the_scoring_tool_does(self, tmp_path: Path, colour: bool) -> None:
+        path = save(tmp_path / "a.jpg", RGB if colour else GREY)
+        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        value = stored[..., :3].max(axis=-1) if stored.ndim == 3 else stored
+        np.testing.assert_array_equal(read_mask(path), value > 127)
+
+
+class TestImageShape:
+    @pytest.mark.parametrize("suffix", images.IMAGE_SUFFIXES)
+    def test_height_first(self, tmp_path: Path, suffix: str) -> None:
+        assert image_shape(save(tmp_path / f"a{suffix}", RGB)) == (37, 53)
+
+    def test_nothing_is_decoded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = save(tmp_path / "a.png", RGB)
+        monkeypatch.setattr(cv2, "imdecode", None)
+        assert image_shape(path) == (37, 53)
+
+
+class TestWriteImage:
+    @pytest.mark.parametrize("suffix", LOSSLESS)
+    @pytest.mark.parametrize("pixels", [RGB, GREY[..., None]], ids=["rgb", "grey"])
+    def test_round_trip(self, tmp_path: Path, suffix: str, pixels: NDArray[np.uint8]) -> None:
+        path = tmp_path / "new" / f"a{suffix}"
+        write_image(path, pixels)
+        np.testing.assert_array_equal(read_image(path, pixels.shape[2]), pixels)  # type: ignore[arg-type]
+        assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+    def test_unknown_suffix(self, tmp_path: Path) -> None:
+        with pytest.raises(OutputError, match=r"cannot write '\.gif'; use .*\.png"):
+            write_image(tmp_path / "a.gif", RGB)
+
+    def test_a_path_under_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(OutputError, match="cannot be written"):
+            write_image(tmp_path / "file" / "a.png", RGB)
+
+    def test_a_picture_too_large_for_its_format(self, tmp_path: Path) -> None:
+        with pytest.raises(OutputError, match=r"does not fit into \.jpg"):
+            write_image(tmp_path / "a.jpg", np.zeros((1, 70_000), np.uint8))
+
+
+class TestWriteMask:
+    @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+    def test_zero_and_full_scale(self, tmp_path: Path, dtype: type) -> None:
+        mask = (GREY > 99).astype(dtype)
+        write_mask(tmp_path / "a.png", mask)
+        stored = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(stored, np.where(mask, 255, 0))
+
+    @pytest.mark.parametrize("write", [write_mask, write_probability])
+    def test_only_png(self, tmp_path: Path, write: object) -> None:
+        with pytest.raises(OutputError, match=r"use the suffix \.png"):
+            write(tmp_path / "a.jpg", np.zeros((2, 2)))  # type: ignore[operator]
+
+
+class TestWriteProbability:
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    def test_cutting_the_file_is_cutting_the_probabilities(
+        self, tmp_path: Path, dtype: type[np.floating]
+    ) -> None:
+        half = dtype(0.5)
+        below, above = np.nextafter(half, dtype(0)), np.nextafter(half, dtype(1))
+        spread = np.linspace(0, 1, 2001).astype(dtype)
+        probability = np.concatenate([spread, np.array([below, half, above], dtype)])[None]
+        write_probability(tmp_path / "a.png", probability)
+        stored = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(stored / 255 >= 0.5, probability >= 0.5)
+        np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), probability >= 0.5)
+        assert np.abs(stored / 255 - probability).max() <= 0.5 / 255 + 1e-9
+
+    def test_values_outside_are_clipped(self, tmp_path: Path) -> None:
+        write_probability(tmp_path / "a.png", np.array([[-0.1, 0.0, 1.0, 1.2]]))
+        assert read_image(tmp_path / "a.png", 1).ravel().tolist() == [0, 0, 255, 255]
+
+    def test_not_a_number(self, tmp_path: Path) -> None:
+        with pytest.raises(OutputError, match="diverged"):
+            write_probability(tmp_path / "a.png", np.array([[0.1, np.nan]]))
+
+
+class TestListImages:
+    def test_sorted_without_hidden_and_other_files(self, tmp_path: Path) -> None:
+        for name in ("b.PNG", "a.jpeg", ".hidden.png", "._a.jpeg", "notes.txt", "c.tiff"):
+            (tmp_path / name).touch()
+        (tmp_path / "folder.png").mkdir()
+        assert [path.name for path in list_images(tmp_path)] == ["a.jpeg", "b.PNG", "c.tiff"]
+
+    def test_no_such_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ImageError, match="no: cannot be listed"):
+            list_images(tmp_path / "no")

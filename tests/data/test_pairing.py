@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from tiledseg.data.pairing import paired
+from tiledseg.errors import DatasetError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for kind in ("images", "masks"):
+        (tmp_path / "train" / kind).mkdir(parents=True)
+    return tmp_path / "train"
+
+
+def fill(folder: Path, images: str, masks: str) -> None:
+    for kind, names in (("images", images), ("masks", masks)):
+        for name in names.split():
+            (folder / kind / name).touch()
+
+
+class TestPaired:
+    def test_by_stem_whatever_the_suffix_and_the_order(self, folder: Path) -> None:
+        fill(folder, "b.jpg a.tif a10.png a2.png", "a2.png a10.bmp a.PNG b.jpeg .hidden.png")
+        pairs = [(pair.stem, pair.image.name, pair.mask.name) for pair in paired(folder)]
+        assert pairs == [
+            ("a", "a.tif", "a.PNG"),
+            ("a10", "a10.png", "a10.bmp"),
+            ("a2", "a2.png", "a2.png"),
+            ("b", "b.jpg", "b.jpeg"),
+        ]
+
+    def test_images_without_mask(self, folder: Path) -> None:
+        fill(folder, "a.png b.png c.png d.png e.png", "b.png")
+        told = r"images: 4 of 5 images without mask: a\.png, c\.png, d\.png, \.\.\.; add .*masks/a"
+        with pytest.raises(DatasetError, match=told):
+            paired(folder)
+
+    def test_masks_without_image(self, folder: Path) -> None:
+        fill(folder, "a.png", "a.png b.png")
+        with pytest.raises(DatasetError, match=r"masks: 1 of 2 masks without image: b\.png; add"):
+            paired(folder)
+
+    @pytest.mark.parametrize("kind", ["images", "masks"])
+    def test_a_stem_twice(self, folder: Path, kind: str) -> None:
+        fill(folder, "a.png", "a.png")
+        (folder / kind / "a.jpg").touch()
+        told = rf"{kind}/a\.jpg and a\.png have the same stem; rename or remove one"
+        with pytest.raises(DatasetError, match=told):
+            paired(folder)
+
+    def test_empty(self, folder: Path) -> None:
+        with pytest.raises(DatasetError, match=r"train/images holds no images; add some \(\.bmp"):
+            paired(folder)
+
+    @pytest.mark.parametrize("kind", ["images", "masks"])
+    def test_folder_missing(self, folder: Path, kind: str) -> None:
+        (folder / kind).rmdir()
+        with pytest.raises(DatasetError, match=f"train/{kind} does not exist; add it"):
+            paired(folder)

@@ -1,0 +1,378 @@
+import gc
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from tests.data.conftest import DrawDataset
+from tiledseg.data.cache import PixelCache
+from tiledseg.data.dataset import load_dataset
+from tiledseg.data.pairing import Sample, paired
+from tiledseg.data.sampling import Batch, TileSampler, ValidationTiles
+from tiledseg.errors import ImageError
+from tiledseg.experiment import Experiment
+
+
+@pytest.fixture
+def samples(draw_dataset: DrawDataset) -> tuple[Sample, ...]:
+    return paired(draw_dataset("Small/train", ["a", "b", "c"], shape=(60, 80)) / "Small/train")
+
+
+def changed(experiment: Experiment, **sections: dict[str, Any]) -> Experiment:
+    content = experiment.model_dump()
+    for section, keys in sections.items():
+        content[section] |= keys
+    return Experiment.model_validate(content)
+
+
+def epoch_of(sampler: TileSampler, epoch: int) -> list[Batch]:
+    sampler.epoch = epoch
+    return [sampler[index] for index in range(len(sampler))]
+
+
+def same(first: Sequence[Batch], second: Sequence[Batch]) -> bool:
+    return len(first) == len(second) and all(
+        np.array_equal(one, other)
+        for a, b in zip(first, second, strict=True)
+        for one, other in zip(a, b, strict=True)
+    )
+
+
+class TestBatches:
+    def test_shapes_and_types(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        sampler = TileSampler(samples, small_experiment, cache)
+        images, masks = sampler[0]
+        assert len(sampler) == 5
+        assert (images.shape, images.dtype) == ((2, 32, 32, 3), np.uint8)
+        assert (masks.shape, masks.dtype) == ((2, 32, 32, 1), np.float32)
+        assert set(np.unique(masks)) <= {0.0, 1.0}
+
+    def test_a_batch_depends_on_seed_epoch_and_index_alone(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        first = epoch_of(TileSampler(samples, small_experiment, cache, workers=0), 3)
+        again = TileSampler(samples, small_experiment, cache, workers=0, start_epoch=3)
+        assert same([again[index] for index in (4, 0, 2)], [first[index] for index in (4, 0, 2)])
+        assert not same(first, epoch_of(again, 4))
+        other = changed(small_experiment, training={"seed": 1})
+        assert not same(first, epoch_of(TileSampler(samples, other, cache), 3))
+        assert not same(first[:1], first[1:2])
+
+    @pytest.mark.parametrize("workers", [1, 4])
+    def test_threads_change_nothing(
+        self,
+        samples: tuple[Sample, ...],
+        small_experiment: Experiment,
+        cache: PixelCache,
+        workers: int,
+    ) -> None:
+        alone = TileSampler(samples, small_experiment, cache, steps=9, workers=0)
+        threaded = TileSampler(samples, small_experiment, cache, steps=9, workers=workers)
+        for epoch in (0, 1, 5):
+            assert same(epoch_of(threaded, epoch), epoch_of(alone, epoch))
+        shuffled = [8, 1, 1, 5, 0]
+        assert same([threaded[i] for i in shuffled], [alone[i] for i in shuffled])
+
+    def test_threads_end_with_the_sampler(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        sampler = TileSampler(samples, small_experiment, cache, workers=3)
+        epoch_of(sampler, 0)
+        threads = [thread for thread in threading.enumerate() if thread.name.startswith("tiles")]
+        assert threads
+        del sampler
+        gc.collect()
+        for thread in threads:
+            thread.join(5)
+        assert not any(thread.is_alive() for thread in threads)
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_fault_in_a_thread_is_told(
+        self,
+        samples: tuple[Sample, ...],
+        small_experiment: Experiment,
+        cache: PixelCache,
+        workers: int,
+    ) -> None:
+        sampler = TileSampler(samples, small_experiment, cache, workers=workers)
+        for sample in samples:
+            sample.image.unlink()
+        with pytest.raises(ImageError, match="check that the file exists"):
+            epoch_of(sampler, 0)
+
+    def test_no_samples(self, small_experiment: Experiment, cache: PixelCache) -> None:
+        for kind in (TileSampler, ValidationTiles):
+            with pytest.raises(ValueError, match="at least one sample"):
+                kind([], small_experiment, cache)
+
+
+class TestCrops:
+    @pytest.mark.parametrize("scale", [0.0, 0.5])
+    @pytest.mark.parametrize("shape", [(60, 80), (20, 50), (7, 9)])
+    def test_image_and_mask_agree(
+        self, tmp_path: Path, small_experiment: Experiment, scale: float, shape: tuple[int, int]
+    ) -> None:
+        """The image is its own mask, so they must stay equal whatever is cropped and turned."""
+        mask = np.zeros(shape, np.uint8)
+        cv2.circle(mask, (shape[1] // 2, shape[0] // 3), min(shape) // 3, 255, -1)
+        cv2.imwrite(str(tmp_path / "a.png"), mask)
+        sample = Sample("a", tmp_path / "a.png", tmp_path / "a.png")
+        still = {"brightness": 0, "contrast": 0, "hue": 0, "saturation": 0, "scale": scale}
+        experiment = changed(small_experiment, augmentation=still)
+        sampler = TileSampler([sample], experiment, PixelCache(tmp_path / "c"), steps=30)
+        agreement = [
+            np.mean((images[..., :1] > 127) == masks) for images, masks in epoch_of(sampler, 0)
+        ]
+        assert min(agreement) == 1.0 if scale == 0.0 else np.mean(agreement) > 0.98
+
+    @pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
+    def test_foreground_fraction(
+        self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache, fraction: float
+    ) -> None:
+        """One small object far from where a crop is likely to fall by chance."""
+        mask = np.zeros((600, 600), np.uint8)
+        mask[500:504, 77:81] = 255
+        cv2.imwrite(str(tmp_path / "a.png"), mask)
+        sample = Sample("a", tmp_path / "a.png", tmp_path / "a.png")
+        training = {"foreground_fraction": fraction, "batch_size": 50}
+        experiment = changed(small_experiment, training=training)
+        sampler = TileSampler([sample], experiment, cache, steps=8)
+        hits = [bool(mask.any()) for _, masks in epoch_of(sampler, 0) for mask in masks]
+        assert np.mean(hits) == pytest.approx(fraction, abs=0.08 if fraction < 1 else 0.0)
+
+    def test_objects_of_all_sizes_are_as_likely(
+        self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        mask = np.zeros((400, 400), np.uint8)
+        mask[50:54, 50:54], mask[200:380, 200:380] = 255, 255
+        cv2.imwrite(str(tmp_path / "a.png"), mask)
+        sample = Sample("a", tmp_path / "a.png", tmp_path / "a.png")
+        training = {"foreground_fraction": 1.0, "batch_size": 50}
+        sampler = TileSampler(
+            [sample], changed(small_experiment, training=training), cache, steps=8
+        )
+        small = [mask.sum() == 16 for _, masks in epoch_of(sampler, 0) for mask in masks]
+        assert np.mean(small) == pytest.approx(0.5, abs=0.1)
+
+    def test_images_are_chosen_by_area(
+        self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        samples = []
+        for value, side in ((0, 40), (1, 80)):
+            path = tmp_path / f"{value}.png"
+            cv2.imwrite(str(path), np.full((side, side), 255 * value, np.uint8))
+            samples.append(Sample(str(value), path, path))
+        experiment = changed(small_experiment, training={"batch_size": 50})
+        sampler = TileSampler(samples, experiment, cache, steps=10)
+        large = [mask.mean() for _, masks in epoch_of(sampler, 0) for mask in masks]
+        assert np.mean(large) == pytest.approx(0.8, abs=0.06)
+
+    def test_scale_changes_the_magnification(
+        self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        mask = np.zeros((400, 400), np.uint8)
+        mask[196:204, 196:204] = 255
+        cv2.imwrite(str(tmp_path / "a.png"), mask)
+        sample = Sample("a", tmp_path / "a.png", tmp_path / "a.png")
+        experiment = changed(
+            small_experiment,
+            augmentation={"scale": 0.5},
+            training={"foreground_fraction": 1.0, "batch_size": 50},
+        )
+        images, masks = TileSampler([sample], experiment, cache)[0]
+        assert images.shape == (50, 32, 32, 3)
+        sides = np.sqrt(masks.sum(axis=(1, 2, 3)))
+        assert 3.5 <= sides.min() < 5.5
+        assert 10.5 < sides.max() <= 12.5
+
+    def test_grey(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        experiment = changed(small_experiment, image={"channels": 1, "color_space": "gray"})
+        assert TileSampler(samples, experiment, cache)[0][0].shape == (2, 32, 32, 1)
+
+
+class _Total(keras.layers.Layer):
+    """Something of a batch that tells it from the others, as a prediction."""
+
+    def call(self, images: Any) -> Any:
+        return keras.ops.mean(keras.ops.cast(images, "float32"), axis=(1, 2, 3))[:, None]
+
+
+class _Prediction(keras.losses.Loss):
+    """The prediction itself, so that the loss of a batch is the mean of its images."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return y_pred
+
+
+class _Record(keras.callbacks.Callback):
+    """Keeps the running mean of the loss after every batch: one number per batch drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[list[float]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self.epochs.append([])
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        assert logs is not None
+        self.epochs[-1].append(float(logs["loss"]))
+
+
+def record_fit(
+    samples: Sequence[Sample],
+    experiment: Experiment,
+    cache: PixelCache,
+    workers: int,
+    start: int = 0,
+    built: bool = False,
+) -> list[list[float]]:
+    """What ``fit`` is shown from epoch ``start`` to epoch 4."""
+    sampler = TileSampler(samples, experiment, cache, start_epoch=start, workers=workers)
+    inputs = keras.Input((32, 32, 3), dtype="uint8")
+    model = keras.Model(inputs, _Total()(inputs))
+    model.compile(loss=_Prediction(), optimizer="sgd")
+    if built:
+        model.evaluate(*sampler[0], verbose=0)
+    record = _Record()
+    tiles = ValidationTiles(samples, experiment, cache)
+    model.fit(
+        sampler,
+        initial_epoch=start,
+        epochs=4,
+        validation_data=tiles,
+        callbacks=[record],
+        shuffle=False,
+        verbose=0,
+    )
+    return record.epochs
+
+
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
+class TestFit:
+    def test_an_epoch_is_drawn_with_its_own_number(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        """fit ends an epoch before its first one: epoch e is drawn with the number e + 1."""
+        shown = record_fit(samples, small_experiment, cache, workers=0)
+        sampler = TileSampler(samples, small_experiment, cache, workers=0)
+        for epoch, losses in enumerate(shown):
+            means = [images.mean() for images, _ in epoch_of(sampler, epoch + 1)]
+            np.testing.assert_allclose(losses, np.cumsum(means) / np.arange(1, 6), rtol=1e-4)
+
+    @pytest.mark.parametrize("workers", [1, 4])
+    @pytest.mark.parametrize("built", [False, True])
+    def test_workers_change_nothing(
+        self,
+        samples: tuple[Sample, ...],
+        small_experiment: Experiment,
+        cache: PixelCache,
+        workers: int,
+        built: bool,
+    ) -> None:
+        """Also not when the model is built already, which spares Keras an abandoned pass."""
+        alone = record_fit(samples, small_experiment, cache, workers=0)
+        assert record_fit(samples, small_experiment, cache, workers, built=built) == alone
+        assert len({tuple(losses) for losses in alone}) == 4
+
+    @pytest.mark.parametrize("workers", [0, 4])
+    def test_a_resumed_training_sees_what_an_unbroken_one_does(
+        self,
+        samples: tuple[Sample, ...],
+        small_experiment: Experiment,
+        cache: PixelCache,
+        workers: int,
+    ) -> None:
+        unbroken = record_fit(samples, small_experiment, cache, workers)
+        assert record_fit(samples, small_experiment, cache, workers, start=2) == unbroken[2:]
+
+    def test_the_same_under_jax(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        pytest.importorskip("jax")
+        settings = small_experiment.dataset
+        shown = record_fit(samples, small_experiment, cache, workers=2)
+        root = samples[0].image.parents[3]
+        code = (
+            "import sys; from pathlib import Path; from tests.data.test_sampling import *; "
+            "e = Experiment.model_validate_json(sys.argv[1]); "
+            "s = paired(Path(sys.argv[2])); c = PixelCache(Path(sys.argv[3])); "
+            "print(record_fit(s, e, c, workers=2))"
+        )
+        found = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                code,
+                small_experiment.model_dump_json(),
+                str(root / settings.name / "train"),
+                str(cache.folder),
+            ],
+            env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        losses = np.array(eval(found.stdout.splitlines()[-1]))
+        np.testing.assert_allclose(losses, shown, rtol=1e-4)
+
+
+class TestValidationTiles:
+    def test_all_tiles_cover_the_images(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        experiment = changed(small_experiment, training={"validation_tiles": 999})
+        tiles = ValidationTiles(samples, experiment, cache)
+        batches = [tiles[index] for index in range(len(tiles))]
+        images = np.concatenate([images for images, _ in batches])
+        masks = np.concatenate([masks for _, masks in batches])
+        assert len(images) == 3 * 2 * 3
+        for number, sample in enumerate(samples):
+            whole, truth = (
+                np.concatenate(np.concatenate(part.reshape(2, 3, 32, 32, -1), axis=1), axis=1)
+                for part in (
+                    images[6 * number : 6 * number + 6],
+                    masks[6 * number : 6 * number + 6],
+                )
+            )
+            np.testing.assert_array_equal(
+                whole[:60, :80], cache.image(sample.image, experiment.image)
+            )
+            np.testing.assert_array_equal(truth[:60, :80, 0], cache.mask(sample.mask, 127))
+            np.testing.assert_array_equal(whole[60:], whole[58:54:-1])
+
+    def test_at_most_so_many_and_the_last_batch_is_smaller(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        tiles = ValidationTiles(samples, small_experiment, cache)
+        assert [len(tiles[index][0]) for index in range(len(tiles))] == [2, 2, 2, 1]
+
+    def test_always_the_same(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        first, second = (ValidationTiles(samples, small_experiment, cache) for _ in range(2))
+        second.on_epoch_end()
+        assert same([first[i] for i in range(4)], [second[i] for i in range(4)])
+
+    def test_an_image_smaller_than_a_tile(
+        self, draw_dataset: DrawDataset, small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        root = draw_dataset("Small", ["a", "b", "c"], shape=(21, 25))
+        dataset = load_dataset(small_experiment.dataset, root)
+        images, masks = ValidationTiles(dataset.splits["valid"], small_experiment, cache)[0]
+        assert images.shape == (1, 32, 32, 3)
+        np.testing.assert_array_equal(images[0, 21:, :25], images[0, 19:8:-1, :25])
+        np.testing.assert_array_equal(masks[0, 21:, :25], masks[0, 19:8:-1, :25])

@@ -1,0 +1,92 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiledseg.data.split import draw_splits, source_of
+from tiledseg.errors import DatasetError
+
+FOLDER = Path("root/Some")
+BOTH = {"valid": 0.2, "test": 0.2}
+
+sources = st.lists(
+    st.text(st.characters(codec="ascii", categories=("L", "N", "Pd")), min_size=1, max_size=6),
+    min_size=3,
+    max_size=30,
+    unique=True,
+)
+tile_endings = st.lists(
+    st.sampled_from(["", "_r0_c0", "_r0_c1", "_r1_c0", "_0_1", "_12x34", "_R3_C4"]),
+    min_size=1,
+    max_size=4,
+    unique=True,
+)
+
+
+class TestSourceOf:
+    @pytest.mark.parametrize(
+        ("stem", "source"),
+        [
+            ("smear7_r0_c1", "smear7"),
+            ("smear7_0_1", "smear7"),
+            ("smear7_12x34", "smear7"),
+            ("smear_7_12x34", "smear_7"),
+            ("smear_7", "smear_7"),
+            ("smear7", "smear7"),
+            ("1024x768", "1024x768"),
+            ("_0_1", "_0_1"),
+        ],
+    )
+    def test_rule(self, stem: str, source: str) -> None:
+        assert source_of(stem) == source
+
+
+class TestDrawSplits:
+    @given(sources, tile_endings, st.integers(0, 99), st.floats(0.01, 0.98), st.floats(0.01, 0.98))
+    def test_a_source_is_in_one_split_and_nothing_is_lost(
+        self, names: list[str], endings: list[str], seed: int, valid: float, test: float
+    ) -> None:
+        stems = sorted(name + ending for name in names for ending in endings)
+        drawn = draw_splits(stems, {"valid": valid, "test": test}, seed, FOLDER)
+        assert sorted(stem for part in drawn.values() for stem in part) == stems
+        homes = {source: split for split in drawn for source in map(source_of, drawn[split])}
+        assert all(homes[source_of(stem)] == split for split in drawn for stem in drawn[split]), (
+            "a source straddles"
+        )
+        assert set(drawn) == {"train", "valid", "test"}
+        assert all(drawn.values())
+
+    def test_shares(self) -> None:
+        drawn = draw_splits([f"s{number}" for number in range(50)], BOTH, 137, FOLDER)
+        assert {split: len(stems) for split, stems in drawn.items()} == {
+            "train": 30,
+            "valid": 10,
+            "test": 10,
+        }
+
+    def test_the_seed_decides(self) -> None:
+        stems = [f"s{number}" for number in range(50)]
+        first = draw_splits(stems, BOTH, 137, FOLDER)
+        assert draw_splits(stems[::-1], BOTH, 137, FOLDER) == first
+        assert draw_splits(stems, BOTH, 138, FOLDER) != first
+
+    def test_the_draw_is_the_same_on_every_machine(self) -> None:
+        drawn = draw_splits([f"s{number}" for number in range(6)], BOTH, 137, FOLDER)
+        assert drawn == {"train": ["s0", "s1", "s3", "s5"], "valid": ["s2"], "test": ["s4"]}
+
+    def test_seeds_choose_evenly(self) -> None:
+        stems = [f"s{number}" for number in range(5)]
+        tests = Counter(draw_splits(stems, BOTH, seed, FOLDER)["test"][0] for seed in range(500))
+        assert all(60 < count < 140 for count in tests.values())
+
+    def test_one_missing_split(self) -> None:
+        drawn = draw_splits(["a", "b"], {"test": 0.2}, 137, FOLDER)
+        assert {split: len(stems) for split, stems in drawn.items()} == {"train": 1, "test": 1}
+
+    def test_too_few_sources(self) -> None:
+        stems = [f"s{source}_{row}_0" for source in range(2) for row in range(9)]
+        told = r"root/Some: 2 source image\(s\) in 18 file\(s\).* needs 3 .*; add"
+        with pytest.raises(DatasetError, match=told):
+            draw_splits(stems, BOTH, 137, FOLDER)
