@@ -1,5 +1,6 @@
 """Masks for files and folders."""
 
+import glob
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,22 +26,12 @@ class PredictedFile:
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
-    """Images among files and folders, folders listed in order of name.
+    """Images among files, folders and patterns such as ``slides/*.png``.
 
     Raises:
         ImageError: A path does not exist, holds no image, or two images share a stem.
     """
-    images: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found = list_images(path)
-            if not found:
-                raise ImageError(f"{path}: no image in this folder; name one that holds images")
-            images.extend(found)
-        elif path.exists():
-            images.append(path)
-        else:
-            raise ImageError(f"{path}: no such file or folder")
+    images = [image for path in paths for image in _images_at(path)]
     seen: dict[str, Path] = {}
     for image in images:
         if image.stem in seen:
@@ -97,6 +88,20 @@ def predict_files(
         )
         observer(done[-1])
     return done
+
+
+def _images_at(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = list_images(path)
+        if not found:
+            raise ImageError(f"{path}: no image in this folder; name one that holds images")
+        return found
+    if path.exists():
+        return [path]
+    matches = [Path(match) for match in sorted(glob.glob(str(path)))]  # noqa: PTH207 - absolute
+    if not matches:
+        raise ImageError(f"{path}: no such file or folder")
+    return matches
 
 
 def _targets(images: Sequence[Path], output: Path) -> Iterator[tuple[Path, Path]]:

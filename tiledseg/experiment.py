@@ -1,15 +1,17 @@
 """An experiment: a YAML file, checked, typed and frozen."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, Self
 
-import yaml
 from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from tiledseg.errors import ExperimentError
+from tiledseg.notation import parse_yaml, to_yaml
 from tiledseg.settings import (
     AugmentationSettings,
     DatasetSettings,
@@ -21,6 +23,10 @@ from tiledseg.settings import (
     TrackingSettings,
     TrainingSettings,
 )
+
+
+_repr = Repr(maxstring=80, maxother=80).repr
+"""What was given, cut to a length that fits a message."""
 
 
 class Experiment(Section):
@@ -54,10 +60,11 @@ class Experiment(Section):
             ("tiling.max_tile", self.tiling.max_tile),
         ):
             if size % stride:
-                below, above = size // stride * stride, (size // stride + 1) * stride
+                near = {size // stride * stride or stride, (size // stride + 1) * stride}
                 raise ValueError(
                     f"{key} is {size}, but model.num_layers = {self.model.num_layers} needs a "
-                    f"multiple of {stride} px; use {below or above} or {above}, or fewer layers"
+                    f"multiple of {stride} px; use {' or '.join(map(str, sorted(near)))}, "
+                    "or fewer layers"
                 )
         return self
 
@@ -67,15 +74,16 @@ class Experiment(Section):
 
     def to_yaml(self) -> str:
         """The experiment as YAML text that loads back to an equal experiment."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return to_yaml(self.model_dump(mode="json"))
 
 
-def load_experiment(path: Path, overrides: Iterable[str] = ()) -> Experiment:
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     """Read an experiment from a YAML file.
 
     Args:
         path: The file.
-        overrides: ``KEY=VALUE`` texts with dotted keys, values in YAML's notation.
+        overrides: ``KEY=VALUE`` texts with dotted keys, values in YAML's notation; a later one
+            wins.
 
     Raises:
         ExperimentError: The file or an override is unreadable, unknown or impossible.
@@ -84,29 +92,39 @@ def load_experiment(path: Path, overrides: Iterable[str] = ()) -> Experiment:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ExperimentError(f"{path}: no such experiment file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExperimentError(f"{path}: cannot be read as text ({error})") from None
+    except UnicodeDecodeError as error:
+        raise ExperimentError(
+            f"{path}: not text in UTF-8 ({error.reason} at byte {error.start}); give a YAML file"
+        ) from None
+    except OSError as error:
+        raise ExperimentError(
+            f"{path}: cannot be read ({error.strerror}); give a YAML file"
+        ) from None
     return parse_experiment(text, str(path), overrides)
 
 
-def parse_experiment(text: str, source: str, overrides: Iterable[str] = ()) -> Experiment:
+def parse_experiment(text: str, source: str, overrides: Sequence[str] = ()) -> Experiment:
     """Build an experiment from YAML text; ``source`` names the text in errors.
+
+    A section without keys keeps its defaults, as one that is absent does.
 
     Raises:
         ExperimentError: See ``load_experiment``.
     """
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = " ".join(str(error).split())
-        raise ExperimentError(f"{source}: not valid YAML: {where}") from None
+        content = parse_yaml(text)
+    except ValueError as error:
+        raise ExperimentError(f"{source}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
+        found = "nothing" if content is None else f"a {type(content).__name__}"
         raise ExperimentError(
-            f"{source}: expected sections such as dataset: and model:, found "
-            f"{type(content).__name__}; see experiments/Synthetic-Cell.yaml for an example"
+            f"{source}: expected sections such as dataset: and model:, found {found}; "
+            "see experiments/Synthetic-Cell.yaml for an example"
         )
+    content = {key: {} if value is None else value for key, value in content.items()}
     for override in overrides:
         _apply_override(content, override)
+        source += f" --set {override}"
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
@@ -129,14 +147,21 @@ def find_experiment(name: str, folder: Path) -> Path:
     known = available_experiments(folder)
     if name in known:
         return path
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    near = get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.5)
-    offer = ", ".join(by_folded[match] for match in near) or ", ".join(known) or "none"
+    near = _nearest(name, known, most=3)
     label = "nearest names" if near else "known datasets"
     raise ExperimentError(
-        f"unknown dataset {name!r}; {label}: {offer}. "
+        f"unknown dataset {name!r}; {label}: {', '.join(near or known) or 'none'}. "
         f"To add it, write {path} (copy {folder / 'Synthetic-Cell.yaml'})"
     )
+
+
+def _nearest(given: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Known spellings that resemble a given one, whatever their case; best first."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    return [
+        by_folded[match]
+        for match in get_close_matches(given.casefold(), by_folded, n=most, cutoff=0.5)
+    ]
 
 
 def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -149,63 +174,82 @@ def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 def _apply_override(content: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
-    path = key.strip().split(".")
+    path = [part.strip() for part in key.split(".")]
     if not equals or not all(path):
         raise ExperimentError(
             f"--set {override!r}: expected KEY=VALUE, for example training.epochs=3"
         )
     try:
-        parsed = _numbers_as_numbers(yaml.safe_load(value))
-    except yaml.YAMLError:
-        raise ExperimentError(f"--set {override!r}: {value!r} is not a YAML value") from None
+        parsed = parse_yaml(value)
+    except ValueError as error:
+        raise ExperimentError(
+            f"--set {override!r}: {value!r} is not a YAML value: {error}"
+        ) from None
     section = content
-    for part in path[:-1]:
+    for depth, part in enumerate(path[:-1], start=1):
         if section.get(part) is None:
             section[part] = {}
         section = section[part]
         if not isinstance(section, dict):
-            raise ExperimentError(f"--set {override!r}: {part} is a value, not a section")
+            raise ExperimentError(
+                f"--set {override!r}: {'.'.join(path[:depth])} is {_repr(section)}, a value and "
+                "not a section"
+            )
     section[path[-1]] = parsed
-
-
-def _numbers_as_numbers(value: Any) -> Any:
-    """YAML 1.1 reads ``1e-3`` as text; people mean a number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _explain(detail: ErrorDetails) -> str:
     """One pydantic fault as: key, what was given, what is accepted, nearest spelling."""
     location = [str(part) for part in detail["loc"]]
-    key = ".".join(location)
-    kind, given = detail["type"], detail["input"]
+    key, kind, given = ".".join(location), detail["type"], _repr(detail["input"])
     if kind == "extra_forbidden":
-        known = list(_section_at(location[:-1]).model_fields)
-        near = get_close_matches(location[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-        return f"unknown key {key} (given {given!r}); {hint}"
+        return f"unknown key {key} (given {given}); {_known_instead(location)}"
     if kind == "missing":
         return f"key {key} is missing; add it"
     if kind == "value_error":
-        prefix = f"{key}: " if key else ""
-        return prefix + str(detail["ctx"]["error"])
+        return f"{key}: {detail['ctx']['error']}".removeprefix(": ")
+    if kind == "model_type":
+        known = ", ".join(_section_at(location).model_fields)
+        return f"{key} is {given}, a value and not a section; its keys are {known}"
     message = detail["msg"][0].lower() + detail["msg"][1:]
-    return f"{key} is {given!r}; {message}"
+    if kind == "literal_error":
+        near = _nearest(str(detail["input"]), re.findall("'([^']+)'", detail["ctx"]["expected"]))
+        message += "".join(f"; did you mean {spelling}?" for spelling in near)
+    return f"{key} is {given}; {message}"
+
+
+def _known_instead(location: Sequence[str]) -> str:
+    """Where a misplaced key belongs, how it is spelt, or what its section knows."""
+    *section, name = location
+    homes = [key for key in _keys(Experiment) if key.rpartition(".")[2] == name]
+    if homes:
+        return f"did you mean {' or '.join(homes)}?"
+    known = list(_section_at(section).model_fields)
+    near = _nearest(name, known)
+    return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+
+
+def _keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The dotted keys of a section and of those in it."""
+    for name, field in section.model_fields.items():
+        inner = _section_in(field.annotation)
+        if inner is None:
+            yield f"{prefix}{name}"
+        else:
+            yield from _keys(inner, f"{prefix}{name}.")
 
 
 def _section_at(location: Iterable[str]) -> type[BaseModel]:
     """The section class that a dotted location names."""
     section: type[BaseModel] = Experiment
     for part in location:
-        annotation: Any = section.model_fields[part].annotation
-        choices = getattr(annotation, "__args__", (annotation,))
-        section = next(
-            choice
-            for choice in choices
-            if isinstance(choice, type) and issubclass(choice, BaseModel)
-        )
+        section = _section_in(section.model_fields[part].annotation) or section
     return section
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The section class that a field holds, perhaps beside None."""
+    for choice in getattr(annotation, "__args__", (annotation,)):
+        if isinstance(choice, type) and issubclass(choice, BaseModel):
+            return choice
+    return None

@@ -1,11 +1,13 @@
 """The sections of an experiment: every key with its type, default, unit and bounds.
 
-Cross-field checks live here, so that nothing deeper in the package needs them.
+Cross-field checks live here, so that nothing deeper in the package needs them. Values are taken
+as they are: an integer will do for a number, but text, 3.0 or true will not do for an integer.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -16,10 +18,15 @@ Activation = Literal[
 
 
 class Section(BaseModel):
-    """A frozen group of settings that refuses unknown keys."""
+    """A frozen group of settings that refuses unknown keys and takes no value for another."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        use_attribute_docstrings=True,
     )
 
 
@@ -61,7 +68,7 @@ class SplitSettings(Section):
 class DatasetSettings(Section):
     """Which images and masks, and how a mask is read."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
+    name: str
     """Folder under the data root; also the MLflow experiment and the registered model."""
     description: str = ""
     """What the images show, for people."""
@@ -71,6 +78,16 @@ class DatasetSettings(Section):
     """Draw the dataset instead of expecting it on disk."""
     split: SplitSettings = SplitSettings()
     """Used only where valid or test folders are missing."""
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]*[A-Za-z0-9_-])?", name):
+            raise ValueError(
+                f"{name!r} cannot name a folder, an MLflow experiment and a model on every "
+                "system; use letters and digits of ASCII, and . _ - or spaces between them"
+            )
+        return name
 
 
 class ImageSettings(Section):

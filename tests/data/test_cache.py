@@ -6,9 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tiledseg.data import cache as cache_module
 from tiledseg.data.cache import PixelCache, content_hash
+from tiledseg.data.images import read_image
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.settings import ImageSettings
 
@@ -26,10 +28,12 @@ def image(tmp_path: Path) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are decoded from now on."""
     seen: list[Path] = []
-    read_image = cache_module.read_image
-    monkeypatch.setattr(
-        cache_module, "read_image", lambda path: (seen.append(path), read_image(path))[1]
-    )
+
+    def read(path: Path) -> NDArray[np.uint8]:
+        seen.append(path)
+        return read_image(path)
+
+    monkeypatch.setattr(cache_module, "read_image", read)
     return seen
 
 

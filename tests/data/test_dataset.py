@@ -1,6 +1,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -8,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.data.conftest import DrawDataset
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset, check_dataset, data_root, load_dataset
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.experiment import Experiment
 from tiledseg.settings import DatasetSettings
 
+DrawDataset = Callable[..., Path]
 SMALL = DatasetSettings(name="Small")
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 
@@ -59,7 +60,7 @@ class TestLayouts:
             "valid": 3,
             "test": 3,
         }
-        assert sorted(sum(found.values(), [])) == sorted(names)
+        assert sorted(stem for part in found.values() for stem in part) == sorted(names)
 
     def test_only_the_missing_split_is_drawn(self, root: Path) -> None:
         shutil.rmtree(root / "Small" / "test")

@@ -32,6 +32,13 @@ def save(path: Path, pixels: NDArray[np.generic]) -> Path:
     return path
 
 
+def stored(path: Path) -> NDArray[np.uint8]:
+    """The file as OpenCV, and so the scoring tool, reads it."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    return np.asarray(pixels)
+
+
 def huge_png(path: Path, side: int) -> Path:
     """A PNG of a few bytes that claims side x side pixels."""
 
@@ -108,7 +115,9 @@ class TestReadImage:
         segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
         path = tmp_path / "a.jpg"
         path.write_bytes(data[:2] + segment + data[2:])
-        assert cv2.imread(str(path)).shape[:2] == (53, 37)
+        turned = cv2.imread(str(path))
+        assert turned is not None
+        assert turned.shape[:2] == (53, 37)
         assert read_image(path).shape[:2] == (37, 53) == image_shape(path)
 
     def test_one_bit_tiff(self, tmp_path: Path) -> None:
@@ -223,8 +232,8 @@ class TestReadMask:
     @pytest.mark.parametrize("colour", [True, False])
     def test_decodes_as_the_scoring_tool_does(self, tmp_path: Path, colour: bool) -> None:
         path = save(tmp_path / "a.jpg", RGB if colour else GREY)
-        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        value = stored[..., :3].max(axis=-1) if stored.ndim == 3 else stored
+        pixels = stored(path)
+        value = pixels[..., :3].max(axis=-1) if pixels.ndim == 3 else pixels
         np.testing.assert_array_equal(read_mask(path), value > 127)
 
 
@@ -245,7 +254,7 @@ class TestWriteImage:
     def test_round_trip(self, tmp_path: Path, suffix: str, pixels: NDArray[np.uint8]) -> None:
         path = tmp_path / "new" / f"a{suffix}"
         write_image(path, pixels)
-        np.testing.assert_array_equal(read_image(path, pixels.shape[2]), pixels)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(read_image(path, pixels.shape[2]), pixels)
         assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
     def test_unknown_suffix(self, tmp_path: Path) -> None:
@@ -265,10 +274,9 @@ class TestWriteImage:
 class TestWriteMask:
     @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
     def test_zero_and_full_scale(self, tmp_path: Path, dtype: type) -> None:
-        mask = (GREY > 99).astype(dtype)
+        mask: NDArray[np.generic] = (GREY > 99).astype(dtype)
         write_mask(tmp_path / "a.png", mask)
-        stored = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
-        np.testing.assert_array_equal(stored, np.where(mask, 255, 0))
+        np.testing.assert_array_equal(stored(tmp_path / "a.png"), np.where(mask, 255, 0))
 
     @pytest.mark.parametrize("write", [write_mask, write_probability])
     def test_only_png(self, tmp_path: Path, write: object) -> None:
@@ -286,10 +294,10 @@ class TestWriteProbability:
         spread = np.linspace(0, 1, 2001).astype(dtype)
         probability = np.concatenate([spread, np.array([below, half, above], dtype)])[None]
         write_probability(tmp_path / "a.png", probability)
-        stored = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
-        np.testing.assert_array_equal(stored / 255 >= 0.5, probability >= 0.5)
+        value = stored(tmp_path / "a.png") / 255
+        np.testing.assert_array_equal(value >= 0.5, probability >= 0.5)
         np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), probability >= 0.5)
-        assert np.abs(stored / 255 - probability).max() <= 0.5 / 255 + 1e-9
+        assert np.abs(value - probability).max() <= 0.5 / 255 + 1e-9
 
     def test_values_outside_are_clipped(self, tmp_path: Path) -> None:
         write_probability(tmp_path / "a.png", np.array([[-0.1, 0.0, 1.0, 1.2]]))

@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import keras
 import numpy as np
 import pytest
 
-from tests.data.conftest import DrawDataset
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.pairing import Sample, paired
 from tiledseg.data.sampling import Batch, TileSampler, ValidationTiles
 from tiledseg.errors import ImageError
 from tiledseg.experiment import Experiment
+
+DrawDataset = Callable[..., Path]
 
 
 @pytest.fixture
@@ -40,9 +41,8 @@ def epoch_of(sampler: TileSampler, epoch: int) -> list[Batch]:
 
 def same(first: Sequence[Batch], second: Sequence[Batch]) -> bool:
     return len(first) == len(second) and all(
-        np.array_equal(one, other)
-        for a, b in zip(first, second, strict=True)
-        for one, other in zip(a, b, strict=True)
+        np.array_equal(images, others) and np.array_equal(masks, other_masks)
+        for (images, masks), (others, other_masks) in zip(first, second, strict=True)
     )
 
 
@@ -53,8 +53,10 @@ class TestBatches:
         sampler = TileSampler(samples, small_experiment, cache)
         images, masks = sampler[0]
         assert len(sampler) == 5
-        assert (images.shape, images.dtype) == ((2, 32, 32, 3), np.uint8)
-        assert (masks.shape, masks.dtype) == ((2, 32, 32, 1), np.float32)
+        assert images.shape == (2, 32, 32, 3)
+        assert masks.shape == (2, 32, 32, 1)
+        assert images.dtype == np.uint8
+        assert masks.dtype == np.float32
         assert set(np.unique(masks)) <= {0.0, 1.0}
 
     def test_a_batch_depends_on_seed_epoch_and_index_alone(
@@ -133,7 +135,7 @@ class TestCrops:
         agreement = [
             np.mean((images[..., :1] > 127) == masks) for images, masks in epoch_of(sampler, 0)
         ]
-        assert min(agreement) == 1.0 if scale == 0.0 else np.mean(agreement) > 0.98
+        assert min(agreement) == 1.0 if scale == 0.0 else np.mean(agreement) > 0.9
 
     @pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
     def test_foreground_fraction(
@@ -164,7 +166,7 @@ class TestCrops:
         small = [mask.sum() == 16 for _, masks in epoch_of(sampler, 0) for mask in masks]
         assert np.mean(small) == pytest.approx(0.5, abs=0.1)
 
-    def test_images_are_chosen_by_area(
+    def test_images_are_chosen_evenly_whatever_their_size(
         self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache
     ) -> None:
         samples = []
@@ -175,7 +177,7 @@ class TestCrops:
         experiment = changed(small_experiment, training={"batch_size": 50})
         sampler = TileSampler(samples, experiment, cache, steps=10)
         large = [mask.mean() for _, masks in epoch_of(sampler, 0) for mask in masks]
-        assert np.mean(large) == pytest.approx(0.8, abs=0.06)
+        assert np.mean(large) == pytest.approx(0.5, abs=0.06)
 
     def test_scale_changes_the_magnification(
         self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache
@@ -306,7 +308,7 @@ class TestFit:
         shown = record_fit(samples, small_experiment, cache, workers=2)
         root = samples[0].image.parents[3]
         code = (
-            "import sys; from pathlib import Path; from tests.data.test_sampling import *; "
+            "import sys; from pathlib import Path; from test_sampling import *; "
             "e = Experiment.model_validate_json(sys.argv[1]); "
             "s = paired(Path(sys.argv[2])); c = PixelCache(Path(sys.argv[3])); "
             "print(record_fit(s, e, c, workers=2))"
@@ -320,8 +322,12 @@ class TestFit:
                 str(root / settings.name / "train"),
                 str(cache.folder),
             ],
-            env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-            cwd=Path(__file__).parents[2],
+            env=os.environ
+            | {
+                "KERAS_BACKEND": "jax",
+                "JAX_PLATFORMS": "cpu",
+                "PYTHONPATH": str(Path(__file__).parent),
+            },
             capture_output=True,
             text=True,
             check=True,

@@ -32,13 +32,12 @@ _BATCHES_AHEAD = 2
 """Batches in preparation beyond one per thread."""
 
 
-class TileSampler(keras.utils.PyDataset):  # type: ignore[misc]
+class TileSampler(keras.utils.PyDataset):
     """Random, augmented crops of whole images.
 
     Images are chosen evenly, whatever their size, as scores are averaged over images. A fraction
-    of crops
-    (``training.foreground_fraction``) is centred on an object chosen evenly among those of the
-    image; the rest lies anywhere. Only the crop is read.
+    of crops (``training.foreground_fraction``) is centred on an object chosen evenly among those
+    of the image; the rest lies anywhere. Only the crop is read.
 
     Keras is given no workers: its own enqueuer keeps batches of an abandoned pass (it makes one
     to build a model) and delivers them in the first epoch. The threads are here instead, and
@@ -156,7 +155,7 @@ class TileSampler(keras.utils.PyDataset):  # type: ignore[misc]
         return self._cache.mask(self._samples[index].mask, threshold)
 
 
-class ValidationTiles(keras.utils.PyDataset):  # type: ignore[misc]
+class ValidationTiles(keras.utils.PyDataset):
     """Fixed tiles of validation images, never augmented.
 
     Each image is covered by a grid of tiles, reflected where they reach beyond its border. At

@@ -124,7 +124,9 @@ def perturbed_halo(model: keras.Model) -> int:
     """
     field = receptive_field(model)
     twin = keras.models.clone_model(
-        _graph(model), clone_function=_linear_twin, call_function=lambda layer, *inputs, **_: layer(*inputs)
+        _graph(model),
+        clone_function=_linear_twin,
+        call_function=lambda layer, *inputs, **_: layer(*inputs),
     )
     rng = np.random.default_rng(0)
     for weight in twin.weights:
@@ -216,7 +218,7 @@ def _change_from_beyond(model: Any, field: ReceptiveField, axis: int) -> float:
     core = slice(border, border + field.stride)
     kept = slice(core.start - field.halo, core.stop + field.halo)
     rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, shape, np.uint8)
+    image = rng.integers(64, 192, shape, np.uint8)
     expected = _strip_output(model, image, axis)[core]
     change = 0.0
     for beyond in _fillings(rng, shape):

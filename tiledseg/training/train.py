@@ -145,6 +145,7 @@ def _run(
             workers=settings.workers,
         ),
         validation_data=ValidationTiles(dataset.splits["valid"], experiment, cache),
+        shuffle=False,  # Keras would shuffle the batches with a seed of its own
         initial_epoch=done,
         epochs=settings.epochs,
         callbacks=callbacks,

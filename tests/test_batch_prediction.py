@@ -1,0 +1,89 @@
+import cv2
+import numpy as np
+import pytest
+
+from tiledseg.batch_prediction import find_images, predict_files
+from tiledseg.data.images import write_image
+from tiledseg.errors import ImageError, OutputError
+from tiledseg.models import build_model
+from tiledseg.prediction import Predictor
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_experiment):
+    experiment = tiny_experiment()
+    return Predictor(build_model(experiment.model, 3), experiment)
+
+
+@pytest.fixture
+def slides(tmp_path):
+    rng = np.random.default_rng(3)
+    for stem, shape in (("a", (50, 70, 3)), ("b", (33, 20, 3))):
+        write_image(tmp_path / "slides" / f"{stem}.png", rng.integers(0, 256, shape, np.uint8))
+    return tmp_path / "slides"
+
+
+def test_files_folders_and_patterns(slides):
+    a, b = slides / "a.png", slides / "b.png"
+    assert find_images([slides]) == [a, b]
+    assert find_images([b, a]) == [b, a]
+    assert find_images([slides / "*.png"]) == [a, b]
+
+
+def test_what_is_not_there_is_named(slides, tmp_path):
+    with pytest.raises(ImageError, match=r"missing\.png"):
+        find_images([slides, tmp_path / "missing.png"])
+    with pytest.raises(ImageError, match=r"\*\.tif"):
+        find_images([slides / "*.tif"])
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ImageError, match="no image"):
+        find_images([tmp_path / "nothing"])
+
+
+def test_two_images_of_one_name_are_refused(slides, tmp_path):
+    write_image(tmp_path / "more" / "a.png", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(ImageError, match=r"a\.png"):
+        find_images([slides, tmp_path / "more"])
+
+
+def test_masks_are_grey_0_or_255_at_the_images_size(predictor, slides, tmp_path):
+    told = []
+    done = predict_files(predictor, find_images([slides]), tmp_path / "out", observer=told.append)
+    assert told == done
+    for file in done:
+        mask = cv2.imread(str(file.mask), cv2.IMREAD_UNCHANGED)
+        image = cv2.imread(str(file.image))[..., ::-1]
+        assert mask.ndim == 2
+        assert np.array_equal(mask, predictor.mask(np.ascontiguousarray(image)) * np.uint8(255))
+        assert file.foreground == pytest.approx((mask > 0).mean())
+
+
+def test_overlay_goes_beside_the_masks(predictor, slides, tmp_path):
+    predict_files(predictor, [slides / "a.png"], tmp_path / "out", with_overlay=True)
+    assert cv2.imread(str(tmp_path / "out" / "overlay" / "a.png")).shape == (50, 70, 3)
+
+
+def test_nothing_is_overwritten_unasked(predictor, slides, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "b.png").write_bytes(b"precious")
+    images = find_images([slides])
+    with pytest.raises(OutputError, match=r"b\.png exists"):
+        predict_files(predictor, images, out)
+    assert (out / "b.png").read_bytes() == b"precious"
+    assert not (out / "a.png").exists()
+    predict_files(predictor, images, out, overwrite=True)
+    assert (out / "b.png").read_bytes() != b"precious"
+
+
+def test_an_image_is_never_replaced_by_its_mask(predictor, slides):
+    before = (slides / "a.png").read_bytes()
+    with pytest.raises(OutputError, match="would replace its image"):
+        predict_files(predictor, [slides / "a.png"], slides, overwrite=True)
+    assert (slides / "a.png").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(predictor, slides, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="file"):
+        predict_files(predictor, [slides / "a.png"], tmp_path / "file" / "out")

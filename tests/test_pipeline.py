@@ -1,0 +1,121 @@
+"""The main job, called as a library."""
+
+import mlflow
+import pandas as pd
+import pytest
+
+from tiledseg import evaluate, train
+from tiledseg.errors import DatasetError
+from tiledseg.pipeline import prepare
+from tiledseg.tracking.registry import CHAMPION, load_predictor
+
+
+class Listener:
+    def __init__(self, interrupt_after=None):
+        self.heard = []
+        self._interrupt_after = interrupt_after
+
+    def run_opened(self, run_id):
+        self.run_id = run_id
+        self.heard.append("run")
+
+    def dataset_checked(self, dataset, summary):
+        self.heard.append("dataset")
+
+    def batch_ended(self, epoch, batch, batches, metrics):
+        self.heard.append("batch")
+
+    def epoch_ended(self, report):
+        self.heard.append("epoch")
+
+    def masks_predicted(self, picture):
+        self.heard.append("picture")
+        if picture.epoch == self._interrupt_after:
+            raise KeyboardInterrupt
+
+    def image_evaluated(self, evaluation):
+        self.heard.append("image")
+
+
+@pytest.fixture
+def client():
+    return mlflow.MlflowClient()
+
+
+def test_train_tells_its_observers_and_returns_the_scores(
+    client, tiny_dataset, tiny_experiment, tmp_path
+):
+    tiny_dataset()
+    listener = Listener()
+    result = train(tiny_experiment(), [listener])
+    assert [listener.heard.count(name) for name in ("run", "dataset", "epoch", "image")] == [
+        1, 1, 2, 4,
+    ]  # fmt: skip
+    assert listener.heard.count("batch") == 8
+    assert listener.heard.count("picture") == 4
+    run = client.get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+    assert {name: run.data.metrics[name] for name in result.metrics} == pytest.approx(
+        result.metrics
+    )
+    assert len(result.table) == 8
+    assert client.get_model_version_by_alias("Tiny", CHAMPION).run_id == result.run_id
+    assert not list((tmp_path / "state").iterdir())
+
+
+def test_an_interrupted_training_is_resumed_in_its_run(client, tiny_dataset, tiny_experiment):
+    tiny_dataset()
+    experiment = tiny_experiment(training={"epochs": 3})
+    listener = Listener(interrupt_after=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, [listener])
+    assert client.get_run(listener.run_id).info.status == "KILLED"
+    result = train(experiment, resume=listener.run_id)
+    assert result.run_id == listener.run_id
+    assert client.get_run(result.run_id).info.status == "FINISHED"
+    losses = client.get_metric_history(result.run_id, "loss")
+    assert {metric.step for metric in losses} == {1, 2, 3}
+
+
+def test_evaluate_gives_the_scores_that_training_gave(client, tiny_dataset, tiny_experiment):
+    tiny_dataset()
+    trained = train(tiny_experiment())
+    predictor = load_predictor("Tiny")
+    again = evaluate(predictor, predictor.experiment, ["test"])
+    assert again.run_id != trained.run_id
+    assert client.get_run(again.run_id).data.tags["tiledseg.kind"] == "evaluate"
+    for name, value in again.metrics.items():
+        assert "seconds" in name or value == pytest.approx(trained.metrics[name]), name
+    assert set(again.table["split"]) == {"test"}
+    with pytest.raises(DatasetError, match="no split 'tset'"):
+        evaluate(predictor, predictor.experiment, ["tset"])
+
+
+def test_images_are_left_out_and_nothing_registered_when_asked(
+    client, tiny_dataset, tiny_experiment
+):
+    tiny_dataset()
+    tracking = {"log_images": False, "register_model": False}
+    result = train(tiny_experiment(tracking=tracking))
+    folders = {item.path for item in client.list_artifacts(result.run_id, "predictions/test")}
+    assert folders == {"predictions/test/tiled", "predictions/test/whole"}
+    assert not client.search_registered_models()
+    assert result.registration is None
+
+
+def test_prepare_makes_training_start_at_once(tiny_experiment, tmp_path):
+    synthetic = {"seed": 1, "size": 96, "train": 2, "valid": 1, "test": 1}
+    experiment = tiny_experiment(dataset={"name": "Drawn", "synthetic": synthetic})
+    dataset = prepare(experiment)
+    assert dataset.folder == tmp_path / "data" / "Drawn"
+    entries = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
+    assert len(entries) == 8
+    prepare(experiment)
+    assert entries == {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
+
+
+def test_the_table_of_a_run_holds_a_row_per_image_and_mode(client, tiny_dataset, tiny_experiment):
+    tiny_dataset()
+    result = train(tiny_experiment())
+    path = mlflow.artifacts.download_artifacts(f"runs:/{result.run_id}/scores.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(path), result.table, check_dtype=False)

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from tiledseg.errors import ImageError, RegistryError, TilingError
+from tiledseg.models import build_model
+from tiledseg.prediction import EXPERIMENT_FILE, MODEL_FILE, Predictor, to_mask
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_experiment):
+    experiment = tiny_experiment()
+    return Predictor(build_model(experiment.model, 3), experiment)
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(1).integers(0, 256, (130, 97, 3), np.uint8)
+
+
+def test_tiled_is_one_pass_over_the_whole_image(predictor, image):
+    assert len(predictor.grid(130, 97).tiles) > 1
+    tiled, full = predictor.probability(image), predictor.probability(image, "full")
+    assert tiled.shape == (130, 97, 1)
+    assert np.abs(tiled - full).max() <= 1e-5
+    assert np.array_equal(to_mask(tiled), to_mask(full))
+
+
+def test_whole_sees_a_resized_image(predictor, image):
+    whole = predictor.probability(image, "whole")
+    assert whole.shape == (130, 97, 1)
+    assert np.abs(whole - predictor.probability(image)).max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 40, 3), (40, 40), (40, 40, 1)])
+def test_images_of_any_size_and_grey_ones(predictor, shape):
+    pixels = np.zeros(shape, np.uint8)
+    for mode in ("tiled", "whole"):
+        assert predictor.mask(pixels, mode).shape == shape[:2]
+
+
+def test_grey_means_equal_channels(predictor):
+    grey = np.random.default_rng(2).integers(0, 256, (40, 40), np.uint8)
+    colour = np.stack([grey] * 3, axis=-1)
+    assert np.array_equal(predictor.probability(grey), predictor.probability(colour))
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((2, 4, 4, 3), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
+def test_what_is_no_image_is_refused(predictor, pixels):
+    with pytest.raises(ImageError):
+        predictor.probability(pixels)
+
+
+def test_an_unknown_mode_is_refused(predictor, image):
+    with pytest.raises(TilingError, match="use one of tiled, whole, full"):
+        predictor.probability(image, "tilde")
+
+
+def test_preprocessing_is_part_of_the_prediction(tiny_experiment, predictor, image):
+    dark = tiny_experiment(image={"gamma": 2.5})
+    darker = Predictor(predictor.model, dark)
+    assert not np.array_equal(darker.probability(image), predictor.probability(image))
+
+
+def test_saved_and_loaded_is_the_same(predictor, image, tmp_path):
+    predictor.save(tmp_path)
+    loaded = Predictor.load(tmp_path)
+    assert loaded.experiment == predictor.experiment
+    assert np.array_equal(loaded.probability(image), predictor.probability(image))
+
+
+def test_a_broken_model_file_is_named(predictor, tmp_path):
+    predictor.save(tmp_path)
+    (tmp_path / MODEL_FILE).write_bytes(b"no model")
+    with pytest.raises(RegistryError, match=MODEL_FILE):
+        Predictor.load(tmp_path)
+    (tmp_path / MODEL_FILE).unlink()
+    with pytest.raises(RegistryError, match=MODEL_FILE):
+        Predictor.load(tmp_path)
+
+
+def test_the_experiment_lies_beside_the_model(predictor, tmp_path):
+    predictor.save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {MODEL_FILE, EXPERIMENT_FILE}

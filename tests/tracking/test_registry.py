@@ -1,0 +1,91 @@
+import mlflow
+import numpy as np
+import pytest
+
+from tiledseg.errors import RegistryError
+from tiledseg.models import build_model
+from tiledseg.prediction import Predictor
+from tiledseg.tracking.registry import (
+    CHAMPION,
+    LATEST,
+    champion_score,
+    load_predictor,
+    log_model,
+    register,
+)
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_experiment):
+    experiment = tiny_experiment()
+    return Predictor(build_model(experiment.model, 3), experiment)
+
+
+@pytest.fixture
+def logged(predictor, tmp_path):
+    (tmp_path / "files").mkdir()
+    with mlflow.start_run() as run:
+        uri = log_model(predictor, tmp_path / "files")
+    return uri, run.info.run_id
+
+
+def versions_by_alias(client):
+    return dict(client.get_registered_model("Tiny").aliases)
+
+
+def test_champion_moves_only_to_a_better_score(logged):
+    client = mlflow.MlflowClient()
+    outcome = [
+        (register(client, "Tiny", *logged, score).is_champion, versions_by_alias(client))
+        for score in (0.5, 0.4, 0.5, 0.6)
+    ]
+    assert outcome == [
+        (True, {LATEST: "1", CHAMPION: "1"}),
+        (False, {LATEST: "2", CHAMPION: "1"}),
+        (False, {LATEST: "3", CHAMPION: "1"}),
+        (True, {LATEST: "4", CHAMPION: "4"}),
+    ]
+    assert champion_score(client, "Tiny") == pytest.approx(0.6)
+
+
+def test_there_is_no_score_without_a_champion():
+    assert champion_score(mlflow.MlflowClient(), "Nobody") is None
+
+
+def test_every_way_of_naming_a_model(logged, predictor):
+    uri, run_id = logged
+    register(mlflow.MlflowClient(), "Tiny", uri, run_id, 0.5)
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    expected = predictor.probability(image)
+    for name in ("Tiny", "models:/Tiny@champion", "models:/Tiny/1", f"runs:/{run_id}/model", uri):
+        loaded = load_predictor(name)
+        assert np.array_equal(loaded.probability(image), expected), name
+        assert loaded.experiment == predictor.experiment
+
+
+@pytest.mark.parametrize("uri", ["Nobody", "models:/Tiny@champion", "runs:/0123/model", "x:/y"])
+def test_a_model_that_is_not_there_is_named(uri):
+    with pytest.raises(RegistryError, match=uri):
+        load_predictor(uri)
+
+
+def test_the_served_model_answers_for_any_size(logged, predictor):
+    uri, _ = logged
+    served = mlflow.pyfunc.load_model(uri)
+    for shape in ((40, 50, 3), (7, 5, 3)):
+        image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        for mode in ("tiled", "whole"):
+            mask = served.predict(image, params={"mode": mode})
+            assert mask.dtype == np.uint8
+            assert np.array_equal(mask, predictor.mask(image, mode) * np.uint8(255))
+        probability = served.predict(image, params={"output": "probability"})
+        assert np.array_equal(probability, predictor.probability(image)[..., 0])
+
+
+def test_the_served_model_refuses_what_it_does_not_know(logged):
+    served = mlflow.pyfunc.load_model(logged[0])
+    image = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(Exception, match="mode is 'tilde'"):
+        served.predict(image, params={"mode": "tilde"})
+    with pytest.raises(Exception, match="output is 'masks'"):
+        served.predict(image, params={"output": "masks"})

@@ -1,0 +1,114 @@
+import mlflow
+import numpy as np
+import pytest
+
+from tiledseg.data.dataset import load_dataset
+from tiledseg.errors import DatasetError, TrackingError
+from tiledseg.tracking.runs import ERROR_TAG, KIND_TAG, open_run, read_experiment
+from tiledseg.training.observer import EpochPicture
+
+
+@pytest.fixture
+def client():
+    return mlflow.MlflowClient()
+
+
+def only_run(client, name="Tiny"):
+    (run,) = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+    return run
+
+
+def test_a_run_lies_in_the_experiment_named_after_the_dataset(client, tiny_experiment):
+    with open_run(tiny_experiment(), "train") as run:
+        assert client.get_run(run.run_id).info.status == "RUNNING"
+    found = only_run(client)
+    assert found.info.run_id == run.run_id
+    assert found.info.status == "FINISHED"
+    assert found.data.tags[KIND_TAG] == "train"
+
+
+def test_an_error_marks_the_run_failed_and_says_why(client, tiny_experiment):
+    with pytest.raises(DatasetError), open_run(tiny_experiment(), "train"):
+        raise DatasetError("no mask for a.png")
+    assert only_run(client).info.status == "FAILED"
+    assert only_run(client).data.tags[ERROR_TAG] == "no mask for a.png"
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_an_end_from_outside_marks_the_run_killed(client, tiny_experiment, end):
+    with pytest.raises(end), open_run(tiny_experiment(), "train"):
+        raise end
+    assert only_run(client).info.status == "KILLED"
+    assert mlflow.active_run() is None
+
+
+def test_settings_come_back_from_the_run(client, tiny_experiment):
+    experiment = tiny_experiment()
+    with open_run(experiment, "train") as run:
+        run.log_experiment(experiment)
+    logged = only_run(client).data.params
+    assert logged == {key: str(value) for key, value in experiment.flattened().items()}
+    assert read_experiment(run.run_id) == experiment
+
+
+def test_a_run_that_does_not_exist(tiny_experiment):
+    with pytest.raises(TrackingError, match="0123"):
+        read_experiment("0123")
+    with pytest.raises(TrackingError, match="0123"), open_run(tiny_experiment(), "", resume="0123"):
+        pass
+
+
+def test_a_resumed_run_is_the_same_run(client, tiny_experiment):
+    with pytest.raises(KeyboardInterrupt), open_run(tiny_experiment(), "train") as first:
+        raise KeyboardInterrupt
+    with open_run(tiny_experiment(), "train", resume=first.run_id) as second:
+        assert second.run_id == first.run_id
+    assert only_run(client).info.status == "FINISHED"
+
+
+def test_splits_are_inputs_with_the_digest(client, tiny_dataset, tiny_experiment):
+    experiment = tiny_experiment()
+    dataset = load_dataset(experiment.dataset, tiny_dataset().parent)
+    with open_run(experiment, "train") as run:
+        run.log_dataset(dataset)
+    inputs = only_run(client).inputs.dataset_inputs
+    assert {item.dataset.digest for item in inputs} == {dataset.digest}
+    contexts = [tag.value for item in inputs for tag in item.tags if tag.key.endswith("context")]
+    assert sorted(contexts) == ["test", "train", "valid"]
+
+
+def test_epoch_masks_keep_their_epoch_as_step(client, tiny_experiment):
+    mask = np.zeros((20, 30), bool)
+    mask[5:10] = True
+    with open_run(tiny_experiment(), "train") as run:
+        for epoch in (1, 2):
+            run.masks_predicted(EpochPicture(epoch, "a", "tiled", mask))
+    names = [item.path for item in client.list_artifacts(run.run_id, "images")]
+    kept = [name for name in names if name.endswith(".png")]
+    assert len(kept) == 2
+    assert {f"step%{epoch}" in "".join(kept) for epoch in (1, 2)} == {True}
+
+
+def test_started_by_mlflow_run_in_the_right_experiment(client, tiny_experiment, monkeypatch):
+    launcher = client.create_run(client.create_experiment("Tiny"))
+    monkeypatch.setenv("MLFLOW_RUN_ID", launcher.info.run_id)
+    with open_run(tiny_experiment(), "train") as run:
+        assert run.run_id == launcher.info.run_id
+
+
+def test_started_by_mlflow_run_in_another_experiment(client, tiny_experiment, monkeypatch):
+    launcher = client.create_run("0", tags={"mlflow.source.git.commit": "abc"})
+    monkeypatch.setenv("MLFLOW_RUN_ID", launcher.info.run_id)
+    with open_run(tiny_experiment(), "train") as run:
+        pass
+    found = only_run(client)
+    assert found.data.tags["mlflow.source.git.commit"] == "abc"
+    pointer = client.get_run(launcher.info.run_id).data.tags
+    assert pointer["tiledseg.run_id"] == run.run_id
+    assert run.run_id in pointer["mlflow.note.content"]
+
+
+def test_a_deleted_experiment_is_named_with_the_remedy(client, tiny_experiment):
+    client.delete_experiment(client.create_experiment("Tiny"))
+    with pytest.raises(TrackingError, match="restore"), open_run(tiny_experiment(), "train"):
+        pass
