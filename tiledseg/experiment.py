@@ -1,16 +1,13 @@
 """An experiment: a YAML file, checked, typed and frozen."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from reprlib import Repr
 from typing import Any, Self
 
-from pydantic import BaseModel, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError, model_validator
 
 from tiledseg.errors import ExperimentError
+from tiledseg.faults import explain, nearest, shortened
 from tiledseg.notation import parse_yaml, to_yaml
 from tiledseg.settings import (
     AugmentationSettings,
@@ -23,10 +20,6 @@ from tiledseg.settings import (
     TrackingSettings,
     TrainingSettings,
 )
-
-
-_repr = Repr(maxstring=80, maxother=80).repr
-"""What was given, cut to a length that fits a message."""
 
 
 class Experiment(Section):
@@ -55,10 +48,8 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _sizes_are_multiples_of_the_stride(self) -> Self:
         stride = self.model.stride
-        for key, size in (
-            ("image.size", self.image.size),
-            ("tiling.max_tile", self.tiling.max_tile),
-        ):
+        sizes = {"image.size": self.image.size, "tiling.max_tile": self.tiling.max_tile}
+        for key, size in sizes.items():
             if size % stride:
                 near = {size // stride * stride or stride, (size // stride + 1) * stride}
                 raise ValueError(
@@ -128,8 +119,7 @@ def parse_experiment(text: str, source: str, overrides: Sequence[str] = ()) -> E
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(detail) for detail in error.errors()]
-        raise ExperimentError(f"{source}: " + "; ".join(lines)) from None
+        raise ExperimentError(f"{source}: {explain(error, Experiment)}") from None
 
 
 def available_experiments(folder: Path) -> list[str]:
@@ -147,21 +137,12 @@ def find_experiment(name: str, folder: Path) -> Path:
     known = available_experiments(folder)
     if name in known:
         return path
-    near = _nearest(name, known, most=3)
+    near = nearest(name, known, most=3)
     label = "nearest names" if near else "known datasets"
     raise ExperimentError(
         f"unknown dataset {name!r}; {label}: {', '.join(near or known) or 'none'}. "
         f"To add it, write {path} (copy {folder / 'Synthetic-Cell.yaml'})"
     )
-
-
-def _nearest(given: str, known: Iterable[str], most: int = 1) -> list[str]:
-    """Known spellings that resemble a given one, whatever their case; best first."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    return [
-        by_folded[match]
-        for match in get_close_matches(given.casefold(), by_folded, n=most, cutoff=0.5)
-    ]
 
 
 def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -192,64 +173,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         section = section[part]
         if not isinstance(section, dict):
             raise ExperimentError(
-                f"--set {override!r}: {'.'.join(path[:depth])} is {_repr(section)}, a value and "
-                "not a section"
+                f"--set {override!r}: {'.'.join(path[:depth])} is {shortened(section)}, "
+                "a value and not a section"
             )
     section[path[-1]] = parsed
-
-
-def _explain(detail: ErrorDetails) -> str:
-    """One pydantic fault as: key, what was given, what is accepted, nearest spelling."""
-    location = [str(part) for part in detail["loc"]]
-    key, kind, given = ".".join(location), detail["type"], _repr(detail["input"])
-    if kind == "extra_forbidden":
-        return f"unknown key {key} (given {given}); {_known_instead(location)}"
-    if kind == "missing":
-        return f"key {key} is missing; add it"
-    if kind == "value_error":
-        return f"{key}: {detail['ctx']['error']}".removeprefix(": ")
-    if kind == "model_type":
-        known = ", ".join(_section_at(location).model_fields)
-        return f"{key} is {given}, a value and not a section; its keys are {known}"
-    message = detail["msg"][0].lower() + detail["msg"][1:]
-    if kind == "literal_error":
-        near = _nearest(str(detail["input"]), re.findall("'([^']+)'", detail["ctx"]["expected"]))
-        message += "".join(f"; did you mean {spelling}?" for spelling in near)
-    return f"{key} is {given}; {message}"
-
-
-def _known_instead(location: Sequence[str]) -> str:
-    """Where a misplaced key belongs, how it is spelt, or what its section knows."""
-    *section, name = location
-    homes = [key for key in _keys(Experiment) if key.rpartition(".")[2] == name]
-    if homes:
-        return f"did you mean {' or '.join(homes)}?"
-    known = list(_section_at(section).model_fields)
-    near = _nearest(name, known)
-    return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-
-
-def _keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """The dotted keys of a section and of those in it."""
-    for name, field in section.model_fields.items():
-        inner = _section_in(field.annotation)
-        if inner is None:
-            yield f"{prefix}{name}"
-        else:
-            yield from _keys(inner, f"{prefix}{name}.")
-
-
-def _section_at(location: Iterable[str]) -> type[BaseModel]:
-    """The section class that a dotted location names."""
-    section: type[BaseModel] = Experiment
-    for part in location:
-        section = _section_in(section.model_fields[part].annotation) or section
-    return section
-
-
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """The section class that a field holds, perhaps beside None."""
-    for choice in getattr(annotation, "__args__", (annotation,)):
-        if isinstance(choice, type) and issubclass(choice, BaseModel):
-            return choice
-    return None

@@ -68,7 +68,7 @@ def parse_yaml(text: str) -> Any:
         ValueError: It is no YAML, or a key is given twice; the message says where.
     """
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  # derives from SafeLoader
+        return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -231,6 +231,8 @@ class AugmentationSettings(Section):
     """Change of brightness, as a fraction of full scale."""
     contrast: Annotated[float, Field(ge=0.0, le=0.9)] = 0.1
     """Relative change of contrast about the crop's mean."""
+    color_cast: Annotated[float, Field(ge=0.0, le=0.9)] = 0.1
+    """Relative change of each channel on its own; RGB images only."""
     hue: Annotated[float, Field(ge=0.0, le=0.5)] = 0.02
     """Change of hue, as a fraction of the colour circle; colour images only."""
     saturation: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1

@@ -60,12 +60,16 @@ def test_tiled_is_the_whole_answer(make_unet, noise, options):
 
 
 @pytest.mark.parametrize("options", UNETS.values(), ids=UNETS)
-def test_a_halo_one_stride_short_is_caught(make_unet, noise, options):
-    model, image = make_unet(**options), noise(300, 417)
+def test_a_halo_too_small_is_caught(make_unet, noise, options):
+    # overlaps are rounded up to the stride: at 4 levels the first stride taken away is spare
+    strides = 1 if options["levels"] == 3 else 2
+    model, image = make_unet(**options), noise(180, 211)
     field = model_field(model)
-    short = ReceptiveField(field.halo - field.stride, field.stride)
+    short = ReceptiveField(field.halo - strides * field.stride, field.stride)
     tiled = predict_tiled(model, image, max_tile=tile_of(model, 0), field=short)
-    assert max_difference(tiled, predict_full(model, image)) > 1e-5
+    full = predict_full(model, image)
+    assert max_difference(tiled, full) > 1e-3
+    assert flipped_labels(tiled, full) > 0
 
 
 def test_origins_off_the_stride_are_caught(make_unet, noise):
@@ -182,7 +186,7 @@ class TestRefusals:
     def test_nan(self, predict, make_model, noise):
         model = make_model(layers.Conv2D(1, 3, padding="same"))
         model.layers[-1].kernel.assign(np.full((3, 3, 3, 1), np.nan))
-        with pytest.raises(TilingError, match="NaN"):
+        with pytest.raises(TilingError, match="NaN or infinity at row 0, column 0"):
             predict(model, noise(100, 130))
 
 

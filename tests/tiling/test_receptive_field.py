@@ -163,6 +163,7 @@ REFUSED = {
     ),
     "GroupNormalization": layers.GroupNormalization(1),
     "Lambda": layers.Lambda(lambda x: x),
+    "Reshape": lambda t: layers.Conv1D(3, 3)(layers.Reshape((-1, 3))(t)),
     "axis 1 is not": layers.Softmax(axis=1),
     "bilinear by 3": lambda t: layers.UpSampling2D(3, interpolation="bilinear")(conv(3)(t)),
     "'bicubic' is not known": layers.UpSampling2D(2, interpolation="bicubic"),

@@ -25,12 +25,13 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Looks:
-    """How much brightness (of full scale), contrast, hue (of a circle) and saturation change."""
+    """How much brightness (of full scale), contrast, hue (of a circle) and so on change."""
 
     brightness: float
     contrast: float
     hue: float
     saturation: float
+    cast: tuple[float, float, float]
 
 
 def augment(
@@ -67,7 +68,8 @@ def augment(
                 settings.hue,
                 settings.saturation,
             )
-        )
+        ),
+        cast=tuple(rng.uniform(-1.0, 1.0, 3) * settings.color_cast),
     )
     return _recolored(_moved(image, flips, turn), looks, color_space), _moved(mask, flips, turn)
 
@@ -83,7 +85,7 @@ def _moved(pixels: Pixels, flips: tuple[bool, bool], turn: int) -> Pixels:
 
 
 def _recolored(image: Pixels, looks: _Looks, color_space: str) -> Pixels:
-    if looks == _Looks(0.0, 0.0, 0.0, 0.0):
+    if looks == _Looks(0.0, 0.0, 0.0, 0.0, (0.0, 0.0, 0.0)):
         return image
     if color_space == "hsv":
         return _recolored_hsv(image, looks)
@@ -96,8 +98,9 @@ def _recolored(image: Pixels, looks: _Looks, color_space: str) -> Pixels:
 
 
 def _rgb_map(looks: _Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
-    """Contrast about the mean colour, after saturation and hue about the grey axis."""
+    """Contrast about the mean colour, after saturation and hue about the grey axis, and a cast."""
     color = _saturation_matrix(looks.saturation) @ _hue_matrix(looks.hue)
+    color = np.diag(1.0 + np.array(looks.cast)) @ color
     gain, offset = 1.0 + looks.contrast, 255.0 * looks.brightness
     return gain * color, offset - looks.contrast * (color @ mean)
 

@@ -44,14 +44,16 @@ def predict_tiled(
         TilingError: If the image does not suit the model, the model cannot be tiled
             exactly, max_tile is too small for its halo, or a value is not finite.
     """
-    _check_image(model, image)
     field = field or model_field(model)
+    _check_image(model, image)
     height, width, _ = image.shape
     grid = plan_grid(height, width, halo=field.halo, stride=field.stride, max_tile=max_tile)
     padded = _pad(image, field.stride)
     stitcher = CropStitcher(height, width, model.output_shape[-1])
     for tile in grid.tiles:
-        stitcher.add(tile, _forward(model, padded[tile.window]))
+        rows, columns = tile.window
+        prediction = _forward(model, padded[tile.window], (rows.start, columns.start))
+        stitcher.add(tile, prediction)
     return stitcher.result()
 
 
@@ -69,10 +71,10 @@ def predict_full(model: keras.Model, image: NDArray[np.uint8]) -> NDArray[np.flo
         TilingError: If the image does not suit the model, the model's stride cannot be
             read from its graph, or a value is not finite.
     """
+    field = model_field(model)
     _check_image(model, image)
     height, width, _ = image.shape
-    padded = _pad(image, model_field(model).stride)
-    return _forward(model, padded)[:height, :width]
+    return _forward(model, _pad(image, field.stride))[:height, :width]
 
 
 def predict_resized(model: keras.Model, image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
@@ -115,12 +117,12 @@ def model_field(model: keras.Model) -> ReceptiveField:
         TilingError: If the model cannot be tiled exactly.
     """
     if model not in _fields:
+        field = receptive_field(model)
         if model.input_shape[1:3] != (None, None):
             raise TilingError(
                 f"model {model.name!r} accepts images of {model.input_shape[1:3]} pixels alone; "
                 "build it with Input((None, None, channels))"
             )
-        field = receptive_field(model)
         verify_receptive_field(model, field)
         _fields[model] = field
     return _fields[model]
@@ -149,13 +151,20 @@ def _pad(image: NDArray[np.uint8], stride: int) -> NDArray[np.uint8]:
     return np.pad(image, ((0, below), (0, right), (0, 0)), mode="symmetric")
 
 
-def _forward(model: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """One pass over one batch of one: (h, w, C) -> float32 (h, w, K)."""
+def _forward(
+    model: Any, pixels: NDArray[np.uint8], origin: tuple[int, int] = (0, 0)
+) -> NDArray[np.float32]:
+    """One pass over a batch of one: (h, w, C) whose corner is at origin -> float32 (h, w, K)."""
     if any(getattr(layer, "interpolation", "nearest") != "nearest" for layer in model.layers):
         _use_function_for(model, pixels.shape)
-    prediction = np.asarray(model.predict_on_batch(pixels[None])[0], np.float32)
-    if not np.isfinite(prediction).all():
-        raise TilingError(f"model {model.name!r} gave NaN or infinity; look for NaN in its weights")
+    prediction = np.asarray(model.predict_on_batch(pixels[np.newaxis])[0], np.float32)
+    finite = np.isfinite(prediction)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0][:2] + origin
+        raise TilingError(
+            f"model {model.name!r} gave NaN or infinity at row {row}, column {column}; "
+            "look for NaN in its weights"
+        )
     return prediction
 
 

@@ -76,6 +76,12 @@ def layer_reach(layer: Any, axis: int, size: int) -> Reach:
     return _RULES[type(layer)](layer, axis, size)
 
 
+def layer_stride(layer: Any, axis: int) -> int:
+    """Stride of a layer that has one, along an axis in the layer's own pixels; 1 of others."""
+    strided = type(layer) in _RULES and hasattr(layer, "strides")
+    return int(layer.strides[axis]) if strided else 1
+
+
 def untileable(layer: Any, reason: str) -> TilingError:
     """The error for a layer that stands in the way of exact tiling."""
     return TilingError(

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling.reach import MERGING, POINTWISE, Indices, Reach, layer_reach, untileable
+from tiledseg.tiling.reach import (
+    MERGING,
+    POINTWISE,
+    Indices,
+    Reach,
+    layer_reach,
+    layer_stride,
+    untileable,
+)
 
 LEAK_TOLERANCE = 1e-5
 """Change of an output, relative to the larger of 1 and the output, that counts as none."""
@@ -161,8 +169,7 @@ def _nodes(model: Any) -> list[Any]:
 
 def _tensors(nodes: list[Any], axis: int) -> list[_Tensor]:
     """Scale and size of every tensor along an axis, for an input divisible by all strides."""
-    strides = (getattr(node.operation, "strides", (1, 1))[axis] for node in nodes)
-    length = 4096 * math.prod(strides)
+    length = 4096 * math.prod(layer_stride(node.operation, axis) for node in nodes)
     known: dict[int, _Tensor] = {}
     for node in nodes:
         key = id(node.outputs[0])
@@ -239,6 +246,7 @@ def _strip(model: Any, field: ReceptiveField) -> tuple[int, tuple[int, int, int]
 
 
 def _fillings(rng: np.random.Generator, shape: tuple[int, int, int]) -> Iterator[NDArray[np.uint8]]:
+    """Noise, black and white; the image itself keeps to the middle half of the intensities."""
     yield rng.integers(0, 256, shape, np.uint8)
     yield np.zeros(shape, np.uint8)
     yield np.full(shape, 255, np.uint8)

@@ -1,5 +1,7 @@
 """What happens at the end of batches and epochs."""
 
+# ruff: noqa: ARG002 - Keras chooses the arguments of its callbacks.
+
 import json
 import logging
 import math
@@ -8,17 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from tiledseg.data.atomic import atomic_file
 from tiledseg.data.dataset import Sample
 from tiledseg.data.images import read_image
-from tiledseg.errors import TrainingError
+from tiledseg.errors import OutputError, TrainingError
 from tiledseg.experiment import Experiment
 from tiledseg.prediction import Mode, Predictor
 from tiledseg.settings import TrainingSettings
 from tiledseg.training.observer import EpochPicture, EpochReport, TrainingObserver
-from tiledseg.training.schedule import Clock
+from tiledseg.training.schedule import Clock, current_optimizer
 
 logger = logging.getLogger(__name__)
+
+STATE_FILE = "state.json"
+_SEEDS = 2**31 - 2
+"""Random states that every backend tells apart."""
 
 
 class FiniteLoss(keras.callbacks.Callback):
@@ -26,66 +34,88 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Look at the running loss."""
-        loss = (logs or {}).get("loss", 0.0)
+        self._check((logs or {}).get("loss", 0.0), f"the loss, at batch {batch + 1},")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Look at the validation loss: the last batch may have spoilt the network."""
+        self._check((logs or {}).get("val_loss", 0.0), f"val_loss, after epoch {epoch + 1},")
+
+    def _check(self, loss: float, where: str) -> None:
         if not math.isfinite(loss):
-            rate = float(self.model.optimizer.learning_rate)
+            rate = float(current_optimizer(self.model).learning_rate)
             raise TrainingError(
-                f"the loss became {loss} at batch {batch + 1} with learning rate {rate:.2g}; "
-                "lower training.learning_rate, or clip gradients with training.clipnorm"
+                f"{where} is {float(loss)} with learning rate {rate:.2g}; "
+                "lower training.learning_rate or training.clipnorm"
             )
 
 
-class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the best epoch in a file and stops when none is better for long.
+class ReseededDropout(keras.callbacks.Callback):
+    """Makes an epoch's dropout depend on seed and epoch alone.
+
+    Keras does not save the state of random layers, so a resumed training would draw anew.
+    """
+
+    def __init__(self, settings: TrainingSettings) -> None:
+        super().__init__()
+        self._seed = settings.seed
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Seed every random layer."""
+        rng = np.random.default_rng([self._seed, epoch])
+        for layer in self.model.layers:
+            if hasattr(layer, "seed_generator"):
+                layer.seed_generator.state.assign(rng.integers(_SEEDS, size=2))
+
+
+class BestEpoch(keras.callbacks.Callback):
+    """Knows which epoch is the best, and stops training when none is better for long.
 
     Args:
         settings: Which value is watched, and the patience.
-        path: File of the best weights, ending in ``.weights.h5``; replaced whenever an epoch
-            is better.
     """
 
-    def __init__(self, settings: TrainingSettings, path: Path) -> None:
+    def __init__(self, settings: TrainingSettings) -> None:
         super().__init__()
-        self._monitor, self._patience, self._path = settings.monitor, settings.patience, path
+        self._monitor, self._patience = settings.monitor, settings.patience
         self._sign = -1.0 if settings.monitor.endswith("loss") else 1.0
-        self.best = -math.inf
-        self.best_epoch = 0
-        self.is_best = False
+        self._best = -math.inf
+        self.epoch = 0
+        """Number of the best epoch, from 1; 0 before there is one."""
+        self.is_last = False
+        """Whether the epoch that just ended is the best."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare this epoch with the best one."""
         value = self._sign * (logs or {})[self._monitor]
-        self.is_best = value > self.best
-        if self.is_best:
-            self.best, self.best_epoch = value, epoch + 1
-            temporary = self._path.with_name(f"new.{self._path.name}")
-            self.model.save_weights(temporary)
-            temporary.replace(self._path)
-        elif epoch + 1 - self.best_epoch >= self._patience:
+        self.is_last = value > self._best
+        if self.is_last:
+            self._best, self.epoch = value, epoch + 1
+        elif epoch + 1 - self.epoch >= self._patience:
             logger.info("no better %s for %d epochs: stopping", self._monitor, self._patience)
             self.model.stop_training = True
 
     def state(self) -> dict[str, float]:
         """What ``restore`` needs."""
-        return {"best": self.best, "best_epoch": self.best_epoch}
+        return {"value": self._best, "epoch": self.epoch}
 
     def restore(self, state: dict[str, float]) -> None:
         """Go on from an earlier sitting."""
-        self.best, self.best_epoch = state["best"], int(state["best_epoch"])
+        self._best, self.epoch = state["value"], int(state["epoch"])
 
 
 class PlateauRate(keras.callbacks.Callback):
     """Lowers the learning rate when the watched value has not become better for some epochs."""
 
-    def __init__(self, settings: TrainingSettings, best: BestWeights) -> None:
+    def __init__(self, settings: TrainingSettings, best: BestEpoch) -> None:
         super().__init__()
         self._factor, self._patience = settings.reducer_factor, settings.reducer_patience
         self._best = best
         self.lowered_at = 0
+        """Number of the epoch after which the rate last fell, from 1; 0 before it did."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count the epochs since the best one or the last change."""
-        if epoch + 1 - max(self._best.best_epoch, self.lowered_at) >= self._patience:
+        if epoch + 1 - max(self._best.epoch, self.lowered_at) >= self._patience:
             optimizer = self.model.optimizer
             optimizer.learning_rate = float(optimizer.learning_rate) * self._factor
             self.lowered_at = epoch + 1
@@ -123,7 +153,7 @@ class Reports(keras.callbacks.Callback):
         self,
         settings: TrainingSettings,
         clock: Clock,
-        best: BestWeights,
+        best: BestEpoch,
         observers: Sequence[TrainingObserver],
     ) -> None:
         super().__init__()
@@ -153,7 +183,7 @@ class Reports(keras.callbacks.Callback):
             epoch=epoch + 1,
             epochs=self._settings.epochs,
             metrics=metrics,
-            is_best=self._best.is_best,
+            is_best=self._best.is_last,
             elapsed=self._clock.elapsed,
             remaining=self._remaining(epoch + 1),
         )
@@ -168,31 +198,56 @@ class Reports(keras.callbacks.Callback):
 class SavedState(keras.callbacks.Callback):
     """Saves after every epoch what another sitting needs to go on.
 
-    Network and optimizer go into ``last.keras``, the rest into ``state.json``; both are
-    replaced atomically, the small file last, so a kill leaves the state of a whole epoch.
+    Network and optimizer go into ``epochN.keras``, the rest into ``state.json``, which is
+    replaced atomically and last: whenever the program is killed, it names complete files. Those
+    of the last and of the best epoch are kept.
+
+    Args:
+        folder: Where; made for this training alone.
+        clock: Tells the time spent.
+        best: Tells the best epoch.
+        plateau: Tells when the rate was lowered.
+        reports: Holds the history.
     """
 
     def __init__(
-        self, folder: Path, clock: Clock, best: BestWeights, plateau: PlateauRate, reports: Reports
+        self, folder: Path, clock: Clock, best: BestEpoch, plateau: PlateauRate, reports: Reports
     ) -> None:
         super().__init__()
         self._folder, self._clock = folder, clock
         self._best, self._plateau, self._reports = best, plateau, reports
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write the state of this epoch beside the last one, then forget the last one."""
-        name = f"epoch{epoch + 1}.keras"
-        self.model.save(self._folder / name)
+        """Write the state of this epoch, then forget those that are not needed any more."""
+        path = epoch_file(self._folder, epoch + 1)
+        try:
+            self.model.save(path)
+        except OSError as error:
+            raise OutputError(
+                f"{path}: a checkpoint cannot be written ({error}); make room, or point "
+                "TILEDSEG_STATE to a folder that can be written"
+            ) from error
         state = {
             "epoch": epoch + 1,
-            "file": name,
             "elapsed": self._clock.elapsed,
             "stopped": bool(self.model.stop_training),
             "best": self._best.state(),
             "lowered_at": self._plateau.lowered_at,
             "history": self._reports.history,
         }
-        temporary = self._folder / "state.json.new"
-        temporary.write_text(json.dumps(state), encoding="utf-8")
-        temporary.replace(self._folder / "state.json")
-        (self._folder / f"epoch{epoch}.keras").unlink(missing_ok=True)
+        with atomic_file(self._folder / STATE_FILE) as file:
+            file.write(json.dumps(state).encode())
+        kept = {path, epoch_file(self._folder, self._best.epoch)}
+        for other in set(self._folder.glob("epoch*.keras")) - kept:
+            other.unlink(missing_ok=True)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what an earlier sitting wrote; network and clock are not touched."""
+        self._best.restore(state["best"])
+        self._plateau.lowered_at = state["lowered_at"]
+        self._reports.history = state["history"]
+
+
+def epoch_file(folder: Path, epoch: int) -> Path:
+    """Where network and optimizer are kept as they were after an epoch."""
+    return folder / f"epoch{epoch}.keras"

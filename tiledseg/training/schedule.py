@@ -1,5 +1,7 @@
 """The course of the learning rate and the end of the time budget."""
 
+# ruff: noqa: ARG002 - Keras chooses the arguments of its callbacks.
+
 import math
 import time
 from typing import Any
@@ -55,6 +57,17 @@ def cosine_rate(settings: TrainingSettings, step: int, spent: float) -> float:
     return settings.learning_rate * warm * decay
 
 
+def current_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer, to be read or changed between two batches.
+
+    On JAX the variables lie outside the model while it trains, and what a callback assigns is
+    lost unless they are fetched first.
+    """
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
+    return model.optimizer
+
+
 class CosineRate(keras.callbacks.Callback):
     """Sets the learning rate before every step from steps taken and time spent."""
 
@@ -68,11 +81,9 @@ class CosineRate(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the rate of this step."""
-        if hasattr(self.model, "jax_state_sync"):  # else JAX overwrites what callbacks assign
-            self.model.jax_state_sync()
         step = self._epoch * self._settings.steps_per_epoch + batch
         rate = cosine_rate(self._settings, step, self._clock.fraction)
-        self.model.optimizer.learning_rate = rate
+        current_optimizer(self.model).learning_rate = rate
 
 
 class TimeBudget(keras.callbacks.Callback):

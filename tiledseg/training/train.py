@@ -16,14 +16,18 @@ from tiledseg.data.sampling import TileSampler, ValidationTiles
 from tiledseg.errors import TrainingError
 from tiledseg.experiment import Experiment
 from tiledseg.models import build_model
+from tiledseg.prediction import Predictor
 from tiledseg.settings import TrainingSettings
 from tiledseg.training.callbacks import (
-    BestWeights,
+    STATE_FILE,
+    BestEpoch,
     EpochPictures,
     FiniteLoss,
     PlateauRate,
     Reports,
+    ReseededDropout,
     SavedState,
+    epoch_file,
 )
 from tiledseg.training.losses import LOSSES
 from tiledseg.training.metrics import Dice, DiceCoefficient
@@ -68,39 +72,47 @@ def fit(
 
     Raises:
         TrainingError: The loss is not a number any more, or there is nothing to resume.
+        TilingError: An image cannot be tiled as ``tiling`` says; found before training.
+        OutputError: A checkpoint cannot be written.
     """
     settings = experiment.training
     state = _read_state(folder) if resume else None
+    done = state["epoch"] if state else 0
     keras.utils.set_random_seed(settings.seed)
-    model = _restored_model(folder, state) if state else compiled_model(experiment)
+    model = _load(epoch_file(folder, done), to_train=True) if state else compiled_model(experiment)
+    _check_tiling(model, experiment, dataset, cache)
     clock = Clock(settings, earlier=state["elapsed"] if state else 0.0)
-    best = BestWeights(settings, folder / "best.weights.h5")
+    best = BestEpoch(settings)
     plateau = PlateauRate(settings, best)
     reports = Reports(settings, clock, best, observers)
+    saved = SavedState(folder, clock, best, plateau, reports)
     if state:
-        best.restore(state["best"])
-        plateau.lowered_at = state["lowered_at"]
-        reports.history = state["history"]
+        saved.restore(state)
+    schedules = {"cosine": [CosineRate(settings, clock)], "plateau": [plateau], "constant": []}
     callbacks: list[keras.callbacks.Callback] = [
         FiniteLoss(),
+        ReseededDropout(settings),
         best,
-        *(
-            {"cosine": [CosineRate(settings, clock)], "plateau": [plateau]}.get(
-                settings.schedule, []
-            )
-        ),
         EpochPictures(experiment, dataset.splits["valid"], observers),
         TimeBudget(clock),
-        reports,
-        SavedState(folder, clock, best, plateau, reports),
+        reports,  # before the rate is lowered: an epoch's rate is the one it was trained with
+        *schedules[settings.schedule],
+        saved,
     ]
-    done = state["epoch"] if state else 0
     if not (state and state["stopped"]) and done < settings.epochs:
-        _run(model, experiment, dataset, cache, callbacks, done)
+        model.fit(
+            TileSampler(dataset.splits["train"], experiment, cache, start_epoch=done),
+            validation_data=ValidationTiles(dataset.splits["valid"], experiment, cache),
+            initial_epoch=done,
+            epochs=settings.epochs,
+            callbacks=callbacks,
+            shuffle=False,  # crops are drawn at random; Keras's order would depend on the sitting
+            verbose=0,
+        )
     return Training(
-        model=_best_model(experiment, model, folder / "best.weights.h5"),
+        model=_best_model(experiment, folder, best.epoch),
         history=pd.DataFrame(reports.history),
-        best_epoch=best.best_epoch,
+        best_epoch=best.epoch,
         seconds=clock.elapsed,
     )
 
@@ -126,35 +138,19 @@ def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(settings.learning_rate, **clipping)
 
 
-def _run(
-    model: keras.Model,
-    experiment: Experiment,
-    dataset: Dataset,
-    cache: PixelCache,
-    callbacks: list[keras.callbacks.Callback],
-    done: int,
+def _check_tiling(
+    model: keras.Model, experiment: Experiment, dataset: Dataset, cache: PixelCache
 ) -> None:
-    settings = experiment.training
-    model.fit(
-        TileSampler(
-            dataset.splits["train"],
-            experiment,
-            cache,
-            steps=settings.steps_per_epoch,
-            start_epoch=done,
-            workers=settings.workers,
-        ),
-        validation_data=ValidationTiles(dataset.splits["valid"], experiment, cache),
-        shuffle=False,  # Keras would shuffle the batches with a seed of its own
-        initial_epoch=done,
-        epochs=settings.epochs,
-        callbacks=callbacks,
-        verbose=0,
-    )
+    """Refuse now what the evaluation would refuse after the training."""
+    predictor = Predictor(model, experiment)
+    for split in ("valid", "test"):
+        for sample in dataset.splits[split]:
+            height, width = cache.image(sample.image, experiment.image).shape[:2]
+            predictor.grid(height, width)
 
 
 def _read_state(folder: Path) -> dict[str, Any]:
-    path = folder / "state.json"
+    path = folder / STATE_FILE
     try:
         state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -162,25 +158,32 @@ def _read_state(folder: Path) -> dict[str, Any]:
             f"nothing to resume: {path} does not exist (no epoch of that run ended on this "
             "machine); start a new training without --resume"
         ) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
     return state
 
 
-def _restored_model(folder: Path, state: dict[str, Any]) -> keras.Model:
-    path = folder / state["file"]
+def _load(path: Path, *, to_train: bool) -> keras.Model:
     try:
-        return keras.saving.load_model(path)
+        return keras.saving.load_model(path, compile=to_train)
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path}: the saved state cannot be read ({error})") from error
+        raise _unreadable(path, error) from error
 
 
-def _best_model(experiment: Experiment, model: keras.Model, weights: Path) -> keras.Model:
-    """The trained network in float32, which every processor runs at full speed."""
-    if not weights.exists():
+def _unreadable(path: Path, error: Exception) -> TrainingError:
+    reason = " ".join(str(error).split())[:300]
+    return TrainingError(
+        f"{path}: the saved state cannot be read ({reason}); start a new training without --resume"
+    )
+
+
+def _best_model(experiment: Experiment, folder: Path, epoch: int) -> keras.Model:
+    """The best network in float32, which every processor runs at full speed."""
+    if not epoch:
         raise TrainingError(
-            "training ended without one epoch to choose from: "
-            f"{experiment.training.monitor} was never a number"
+            f"training ended without an epoch to choose: {experiment.training.monitor} was never "
+            "a number; lower training.learning_rate"
         )
-    model.load_weights(weights)
     plain = build_model(experiment.model, experiment.image.channels)
-    plain.set_weights(model.get_weights())
+    plain.set_weights(_load(epoch_file(folder, epoch), to_train=False).get_weights())
     return plain
