@@ -1,6 +1,6 @@
 # make run: set up and train on a drawn dataset; make test: set up and run the tests.
 
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(shell command -v python3.11 python3 python))
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 PATHSEP := ;

@@ -13,11 +13,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tiledseg.data.images import write_image, write_mask
 from tiledseg.experiment import Experiment
+
+# A shared machine is slow at times, and examples kept on disk would lie in the checkout.
+settings.register_profile("house", deadline=None, database=None)
+settings.load_profile("house")
 
 TinyDataset = Callable[..., Path]
 TinyExperiment = Callable[..., Experiment]

@@ -111,7 +111,9 @@ def test_prepare_makes_training_start_at_once(tiny_experiment, tmp_path):
     entries = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
     assert len(entries) == 8
     prepare(experiment)
-    assert entries == {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
+    assert entries == {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")
+    }
 
 
 def test_the_table_of_a_run_holds_a_row_per_image_and_mode(client, tiny_dataset, tiny_experiment):

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 _shortening = Repr()
 _shortening.maxstring = _shortening.maxother = 80
+_shortening.maxlevel = 2
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> str:

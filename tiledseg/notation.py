@@ -44,6 +44,13 @@ class _Dumper(yaml.SafeDumper):
     yaml_implicit_resolvers = {}  # noqa: RUF012
 
 
+def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Text, escaped where it holds line breaks that PyYAML would write as others."""
+    style = '"' if any(mark in text for mark in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar(_PREFIX + "str", text, style=style)
+
+
+_Dumper.add_representer(str, _text_node)
 for _kind in (_Loader, _Dumper):
     for _first, _resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
         for _tag, _pattern in _resolvers:

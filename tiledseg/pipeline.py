@@ -35,7 +35,7 @@ from tiledseg.tracking import registry
 from tiledseg.tracking.registry import Registration
 from tiledseg.tracking.runs import TrackedRun, open_run
 from tiledseg.training.observer import TrainingObserver
-from tiledseg.training.train import fit
+from tiledseg.training.train import fit, with_decided_precision
 
 EVALUATED_SPLITS = ("valid", "test")
 
@@ -102,6 +102,7 @@ def train(
     Raises:
         TiledsegError: Something that the user can mend; the run is then marked FAILED.
     """
+    experiment = with_decided_precision(experiment)
     with open_run(experiment, "train", resume=resume) as run:
         job = _Job(experiment, run, observers)
         cache = PixelCache()

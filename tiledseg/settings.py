@@ -183,6 +183,9 @@ class TrainingSettings(Section):
     """Largest absolute value of a gradient's component."""
     clipnorm: Annotated[float, Field(gt=0.0)] | None = 1.0
     """Largest norm of a weight's gradient."""
+    ema_momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the old value in each step of the averaged weights, which are validated and
+    kept; 0 keeps the weights as they are."""
     schedule: Literal["constant", "plateau", "cosine"] = "cosine"
     """Course of the learning rate."""
     reducer_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
@@ -197,8 +200,9 @@ class TrainingSettings(Section):
     """Validation value that chooses the checkpoint, stops training and lowers the rate."""
     max_minutes: Annotated[float, Field(gt=0.0)] | None = None
     """Budget for training, in minutes of wall time; the cosine ends with it."""
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    """Arithmetic of the network; mixed_bfloat16 pays on processors with AVX512-BF16 or AMX."""
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
+    """Arithmetic while training; auto takes mixed_bfloat16 where the processor computes with it
+    (AVX512-BF16, AMX) and float32 elsewhere. The trained network is float32."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 137
     """Seed of weights, crops and augmentation."""
     workers: Annotated[int, Field(ge=0, le=64)] = 1

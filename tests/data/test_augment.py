@@ -10,7 +10,14 @@ from tiledseg.data.augment import augment
 from tiledseg.settings import AugmentationSettings
 
 STILL = AugmentationSettings(
-    hflip=False, vflip=False, quarter_turns=False, brightness=0, contrast=0, hue=0, saturation=0
+    hflip=False,
+    vflip=False,
+    quarter_turns=False,
+    brightness=0,
+    contrast=0,
+    color_cast=0,
+    hue=0,
+    saturation=0,
 )
 MOVES = STILL.model_copy(update={"hflip": True, "vflip": True, "quarter_turns": True})
 LOOKS = STILL.model_copy(update={"brightness": 0.2, "contrast": 0.3, "hue": 0.1, "saturation": 0.4})
@@ -66,6 +73,17 @@ class TestMoves:
 
 
 class TestLooks:
+    def test_cast_scales_each_channel_on_its_own(self) -> None:
+        flat = np.full((4, 4, 3), 100, np.uint8)
+        gains = set()
+        for rng in generators(20):
+            image, _ = augment(flat, MASK[:4, :4], rng, only(color_cast=0.5), "rgb")
+            assert (image == image[0, 0]).all()
+            assert ((image >= 50) & (image <= 150)).all()
+            gains.add(tuple(image[0, 0].tolist()))
+        assert len(gains) == 20
+        assert any(len(set(gain)) == 3 for gain in gains)
+
     @pytest.mark.parametrize("color_space", ["rgb", "hsv", "lab"])
     def test_the_mask_is_left_alone(self, color_space: str) -> None:
         for rng in generators(20):

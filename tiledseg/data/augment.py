@@ -34,6 +34,9 @@ class _Looks:
     cast: tuple[float, float, float]
 
 
+_UNCHANGED = _Looks(0.0, 0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
+
+
 def augment(
     image: Pixels,
     mask: Pixels,
@@ -59,19 +62,20 @@ def augment(
     hflip, vflip = rng.random(2) < 0.5
     flips = (hflip and settings.hflip, vflip and settings.vflip)
     turn = int(rng.integers(4)) * settings.quarter_turns
-    looks = _Looks(
-        *(
-            float(rng.uniform(-1.0, 1.0)) * amplitude
-            for amplitude in (
-                settings.brightness,
-                settings.contrast,
-                settings.hue,
-                settings.saturation,
-            )
-        ),
-        cast=tuple(rng.uniform(-1.0, 1.0, 3) * settings.color_cast),
-    )
+    looks = _drawn_looks(rng, settings)
     return _recolored(_moved(image, flips, turn), looks, color_space), _moved(mask, flips, turn)
+
+
+def _drawn_looks(rng: np.random.Generator, settings: AugmentationSettings) -> _Looks:
+    brightness, contrast, hue, saturation, *cast = rng.uniform(-1.0, 1.0, 7).tolist()
+    red, green, blue = (settings.color_cast * change for change in cast)
+    return _Looks(
+        brightness=settings.brightness * brightness,
+        contrast=settings.contrast * contrast,
+        hue=settings.hue * hue,
+        saturation=settings.saturation * saturation,
+        cast=(red, green, blue),
+    )
 
 
 def _moved(pixels: Pixels, flips: tuple[bool, bool], turn: int) -> Pixels:
@@ -85,7 +89,7 @@ def _moved(pixels: Pixels, flips: tuple[bool, bool], turn: int) -> Pixels:
 
 
 def _recolored(image: Pixels, looks: _Looks, color_space: str) -> Pixels:
-    if looks == _Looks(0.0, 0.0, 0.0, 0.0, (0.0, 0.0, 0.0)):
+    if looks == _UNCHANGED:
         return image
     if color_space == "hsv":
         return _recolored_hsv(image, looks)

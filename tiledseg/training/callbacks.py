@@ -67,6 +67,22 @@ class ReseededDropout(keras.callbacks.Callback):
                 layer.seed_generator.state.assign(rng.integers(_SEEDS, size=2))
 
 
+class AveragedWeights(keras.callbacks.SwapEMAWeights):
+    """Puts the optimizer's averaged weights into the network for validation and at epoch ends.
+
+    Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; here with
+    exponential forgetting. What other callbacks see and save at the end of an epoch is the
+    average; training goes on from the weights themselves.
+
+    Args:
+        resumed: The network was loaded as it was saved, with the average in place.
+    """
+
+    def __init__(self, *, resumed: bool) -> None:
+        super().__init__(swap_on_epoch=True)
+        self._ema_weights_in_model = resumed
+
+
 class BestEpoch(keras.callbacks.Callback):
     """Knows which epoch is the best, and stops training when none is better for long.
 

@@ -59,7 +59,7 @@ class OverlapLoss(keras.losses.Loss):
     def __init__(self, measure: str = "dice", smooth: float = 1.0, name: str = "overlap") -> None:
         if measure not in {"dice", "iou"}:
             raise ValueError(f"measure must be 'dice' or 'iou', got {measure!r}")
-        if smooth <= 0:
+        if not 0 < smooth < float("inf"):
             raise ValueError(f"smooth must be positive, got {smooth!r}")
         super().__init__(name=name, reduction="sum")  # call() is a scalar already
         self.measure = measure

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import pandas as pd
 
+from tiledseg.backend import fast_precision
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset
 from tiledseg.data.sampling import TileSampler, ValidationTiles
@@ -20,6 +21,7 @@ from tiledseg.prediction import Predictor
 from tiledseg.settings import TrainingSettings
 from tiledseg.training.callbacks import (
     STATE_FILE,
+    AveragedWeights,
     BestEpoch,
     EpochPictures,
     FiniteLoss,
@@ -90,6 +92,7 @@ def fit(
         saved.restore(state)
     schedules = {"cosine": [CosineRate(settings, clock)], "plateau": [plateau], "constant": []}
     callbacks: list[keras.callbacks.Callback] = [
+        *([AveragedWeights(resumed=resume)] if settings.ema_momentum else []),
         FiniteLoss(),
         ReseededDropout(settings),
         best,
@@ -117,9 +120,17 @@ def fit(
     )
 
 
+def with_decided_precision(experiment: Experiment) -> Experiment:
+    """The experiment with ``training.precision: auto`` replaced by what suits this machine."""
+    if experiment.training.precision != "auto":
+        return experiment
+    training = experiment.training.model_copy(update={"precision": fast_precision()})
+    return experiment.model_copy(update={"training": training})
+
+
 def compiled_model(experiment: Experiment) -> keras.Model:
     """A fresh network with the experiment's loss, optimizer and metrics."""
-    settings = experiment.training
+    settings = with_decided_precision(experiment).training
     model = build_model(experiment.model, experiment.image.channels, precision=settings.precision)
     model.compile(
         optimizer=_optimizer(settings),
@@ -130,12 +141,16 @@ def compiled_model(experiment: Experiment) -> keras.Model:
 
 
 def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
-    clipping = {"clipvalue": settings.clipvalue, "clipnorm": settings.clipnorm}
+    options: dict[str, Any] = {
+        "learning_rate": settings.learning_rate,
+        "clipvalue": settings.clipvalue,
+        "clipnorm": settings.clipnorm,
+    }
+    if settings.ema_momentum:
+        options |= {"use_ema": True, "ema_momentum": settings.ema_momentum}
     if settings.optimizer == "AdamW":
-        return keras.optimizers.AdamW(
-            settings.learning_rate, weight_decay=settings.weight_decay, **clipping
-        )
-    return keras.optimizers.Adam(settings.learning_rate, **clipping)
+        return keras.optimizers.AdamW(weight_decay=settings.weight_decay, **options)
+    return keras.optimizers.Adam(**options)
 
 
 def _check_tiling(

@@ -1,0 +1,176 @@
+"""Losses have the values of their formulas, and gradients that a network can follow."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tiledseg.settings import TrainingSettings
+from tiledseg.training.losses import (
+    LOSSES,
+    CrossentropyOverlapLoss,
+    OverlapLoss,
+    overlap_counts,
+    soft_dice,
+    soft_iou,
+)
+
+SHAPE = (2, 4, 4, 1)
+LEAST, MOST = np.float32(1e-7), np.float32(1 - 1e-7)  # Keras clips probabilities to them
+MASKS = hnp.arrays(np.float32, SHAPE, elements=st.sampled_from([0.0, 1.0]))
+PROBABILITIES = hnp.arrays(np.float32, SHAPE, elements=st.floats(0, 1, width=32))
+
+EMPTY, FULL = np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32)
+ONE_PIXEL = np.zeros(SHAPE, np.float32)
+ONE_PIXEL[1, 2, 3] = 1.0
+CORNERS = {"empty": EMPTY, "full": FULL, "one pixel": ONE_PIXEL}
+
+
+def by_numpy(name: str, truth: np.ndarray, guess: np.ndarray) -> float:
+    """The losses once more, in float64 and pixel by pixel."""
+    clipped = np.clip(guess, LEAST, MOST).astype(np.float64).ravel()
+    truth, guess = truth.astype(np.float64).ravel(), guess.astype(np.float64).ravel()
+    inside = sum(a * b for a, b in zip(truth, guess, strict=True))
+    both = truth.sum() + guess.sum()
+    parts = {
+        "bce": -np.mean(truth * np.log(clipped) + (1 - truth) * np.log(1 - clipped)),
+        "dice": 1 - (2 * inside + 1) / (both + 1),
+        "iou": 1 - (inside + 1) / (both - inside + 1),
+    }
+    return float(np.mean([parts[part] for part in name.split("_")]))
+
+
+def value(name: str, truth: np.ndarray, guess: np.ndarray) -> float:
+    return float(LOSSES[name]()(truth, guess))
+
+
+def test_the_table_holds_what_settings_accept():
+    accepted = TrainingSettings.model_fields["loss"].annotation
+    assert set(LOSSES) == set(accepted.__args__)
+
+
+class TestByHand:
+    """Truth 1 1 0 0, probability 1/2 1 1/2 0: 3/2 inside, areas 2 and 2."""
+
+    truth = np.array([1, 1, 0, 0], np.float32).reshape(1, 2, 2, 1)
+    guess = np.array([0.5, 1, 0.5, 0], np.float32).reshape(1, 2, 2, 1)
+
+    @pytest.mark.parametrize(
+        ("name", "loss"),
+        [
+            ("dice", 1 - 4 / 5),
+            ("iou", 1 - 2.5 / 3.5),
+            ("bce", np.log(2) / 2),
+            ("bce_dice", (np.log(2) / 2 + 1 / 5) / 2),
+            ("bce_iou", (np.log(2) / 2 + 2 / 7) / 2),
+        ],
+    )
+    def test_values(self, name, loss):
+        assert value(name, self.truth, self.guess) == pytest.approx(loss, abs=1e-6)
+
+    def test_counts(self):
+        inside, both = overlap_counts(self.truth, self.guess)
+        assert (float(inside), float(both)) == (1.5, 4.0)
+
+    def test_smoothing(self):
+        assert float(soft_dice(self.truth, self.guess, smooth=2.0)) == pytest.approx(5 / 6)
+        assert float(soft_iou(self.truth, self.guess, smooth=0.5)) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+class TestEveryLoss:
+    @given(truth=MASKS, guess=PROBABILITIES)
+    def test_equals_its_formula(self, name, truth, guess):
+        assert value(name, truth, guess) == pytest.approx(
+            by_numpy(name, truth, guess), rel=1e-4, abs=1e-6
+        )
+
+    @pytest.mark.parametrize("truth", CORNERS)
+    @pytest.mark.parametrize("guess", CORNERS)
+    def test_corners(self, name, truth, guess):
+        found = value(name, CORNERS[truth], CORNERS[guess])
+        assert found == pytest.approx(
+            by_numpy(name, CORNERS[truth], CORNERS[guess]), rel=1e-3, abs=1e-6
+        )
+        if truth == guess:
+            assert found == pytest.approx(0, abs=1e-6)
+        else:
+            assert found > 0.03
+
+    @pytest.mark.parametrize("truth", CORNERS)
+    @pytest.mark.parametrize("level", [0.0, 1e-7, 0.3, 1.0 - 1e-7, 1.0])
+    def test_gradients_are_finite_and_point_towards_the_truth(self, name, truth, level):
+        """No pixel's probability is pushed away from its truth."""
+        mask = CORNERS[truth]
+        gradient = gradient_of(name, mask, np.full(SHAPE, level, np.float32))
+        assert np.isfinite(gradient).all()
+        assert (gradient[mask > 0] <= 0).all()
+        if mask.any():
+            assert (gradient[mask == 0] >= 0).all()
+        if 0 < level < 1:
+            assert np.abs(gradient).max() > 0
+
+    def test_a_step_along_the_gradient_lowers_it(self, name):
+        rng = np.random.default_rng(4)
+        truth = (rng.random(SHAPE) < 0.4).astype(np.float32)
+        guess = rng.uniform(0.2, 0.8, SHAPE).astype(np.float32)
+        better = guess - 0.01 * gradient_of(name, truth, guess)
+        assert value(name, truth, better) < value(name, truth, guess)
+
+    @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "float64"])
+    def test_truth_may_be_of_any_dtype(self, name, dtype):
+        truth, guess = ONE_PIXEL, np.full(SHAPE, 0.25, np.float32)
+        expected = value(name, truth, guess)
+        assert value(name, truth.astype(dtype), guess) == pytest.approx(expected)
+
+    def test_comes_back_from_its_configuration(self, name):
+        loss = LOSSES[name]()
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+        assert type(again) is type(loss)
+        assert again.get_config() == loss.get_config()
+        guess = np.full(SHAPE, 0.3, np.float32)
+        assert float(again(ONE_PIXEL, guess)) == float(loss(ONE_PIXEL, guess))
+
+
+def gradient_of(name: str, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    import tensorflow as tf
+
+    variable = tf.Variable(guess)
+    with tf.GradientTape() as tape:
+        loss = LOSSES[name]()(truth, variable)
+    return np.asarray(tape.gradient(loss, variable))
+
+
+class TestArguments:
+    def test_come_back_from_a_configuration(self):
+        for kind in (OverlapLoss, CrossentropyOverlapLoss):
+            loss = kind(measure="iou", smooth=0.25, name="mine")
+            again = kind.from_config(loss.get_config())
+            assert again.get_config() == {"measure": "iou", "smooth": 0.25, "name": "mine"}
+            guess = np.full(SHAPE, 0.3, np.float32)
+            assert float(again(ONE_PIXEL, guess)) == float(loss(ONE_PIXEL, guess))
+            assert float(kind()(ONE_PIXEL, guess)) != float(loss(ONE_PIXEL, guess))
+
+    @pytest.mark.parametrize("kind", [OverlapLoss, CrossentropyOverlapLoss])
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ({"measure": "jaccard"}, "measure must be 'dice' or 'iou', got 'jaccard'"),
+            ({"smooth": 0.0}, r"smooth must be positive, got 0\.0"),
+            ({"smooth": -1}, "smooth must be positive, got -1"),
+            ({"smooth": float("nan")}, "smooth must be positive, got nan"),
+        ],
+    )
+    def test_are_checked(self, kind, arguments, words):
+        with pytest.raises(ValueError, match=words):
+            kind(**arguments)
+
+
+def test_overlap_is_of_the_batch_and_not_of_its_images():
+    """One image without objects does not drag the batch to a Dice of 0 or 1."""
+    truth = np.concatenate([EMPTY, FULL])
+    guess = np.concatenate([np.full(SHAPE, 0.5, np.float32), FULL])
+    whole = (2 * 32 + 1) / (32 + 32 + 16 + 1)
+    assert float(soft_dice(truth, guess)) == pytest.approx(whole)

@@ -1,0 +1,228 @@
+"""Runs, curves, files and model versions, as people look at them.
+
+Reading never changes anything, and never imports Keras.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import mlflow
+import pandas as pd
+from mlflow.entities import Run, RunStatus, ViewType
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from tiledseg.tracking.store import connect, store_errors
+
+PAGE = 250
+"""Runs asked for in one request."""
+PARENT_TAG = "mlflow.parentRunId"
+KIND_TAG = "tiledseg.kind"
+ERROR_TAG = "tiledseg.error"
+FOREVER = frozenset({"FINISHED", "FAILED", "KILLED"})
+"""A run of these states does not change any more."""
+
+Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run, without its files."""
+
+    run_id: str
+    name: str
+    dataset: str
+    """The MLflow experiment, which is named after the dataset."""
+    kind: str
+    """train, evaluate, sweep, trial, launcher, or empty where tiledseg did not make the run."""
+    status: str
+    started: datetime
+    seconds: float | None
+    """How long it took; None while it runs."""
+    parent: str
+    """Id of the study that the run is a trial of, or empty."""
+    error: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+    @property
+    def short_id(self) -> str:
+        """Enough of the id to tell runs apart."""
+        return self.run_id[:8]
+
+
+@dataclass(frozen=True)
+class VersionSummary:
+    """One version of a registered model."""
+
+    model: str
+    version: str
+    run_id: str
+    created: datetime
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+    description: str
+
+
+def read_runs(
+    datasets: Iterable[str] = (),
+    *,
+    condition: str = "",
+    limit: int | None = None,
+    known: Mapping[str, RunSummary] | None = None,
+) -> list[RunSummary]:
+    """Runs of the store, the newest first.
+
+    Args:
+        datasets: MLflow experiments by name; all if empty.
+        condition: MLflow's filter, for example ``tags.`tiledseg.kind` = 'sweep'``.
+        limit: Most runs.
+        known: Summaries from before, by id. Reading stops at the first page whose runs are
+            all known and ended, so that a look at a large store costs one page.
+
+    Raises:
+        TrackingError: The store does not answer.
+    """
+    client = connect()
+    found: dict[str, RunSummary] = {}
+    with store_errors():
+        names = _experiment_names(client)
+        wanted = set(datasets)
+        ids = [key for key, name in names.items() if not wanted or name in wanted]
+        token: str | None = None
+        while ids:
+            size = min(PAGE, limit - len(found)) if limit else PAGE
+            page = client.search_runs(
+                ids, condition, ViewType.ACTIVE_ONLY, size, ["attributes.start_time DESC"], token
+            )
+            rows = [_summary(run, names) for run in page]
+            settled = known is not None and rows and all(_same(known, row) for row in rows)
+            found.update((row.run_id, row) for row in rows)
+            token = page.token
+            if settled and known is not None:
+                found.update((key, row) for key, row in known.items() if key not in found)
+                break
+            if not token or (limit and len(found) >= limit):
+                break
+    return sorted(found.values(), key=lambda row: row.started, reverse=True)
+
+
+def read_run(run_id: str) -> RunSummary:
+    """One run.
+
+    Raises:
+        TrackingError: There is none of that id, or the store does not answer.
+    """
+    client = connect()
+    with store_errors():
+        run = client.get_run(run_id)
+        name = client.get_experiment(run.info.experiment_id).name
+    return _summary(run, {run.info.experiment_id: name})
+
+
+def read_curves(run_id: str, names: Iterable[str]) -> pd.DataFrame:
+    """Metrics over epochs: columns ``epoch``, ``metric``, ``value``.
+
+    Raises:
+        TrackingError: The store does not answer.
+    """
+    client = connect()
+    rows: list[dict[str, Any]] = []
+    with store_errors():
+        for name in names:
+            for point in client.get_metric_history(run_id, name):
+                rows.append({"epoch": point.step, "metric": name, "value": point.value})
+    table = pd.DataFrame(rows, columns=["epoch", "metric", "value"])
+    return table.drop_duplicates(["epoch", "metric"], keep="last").sort_values("epoch")
+
+
+def read_versions(model: str | None = None) -> list[VersionSummary]:
+    """Versions of one registered model, or of all, the newest first.
+
+    Raises:
+        TrackingError: The store does not answer.
+    """
+    client = connect()
+    with store_errors():
+        names = [model] if model else [item.name for item in client.search_registered_models()]
+        found = []
+        for name in names:
+            aliases = _aliases(client, name)
+            quoted = name.replace("'", "\\'")
+            versions = client.search_model_versions(f"name = '{quoted}'", max_results=1000)
+            found += [_version(item, aliases) for item in versions]
+    return sorted(found, key=lambda item: item.created, reverse=True)
+
+
+def store_address() -> str:
+    """Where the store is, without a password."""
+    scheme, slashes, rest = mlflow.get_tracking_uri().partition("://")
+    return scheme + slashes + rest.rpartition("@")[2]
+
+
+def _experiment_names(client: mlflow.MlflowClient) -> dict[str, str]:
+    names: dict[str, str] = {}
+    token: str | None = None
+    while True:
+        page = client.search_experiments(max_results=1000, page_token=token)
+        names.update((item.experiment_id, item.name) for item in page)
+        token = page.token
+        if not token:
+            return names
+
+
+def _aliases(client: mlflow.MlflowClient, name: str) -> dict[str, tuple[str, ...]]:
+    """Version to its aliases; the registry keeps them the other way round."""
+    try:
+        held = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise
+    versions: dict[str, tuple[str, ...]] = {}
+    for alias, version in sorted(held.items()):
+        versions[str(version)] = (*versions.get(str(version), ()), alias)
+    return versions
+
+
+def _same(known: Mapping[str, RunSummary], row: RunSummary) -> bool:
+    before = known.get(row.run_id)
+    return before is not None and before.status in FOREVER and before == row
+
+
+def _summary(run: Run, names: Mapping[str, str]) -> RunSummary:
+    info, tags = run.info, run.data.tags
+    ended = info.end_time
+    return RunSummary(
+        run_id=info.run_id,
+        name=info.run_name or info.run_id[:8],
+        dataset=names.get(info.experiment_id, info.experiment_id),
+        kind=tags.get(KIND_TAG, ""),
+        status=info.status if isinstance(info.status, str) else RunStatus.to_string(info.status),
+        started=_moment(info.start_time),
+        seconds=(ended - info.start_time) / 1000 if ended else None,
+        parent=tags.get(PARENT_TAG, ""),
+        error=tags.get(ERROR_TAG, ""),
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags={key: value for key, value in tags.items() if key.startswith("tiledseg.")},
+    )
+
+
+def _version(item: ModelVersion, aliases: Mapping[str, tuple[str, ...]]) -> VersionSummary:
+    return VersionSummary(
+        model=item.name,
+        version=str(item.version),
+        run_id=item.run_id or "",
+        created=_moment(item.creation_timestamp),
+        aliases=aliases.get(str(item.version), ()),
+        tags=dict(item.tags),
+        description=item.description or "",
+    )
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
