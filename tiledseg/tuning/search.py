@@ -28,6 +28,8 @@ SAMPLERS: Mapping[str, tuple[str, ...]] = {
 PRUNERS = ("asha", "hyperband", "median", "none")
 REDUCTION = 3
 """ASHA and Hyperband: one of so many trials goes on at each rung."""
+POPULATION = 12
+"""NSGA-II: trials of a generation; Optuna's 50 would make most sweeps one random generation."""
 MOST_GRID_POINTS = 100_000
 
 
@@ -77,7 +79,7 @@ def make_sampler(name: str, seed: int, space: SearchSpace, trials: int | None) -
             warn_independent_sampling=False,
         )
     if name == "nsga2":
-        return optuna.samplers.NSGAIISampler(seed=seed, population_size=max(8, 2 * startup))
+        return optuna.samplers.NSGAIISampler(seed=seed, population_size=POPULATION)
     if name == "gp":
         return optuna.samplers.GPSampler(
             seed=seed, n_startup_trials=startup, warn_independent_sampling=False

@@ -1,0 +1,90 @@
+"""What makes two sweeps the same study: experiment, space, objectives, budget of a trial."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tiledseg.experiment import Experiment, parse_experiment
+from tiledseg.faults import shortened
+from tiledseg.tuning.objectives import Objective, parse_objectives
+from tiledseg.tuning.overrides import overridden
+from tiledseg.tuning.space import SearchSpace, restored_space
+
+
+@dataclass(frozen=True)
+class StudyDefinition:
+    """Everything that the scores of a study's trials depend on.
+
+    Trials of one study are compared with each other, so all of them must have been asked the
+    same question. How the search is done (sampler, pruner, number of trials, machines) may
+    change from one sitting to the next.
+    """
+
+    experiment: Experiment
+    """The settings that trials start from, without those of ``space.trial``."""
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The experiment's settings, flattened."""
+        return self.experiment.flattened()
+
+    @property
+    def trial_base(self) -> Experiment:
+        """The experiment with the budget of a trial: trial 0."""
+        return overridden(self.experiment, self.space.trial)
+
+    def content(self) -> dict[str, Any]:
+        """All of it in plain types; ``restore`` gives it back."""
+        return {
+            "experiment": self.experiment.to_yaml(),
+            "space": self.space.content(),
+            "objectives": [objective.metric for objective in self.objectives],
+        }
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits of SHA-256 over ``content``."""
+        text = json.dumps(self.content(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def restore(cls, content: Mapping[str, Any], source: str) -> Self:
+        """The definition that ``content`` was taken from; ``source`` names it in errors."""
+        return cls(
+            experiment=parse_experiment(content["experiment"], source),
+            space=restored_space(content["space"], source),
+            objectives=parse_objectives(content["objectives"]),
+        )
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Where two definitions' contents differ, for people: key, old value, new value."""
+    return [
+        f"{key} was {shortened(before)}, is {shortened(after)}"
+        for key, before, after in _changes(_readable(old), _readable(new))
+    ]
+
+
+def _readable(content: Mapping[str, Any]) -> dict[str, Any]:
+    experiment = parse_experiment(content["experiment"], "study")
+    return {
+        "space": content["space"]["parameters"],
+        "trial": content["space"]["trial"],
+        "limits": content["space"]["limits"],
+        "experiment": experiment.flattened(),
+        "objectives": content["objectives"],
+    }
+
+
+def _changes(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        found = []
+        for key in {**old, **new}:
+            inner = f"{path}: {key}" if path else str(key)
+            found.extend(_changes(old.get(key, "absent"), new.get(key, "absent"), inner))
+        return found
+    return [] if old == new else [(path, old, new)]

@@ -1,0 +1,223 @@
+"""One trial in a process of its own, watched: time, memory, and how it ends."""
+
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tiledseg.tuning.channel import Channel, Message
+from tiledseg.tuning.machine import memory_of
+
+COMMAND = (sys.executable, "-m", "tiledseg.tuning.trial_process")
+_GLANCE_SECONDS = 0.5
+_LEAVE_SECONDS = 30.0
+"""How long a process that was told to stop may take to close its run."""
+_LOG_LINES = 40
+
+
+@dataclass(frozen=True)
+class TrialLimits:
+    """What a trial may take of this machine."""
+
+    seconds: float
+    """Wall time, from the start of its process."""
+    memory_gb: float
+    """Memory in 10**9 bytes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended."""
+
+    kind: str
+    """complete, pruned, infeasible, memory, time, diverged, error, unavailable, killed."""
+    reason: str = ""
+    """For people; empty when it is complete."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Final metrics, and those of the best epoch."""
+    epochs: int = 0
+    """Epochs that were trained."""
+    parameters: int | None = None
+    """Weights of the network, where they were counted."""
+    peak_memory_gb: float = 0.0
+    seconds: float = 0.0
+    """Wall time of the process."""
+    busy_seconds: float = 0.0
+    """Of these, from the beginning of training to the end of evaluation."""
+    log: str = ""
+    """The last lines that it wrote to standard error."""
+
+
+class TrialProcess:
+    """Runs one request and watches it.
+
+    Args:
+        request: What ``trial_process`` reads.
+        limits: Time and memory.
+        environment: Variables beyond those of this process; None removes one.
+        command: The program.
+    """
+
+    def __init__(
+        self,
+        request: Mapping[str, Any],
+        limits: TrialLimits,
+        environment: Mapping[str, str | None],
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._request, self._limits = request, limits
+        self._environment, self._command = environment, command
+        self._epochs = 0
+        self._parameters: int | None = None
+        self._peak = 0.0
+
+    def run(
+        self,
+        on_epoch: Callable[[int, Mapping[str, float]], str],
+        on_built: Callable[[int], str] = lambda _: "",
+    ) -> Outcome:
+        """Run to the end.
+
+        Args:
+            on_epoch: Told every epoch and its metrics; answers with the reason to prune, or
+                with nothing to go on.
+            on_built: Told the number of weights; answers with why that is too much.
+
+        Returns:
+            How it ended; ``on_epoch``'s errors come out as they are, the process ended.
+        """
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="tiledseg-trial-") as place:
+            with (Path(place) / "log").open("w+b") as log:
+                process = self._started(Path(place), log)
+                try:
+                    final = self._watched(process, began, on_epoch, on_built)
+                finally:
+                    end(process)
+                log.seek(0)
+                text = log.read().decode(errors="replace")
+        final = final or _death(process.returncode, text)
+        return Outcome(
+            kind=final["outcome"],
+            reason=final.get("reason", ""),
+            metrics=final.get("metrics", {}),
+            epochs=self._epochs,
+            parameters=self._parameters,
+            peak_memory_gb=self._peak,
+            seconds=time.monotonic() - began,
+            busy_seconds=final.get("busy_seconds", 0.0),
+            log="\n".join(text.splitlines()[-_LOG_LINES:]),
+        )
+
+    def _started(self, place: Path, log: Any) -> "subprocess.Popen[bytes]":
+        changes = {"TILEDSEG_STATE": str(place / "state"), **self._environment}
+        environment = {**os.environ, **{k: v for k, v in changes.items() if v is not None}}
+        for name in (name for name, value in changes.items() if value is None):
+            environment.pop(name, None)
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the sweep, which ends its trials itself
+        )
+
+    def _watched(
+        self,
+        process: "subprocess.Popen[bytes]",
+        began: float,
+        on_epoch: Callable[[int, Mapping[str, float]], str],
+        on_built: Callable[[int], str],
+    ) -> dict[str, Any] | None:
+        """Answer events until the end; None when the process died without a word."""
+        channel = Channel.to_child(process)
+        channel.send(self._request)
+        told_to_leave: dict[str, Any] | None = None
+        while True:
+            fault = self._beyond_limits(process, began)
+            if fault:
+                return fault
+            try:
+                message = channel.receive(timeout=_GLANCE_SECONDS)
+            except queue.Empty:
+                continue
+            if message is None:
+                return told_to_leave
+            match message["event"]:
+                case "epoch":
+                    self._epochs = message["epoch"]
+                    reason = on_epoch(message["epoch"], message["metrics"])
+                    channel.send({"go_on": not reason})
+                    if reason:
+                        told_to_leave = {"outcome": "pruned", "reason": reason}
+                        began, self._limits = time.monotonic(), _to_leave(self._limits)
+                case "built":
+                    self._parameters = message["parameters"]
+                    reason = on_built(message["parameters"])
+                    channel.send({"go_on": not reason})
+                    if reason:
+                        told_to_leave = {"outcome": "infeasible", "reason": reason}
+                case _:
+                    return told_to_leave or _final(message)
+
+    def _beyond_limits(
+        self, process: "subprocess.Popen[bytes]", began: float
+    ) -> dict[str, Any] | None:
+        with contextlib.suppress(psutil.Error):
+            self._peak = max(self._peak, memory_of(psutil.Process(process.pid)))
+        if self._peak > self._limits.memory_gb:
+            reason = (
+                f"out of memory: {self._peak:.1f} GB, and a trial may take "
+                f"{self._limits.memory_gb:.1f} GB"
+            )
+            return {"outcome": "memory", "reason": reason}
+        if time.monotonic() - began > self._limits.seconds:
+            reason = f"out of time: a trial may take {self._limits.seconds / 60:.1f} minutes"
+            return {"outcome": "time", "reason": reason}
+        return None
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process and all that it started, unless it has ended."""
+    if process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            started = psutil.Process(process.pid).children(recursive=True)
+            for one in started:
+                with contextlib.suppress(psutil.Error):
+                    one.kill()
+        process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):
+            if pipe is not None:
+                pipe.close()
+
+
+def _final(message: Message) -> dict[str, Any] | None:
+    if message["event"] == "ended":
+        return {**message, "outcome": "complete"}
+    if message["event"] == "failed":
+        return message
+    return {"outcome": "killed", "reason": "ended from outside"}
+
+
+def _death(code: int, log: str) -> dict[str, Any]:
+    """A process that died without a word."""
+    if code < 0:
+        reason = f"killed by signal {-code}"
+        if code == -9:
+            reason += " (by a person, or by the system when memory ran out)"
+        return {"outcome": "killed", "reason": reason}
+    lines = [line for line in log.splitlines() if line.strip()]
+    last = lines[-1].strip()[:300] if lines else "nothing was written"
+    return {"outcome": "error", "reason": f"ended with code {code}: {last}"}
