@@ -142,6 +142,8 @@ def test_fewer_images_than_a_split_needs(refused, dataset, tiny_dataset, tmp_pat
         ("tiling.max_tile=63", ["tiling.max_tile", "63", "64"]),
         ("image.size=33", ["image.size", "33", "34"]),
         ("training", ["KEY=VALUE"]),
+        ("training.epochs=3 and more", ["training.epochs", "'3 and more'"]),
+        ("training.epochs='3", ["training.epochs"]),
     ],
 )
 def test_impossible_settings(refused, dataset, override, words):

@@ -37,6 +37,7 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("tiledseg").setLevel(logging.INFO)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # where it is loaded already
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -1,5 +1,6 @@
 """Verbs of the command line: read arguments, call one function, show the result."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +10,7 @@ import typer
 from tiledseg import __version__
 from tiledseg.backend import load_backend
 from tiledseg.console import ConsoleObserver, show_line, show_prediction, show_scores
-from tiledseg.errors import ExperimentError, SweepError, TiledsegError
+from tiledseg.errors import ExperimentError, TiledsegError
 from tiledseg.experiment import (
     Experiment,
     available_experiments,
@@ -46,7 +47,7 @@ def _experiments_folder() -> Path:
 
 
 def _chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> Experiment:
-    settings = [setting for text in overrides or [] for setting in shlex.split(text)]
+    settings = [setting for text in overrides or [] for setting in _split_settings(text)]
     if not dataset and not file:
         known = ", ".join(available_experiments(_experiments_folder()))
         raise ExperimentError(f"name a dataset (--dataset NAME) or a file; known: {known}")
@@ -58,6 +59,15 @@ def _chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> 
             "give --dataset or --experiment, not both"
         )
     return experiment
+
+
+def _split_settings(text: str) -> list[str]:
+    """``a.b=1 c.d=2`` in one text, as ``mlflow run -P set=...`` passes it, or one setting."""
+    try:
+        parts = shlex.split(text)
+    except ValueError:
+        return [text]
+    return parts if all(re.match(r"[\w.]+=", part) for part in parts) else [text]
 
 
 @app.callback(invoke_without_command=True)
@@ -79,20 +89,10 @@ def train(
 ) -> None:
     """Train, evaluate tiled beside whole, log to MLflow, register."""
     load_backend()
-    from tiledseg.pipeline import train as run_training  # noqa: PLC0415  # loads TensorFlow
-    from tiledseg.tracking.runs import read_experiment  # noqa: PLC0415
+    from tiledseg.tracking.runs import read_experiment  # noqa: PLC0415  # loads TensorFlow
 
     chosen = read_experiment(resume) if resume else _chosen_experiment(dataset, experiment, set_)
-    with ConsoleObserver() as observer:
-        result = run_training(chosen, [observer], resume=resume or None)
-    show_scores(result.metrics)
-    _show_where_to_look(result.run_id)
-    if result.registration:
-        name, version_ = result.registration.name, result.registration.version
-        alias = "champion" if result.registration.is_champion else "latest-trained"
-        show_line(f"registered  {name} version {version_}, alias {alias}")
-        model = f"models:/{name}@{alias}"
-        show_line(f"next        tiledseg predict --model {model} --images FOLDER --output masks")
+    _train(chosen, resume or None)
 
 
 @app.command(epilog="Example: tiledseg evaluate --model Tiled-Cell --dataset Tiled-Cell")
@@ -174,16 +174,80 @@ def datasets() -> None:
     show_line(f"data root: {root.resolve()}")
 
 
-@app.command(epilog="Example: tiledseg sweep --dataset Tiled-Cell --trials 40")
+@app.command(epilog="Example: tiledseg sweep --dataset Tiled-Cell --trials 40 --trial-minutes 4")
 def sweep(
     dataset: DatasetName = "",
-    trials: Annotated[int, typer.Option(help="Number of trials.")] = 20,
+    experiment: ExperimentFile = "",
+    set_: Overrides = None,
+    trials: Annotated[
+        int, typer.Option(help="Trials of the study; 0: 20, or as many as fit into --hours.")
+    ] = 0,
+    hours: Annotated[float, typer.Option(help="After so long no trial begins; 0: no limit.")] = 0.0,
+    space: Annotated[
+        str, typer.Option(help="Search space: a YAML, or the name of one in experiments/sweeps/.")
+    ] = "default",
+    storage: Annotated[
+        str,
+        typer.Option(
+            help="sqlite:///FILE or postgresql://...; by default $TILEDSEG_STORAGE, then ./sweeps.db."
+        ),
+    ] = "",
+    study: Annotated[str, typer.Option(help="Name; by default dataset and search space.")] = "",
+    workers: Annotated[int, typer.Option(help="Trials side by side on this machine.")] = 1,
+    trial_minutes: Annotated[
+        float, typer.Option(help="Minutes of training in a trial; 0: the experiment's.")
+    ] = 0.0,
+    trial_epochs: Annotated[int, typer.Option(help="Epochs of a trial; 0: the experiment's.")] = 0,
+    trial_timeout: Annotated[
+        float, typer.Option(help="Minutes until a trial is killed; 0: from its minutes.")
+    ] = 0.0,
+    trial_memory: Annotated[
+        float, typer.Option(help="GB at which a trial is killed; 0: from this machine's.")
+    ] = 0.0,
+    sampler: Annotated[str, typer.Option(help="tpe, nsga2, random, grid, gp or cmaes.")] = "tpe",
+    pruner: Annotated[
+        str, typer.Option(help="asha, hyperband, median or none; by default asha.")
+    ] = "",
+    objective: Annotated[
+        list[str] | None, typer.Option(help="A metric; several give a Pareto front.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 137,
+    retrain: Annotated[
+        Literal["yes", "no"], typer.Option(help="Train the best in full, and register it.")
+    ] = "no",
 ) -> None:
-    """Search for better settings (not built yet)."""
-    raise SweepError(
-        f"sweep is not built yet, so {trials} trials of {dataset or 'a dataset'} cannot run; "
-        "use `tiledseg train --set KEY=VALUE`"
+    """Search for better settings; the same command goes on, and shares the study."""
+    from tiledseg.sweep_screen import SweepScreen, show_study  # noqa: PLC0415
+    from tiledseg.tuning.objectives import DEFAULT_OBJECTIVE  # noqa: PLC0415
+    from tiledseg.tuning.options import SweepOptions  # noqa: PLC0415
+    from tiledseg.tuning.space import load_space  # noqa: PLC0415
+    from tiledseg.tuning.sweep import sweep as run_sweep  # noqa: PLC0415
+
+    chosen = _chosen_experiment(dataset, experiment, set_)
+    named = _experiments_folder() / "sweeps" / f"{space}.yaml"
+    objectives = [name for text in objective or [] for name in text.replace(",", " ").split()]
+    options = SweepOptions(
+        study=study,
+        storage=storage,
+        trials=trials,
+        hours=hours,
+        workers=workers,
+        sampler=sampler,
+        pruner=pruner,
+        objectives=tuple(objectives or [DEFAULT_OBJECTIVE]),
+        seed=seed,
+        trial_minutes=trial_minutes,
+        trial_epochs=trial_epochs,
+        trial_timeout=trial_timeout,
+        trial_memory=trial_memory,
     )
+    searched = load_space(named if named.is_file() else Path(space))
+    with SweepScreen() as screen:
+        result = run_sweep(chosen, searched, options, screen, export_to=_experiments_folder())
+    show_study(result)
+    _show_where_to_look(result.run_id)
+    if retrain == "yes" and result.experiment is not None:
+        _train(result.experiment)
 
 
 @app.command(epilog="Example: tiledseg dashboard --port 8501")
@@ -197,10 +261,25 @@ def dashboard(
     )
 
 
-def _show_where_to_look(run_id: str) -> None:
-    import mlflow  # noqa: PLC0415  # takes seconds to load
+def _train(experiment: Experiment, resume: str | None = None) -> None:
+    """Train, and show what came of it."""
+    load_backend()
+    from tiledseg.pipeline import train as run_training  # noqa: PLC0415
 
-    uri = mlflow.get_tracking_uri()
-    page = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    with ConsoleObserver() as observer:
+        result = run_training(experiment, [observer], resume=resume)
+    show_scores(result.metrics)
+    _show_where_to_look(result.run_id)
+    if result.registration:
+        name, version_ = result.registration.name, result.registration.version
+        alias = "champion" if result.registration.is_champion else "latest-trained"
+        show_line(f"registered  {name} version {version_}, alias {alias}")
+        model = f"models:/{name}@{alias}"
+        show_line(f"next        tiledseg predict --model {model} --images FOLDER --output masks")
+
+
+def _show_where_to_look(run_id: str) -> None:
+    from tiledseg.tracking.store import page_command  # noqa: PLC0415
+
     show_line(f"run         {run_id}")
-    show_line(f"look        {page}")
+    show_line(f"look        {page_command()}")

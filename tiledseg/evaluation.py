@@ -12,6 +12,7 @@ from tiledseg.data.dataset import Sample
 from tiledseg.data.images import read_image, read_mask
 from tiledseg.experiment import Experiment
 from tiledseg.prediction import Mode, Predictor, to_mask
+from tiledseg.tiling.grid import Grid
 from tiledseg.tiling.seams import flipped_labels, max_difference, seam_gradient_ratio
 
 COMPARED_MODES: tuple[Mode, ...] = ("tiled", "whole")
@@ -34,6 +35,8 @@ class ImageEvaluation:
     """Mode to score name to value; ``seconds_per_megapixel`` included."""
     seams: Mapping[str, float]
     """gradient_ratio, and max_difference and flipped_labels where measured."""
+    grid: Grid | None = None
+    """The tiles of mode ``tiled``."""
 
     @property
     def rows(self) -> list[dict[str, str | float]]:
@@ -103,7 +106,7 @@ def evaluate_images(
             full = predictor.probability(image, "full")
             seams["max_difference"] = max_difference(probabilities["tiled"], full)
             seams["flipped_labels"] = float(flipped_labels(probabilities["tiled"], full))
-        yield ImageEvaluation(split, sample, image, truth, probabilities, scores, seams)
+        yield ImageEvaluation(split, sample, image, truth, probabilities, scores, seams, grid)
 
 
 def summarise_scores(table: pd.DataFrame) -> dict[str, float]:

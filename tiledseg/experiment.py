@@ -53,8 +53,8 @@ class Experiment(Section):
             if size % stride:
                 near = {size // stride * stride or stride, (size // stride + 1) * stride}
                 raise ValueError(
-                    f"{key} is {size}, but model.num_layers = {self.model.num_layers} needs a "
-                    f"multiple of {stride} px; use {' or '.join(map(str, sorted(near)))}, "
+                    f"{key} is {size}, but model.num_layers = {self.model.num_layers} with "
+                    f"model.reduction = {self.model.reduction} needs a multiple of {stride} px; use {' or '.join(map(str, sorted(near)))}, "
                     "or fewer layers"
                 )
         return self

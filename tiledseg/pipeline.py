@@ -90,6 +90,7 @@ def train(
     *,
     root: Path | None = None,
     resume: str | None = None,
+    splits: Sequence[str] = EVALUATED_SPLITS,
 ) -> TrainingResult:
     """Do the main job for one experiment.
 
@@ -98,6 +99,7 @@ def train(
         observers: Told what happens.
         root: Folder of datasets; by default ``TILEDSEG_DATA`` or ./data.
         resume: Id of an interrupted run to go on with.
+        splits: What the network is scored on; a search leaves the test images out.
 
     Raises:
         TiledsegError: Something that the user can mend; the run is then marked FAILED.
@@ -113,7 +115,7 @@ def train(
         )
         run.log_history(training.history, training.best_epoch, training.seconds)
         predictor = Predictor(training.model, experiment)
-        metrics, table = _evaluate(predictor, dataset, EVALUATED_SPLITS, job)
+        metrics, table = _evaluate(predictor, dataset, splits, job)
         registration = _register(predictor, metrics, job)
         shutil.rmtree(folder)
     return TrainingResult(

@@ -30,7 +30,8 @@ def logged(predictor, tmp_path):
 
 
 def versions_by_alias(client):
-    return dict(client.get_registered_model("Tiny").aliases)
+    aliases = client.get_registered_model("Tiny").aliases
+    return {alias: str(version) for alias, version in aliases.items()}
 
 
 def test_champion_moves_only_to_a_better_score(logged):

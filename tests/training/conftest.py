@@ -1,6 +1,6 @@
 """A network of one weight that trains in milliseconds, for callbacks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -8,6 +8,44 @@ import numpy as np
 import pytest
 
 from tiledseg.settings import TrainingSettings
+from tiledseg.training.observer import EpochPicture, EpochReport
+
+
+class PowerCutError(Exception):
+    """A training ends without a word."""
+
+
+class Listener:
+    """Remembers what it is told; may pull the plug when an epoch ends, before it is saved."""
+
+    def __init__(self, interrupt_in: int | None = None) -> None:
+        self.interrupt_in = interrupt_in
+        self.batches: list[tuple[int, int, int, Mapping[str, float]]] = []
+        self.reports: list[EpochReport] = []
+        self.pictures: list[EpochPicture] = []
+
+    def batch_ended(
+        self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
+    ) -> None:
+        self.batches.append((epoch, batch, batches, metrics))
+
+    def epoch_ended(self, report: EpochReport) -> None:
+        self.reports.append(report)
+        if report.epoch == self.interrupt_in:
+            raise PowerCutError
+
+    def masks_predicted(self, picture: EpochPicture) -> None:
+        self.pictures.append(picture)
+
+
+@pytest.fixture(scope="session")
+def listen() -> type[Listener]:
+    return Listener
+
+
+@pytest.fixture(scope="session")
+def power_cut() -> type[PowerCutError]:
+    return PowerCutError
 
 
 class _Numbers(keras.utils.PyDataset):

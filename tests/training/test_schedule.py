@@ -16,6 +16,8 @@ from tiledseg.training.schedule import Clock, CosineRate, TimeBudget, cosine_rat
 
 COSINE = TrainingSettings(epochs=5, steps_per_epoch=20, warmup_steps=0, learning_rate=0.1)
 
+SHORT = COSINE.model_copy(update={"epochs": 3, "steps_per_epoch": 4})
+
 
 class FakeTime(keras.callbacks.Callback):
     """A clock that stands still but for batches, which take as long as they are told."""
@@ -72,21 +74,22 @@ class TestCosine:
         assert cosine_rate(COSINE, 3, 1.0) == pytest.approx(0.001)
 
     def test_reaches_the_optimizer_before_every_step(self, train):
-        recorder = train(COSINE, CosineRate(COSINE, Clock(COSINE)))
-        expected = [cosine_rate(COSINE, step, 0.0) for step in range(100)]
+        recorder = train(SHORT, CosineRate(SHORT, Clock(SHORT)))
+        expected = [cosine_rate(SHORT, step, 0.0) for step in range(12)]
         assert recorder.step_rates == pytest.approx(expected)
 
     def test_goes_on_where_an_earlier_sitting_ended(self, train):
-        recorder = train(COSINE, CosineRate(COSINE, Clock(COSINE)), first_epoch=3)
-        expected = [cosine_rate(COSINE, step, 0.0) for step in range(60, 100)]
+        recorder = train(SHORT, CosineRate(SHORT, Clock(SHORT)), first_epoch=2)
+        expected = [cosine_rate(SHORT, step, 0.0) for step in range(8, 12)]
         assert recorder.step_rates == pytest.approx(expected)
 
     def test_follows_time_where_there_is_a_budget(self, train, time):
-        settings = COSINE.model_copy(update={"max_minutes": 1.0})
+        settings = SHORT.model_copy(update={"max_minutes": 1.0})
+        time.step = 10.0
         recorder = train(settings, time, CosineRate(settings, Clock(settings)))
-        half = 15  # steps of 2 s in half of the budget
-        assert recorder.step_rates[half] == pytest.approx(cosine_rate(settings, 50, 0.0))
-        assert recorder.step_rates[2 * half :] == pytest.approx([0.001] * 70)
+        half = 3  # steps of 10 s in half of the budget
+        assert recorder.step_rates[half] == pytest.approx(cosine_rate(SHORT, 6, 0.0))
+        assert recorder.step_rates[2 * half :] == pytest.approx([0.001] * 6)
 
 
 class TestClock:
@@ -126,7 +129,7 @@ class TestTimeBudget:
         assert self.sit(train, time, short, budget=False) == 4 * (20 + 6)
 
     @pytest.mark.parametrize(
-        ("step", "validation_step"), [(0.5, 0.1), (0.1, 4.0), (7.0, 1.0), (3.0, 0.0), (1.7, 2.3)]
+        ("step", "validation_step"), [(5.5, 0.5), (0.5, 7.0), (11.0, 1.0), (7.0, 0.0), (3.7, 4.3)]
     )
     def test_is_kept_up_to_a_step_whatever_is_slow(self, train, time, step, validation_step):
         time.step, time.validation_step = step, validation_step

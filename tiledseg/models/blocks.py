@@ -4,10 +4,18 @@ import keras
 from keras import layers
 
 
-def image_input(channels: int, precision: str) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The input of any size and its intensities scaled from 0..255 to 0..1."""
+def image_input(
+    channels: int, precision: str, *, reduction: int = 1
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The input of any size, and its intensities scaled from 0..255 to 0..1.
+
+    With a reduction, squares of that many pixels a side are averaged.
+    """
     image = keras.Input(shape=(None, None, channels), name="image")
-    return image, layers.Rescaling(1.0 / 255.0, dtype=precision, name="intensity")(image)
+    tensor = layers.Rescaling(1.0 / 255.0, dtype=precision, name="intensity")(image)
+    if reduction > 1:
+        tensor = layers.AveragePooling2D(reduction, dtype=precision, name="reduce")(tensor)
+    return image, tensor
 
 
 def double_convolution(
@@ -45,7 +53,23 @@ def double_convolution(
     return tensor
 
 
-def probabilities(tensor: keras.KerasTensor, classes: int) -> keras.KerasTensor:
-    """Foreground probability per pixel and class, always in float32."""
-    logits = layers.Conv2D(classes, 1, dtype="float32", name="logits")(tensor)
+def probabilities(
+    tensor: keras.KerasTensor, classes: int, *, reduction: int = 1
+) -> keras.KerasTensor:
+    """Foreground probability per pixel and class, always in float32.
+
+    With a reduction, the logits are enlarged by a learned filter that overlaps its neighbours,
+    so that outlines are placed finer than the network's own grid.
+    """
+    if reduction == 1:
+        logits = layers.Conv2D(classes, 1, dtype="float32", name="logits")(tensor)
+    else:
+        logits = layers.Conv2DTranspose(
+            classes,
+            2 * reduction,
+            strides=reduction,
+            padding="same",
+            dtype="float32",
+            name="logits",
+        )(tensor)
     return layers.Activation("sigmoid", dtype="float32", name="probability")(logits)

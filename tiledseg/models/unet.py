@@ -14,7 +14,7 @@ from tiledseg.settings import ModelSettings
 
 def build_unet(settings: ModelSettings, channels: int, precision: str) -> keras.Model:
     """Build the U-Net; see ``tiledseg.models.build_model`` for shapes and dtypes."""
-    image, tensor = image_input(channels, precision)
+    image, tensor = image_input(channels, precision, reduction=settings.reduction)
     skips: list[keras.KerasTensor] = []
     bridge = settings.num_layers - 1
     for level in range(bridge):
@@ -33,7 +33,8 @@ def build_unet(settings: ModelSettings, channels: int, precision: str) -> keras.
         )(tensor)
         tensor = layers.Concatenate(dtype=precision, name=f"join{level}")([tensor, skips[level]])
         tensor = _level(tensor, settings, level, precision, f"up{level}")
-    return keras.Model(image, probabilities(tensor, settings.num_classes), name="UNet")
+    probability = probabilities(tensor, settings.num_classes, reduction=settings.reduction)
+    return keras.Model(image, probability, name="UNet")
 
 
 def _filters(settings: ModelSettings, level: int) -> int:

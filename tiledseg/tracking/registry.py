@@ -5,6 +5,7 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
@@ -14,7 +15,10 @@ from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
 import tiledseg
 from tiledseg.errors import RegistryError
-from tiledseg.prediction import EXPERIMENT_FILE, Predictor
+from tiledseg.tracking.store import connect, store_errors
+
+if TYPE_CHECKING:
+    from tiledseg.prediction import Predictor
 
 LATEST = "latest-trained"
 CHAMPION = "champion"
@@ -38,7 +42,7 @@ class Registration:
     is_champion: bool
 
 
-def log_model(predictor: Predictor, folder: Path) -> str:
+def log_model(predictor: "Predictor", folder: Path) -> str:
     """Log a network into the active run; returns the URI of the logged model.
 
     Args:
@@ -55,7 +59,7 @@ def log_model(predictor: Predictor, folder: Path) -> str:
     )
     package = Path(tiledseg.__file__).parent
     with warnings.catch_warnings():  # the signature is given, so hints and examples are not needed
-        warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.pyfunc")
+        warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package / "tracking" / "serving.py"),
@@ -93,6 +97,48 @@ def register(
     return Registration(name, str(version), is_champion)
 
 
+def promote(name: str, version: str) -> str | None:
+    """Make a version the champion, which only the one with the best validation score may be.
+
+    Args:
+        name: The registered model.
+        version: Its version.
+
+    Returns:
+        The version that was champion before, or None.
+
+    Raises:
+        RegistryError: There is no such version, it has no score, or another one is better.
+        TrackingError: The store does not answer.
+    """
+    client = connect()
+    with store_errors():
+        found = client.search_model_versions(f"name = '{name}'", max_results=1000)
+        held = client.get_registered_model(name).aliases if found else {}
+    scores = {
+        str(item.version): float(item.tags[CHAMPION_METRIC])
+        for item in found
+        if CHAMPION_METRIC in item.tags
+    }
+    if version not in scores:
+        raise RegistryError(
+            f"version {version} of {name} has no {CHAMPION_METRIC}, so it cannot be champion; "
+            f"versions with a score: {', '.join(scores) or 'none'}"
+        )
+    best = max(scores, key=lambda item: scores[item])
+    if scores[version] < scores[best]:
+        raise RegistryError(
+            f"version {version} of {name} has {CHAMPION_METRIC} {scores[version]:.4f}, version "
+            f"{best} has {scores[best]:.4f}; the champion is the best on validation images, so "
+            f"promote version {best}, or train a better one"
+        )
+    with store_errors():
+        client.set_registered_model_alias(name, CHAMPION, version)
+    before = held.get(CHAMPION)
+    logger.info("%s version %s is champion in place of %s", name, version, before)
+    return None if before is None else str(before)
+
+
 def champion_score(client: mlflow.MlflowClient, name: str) -> float | None:
     """``valid/tiled/dice`` of the champion, or None where there is no champion yet."""
     try:
@@ -102,7 +148,7 @@ def champion_score(client: mlflow.MlflowClient, name: str) -> float | None:
     return float(champion.tags.get(CHAMPION_METRIC, "-inf"))
 
 
-def load_predictor(uri: str) -> Predictor:
+def load_predictor(uri: str) -> "Predictor":
     """Load a network from the registry, a run, or a folder.
 
     Args:
@@ -113,6 +159,8 @@ def load_predictor(uri: str) -> Predictor:
     Raises:
         RegistryError: There is no such model.
     """
+    from tiledseg.prediction import EXPERIMENT_FILE, Predictor  # noqa: PLC0415  # loads Keras
+
     if (Path(uri) / EXPERIMENT_FILE).is_file():
         return Predictor.load(Path(uri))
     address = uri if ":/" in uri else f"models:/{uri}@{CHAMPION}"

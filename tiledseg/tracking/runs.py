@@ -1,9 +1,7 @@
 """MLflow runs: opened, filled as the contract says, and always closed."""
 
 import logging
-import os
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,22 +14,17 @@ from mlflow.data.pandas_dataset import from_pandas
 
 from tiledseg.data.dataset import Dataset
 from tiledseg.data.images import write_mask, write_probability
-from tiledseg.errors import TrackingError
 from tiledseg.evaluation import ImageEvaluation
 from tiledseg.experiment import Experiment, parse_experiment
 from tiledseg.pictures import comparison_sheet, learning_curves, save_figure
 from tiledseg.prediction import EXPERIMENT_FILE
+from tiledseg.tracking.claim import claim_run
 from tiledseg.tracking.store import connect, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 
 logger = logging.getLogger(__name__)
 
-KIND_TAG = "tiledseg.kind"
-RUN_TAG = "tiledseg.run_id"
-LAUNCHER_TAG = "tiledseg.launcher_run_id"
 ERROR_TAG = "tiledseg.error"
-LAUNCHER_VARIABLE = "MLFLOW_RUN_ID"
-"""Set by ``mlflow run`` to the run that it made for the project."""
 
 
 class TrackedRun:
@@ -109,6 +102,9 @@ class TrackedRun:
         root = self.files / split
         for mode, probability in evaluation.probabilities.items():
             write_probability(root / "predictions" / mode / f"{stem}.png", probability[..., 0])
+        if evaluation.grid is not None:
+            seams = {"rows": evaluation.grid.seam_rows, "columns": evaluation.grid.seam_columns}
+            mlflow.log_dict(seams, f"predictions/{split}/grid/{stem}.json")
         if with_image:
             copy = root / "predictions" / "image" / evaluation.sample.image.name
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +145,7 @@ def open_run(
     """
     client = connect()
     with store_errors():
-        run_id = resume or _claim_run(client, experiment.dataset.name, kind)
+        run_id = resume or claim_run(client, experiment.dataset.name, kind)
         mlflow.start_run(run_id=run_id)
     status = "FAILED"
     try:
@@ -176,33 +172,3 @@ def read_experiment(run_id: str) -> Experiment:
     with store_errors():
         text = mlflow.artifacts.load_text(f"runs:/{run_id}/{EXPERIMENT_FILE}")
     return parse_experiment(text, f"run {run_id}")
-
-
-def _claim_run(client: mlflow.MlflowClient, name: str, kind: str) -> str:
-    """Make the run, or take the one that ``mlflow run`` made."""
-    launcher_id = os.environ.pop(LAUNCHER_VARIABLE, None)
-    found = client.get_experiment_by_name(name)
-    if found is not None and found.lifecycle_stage == "deleted":
-        raise TrackingError(
-            f"the MLflow experiment {name!r} is deleted; restore it with "
-            f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
-        )
-    experiment_id = found.experiment_id if found else client.create_experiment(name)
-    if launcher_id is None:
-        tags = {KIND_TAG: kind, "mlflow.source.name": " ".join(["tiledseg", *sys.argv[1:]])}
-        return str(client.create_run(experiment_id, tags=tags).info.run_id)
-    launcher = client.get_run(launcher_id)
-    if launcher.info.experiment_id == experiment_id:
-        client.set_tag(launcher_id, KIND_TAG, kind)
-        return launcher_id
-    tags = {
-        key: value
-        for key, value in launcher.data.tags.items()
-        if key.startswith(("mlflow.source.", "mlflow.project.", "mlflow.user"))
-    }
-    run = client.create_run(experiment_id, tags={**tags, KIND_TAG: kind, LAUNCHER_TAG: launcher_id})
-    client.set_tag(launcher_id, KIND_TAG, "launcher")
-    client.set_tag(launcher_id, RUN_TAG, run.info.run_id)
-    note = f"Started run {run.info.run_id} in experiment {name}, which holds the results."
-    client.set_tag(launcher_id, "mlflow.note.content", note)
-    return str(run.info.run_id)

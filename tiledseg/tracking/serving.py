@@ -19,6 +19,9 @@ OUTPUTS = ("mask", "probability")
 class ServedModel(PythonModel):
     """``predict(image, params={"mode": "tiled", "output": "mask"})``."""
 
+    # MLflow checks rows of tables against type hints; ours is one image, which Predictor checks.
+    _skip_type_hint_validation = True
+
     def load_context(self, context: PythonModelContext) -> None:
         """Read the network once."""
         self._predictor = Predictor.load(Path(context.artifacts["predictor"]))

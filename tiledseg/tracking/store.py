@@ -30,6 +30,12 @@ def connect() -> mlflow.MlflowClient:
     return client
 
 
+def page_command() -> str:
+    """How to look at the store: the server's address, or the command that shows the database."""
+    uri = mlflow.get_tracking_uri()
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+
+
 @contextmanager
 def store_errors() -> Iterator[None]:
     """Turn what MLflow and its database raise into ``TrackingError``."""

@@ -20,7 +20,7 @@ from tiledseg.experiment import Experiment
 from tiledseg.prediction import Mode, Predictor
 from tiledseg.settings import TrainingSettings
 from tiledseg.training.observer import EpochPicture, EpochReport, TrainingObserver
-from tiledseg.training.schedule import Clock, current_optimizer
+from tiledseg.training.schedule import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def _check(self, loss: float, where: str) -> None:
         if not math.isfinite(loss):
-            rate = float(current_optimizer(self.model).learning_rate)
+            rate = float(self.model.optimizer.learning_rate)
             raise TrainingError(
                 f"{where} is {float(loss)} with learning rate {rate:.2g}; "
                 "lower training.learning_rate or training.clipnorm"

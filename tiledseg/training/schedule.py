@@ -57,17 +57,6 @@ def cosine_rate(settings: TrainingSettings, step: int, spent: float) -> float:
     return settings.learning_rate * warm * decay
 
 
-def current_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
-    """The optimizer, to be read or changed between two batches.
-
-    On JAX the variables lie outside the model while it trains, and what a callback assigns is
-    lost unless they are fetched first.
-    """
-    if hasattr(model, "jax_state_sync"):
-        model.jax_state_sync()
-    return model.optimizer
-
-
 class CosineRate(keras.callbacks.Callback):
     """Sets the learning rate before every step from steps taken and time spent."""
 
@@ -83,7 +72,8 @@ class CosineRate(keras.callbacks.Callback):
         """Set the rate of this step."""
         step = self._epoch * self._settings.steps_per_epoch + batch
         rate = cosine_rate(self._settings, step, self._clock.fraction)
-        current_optimizer(self.model).learning_rate = rate
+        # Callback.model fetches what JAX keeps aside in training; else the rate would be lost.
+        self.model.optimizer.learning_rate = rate
 
 
 class TimeBudget(keras.callbacks.Callback):

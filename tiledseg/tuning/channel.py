@@ -10,22 +10,26 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Self
+from contextlib import suppress
+from io import FileIO, RawIOBase
+from typing import Any, Self, cast
 
 Message = dict[str, Any]
+_CHUNK = 65536
 
 
 class Channel:
     """Sends and receives messages.
 
     Args:
-        reader: Where messages come from.
-        writer: Where they go.
+        reader: Where messages come from; a raw file, for a buffered one could not be left behind
+            by a thread that still reads when the program ends.
+        writer: Where they go; a raw file.
         on_end: Called in a thread of its own when the other side has ended.
     """
 
     def __init__(
-        self, reader: IO[bytes], writer: IO[bytes], on_end: Callable[[], None] | None = None
+        self, reader: RawIOBase, writer: RawIOBase, on_end: Callable[[], None] | None = None
     ) -> None:
         self._reader, self._writer, self._on_end = reader, writer, on_end
         self._inbox: queue.Queue[Message | None] = queue.Queue()
@@ -38,24 +42,21 @@ class Channel:
         What libraries print from now on goes to standard error.
         """
         sys.stdout.flush()
-        writer = os.fdopen(os.dup(1), "wb")
+        reader, writer = FileIO(os.dup(0), "rb"), FileIO(os.dup(1), "wb")
         os.dup2(2, 1)
-        return cls(sys.stdin.buffer, writer, on_end)
+        return cls(reader, writer, on_end)
 
     @classmethod
     def to_child(cls, process: subprocess.Popen[bytes]) -> Self:
-        """The parent's side of a process that was started with two pipes."""
-        assert process.stdin is not None
-        assert process.stdout is not None
-        return cls(process.stdout, process.stdin)
+        """The parent's side of a process that was started with two unbuffered pipes."""
+        return cls(cast(RawIOBase, process.stdout), cast(RawIOBase, process.stdin))
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Write one message; lost without complaint when the other side has ended."""
-        try:
-            self._writer.write(json.dumps(message).encode() + b"\n")
-            self._writer.flush()
-        except (BrokenPipeError, ValueError, OSError):
-            return
+        line = json.dumps(message).encode() + b"\n"
+        with suppress(ValueError, OSError):
+            while line:
+                line = line[self._writer.write(line) or 0 :]
 
     def receive(self, timeout: float | None = None) -> Message | None:
         """The next message, or None when the other side has ended.
@@ -70,17 +71,16 @@ class Channel:
 
     def close(self) -> None:
         """Tell the other side that this one has ended."""
-        try:
+        with suppress(OSError):
             self._writer.close()
-        except OSError:
-            return
 
     def _listen(self) -> None:
-        try:
-            for line in self._reader:
-                self._inbox.put(json.loads(line))
-        except (ValueError, OSError):  # cut off in the middle of a line, or closed here
-            pass
+        with suppress(ValueError, OSError):  # cut off in the middle of a line, or closed here
+            rest = b""
+            while chunk := self._reader.read(_CHUNK):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._inbox.put(json.loads(line))
         self._inbox.put(None)
         if self._on_end is not None:
             self._on_end()

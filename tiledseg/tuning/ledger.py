@@ -23,6 +23,7 @@ WORKER = "worker"
 """Attribute of a trial: the process that runs it."""
 ORIGIN = "origin"
 """Attribute of a trial: ``experiment`` or ``source`` when it was not the sampler's idea."""
+EXPERIMENT, SOURCE = "experiment", "source"
 DEATHS = "deaths"
 """Attribute of a trial: how often it died before."""
 OUTCOME = "outcome"
@@ -57,11 +58,7 @@ def reason_of(trial: FrozenTrial) -> str:
 
 def superseded(trials: Sequence[FrozenTrial]) -> frozenset[int]:
     """Numbers of trials that were queued again under another number."""
-    return frozenset(
-        number
-        for trial in trials
-        for number in trial.system_attrs.get(_HISTORY, ())
-    )
+    return frozenset(number for trial in trials for number in trial.system_attrs.get(_HISTORY, ()))
 
 
 def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

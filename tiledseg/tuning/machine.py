@@ -75,6 +75,12 @@ def shared_environment(worker: int, workers: int) -> dict[str, str]:
     return shared
 
 
+def changed_environment(changes: Mapping[str, str | None]) -> dict[str, str]:
+    """The variables of this process with some changed; None removes one."""
+    kept = {name: value for name, value in os.environ.items() if name not in changes}
+    return {**kept, **{name: value for name, value in changes.items() if value is not None}}
+
+
 def _machine() -> str:
     """Host, boot and process namespace: within these three, a process id means one process."""
     parts = [platform.node()]

@@ -18,7 +18,7 @@ MOST_LISTED = 100
 class Parameter(Section):
     """One dimension of a search space."""
 
-    when: dict[str, Any] = {}
+    when: Annotated[dict[str, Any], Field(default_factory=dict)]
     """Settings with the value, or the list of values, under which this parameter varies."""
 
     @property

@@ -52,9 +52,9 @@ class Start(Section):
 
 class _SpaceFile(Section):
     parameters: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
-    trial: dict[str, Any] = {}
+    trial: Annotated[dict[str, Any], Field(default_factory=dict)]
     limits: Limits = Limits()
-    starts: list[dict[str, Any]] = []
+    starts: Annotated[list[dict[str, Any]], Field(default_factory=list)]
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,7 @@ def parse_space(content: Any, source: str) -> SearchSpace:
     if not isinstance(content, dict):
         raise SweepError(f"{source}: expected parameters:, found {shortened(content)}")
     found = _validated(_SpaceFile, content, source)
-    parameters = {
-        name: _parameter(name, given, source) for name, given in found.parameters.items()
-    }
+    parameters = {name: _parameter(name, given, source) for name, given in found.parameters.items()}
     starts = [_validated(Start, item, f"{source}: starts") for item in found.starts]
     return SearchSpace(
         parameters=_ordered(parameters, source),
@@ -192,9 +190,9 @@ def restored_space(content: Mapping[str, Any], source: str) -> SearchSpace:
 
 
 def _parameter(name: str, given: dict[str, Any], source: str) -> Parameter:
-    place, kind = f"{source}: parameters.{name}", given.get("type")
+    place, kind = f"{source}: parameters.{name}", str(given.get("type"))
     if kind not in KINDS:
-        near = nearest(str(kind), KINDS)
+        near = nearest(kind, KINDS)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise SweepError(f"{place}: type is {kind!r}; use one of {', '.join(KINDS)}{hint}")
     return _validated(KINDS[kind], given, place)

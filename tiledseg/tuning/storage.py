@@ -1,5 +1,6 @@
 """Where studies live: an SQLite file, or a PostgreSQL server that many machines share."""
 
+import os
 import random
 import sqlite3
 import time
@@ -28,7 +29,10 @@ _LOCK_SECONDS = 300.0
 
 
 def default_storage(tracking_uri: str) -> str:
-    """``sweeps.db`` beside MLflow's database, or in the working directory."""
+    """What ``TILEDSEG_STORAGE`` names, or ``sweeps.db`` beside MLflow's database."""
+    named = os.environ.get("TILEDSEG_STORAGE")
+    if named:
+        return named
     prefix = "sqlite:///"
     if tracking_uri.startswith(prefix):
         return prefix + (Path(tracking_uri.removeprefix(prefix)).parent / "sweeps.db").as_posix()
@@ -55,7 +59,9 @@ def check_url(text: str) -> URL:
     return url.set(database=str(Path(str(url.database)).absolute()))
 
 
-def open_storage(url: URL, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS) -> Any:
+def open_storage(
+    url: URL, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS
+) -> Any:
     """Optuna's storage; its tables are made where there are none.
 
     Raises:

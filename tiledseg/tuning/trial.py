@@ -1,11 +1,11 @@
 """One trial in a process of its own, watched: time, memory, and how it ends."""
 
 import contextlib
-import os
 import queue
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +15,16 @@ from typing import Any
 import psutil
 
 from tiledseg.tuning.channel import Channel, Message
-from tiledseg.tuning.machine import memory_of
+from tiledseg.tuning.ledger import INTERRUPTED
+from tiledseg.tuning.machine import changed_environment, memory_of
 
 COMMAND = (sys.executable, "-m", "tiledseg.tuning.trial_process")
 _GLANCE_SECONDS = 0.5
 _LEAVE_SECONDS = 30.0
 """How long a process that was told to stop may take to close its run."""
 _LOG_LINES = 40
+_VERDICTS = {"epoch": "pruned", "built": "infeasible"}
+"""What a trial is when it is told to stop at an event."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Outcome:
     """How a trial ended."""
 
     kind: str
-    """complete, pruned, infeasible, memory, time, diverged, error, unavailable, killed."""
+    """complete, pruned, infeasible, memory, time, diverged, error, unavailable, killed,
+    interrupted."""
     reason: str = ""
     """For people; empty when it is complete."""
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -79,11 +83,13 @@ class TrialProcess:
         self._epochs = 0
         self._parameters: int | None = None
         self._peak = 0.0
+        self._stop = threading.Event()
 
     def run(
         self,
         on_epoch: Callable[[int, Mapping[str, float]], str],
         on_built: Callable[[int], str] = lambda _: "",
+        stop: threading.Event | None = None,
     ) -> Outcome:
         """Run to the end.
 
@@ -91,20 +97,34 @@ class TrialProcess:
             on_epoch: Told every epoch and its metrics; answers with the reason to prune, or
                 with nothing to go on.
             on_built: Told the number of weights; answers with why that is too much.
+            stop: Set when the trial should end at once.
 
         Returns:
             How it ended; ``on_epoch``'s errors come out as they are, the process ended.
         """
         began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="tiledseg-trial-") as place:
-            with (Path(place) / "log").open("w+b") as log:
-                process = self._started(Path(place), log)
-                try:
-                    final = self._watched(process, began, on_epoch, on_built)
-                finally:
-                    end(process)
-                log.seek(0)
-                text = log.read().decode(errors="replace")
+
+        def epoch_ended(message: Message) -> str:
+            self._epochs = message["epoch"]
+            return on_epoch(message["epoch"], message["metrics"])
+
+        def network_built(message: Message) -> str:
+            self._parameters = message["parameters"]
+            return on_built(message["parameters"])
+
+        self._stop = stop or self._stop
+        answers = {"epoch": epoch_ended, "built": network_built}
+        with (
+            tempfile.TemporaryDirectory(prefix="tiledseg-trial-") as place,
+            tempfile.TemporaryFile() as log,
+        ):
+            process = self._started(Path(place), log)
+            try:
+                final = self._watched(process, answers)
+            finally:
+                end(process)
+            log.seek(0)
+            text = log.read().decode(errors="replace")
         final = final or _death(process.returncode, text)
         return Outcome(
             kind=final["outcome"],
@@ -120,68 +140,58 @@ class TrialProcess:
 
     def _started(self, place: Path, log: Any) -> "subprocess.Popen[bytes]":
         changes = {"TILEDSEG_STATE": str(place / "state"), **self._environment}
-        environment = {**os.environ, **{k: v for k, v in changes.items() if v is not None}}
-        for name in (name for name, value in changes.items() if value is None):
-            environment.pop(name, None)
         return subprocess.Popen(
             self._command,
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment,
+            env=changed_environment(changes),
             start_new_session=True,  # Ctrl-C is for the sweep, which ends its trials itself
         )
 
     def _watched(
-        self,
-        process: "subprocess.Popen[bytes]",
-        began: float,
-        on_epoch: Callable[[int, Mapping[str, float]], str],
-        on_built: Callable[[int], str],
+        self, process: "subprocess.Popen[bytes]", answers: Mapping[str, Callable[[Message], str]]
     ) -> dict[str, Any] | None:
         """Answer events until the end; None when the process died without a word."""
         channel = Channel.to_child(process)
         channel.send(self._request)
-        told_to_leave: dict[str, Any] | None = None
+        deadline = time.monotonic() + self._limits.seconds
+        verdict: dict[str, Any] | None = None
         while True:
-            fault = self._beyond_limits(process, began)
+            fault = self._beyond_limits(process, deadline)
             if fault:
-                return fault
+                return verdict or fault
             try:
                 message = channel.receive(timeout=_GLANCE_SECONDS)
             except queue.Empty:
                 continue
             if message is None:
-                return told_to_leave
-            match message["event"]:
-                case "epoch":
-                    self._epochs = message["epoch"]
-                    reason = on_epoch(message["epoch"], message["metrics"])
-                    channel.send({"go_on": not reason})
-                    if reason:
-                        told_to_leave = {"outcome": "pruned", "reason": reason}
-                        began, self._limits = time.monotonic(), _to_leave(self._limits)
-                case "built":
-                    self._parameters = message["parameters"]
-                    reason = on_built(message["parameters"])
-                    channel.send({"go_on": not reason})
-                    if reason:
-                        told_to_leave = {"outcome": "infeasible", "reason": reason}
-                case _:
-                    return told_to_leave or _final(message)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_LEAVE_SECONDS)
+                return verdict
+            if message["event"] not in answers:
+                return verdict or _final(message)
+            reason = answers[message["event"]](message)
+            channel.send({"go_on": not reason})
+            if reason:
+                verdict = {"outcome": _VERDICTS[message["event"]], "reason": reason}
+                deadline = time.monotonic() + _LEAVE_SECONDS
 
     def _beyond_limits(
-        self, process: "subprocess.Popen[bytes]", began: float
+        self, process: "subprocess.Popen[bytes]", deadline: float
     ) -> dict[str, Any] | None:
         with contextlib.suppress(psutil.Error):
             self._peak = max(self._peak, memory_of(psutil.Process(process.pid)))
+        if self._stop.is_set():
+            return {"outcome": INTERRUPTED, "reason": "the sweep was stopped"}
         if self._peak > self._limits.memory_gb:
             reason = (
                 f"out of memory: {self._peak:.1f} GB, and a trial may take "
                 f"{self._limits.memory_gb:.1f} GB"
             )
             return {"outcome": "memory", "reason": reason}
-        if time.monotonic() - began > self._limits.seconds:
+        if time.monotonic() > deadline:
             reason = f"out of time: a trial may take {self._limits.seconds / 60:.1f} minutes"
             return {"outcome": "time", "reason": reason}
         return None

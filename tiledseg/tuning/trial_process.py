@@ -6,6 +6,8 @@ It knows no Optuna. It reads one request from standard input, answers with event
 output, and after every epoch waits for leave to go on. It ends when its worker does.
 """
 
+# ruff: noqa: ARG002 - an observer is told more than this one needs
+
 import os
 import signal
 import sys

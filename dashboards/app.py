@@ -1,0 +1,95 @@
+"""The server: Streamlit's pages and our tile routes in one process."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboards.views import LISTED
+from dashboards.routes import page_routes, tile_routes
+from dashboards.uploads import MOST_MEGABYTES
+
+SCRIPT = Path(__file__).with_name("main.py")
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+LIGHT = {
+    "primaryColor": "#0b6380",
+    "backgroundColor": "#ffffff",
+    "secondaryBackgroundColor": "#f3f5f6",
+    "textColor": "#1d2529",
+    "linkColor": "#0b6380",
+    "borderColor": "#d4dadd",
+}
+DARK = {
+    "primaryColor": "#1c7f9f",
+    "backgroundColor": "#14181b",
+    "secondaryBackgroundColor": "#1f2529",
+    "textColor": "#e9eef0",
+    "linkColor": "#7cc7de",
+    "borderColor": "#3a444a",
+}
+
+
+class SecurityHeaders:
+    """Answers say that nothing of ours belongs into another site's frame.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and add headers to its answer."""
+
+        async def add(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+                headers.setdefault("Referrer-Policy", "same-origin")
+            await send(message)
+
+        await self._app(scope, receive, add if scope["type"] == "http" else send)
+
+
+def build_app() -> Any:
+    """The ASGI application."""
+    routes = [*tile_routes(), *page_routes(["", *LISTED])]
+    return st.App(SCRIPT, routes=routes, middleware=[Middleware(SecurityHeaders)])
+
+
+def settings(host: str, port: int) -> dict[str, Any]:
+    """Streamlit's settings for a server at an address."""
+    chosen: dict[str, Any] = {
+        "server.address": host,
+        "server.port": port,
+        "server.headless": True,
+        "server.maxUploadSize": MOST_MEGABYTES,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "client.showErrorLinks": False,
+        "theme.baseRadius": "0.5rem",
+        "theme.headingFontSizes": ["1.6rem", "1.35rem", "1.15rem", "1.05rem", "1rem", "1rem"],
+    }
+    if host in LOCAL:  # another site's page must not reach it under a name of its own
+        chosen["server.allowedHosts"] = list(LOCAL)
+    for name, colours in (("light", LIGHT), ("dark", DARK)):
+        chosen.update({f"theme.{name}.{key}": value for key, value in colours.items()})
+    return chosen
+
+
+def serve(host: str = "127.0.0.1", port: int = 8501) -> None:
+    """Serve the dashboard until it is stopped.
+
+    Args:
+        host: Address to listen on; 127.0.0.1 is reached from this machine alone.
+        port: Port to listen on.
+    """
+    build_app().run(config=settings(host, port))

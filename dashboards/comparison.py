@@ -1,0 +1,176 @@
+"""What is compared with what: two sides, the images they share, and their scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from dashboards import store
+from dashboards.viewer import Layer, Pane, Scene
+from tiledseg.tracking.reading import RunSummary, VersionSummary
+
+MODE_NAMES = {"tiled": "Tiled", "whole": "Non-tiled", "truth": "Truth"}
+SPLITS = ("test", "valid")
+MOST_RUNS = 200
+"""Runs that are offered beside the registered versions."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run whose predictions can be shown, by the name people know it under."""
+
+    key: str
+    """Short and lasting, for links: v3, or the start of a run's id."""
+    label: str
+    run: RunSummary
+
+
+@dataclass(frozen=True)
+class Side:
+    """One half of a comparison: a source and how it was segmented."""
+
+    source: Source
+    mode: str
+
+    @property
+    def key(self) -> str:
+        """Short and lasting, for links: ``v3.tiled``."""
+        return f"{self.source.key}.{self.mode}"
+
+    @property
+    def label(self) -> str:
+        """Name of the pane."""
+        return MODE_NAMES[self.mode]
+
+    @property
+    def title(self) -> str:
+        """Name among the sides of several sources."""
+        return f"{self.label} · {self.source.label}"
+
+
+def sources(
+    dataset: str, runs: Sequence[RunSummary], versions: Sequence[VersionSummary]
+) -> list[Source]:
+    """Model versions with predictions, champion first, then other runs."""
+    by_id = {run.run_id: run for run in runs if run.dataset == dataset and _predicted(run)}
+    own = [item for item in versions if item.model == dataset and item.run_id in by_id]
+    own.sort(key=lambda item: ("champion" not in item.aliases, -int(item.version)))
+    found = [
+        Source(f"v{item.version}", version_label(item), by_id.pop(item.run_id))
+        for item in own
+        if item.run_id in by_id
+    ]
+    rest = sorted(by_id.values(), key=lambda run: run.started, reverse=True)[:MOST_RUNS]
+    return found + [Source(run.short_id, f"{run.name} ({run.short_id})", run) for run in rest]
+
+
+def version_label(item: VersionSummary) -> str:
+    """For example ``version 3, champion``."""
+    return ", ".join([f"version {item.version}", *item.aliases])
+
+
+def sides(found: Sequence[Source]) -> dict[str, Side]:
+    """Everything that can be compared, by key."""
+    every = [Side(source, mode) for source in found for mode in MODE_NAMES]
+    return {side.key: side for side in every}
+
+
+def joined_scores(split: str, left: Side, right: Side) -> pd.DataFrame:
+    """One row per image that both sides predicted, the worst of the left side first.
+
+    Returns:
+        Columns ``image``, ``left``, ``right`` and ``gain`` (left minus right), Dice; a truth's
+        column is not there. Images without scores come last.
+    """
+    stems = sorted(set(_stems(left, split)) & set(_stems(right, split)))
+    table = pd.DataFrame({"image": pd.Series(stems, dtype=str)})
+    for name, side in (("left", left), ("right", right)):
+        if side.mode != "truth":
+            scores = _dice(side, split)
+            table[name] = table["image"].map(scores).astype(float)
+    if {"left", "right"} <= set(table):
+        table["gain"] = table["left"] - table["right"]
+    by = "left" if "left" in table else "right" if "right" in table else "image"
+    return table.sort_values([by, "image"], na_position="last", ignore_index=True)
+
+
+def scene(split: str, stem: str, left: Side, right: Side) -> Scene | None:
+    """The viewer's panes for one image; None where a file is missing."""
+    image = _path(left, split, "image", stem) or _path(right, split, "image", stem)
+    truth = _path(left, split, "truth", stem) or _path(right, split, "truth", stem)
+    masks = {
+        name: _path(side, split, side.mode, stem) for name, side in (("a", left), ("b", right))
+    }
+    if masks["a"] is None or masks["b"] is None:
+        return None
+    labels = _labels(left, right)
+    notes = {"a": _note(left, split, stem), "b": _note(right, split, stem)}
+    layers = [Layer("image", "Image", image, "image")] if image else []
+    panes = [Pane("image", "Image", "image")] if image else []
+    if truth:
+        layers.append(Layer("truth", "Truth", truth, "mask", binary=True))
+        panes.append(Pane("truth", "Truth", "mask", of="truth"))
+    against = "truth" if truth else ""
+    for name, side in (("b", right), ("a", left)):
+        path = masks[name]
+        if path is None or side.mode == "truth":
+            continue
+        layers.append(Layer(name, labels[name], path, "mask"))
+        panes.append(Pane(name, labels[name], "mask", name, against, notes[name]))
+    both = {layer.id for layer in layers}
+    if {"a", "b"} <= both:
+        panes.append(Pane("difference", "Difference", "difference", "a", "b"))
+    doubted = [name for name in ("a", "b") if name in both]
+    panes += [Pane(f"{name}-doubt", "Uncertainty", "uncertainty", name) for name in doubted[:1]]
+    shown = [pane.id for pane in panes if pane.id in {"image", "truth", "a", "b"}]
+    swiped = ("b", "a") if {"a", "b"} <= both else ("truth", doubted[0])
+    return Scene(
+        picture=f"{split}/{stem}",
+        size=store.picture_size(image or masks["a"]),
+        layers=layers,
+        panes=panes,
+        shown=shown,
+        swiped=swiped,
+        seams=_seams(left if left.mode == "tiled" else right, split, stem),
+    )
+
+
+def scores_text(side: Side, split: str) -> float | None:
+    """Mean Dice of a side over a split, or None."""
+    return side.source.run.metrics.get(f"{split}/{side.mode}/dice")
+
+
+def _predicted(run: RunSummary) -> bool:
+    return any(f"{split}/tiled/dice" in run.metrics for split in SPLITS)
+
+
+def _labels(left: Side, right: Side) -> dict[str, str]:
+    """Names of the two masks, no longer than is needed to tell them apart."""
+    names = {"a": left.label, "b": right.label}
+    if left.source.key != right.source.key:
+        names = {"a": f"{left.label} {left.source.key}", "b": f"{right.label} {right.source.key}"}
+    return names
+
+
+def _stems(side: Side, split: str) -> list[str]:
+    return store.predictions_of(side.source.run.run_id, split).stems
+
+
+def _path(side: Side, split: str, layer: str, stem: str) -> Path | None:
+    return store.predictions_of(side.source.run.run_id, split).path(layer, stem)
+
+
+def _dice(side: Side, split: str) -> dict[str, float]:
+    table = store.scores_of(side.source.run.run_id)
+    rows = table[(table["split"] == split) & (table["mode"] == side.mode)]
+    return dict(zip(rows["image"], rows["dice"], strict=True))
+
+
+def _note(side: Side, split: str, stem: str) -> str:
+    value = _dice(side, split).get(stem)
+    return "" if value is None else f"Dice {value:.3f}"
+
+
+def _seams(side: Side, split: str, stem: str) -> dict[str, list[int]] | None:
+    return store.seams_of(side.source.run.run_id, split, stem) if side.mode == "tiled" else None

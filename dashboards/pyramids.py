@@ -1,0 +1,218 @@
+"""Image pyramids: every level on disk, cut into tiles without decoding the picture again.
+
+Level 0 is the file's own pixels. Each level above halves the sides, rounded up, and averages
+2 x 2 pixels. Levels lie in the cache as plain arrays and are mapped, never loaded, so a tile
+costs its own pixels however large the picture is.
+
+A mask's file holds probabilities. Averaging them and cutting afterwards would erase small
+objects, so the levels above 0 hold three channels, each averaged: the probability, the fraction
+of pixels at or above the cut, and the uncertainty.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.data.cache import default_cache_folder
+from tiledseg.data.images import read_image, read_mask_levels
+from tiledseg.errors import ImageError, OutputError
+
+Kind = Literal["image", "mask"]
+TILE = 512
+"""Side of a tile, in pixels of its level."""
+APRON = 1
+"""Pixels of the neighbours around a mask's tile, so that outlines cross tiles."""
+CUT = 128
+"""A stored probability is foreground from here on: value / 255 >= 0.5."""
+MOST_BYTES = int(float(os.environ.get("TILEDSEG_DASHBOARD_CACHE_GB", "8")) * 2**30)
+"""Room for pyramids on disk; the longest unused are removed beyond it."""
+
+_FORMAT = "pyramid-1"
+_building = threading.BoundedSemaphore(2)
+_locks: OrderedDict[str, threading.Lock] = OrderedDict()
+_locks_guard = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """A picture at all sizes, on disk."""
+
+    folder: Path
+    kind: Kind
+    height: int
+    width: int
+
+    @property
+    def levels(self) -> int:
+        """Number of levels; the last is one tile."""
+        return count_levels(self.height, self.width)
+
+    def tile(self, level: int, column: int, row: int) -> NDArray[np.uint8]:
+        """Cut a tile; a mask's comes with an apron, repeated beyond the picture's border.
+
+        Args:
+            level: 0 is full size.
+            column: From the left.
+            row: From the top.
+
+        Returns:
+            (h, w, 3) RGB for an image; for a mask (h, w) at level 0 and (h, w, 3) above.
+
+        Raises:
+            ImageError: There is no such tile.
+        """
+        if not 0 <= level < self.levels:
+            raise ImageError(f"level {level} does not exist; use 0 to {self.levels - 1}")
+        pixels = np.load(self.folder / f"{level}.npy", mmap_mode="r", allow_pickle=False)
+        height, width = pixels.shape[:2]
+        top, left = row * TILE, column * TILE
+        if not (0 <= top < height and 0 <= left < width):
+            raise ImageError(f"tile {column}, {row} does not exist at level {level}")
+        bottom, right = min(top + TILE, height), min(left + TILE, width)
+        if self.kind == "image":
+            return np.ascontiguousarray(pixels[top:bottom, left:right])
+        rows = np.clip(np.arange(top - APRON, bottom + APRON), 0, height - 1)
+        columns = np.clip(np.arange(left - APRON, right + APRON), 0, width - 1)
+        block = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return np.ascontiguousarray(block[rows - rows[0]][:, columns - columns[0]])
+
+
+def count_levels(height: int, width: int) -> int:
+    """Levels until the picture is a single tile."""
+    levels = 1
+    while max(height, width) > TILE:
+        height, width = -(-height // 2), -(-width // 2)
+        levels += 1
+    return levels
+
+
+def open_pyramid(path: Path, kind: Kind, cache: Path | None = None) -> Pyramid:
+    """The pyramid of a file, built on the first call and found again afterwards.
+
+    Args:
+        path: An image, or a mask or probability of 8 bits.
+        kind: Which of the two.
+        cache: Folder of pyramids; by default in the package's cache.
+
+    Raises:
+        ImageError: The file cannot be read.
+        OutputError: The cache cannot be written.
+    """
+    home = cache or default_cache_folder() / "pyramids"
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    name = f"{_FORMAT}|{kind}|{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    folder = home / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+    with _lock_of(folder.name):
+        found = _found(folder, kind)
+        if found is None:
+            with _building:
+                _build(path, kind, folder)
+            _make_room(home, folder)
+            found = _found(folder, kind)
+    if found is None:
+        raise OutputError(
+            f"{folder}: a pyramid cannot be read back; point TILEDSEG_CACHE elsewhere"
+        )
+    return found
+
+
+def encode_tile(pixels: NDArray[np.uint8], *, exact: bool) -> tuple[bytes, str]:
+    """A tile as bytes for the browser, and their media type.
+
+    Args:
+        pixels: (h, w), or (h, w, 3) RGB.
+        exact: PNG, which gives every value back; otherwise JPEG, which is smaller.
+    """
+    shown = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    if exact:
+        _, data = cv2.imencode(".png", shown, (cv2.IMWRITE_PNG_COMPRESSION, 1))
+        return data.tobytes(), "image/png"
+    _, data = cv2.imencode(".jpg", shown, (cv2.IMWRITE_JPEG_QUALITY, 90))
+    return data.tobytes(), "image/jpeg"
+
+
+def halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mean of 2 x 2 pixels; an odd last row or column counts twice."""
+    below, right = pixels.shape[0] % 2, pixels.shape[1] % 2
+    if below or right:
+        pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    size = (pixels.shape[1] // 2, pixels.shape[0] // 2)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def mask_channels(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Probability, foreground and uncertainty of every pixel, (H, W, 3)."""
+    value = np.arange(256)
+    table = np.stack(
+        [value, np.where(value >= CUT, 255, 0), 255 - np.abs(2 * value - 255)], axis=-1
+    )
+    return table.astype(np.uint8)[probability]
+
+
+def _build(path: Path, kind: Kind, folder: Path) -> None:
+    pixels = read_image(path) if kind == "image" else read_mask_levels(path)
+    height, width = pixels.shape[:2]
+    draft = folder.with_name(f".{folder.name}-{os.getpid()}-{threading.get_ident()}")
+    try:
+        draft.mkdir(parents=True)
+        for level in range(count_levels(height, width)):
+            if level == 1 and kind == "mask":
+                pixels = mask_channels(pixels)
+            if level:
+                pixels = halved(pixels)
+            np.save(draft / f"{level}.npy", pixels)
+        shape = {"height": height, "width": width}
+        (draft / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
+        draft.replace(folder)
+    except OSError as error:
+        if _found(folder, kind) is None:  # else another process was quicker
+            raise OutputError(
+                f"{folder}: cannot be written ({error.strerror}); point TILEDSEG_CACHE at a "
+                "folder that can be written and has room"
+            ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _found(folder: Path, kind: Kind) -> Pyramid | None:
+    try:
+        shape = json.loads((folder / "shape.json").read_text(encoding="utf-8"))
+        os.utime(folder)
+    except (OSError, ValueError):
+        return None
+    return Pyramid(folder, kind, int(shape["height"]), int(shape["width"]))
+
+
+def _make_room(home: Path, keep: Path) -> None:
+    """Remove the pyramids that were opened the longest ago, until the rest has room."""
+    folders = [item for item in home.iterdir() if item.is_dir() and not item.name.startswith(".")]
+    sizes = {item: sum(file.stat().st_size for file in item.iterdir()) for item in folders}
+    spare = sum(sizes.values()) - MOST_BYTES
+    for folder in sorted(folders, key=lambda item: item.stat().st_mtime):
+        if spare <= 0:
+            return
+        if folder != keep:
+            shutil.rmtree(folder, ignore_errors=True)
+            spare -= sizes[folder]
+
+
+def _lock_of(name: str) -> threading.Lock:
+    with _locks_guard:
+        lock = _locks.setdefault(name, threading.Lock())
+        _locks.move_to_end(name)
+        while len(_locks) > 4096:
+            _locks.popitem(last=False)
+        return lock

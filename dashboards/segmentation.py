@@ -1,0 +1,93 @@
+"""Segmenting an uploaded image; Keras is imported by the first call, not before."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from dashboards.pyramids import CUT
+from tiledseg.data.images import read_image, write_probability
+
+if TYPE_CHECKING:
+    from tiledseg.prediction import Predictor
+
+MOST_MODELS = 2
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What a mask holds."""
+
+    count: int
+    median_area: float
+    """Pixels."""
+    foreground: float
+    """Fraction of pixels."""
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """An image and its masks, as files."""
+
+    image: Path
+    masks: dict[str, Path]
+    """Mode to probability, 8 bits."""
+    objects: dict[str, Objects]
+    seams: dict[str, list[int]]
+
+
+def segment(uri: str, image: Path, modes: Sequence[str]) -> Segmentation:
+    """Segment one image; one at a time in this process, so that memory is bounded.
+
+    Args:
+        uri: The model, for example ``models:/NAME/3``.
+        image: The image; the masks are written beside it.
+        modes: ``tiled``, ``whole`` or both.
+
+    Raises:
+        TiledsegError: The model or the image cannot be used.
+    """
+    pixels = read_image(image)
+    masks, objects = {}, {}
+    with _one_at_a_time:
+        predictor = load_model(uri)
+        grid = predictor.grid(*pixels.shape[:2])
+        for mode in modes:
+            path = image.with_name(f"{mode}.png")
+            write_probability(path, predictor.probability(pixels, mode)[..., 0])  # type: ignore[arg-type]
+            masks[mode] = path
+    for mode, path in masks.items():
+        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        objects[mode] = count_objects(np.asarray(stored) >= CUT)
+    seams = {"rows": list(grid.seam_rows), "columns": list(grid.seam_columns)}
+    return Segmentation(image, masks, objects, seams)
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def load_model(uri: str) -> "Predictor":
+    """A network, kept in memory for the next image."""
+    from tiledseg.backend import load_backend  # noqa: PLC0415  # loads TensorFlow
+
+    load_backend()
+    from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
+
+    return load_predictor(uri)
+
+
+def count_objects(mask: NDArray[np.bool_]) -> Objects:
+    """Connected foreground, 8 neighbours.
+
+    Args:
+        mask: (H, W).
+    """
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    median = float(np.median(areas)) if count > 1 else 0.0
+    return Objects(count - 1, median, float(mask.mean()))

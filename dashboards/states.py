@@ -1,0 +1,93 @@
+"""Friendly pages for when there is nothing to show: what it means, and the next command."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from tiledseg.errors import TiledsegError
+from tiledseg.tracking.reading import store_address
+
+logger = logging.getLogger(__name__)
+
+TRAIN = "tiledseg train --dataset Synthetic-Cell"
+SWEEP = "tiledseg sweep --dataset Synthetic-Cell --trials 20"
+
+
+def nothing_yet() -> None:
+    """An empty store."""
+    st.subheader("Nothing has been trained yet")
+    st.write(
+        "Runs appear here as soon as the first training begins. The drawn dataset takes about "
+        "eight minutes and needs no images of yours:"
+    )
+    st.code(TRAIN, language="bash")
+    _where()
+
+
+def no_model() -> None:
+    """A store without registered models."""
+    st.subheader("No model is registered yet")
+    st.write("A training registers its model when it ends (unless told not to):")
+    st.code(TRAIN, language="bash")
+    _where()
+
+
+def no_sweep() -> None:
+    """A store without studies."""
+    st.subheader("No sweep has been run yet")
+    st.write("A sweep tries settings and keeps every trial as a run:")
+    st.code(SWEEP, language="bash")
+    _where()
+
+
+def no_pictures(what: str) -> None:
+    """A run without the pictures that a page wants."""
+    st.info(
+        f"{what} Runs that ended before their evaluation, or were made with "
+        "`tracking.log_images: false`, keep no pictures. Score the model again to get them:"
+    )
+    st.code("tiledseg evaluate --model DATASET --dataset DATASET", language="bash")
+
+
+def unusable(error: TiledsegError) -> None:
+    """The store does not answer, or something in it cannot be read."""
+    st.error(str(error), title="The store cannot be read", icon=":material/cloud_off:")
+    st.write("Start the tracking server, or name the store and start the dashboard again:")
+    st.code(
+        "MLFLOW_TRACKING_URI=sqlite:///mlflow.db tiledseg dashboard\n"
+        "mlflow server --backend-store-uri sqlite:///mlflow.db   # or a server",
+        language="bash",
+    )
+    _where()
+    if st.button("Try again", icon=":material/refresh:"):
+        st.cache_data.clear()
+        st.cache_resource.clear()
+        st.rerun()
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Shows what a user can mend as a page, instead of a traceback."""
+    try:
+        yield
+    except TiledsegError as error:
+        logger.info("a page could not be shown: %s", error)
+        unusable(error)
+
+
+def page(body: Callable[[], None]) -> Callable[[], None]:
+    """A page that is guarded."""
+
+    def shown() -> None:
+        with guarded():
+            body()
+
+    shown.__name__ = body.__module__.rpartition(".")[2]
+    shown.__doc__ = body.__doc__
+    return shown
+
+
+def _where() -> None:
+    st.caption(f"Store: `{store_address()}`")

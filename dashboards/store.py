@@ -1,0 +1,172 @@
+"""What pages know of the store, remembered for a few seconds so that pages stay quick."""
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dashboards.pictures import Size, size_of
+from tiledseg.errors import ImageError, TiledsegError
+from tiledseg.tracking import reading
+from tiledseg.tracking.files import RunFiles
+from tiledseg.tracking.reading import RunSummary, VersionSummary
+
+FRESH = 5.0
+"""Seconds for which an answer of the store is good."""
+ANEW = 900.0
+"""Seconds after which all runs are read again, so that removed ones disappear."""
+LAYERS = ("image", "truth", "tiled", "whole")
+MODES = ("tiled", "whole")
+CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", "learning_rate")
+
+
+class RunTable:
+    """All runs; a look costs one page of the store, unless many are new."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: dict[str, RunSummary] = {}
+        self._read = self._whole = 0.0
+
+    def runs(self) -> list[RunSummary]:
+        """Every run, the newest first."""
+        with self._lock:
+            now = time.monotonic()
+            if not self._runs or now - self._read > FRESH:
+                anew = not self._runs or now - self._whole > ANEW
+                rows = reading.read_runs(known=None if anew else self._runs)
+                running = reading.read_runs(condition="attributes.status = 'RUNNING'")
+                self._runs = {row.run_id: row for row in [*rows, *running]}
+                self._read = time.monotonic()
+                self._whole = self._read if anew else self._whole
+            return sorted(self._runs.values(), key=lambda row: row.started, reverse=True)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def run_table() -> RunTable:
+    """The one table of this process."""
+    return RunTable()
+
+
+@st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
+def latest_runs(limit: int) -> list[RunSummary]:
+    """The newest runs, without reading the others."""
+    return reading.read_runs(limit=limit)
+
+
+@st.cache_data(ttl=FRESH, max_entries=2, show_spinner=False)
+def running_runs() -> list[RunSummary]:
+    """Runs that are open now."""
+    return reading.read_runs(condition="attributes.status = 'RUNNING'", limit=50)
+
+
+@st.cache_data(ttl=FRESH, max_entries=64, show_spinner=False)
+def one_run(run_id: str) -> RunSummary:
+    """One run."""
+    return reading.read_run(run_id)
+
+
+@st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
+def versions() -> list[VersionSummary]:
+    """All model versions, the newest first."""
+    return reading.read_versions()
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def files_of(run_id: str) -> RunFiles:
+    """The files of a run."""
+    return RunFiles(run_id)
+
+
+@st.cache_data(ttl=FRESH, max_entries=128, show_spinner=False)
+def curves_of(run_id: str, names: tuple[str, ...]) -> pd.DataFrame:
+    """Metrics of a run over its epochs."""
+    return reading.read_curves(run_id, names)
+
+
+@st.cache_data(ttl=60, max_entries=128, show_spinner=False)
+def scores_of(run_id: str) -> pd.DataFrame:
+    """One row per image and mode; empty where the run has no scores."""
+    files = files_of(run_id)
+    if not files.has("scores.csv"):
+        return pd.DataFrame(columns=["split", "image", "mode", "dice", "iou"])
+    return pd.read_csv(files.path("scores.csv"), dtype={"image": str, "split": str})
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The pictures of one split of a run: stem to name, for each layer."""
+
+    run_id: str
+    split: str
+    names: dict[str, dict[str, str]]
+
+    @property
+    def stems(self) -> list[str]:
+        """Images that were predicted."""
+        return sorted(self.names["tiled"] or self.names["whole"])
+
+    def path(self, layer: str, stem: str) -> Path | None:
+        """The file of an image's layer, or None where the run does not keep it."""
+        name = self.names[layer].get(stem)
+        if name is None:
+            return None
+        return files_of(self.run_id).path(f"predictions/{self.split}/{layer}/{name}")
+
+
+@st.cache_data(ttl=60, max_entries=256, show_spinner=False)
+def predictions_of(run_id: str, split: str) -> Predictions:
+    """What a run predicted for a split."""
+    files = files_of(run_id)
+    names = {
+        layer: {Path(name).stem: name for name in files.names(f"predictions/{split}/{layer}")}
+        for layer in LAYERS
+    }
+    return Predictions(run_id, split, names)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _size(path: str, _state: tuple[int, int]) -> Size:
+    return size_of(Path(path))
+
+
+def picture_size(path: Path) -> Size:
+    """Height and width of a picture.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    return _size(str(path), (state.st_size, state.st_mtime_ns))
+
+
+def datasets(runs: Sequence[RunSummary]) -> list[str]:
+    """Names of datasets that were trained or evaluated on, the latest first."""
+    return list(dict.fromkeys(run.dataset for run in runs if run.kind not in {"", "launcher"}))
+
+
+def quietly_registered() -> list[VersionSummary]:
+    """All versions, or none where the store has no registry."""
+    try:
+        return versions()
+    except TiledsegError:
+        return []
+
+
+@st.cache_data(ttl=60, max_entries=512, show_spinner=False)
+def seams_of(run_id: str, split: str, stem: str) -> dict[str, list[int]] | None:
+    """Rows and columns at which tiles met, or None where the run did not write them down."""
+    files = files_of(run_id)
+    name = f"predictions/{split}/grid/{stem}.json"
+    if not files.has(name):
+        return None
+    found = json.loads(files.path(name).read_text(encoding="utf-8"))
+    return {axis: [int(at) for at in found[axis]] for axis in ("rows", "columns")}

@@ -1,0 +1,148 @@
+"""Trials of a study as a table, read from MLflow's parent and child runs alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tiledseg.tracking.reading import RunSummary
+
+TRIAL_TAG = "tiledseg.trial"
+OUTCOME_TAG = "tiledseg.outcome"
+REASON_TAG = "tiledseg.reason"
+DEFAULT_OBJECTIVE = "valid/tiled/dice"
+LESS_IS_BETTER = ("loss", "val_loss", "seconds", "seam", "peak", "bytes")
+_NOT_SEARCHED = ("dataset.", "tracking.", "evaluation.")
+_STATES = {"FINISHED": "complete", "RUNNING": "running", "SCHEDULED": "running"}
+
+
+def table_of(trials: Sequence[RunSummary], objective: str) -> pd.DataFrame:
+    """One row per trial, in the order they were numbered.
+
+    Returns:
+        Columns ``number``, ``name``, ``state``, ``score``, ``seconds``, ``reason``,
+        ``run_id``, then one for each setting that is not the same in all trials.
+    """
+    ordered = sorted(trials, key=lambda run: (_number(run), run.started))
+    searched = searched_settings(ordered)
+    rows = [
+        {
+            "number": _number(run) if TRIAL_TAG in run.tags else place,
+            "name": run.name,
+            "state": state_of(run),
+            "score": run.metrics.get(objective, np.nan),
+            "seconds": run.seconds,
+            "reason": run.tags.get(REASON_TAG, run.error),
+            "run_id": run.run_id,
+            **{name: _value(run.params.get(name)) for name in searched},
+        }
+        for place, run in enumerate(ordered)
+    ]
+    fixed = ["number", "name", "state", "score", "seconds", "reason", "run_id"]
+    return pd.DataFrame(rows, columns=[*fixed, *searched])
+
+
+def searched_settings(trials: Sequence[RunSummary]) -> list[str]:
+    """Settings with more than one value among the trials."""
+    names = sorted({name for run in trials for name in run.params})
+    values = {name: {run.params[name] for run in trials if name in run.params} for name in names}
+    return [name for name in names if len(values[name]) > 1 and not name.startswith(_NOT_SEARCHED)]
+
+
+def objectives_of(trials: Sequence[RunSummary]) -> list[str]:
+    """Metrics that a study may have been after, the usual one first."""
+    names = {name for run in trials for name in run.metrics}
+    names = {name for name in names if not name.startswith(("test/", "system/"))}
+    return sorted(names, key=lambda name: (name != DEFAULT_OBJECTIVE, "/" not in name, name))
+
+
+def is_maximized(objective: str) -> bool:
+    """Whether more of a metric is better."""
+    return not any(word in objective for word in LESS_IS_BETTER)
+
+
+def state_of(run: RunSummary) -> str:
+    """complete, running, pruned or failed."""
+    outcome = run.tags.get(OUTCOME_TAG, "")
+    if run.status == "RUNNING":
+        return "running"
+    if "prune" in outcome:
+        return "pruned"
+    return _STATES.get(run.status, "failed")
+
+
+def importance(table: pd.DataFrame) -> pd.DataFrame:
+    """How much of the objective's variance each setting explains on its own.
+
+    A setting with few values is a group mean for each value; one with many is a parabola, over
+    its logarithm where it spans more than a factor of ten. The share is the coefficient of
+    determination, adjusted for the number of parameters (Wherry, 1931), so that chance does not
+    look like importance; never below 0. Interactions are not seen.
+
+    Returns:
+        Columns ``setting`` and ``share``, the largest first; empty with fewer than 4 trials.
+    """
+    done = table.dropna(subset=["score"])
+    names = list(table.columns[7:])
+    if len(done) < 4:
+        return pd.DataFrame(columns=["setting", "share"])
+    score = done["score"].to_numpy(float)
+    shares = [_share(done[name], score) for name in names]
+    found = pd.DataFrame({"setting": names, "share": shares})
+    return found.sort_values("share", ascending=False, ignore_index=True)
+
+
+def pareto_front(table: pd.DataFrame, first: str, second: str) -> pd.Series:
+    """Which trials no other trial beats in one metric without losing in the other.
+
+    Args:
+        table: One row per trial, with both metrics.
+        first: A column.
+        second: Another one. The names say which direction is better.
+    """
+    values = np.stack(
+        [
+            table[name].to_numpy(float) * (-1 if is_maximized(name) else 1)
+            for name in (first, second)
+        ],
+        axis=1,
+    )
+    beaten = [
+        bool(((values <= row).all(axis=1) & (values < row).any(axis=1)).any()) for row in values
+    ]
+    return ~pd.Series(beaten, index=table.index, dtype=bool)
+
+
+def _share(column: pd.Series, score: np.ndarray) -> float:
+    numbers = pd.to_numeric(column, errors="coerce")
+    few = column.nunique() <= max(2, min(5, len(column) // 3))
+    if few or numbers.isna().any():
+        codes = column.astype(str).astype("category").cat.codes.to_numpy()
+        design = np.eye(codes.max() + 1)[codes]
+    else:
+        x = numbers.to_numpy(float)
+        if x.min() > 0 and x.max() / x.min() > 10:
+            x = np.log(x)
+        spread = x.std() or 1.0
+        design = np.vander((x - x.mean()) / spread, 3)
+    total = float(((score - score.mean()) ** 2).sum())
+    freedom = len(score) - np.linalg.matrix_rank(design)
+    if total == 0 or freedom <= 0:
+        return 0.0
+    weights = np.linalg.lstsq(design, score, rcond=None)[0]
+    left = float(((score - design @ weights) ** 2).sum())
+    return max(0.0, 1.0 - (left / freedom) / (total / (len(score) - 1)))
+
+
+def _number(run: RunSummary) -> int:
+    text = run.tags.get(TRIAL_TAG, "")
+    return int(text) if text.isdecimal() else 10**9
+
+
+def _value(text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text

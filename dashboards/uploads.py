@@ -1,0 +1,103 @@
+"""Uploaded images: checked before anything is decoded, kept for one visitor alone.
+
+An upload lies in a folder of its own under a name that we choose. It goes when another one
+takes its place, and when the visitor's session ends.
+"""
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+from dashboards.pictures import forget
+from tiledseg.data.containers import kind_of
+from tiledseg.data.images import image_shape
+from tiledseg.errors import ImageError
+
+MOST_MEGABYTES = 200
+"""Largest file, in megabytes; Streamlit refuses larger ones before they arrive."""
+MOST_PIXELS = 64 * 2**20
+"""Largest picture, in pixels: 8192 x 8192."""
+SUFFIXES = {"jpeg": ".jpg", "png": ".png", "bmp": ".bmp", "tiff": ".tif"}
+ACCEPTED = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"]
+
+_OTHERS = (
+    (b"GIF8", "is a GIF; export a frame of it as PNG"),
+    (b"RIFF", "is a WebP or another RIFF file; export it as PNG"),
+    (b"%PDF", "is a PDF; export the picture in it as PNG"),
+    (b"PK\x03\x04", "is a ZIP archive; upload one picture of it"),
+)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An image that was found sound enough to be segmented."""
+
+    name: str
+    """As the visitor's file was called."""
+    path: Path
+    """Where it lies here."""
+    height: int
+    width: int
+
+
+class UploadFolder:
+    """The files of one visitor; removed together with this object."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="tiledseg-upload-"))
+        self._finalizer = weakref.finalize(self, _remove, self.path)
+
+    def accept(self, name: str, data: bytes) -> Upload:
+        """Check an uploaded file and keep it.
+
+        Args:
+            name: What the visitor's file is called; only shown, never used as a path.
+            data: Its content.
+
+        Raises:
+            ImageError: It is no image that can be segmented; the message says why.
+        """
+        kind = _checked_kind(name, data)
+        path = self.path / f"image{SUFFIXES[kind]}"
+        for old in self.path.iterdir():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        forget(self.path)
+        path.write_bytes(data)
+        try:
+            height, width = image_shape(path)
+        except ImageError as error:
+            path.unlink()
+            raise ImageError(str(error).replace(str(path), name)) from None
+        if height * width > MOST_PIXELS:
+            path.unlink()
+            raise ImageError(
+                f"{name}: is {width} x {height} pixels, {height * width / 1e6:.0f} million; at "
+                f"most {MOST_PIXELS / 1e6:.0f} million are segmented here. Cut it, or use "
+                "`tiledseg predict`"
+            )
+        return Upload(name, path, height, width)
+
+    def close(self) -> None:
+        """Remove the files now."""
+        self._finalizer()
+
+
+def _checked_kind(name: str, data: bytes) -> str:
+    if not data:
+        raise ImageError(f"{name}: is empty; upload a JPEG, PNG, TIFF or BMP")
+    if len(data) > MOST_MEGABYTES * 2**20:
+        raise ImageError(f"{name}: is larger than {MOST_MEGABYTES} MB; use `tiledseg predict`")
+    kind = kind_of(data[:16])
+    if kind is not None:
+        return kind
+    reason = next((words for head, words in _OTHERS if data.startswith(head)), None)
+    if reason is None and b"<svg" in data[:2000].lower():
+        reason = "is an SVG, which has no pixels; export it as PNG"
+    raise ImageError(f"{name}: {reason or 'is no JPEG, PNG, TIFF or BMP inside; export it as PNG'}")
+
+
+def _remove(path: Path) -> None:
+    forget(path)
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,197 @@
+"""Compare: two sides, image by image."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import links, states, store, words
+from dashboards.comparison import (
+    SPLITS,
+    Side,
+    joined_scores,
+    scene,
+    scores_text,
+    sides,
+    sources,
+)
+from dashboards.filmstrip import Item, show_filmstrip, thumbnail_url
+from dashboards.viewer import show_viewer
+
+IMAGE = "image"
+MOST_THUMBNAILS = 60
+ORDERS = ("worst first", "A gains most", "A loses most", "by name")
+
+
+def show() -> None:
+    """The page."""
+    runs = store.run_table().runs()
+    names = store.datasets(runs)
+    if not names:
+        states.nothing_yet()
+        return
+    st.title("Compare", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        dataset = links.choose("Dataset", names, "dataset", width=190)
+        found = sides(sources(dataset, runs, store.quietly_registered()))
+        if not found:
+            states.no_pictures(f"No run of {dataset} has predictions to compare.")
+            return
+        left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
+        split = links.pick("Split", list(SPLITS), "split", "test")
+        order = links.choose("Order of images", list(ORDERS), "order", width=190)
+    table = joined_scores(split, left, right)
+    if table.empty:
+        states.no_pictures(f"The two sides share no predicted image of {split}.")
+        return
+    _summary(table, split, left, right)
+    table = ordered(table, order)
+    stem = _open_image(table)
+    _viewer(table, split, stem, left, right)
+    _strip(table, stem, split, left)
+    _table(table, stem, split, left, right)
+
+
+def _side(name: str, found: dict[str, Side], key: str, place: int) -> Side:
+    """One select box for version and mode; at first the champion, tiled and non-tiled."""
+    chosen = links.choose(
+        name,
+        list(found),
+        key,
+        index=place,
+        format_func=lambda item: found[item].title,
+        width=300,
+    )
+    return found[chosen]
+
+
+def _summary(table: pd.DataFrame, split: str, left: Side, right: Side) -> None:
+    """The answer in one line, before any picture."""
+    values = scores_text(left, split), scores_text(right, split)
+    if None in values or left.mode == "truth" or right.mode == "truth":
+        return
+    one, two = (float(value or 0) for value in values)
+    better = int((table["gain"] > 0.0005).sum())
+    worse = int((table["gain"] < -0.0005).sum())
+    names = [left.label, right.label]
+    if left.source.key != right.source.key:
+        names = [f"{side.label} {side.source.key}" for side in (left, right)]
+    st.markdown(
+        f"**{names[0]} {words.score(one)}** against **{names[1]} {words.score(two)}** mean Dice "
+        f"over {len(table)} images of *{split}*: better on {better}, worse on {worse}."
+    )
+
+
+def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
+    """The images in one of ``ORDERS``; the table comes with the worst first."""
+    if order == "worst first":
+        return table
+    if order == "by name" or "gain" not in table:
+        return table.sort_values("image", ignore_index=True)
+    return table.sort_values("gain", ascending=order == "A loses most", ignore_index=True)
+
+
+def _open_image(table: pd.DataFrame) -> str:
+    """The image in the link, or the first."""
+    stem = str(st.query_params.get(IMAGE, ""))
+    return stem if stem in set(table["image"]) else str(table["image"].iloc[0])
+
+
+def _strip(table: pd.DataFrame, stem: str, split: str, left: Side) -> None:
+    """Thumbnails around the open image; a click opens another."""
+    stems = [str(name) for name in table["image"]]
+    first = max(0, min(stems.index(stem) - MOST_THUMBNAILS // 2, len(stems) - MOST_THUMBNAILS))
+    rows = table.iloc[first : first + MOST_THUMBNAILS].to_dict("records")
+    items = [_item({str(key): value for key, value in row.items()}, split, left) for row in rows]
+    clicked = show_filmstrip(items, stem, "Images", key="strip")
+    if clicked in stems and clicked != stem:
+        _open(clicked)
+
+
+def _open(stem: str) -> None:
+    st.query_params[IMAGE] = stem
+    st.rerun()
+
+
+def _item(row: dict[str, object], split: str, left: Side) -> Item:
+    stem = str(row["image"])
+    found = store.predictions_of(left.source.run.run_id, split)
+    mask, image = found.path(left.mode, stem), found.path("image", stem)
+    src = thumbnail_url(mask, "mask", under=image) if mask else ""
+    scores = [f"{row[name]:.3f}" for name in ("left", "right") if name in row]
+    badge = f"{row['gain']:+.3f}" if "gain" in row else ""
+    return Item(stem, src, stem, " / ".join(scores), badge)
+
+
+@st.fragment
+def _viewer(table: pd.DataFrame, split: str, stem: str, left: Side, right: Side) -> None:
+    """The panes; moving in them reruns this alone."""
+    shown = scene(split, stem, left, right)
+    if shown is None:
+        states.no_pictures(f"The masks of {stem} are not in the store any more.")
+        return
+    events = show_viewer(shown, key="compare-viewer")
+    if events.step:
+        stems = [str(item) for item in table["image"]]
+        at = (stems.index(stem) + events.step) % len(stems)
+        _open(stems[at])
+
+
+def _table(table: pd.DataFrame, stem: str, split: str, left: Side, right: Side) -> None:
+    """Scores of every image; a marked row is opened."""
+    st.subheader("Scores of every image", anchor=False)
+    names = {"left": f"A: {left.label}", "right": f"B: {right.label}", "gain": "A minus B"}
+    number = st.column_config.NumberColumn(format="%.4f")
+    stems = [str(item) for item in table["image"]]
+    event = st.dataframe(
+        table.rename(columns=names),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"scores-{stem}-{hash(tuple(stems))}",
+        column_config=dict.fromkeys(names.values(), number),
+        height=min(420, 38 + 36 * len(table)),
+        alt="Dice of both sides for every image",
+    )
+    rows = event["selection"]["rows"]
+    if rows and stems[rows[0]] != stem:
+        _open(stems[rows[0]])
+    _downloads(table, stems, split, left, right)
+
+
+def _downloads(
+    table: pd.DataFrame, stems: Sequence[str], split: str, left: Side, right: Side
+) -> None:
+    with st.container(horizontal=True):
+        for name, side in (("A", left), ("B", right)):
+            st.download_button(
+                f"Masks of {name} ({side.label.lower()})",
+                data=lambda side=side: zipped_masks(side, split, stems),
+                file_name=f"{side.source.run.dataset}-{split}-{side.source.key}-{side.mode}.zip",
+                mime="application/zip",
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"masks-{name}",
+            )
+        st.download_button(
+            "Scores (CSV)",
+            data=table.to_csv(index=False),
+            file_name=f"{left.source.run.dataset}-{split}-scores.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def zipped_masks(side: Side, split: str, stems: Sequence[str]) -> bytes:
+    """The stored files of a side: probabilities in 8 bits, or the truth's masks."""
+    found = store.predictions_of(side.source.run.run_id, split)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for stem in stems:
+            path = found.path(side.mode, stem)
+            if path is not None:
+                archive.write(path, path.name)
+    return packed.getvalue()

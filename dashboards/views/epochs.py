@@ -1,0 +1,142 @@
+"""Epochs: how the masks of a validation image changed while the network learned."""
+
+import altair as alt
+import streamlit as st
+
+from dashboards import charts, links, states, store, words
+from dashboards.comparison import MODE_NAMES
+from dashboards.viewer import Frame, Layer, Pane, Scene, show_viewer
+from tiledseg.tracking.reading import RunSummary
+
+MOST_RUNS = 200
+EPOCH = "epoch"
+CURVES = (
+    ("Dice", 250, ("val_dice", "dice", "val_dice_coef", "dice_coef")),
+    ("Loss", 220, ("val_loss", "loss")),
+    ("Learning rate", 150, ("learning_rate",)),
+)
+"""Title, height in pixels, and metrics of each chart."""
+
+
+def show() -> None:
+    """The page."""
+    runs = [run for run in store.run_table().runs() if run.kind in {"train", "trial"}]
+    if not runs:
+        states.nothing_yet()
+        return
+    st.title("Epochs", anchor=False)
+    by_id = {run.run_id: run for run in runs[:MOST_RUNS]}
+    wanted = str(st.query_params.get("run", ""))
+    by_id.update({run.run_id: run for run in runs if run.run_id == wanted})
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = links.choose(
+            "Run", list(by_id), "run", format_func=lambda key: _label(by_id[key]), width=420
+        )
+        run = by_id[chosen]
+        pictures = store.files_of(run.run_id).epoch_pictures()
+        stems = sorted({stem for stem, _ in pictures})
+        stem = links.choose("Image", stems, "stem", width=240) if stems else ""
+    if not stems:
+        states.no_pictures("This run keeps no pictures of its epochs.")
+        _curves(run, None)
+        return
+    _film(run, stem, pictures)
+
+
+@st.fragment
+def _film(run: RunSummary, stem: str, pictures: dict[tuple[str, str], dict[int, str]]) -> None:
+    """The viewer beside the curves; the slider reruns this alone."""
+    shown = scene(run, stem, pictures, _epoch_in_link())
+    wide, narrow = st.columns([2.2, 1], gap="medium")
+    with wide:
+        events = show_viewer(shown, key=f"epochs-{run.run_id}-{stem}")
+    epoch = shown.frames[shown.frame].value
+    if events.frame is not None and events.frame in {frame.value for frame in shown.frames}:
+        epoch = events.frame
+        st.query_params[EPOCH] = str(epoch)
+    with narrow:
+        _curves(run, epoch)
+
+
+def scene(
+    run: RunSummary,
+    stem: str,
+    pictures: dict[tuple[str, str], dict[int, str]],
+    epoch: int | None,
+) -> Scene:
+    """The viewer's panes: image, truth, and the masks of each epoch."""
+    files = store.files_of(run.run_id)
+    predicted = store.predictions_of(run.run_id, "valid")
+    image, truth = predicted.path("image", stem), predicted.path("truth", stem)
+    modes = [mode for mode in ("whole", "tiled") if (stem, mode) in pictures]
+    common = sorted(set.intersection(*[set(pictures[stem, mode]) for mode in modes]))
+    paths = {mode: {at: files.path(pictures[stem, mode][at]) for at in common} for mode in modes}
+    layers = [Layer("image", "Image", image, "image")] if image else []
+    panes = [Pane("image", "Image", "image")] if image else []
+    if truth:
+        layers.append(Layer("truth", "Truth", truth, "mask", binary=True))
+        panes.append(Pane("truth", "Truth", "mask", of="truth"))
+    against = "truth" if truth else ""
+    start = common.index(epoch) if epoch in common else len(common) - 1
+    before = common[max(0, start - 1)]
+    for mode in modes:
+        name = MODE_NAMES[mode]
+        layers.append(Layer(mode, name, paths[mode][common[start]], "mask", binary=True))
+        panes.append(Pane(mode, name, "mask", mode, against))
+    for mode in modes:
+        name = MODE_NAMES[mode]
+        layers.append(
+            Layer(f"{mode}-before", "the epoch before", paths[mode][before], "mask", True)
+        )
+        panes.append(
+            Pane(f"{mode}-change", f"Change, {name.lower()}", "difference", mode, f"{mode}-before")
+        )
+    frames = [_frame(common, i, paths) for i in range(len(common))]
+    first = [pane.id for pane in panes if pane.id in {"truth", "tiled", "whole"}]
+    any_path = image or next(iter(paths[modes[0]].values()))
+    return Scene(
+        picture=f"{run.run_id}/{stem}",
+        size=store.picture_size(any_path),
+        layers=layers,
+        panes=panes,
+        shown=first,
+        swiped=(modes[0], modes[-1]) if len(modes) > 1 else ("truth", modes[0]),
+        frames=frames,
+        frame=start,
+    )
+
+
+def _frame(epochs: list[int], i: int, paths: dict[str, dict[int, object]]) -> Frame:
+    before = epochs[max(0, i - 1)]
+    shown = {mode: by_epoch[epochs[i]] for mode, by_epoch in paths.items()}
+    shown |= {f"{mode}-before": by_epoch[before] for mode, by_epoch in paths.items()}
+    return Frame(epochs[i], f"epoch {epochs[i]} of {epochs[-1]}", shown)  # type: ignore[arg-type]
+
+
+def _curves(run: RunSummary, epoch: int | None) -> None:
+    best = run.metrics.get("best_epoch")
+    table = store.curves_of(run.run_id, store.CURVES)
+    if table.empty:
+        st.info("No epoch has ended yet.")
+        return
+    for title, height, names in CURVES:
+        part = table[table["metric"].isin(names)]
+        if part.empty:
+            continue
+        chart: alt.LayerChart = charts.curves(part, epoch=epoch, best=int(best) if best else None)
+        st.altair_chart(
+            chart.properties(title=title, height=height),
+            alt=f"{title} over epochs",
+            key=f"curve-{title}",
+        )
+    if best:
+        st.caption(f"Dotted: epoch {int(best)}, whose weights were kept. Line: the epoch shown.")
+
+
+def _epoch_in_link() -> int | None:
+    text = str(st.query_params.get(EPOCH, ""))
+    return int(text) if text.isdecimal() else None
+
+
+def _label(run: RunSummary) -> str:
+    return f"{run.dataset} · {run.name} · {words.ago(run.started)}"

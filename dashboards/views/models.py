@@ -1,0 +1,175 @@
+"""Models: versions, aliases, the model card, and Promote, the only thing that changes anything."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import links, states, store, words
+from dashboards.comparison import SPLITS, Side, Source, joined_scores
+from dashboards.filmstrip import Item, show_filmstrip, thumbnail_url
+from tiledseg.errors import RegistryError
+from tiledseg.tracking.reading import RunSummary, VersionSummary
+from tiledseg.tracking.registry import CHAMPION, CHAMPION_METRIC, promote
+
+SCORES = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
+
+
+def show() -> None:
+    """The page."""
+    found = store.versions()
+    if not found:
+        states.no_model()
+        return
+    st.title("Models", anchor=False)
+    names = list(dict.fromkeys(item.model for item in found))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        model = links.choose("Model", names, "model", width=240)
+        own = sorted(
+            (item for item in found if item.model == model), key=lambda item: -int(item.version)
+        )
+        labels = {
+            item.version: ", ".join([f"version {item.version}", *item.aliases]) for item in own
+        }
+        champions = [item.version for item in own if CHAMPION in item.aliases]
+        chosen = links.choose(
+            "Version",
+            [item.version for item in own],
+            "version",
+            format_func=lambda version: labels[version],
+            index=[item.version for item in own].index(champions[0]) if champions else 0,
+            width=260,
+        )
+    version = next(item for item in own if item.version == chosen)
+    _card(version)
+    _promotion(version)
+    _versions(own)
+
+
+def _card(version: VersionSummary) -> None:
+    """What the version is, what it scores, how to use it."""
+    run = store.one_run(version.run_id)
+    with st.container(border=True):
+        st.subheader(f"{version.model}, version {version.version}", anchor=False)
+        aliases = " ".join(f":blue-badge[{alias}]" for alias in version.aliases)
+        st.markdown(
+            f"{aliases} trained on **{run.dataset}** in {words.duration(run.seconds)}, "
+            f"registered {words.ago(version.created)}, run `{run.short_id}`"
+        )
+        if version.description:
+            st.markdown(version.description)
+        left, right = st.columns([1.15, 1], gap="large")
+        with left:
+            st.dataframe(scores_table(run), alt="Scores, tiled beside non-tiled")
+            st.caption("Means over whole images, masks cut at 0.5. Test scores never choose.")
+        with right:
+            st.dataframe(_main_settings(run), alt="Main settings")
+        _pictures(version, run)
+        uri = f"models:/{version.model}/{version.version}"
+        st.code(
+            f"tiledseg predict --model {uri} --images FOLDER --output masks\n"
+            f'mlflow.pyfunc.load_model("{uri}").predict(image)      # Python',
+            language="bash",
+        )
+        with st.container(horizontal=True):
+            key = f"v{version.version}"
+            links.link("compare", "Its masks", "compare", dataset=version.model, a=f"{key}.tiled", b=f"{key}.whole")
+            links.link("epochs", "Its epochs", "movie", run=version.run_id)
+            links.link("try", "Try it", "upload_file", model=version.model, version=version.version)
+
+
+def scores_table(run: RunSummary) -> pd.DataFrame:
+    """Scores of a run, one row each, a column for every split and mode that it has."""
+    columns = {
+        f"{split}, {name}": [run.metrics.get(f"{split}/{mode}/{score}") for score in SCORES]
+        for split in SPLITS
+        for mode, name in (("tiled", "tiled"), ("whole", "non-tiled"))
+        if f"{split}/{mode}/dice" in run.metrics
+    }
+    names = [score.replace("_", " ") for score in SCORES]
+    return pd.DataFrame(columns, index=pd.Index(names, name="score")).round(4)
+
+
+def _main_settings(run: RunSummary) -> pd.DataFrame:
+    wanted = ("image.", "model.", "tiling.", "training.loss", "training.learning_rate")
+    rows = {name: value for name, value in run.params.items() if name.startswith(wanted)}
+    return pd.DataFrame({"value": rows}).rename_axis("setting")
+
+
+def _pictures(version: VersionSummary, run: RunSummary) -> None:
+    split = next((name for name in SPLITS if f"{name}/tiled/dice" in run.metrics), None)
+    if split is None:
+        return
+    source = Source(f"v{version.version}", "", run)
+    table = joined_scores(split, Side(source, "tiled"), Side(source, "whole"))
+    found = store.predictions_of(run.run_id, split)
+    items = []
+    for row in table.head(8).itertuples():
+        stem = str(row.image)
+        mask, image = found.path("tiled", stem), found.path("image", stem)
+        if mask and image:
+            src = thumbnail_url(mask, "mask", under=image)
+            items.append(Item(stem, src, stem, f"Dice {row.left:.3f}"))
+    clicked = show_filmstrip(items, "", f"Images of {split}", key="model-strip") if items else None
+    if clicked:
+        links.go("compare", dataset=version.model, a=f"{source.key}.tiled", split=split, image=clicked)
+
+
+def _promotion(version: VersionSummary) -> None:
+    done = st.session_state.pop("promoted", None)
+    if done:
+        st.success(done, icon=":material/verified:")
+    if CHAMPION in version.aliases:
+        st.caption("This version is the champion: what `tiledseg predict --model NAME` uses.")
+        return
+    if st.button(f"Promote version {version.version} to champion", icon=":material/verified:"):
+        _ask(version)
+
+
+@st.dialog("Promote to champion?")
+def _ask(version: VersionSummary) -> None:
+    """Say what will change, and change it only on a second click."""
+    score = version.tags.get(CHAMPION_METRIC, "unknown")
+    st.write(
+        f"**{version.model} version {version.version}** has a validation Dice of **{score}** "
+        "(tiled). Everybody who uses the champion will get this version from now on."
+    )
+    with st.container(horizontal=True):
+        sure = st.button("Promote", type="primary", icon=":material/verified:")
+        if st.button("Leave it"):
+            st.rerun()
+    if not sure:
+        return
+    try:
+        before = promote(version.model, version.version)
+    except RegistryError as error:
+        st.error(str(error), title="Not promoted")
+        return
+    store.versions.clear()
+    told = f" in place of version {before}" if before else ""
+    st.session_state["promoted"] = (
+        f"Version {version.version} of {version.model} is champion now{told}."
+    )
+    st.rerun()
+
+
+def _versions(own: Sequence[VersionSummary]) -> None:
+    st.subheader("All versions", anchor=False)
+    table = pd.DataFrame(
+        {
+            "version": [int(item.version) for item in own],
+            "aliases": [", ".join(item.aliases) for item in own],
+            "valid, tiled": [float(item.tags.get(CHAMPION_METRIC, "nan")) for item in own],
+            "registered": [item.created for item in own],
+            "run": [item.run_id[:8] for item in own],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "valid, tiled": st.column_config.NumberColumn(format="%.4f"),
+            "registered": st.column_config.DatetimeColumn(format="distance"),
+        },
+        alt="All versions of the model",
+    )

@@ -1,0 +1,76 @@
+"""Which run a job fills: a new one, or the one that ``mlflow run`` made for it."""
+
+import os
+import sys
+
+import mlflow
+
+from tiledseg.errors import TrackingError
+
+KIND_TAG = "tiledseg.kind"
+RUN_TAG = "tiledseg.run_id"
+LAUNCHER_TAG = "tiledseg.launcher_run_id"
+LAUNCHER_VARIABLE = "MLFLOW_RUN_ID"
+"""Set by ``mlflow run`` to the run that it made for the project."""
+
+
+def claim_run(client: mlflow.MlflowClient, name: str, kind: str) -> str:
+    """Make the run, or take the one that ``mlflow run`` made; returns its id.
+
+    Args:
+        client: The store.
+        name: The MLflow experiment that the run belongs to; made where there is none.
+        kind: What the run is, kept as a tag.
+
+    Raises:
+        TrackingError: The MLflow experiment is deleted.
+    """
+    launcher_id = os.environ.pop(LAUNCHER_VARIABLE, None)
+    experiment_id = find_experiment_id(client, name) or client.create_experiment(name)
+    if launcher_id is None:
+        tags = {KIND_TAG: kind, "mlflow.source.name": " ".join(["tiledseg", *sys.argv[1:]])}
+        return str(client.create_run(experiment_id, tags=tags).info.run_id)
+    launcher = client.get_run(launcher_id)
+    if launcher.info.experiment_id == experiment_id:
+        if KIND_TAG not in launcher.data.tags:  # a sweep says beforehand what its runs are
+            client.set_tag(launcher_id, KIND_TAG, kind)
+        return launcher_id
+    tags = {
+        key: value
+        for key, value in launcher.data.tags.items()
+        if key.startswith(("mlflow.source.", "mlflow.project.", "mlflow.user"))
+    }
+    run = client.create_run(experiment_id, tags={**tags, KIND_TAG: kind, LAUNCHER_TAG: launcher_id})
+    _point(client, launcher_id, str(run.info.run_id), name)
+    return str(run.info.run_id)
+
+
+def point_launcher_to(client: mlflow.MlflowClient, run_id: str, name: str) -> None:
+    """Say in the run that ``mlflow run`` made, if it did, that another one is gone on with."""
+    launcher_id = os.environ.pop(LAUNCHER_VARIABLE, None)
+    if launcher_id is not None and launcher_id != run_id:
+        _point(client, launcher_id, run_id, name)
+
+
+def find_experiment_id(client: mlflow.MlflowClient, name: str) -> str | None:
+    """The MLflow experiment of a name, or None where there is none yet.
+
+    Raises:
+        TrackingError: It is deleted.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return None
+    if found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"the MLflow experiment {name!r} is deleted; restore it with "
+            f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
+        )
+    return str(found.experiment_id)
+
+
+def _point(client: mlflow.MlflowClient, launcher_id: str, run_id: str, name: str) -> None:
+    client.set_tag(launcher_id, KIND_TAG, "launcher")
+    client.set_tag(launcher_id, RUN_TAG, run_id)
+    note = f"Started run {run_id} in experiment {name}, which holds the results."
+    client.set_tag(launcher_id, "mlflow.note.content", note)

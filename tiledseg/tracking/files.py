@@ -1,0 +1,97 @@
+"""Files of a run on this machine: where they lie, or fetched once from the server."""
+
+import re
+from pathlib import Path
+
+import mlflow
+from mlflow.utils.file_utils import local_file_uri_to_path
+
+from tiledseg.data.cache import default_cache_folder
+from tiledseg.errors import TrackingError
+from tiledseg.tracking.store import connect, store_errors
+
+_EPOCH_PICTURE = re.compile(
+    r"epochs[~#%](?P<stem>.+)[~#%](?P<mode>tiled|whole)[+%]step[+%](?P<epoch>\d+)[+%]"
+)
+"""How ``mlflow.log_image`` names the files of the key ``epochs/STEM/MODE``."""
+
+
+class RunFiles:
+    """The artifacts of one run; nothing outside their folder is ever handed out.
+
+    Args:
+        run_id: The run.
+
+    Raises:
+        TrackingError: There is no such run.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self._client = connect()
+        with store_errors():
+            uri = self._client.get_run(run_id).info.artifact_uri
+        self.run_id = run_id
+        self._local = _local_folder(uri)
+        self._root = self._local or default_cache_folder() / "runs" / run_id
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the files directly in a folder of the run; empty if there is none.
+
+        Raises:
+            TrackingError: The server does not answer.
+        """
+        if self._local is not None:
+            place = self._inside(folder)
+            return sorted(item.name for item in place.iterdir()) if place.is_dir() else []
+        with store_errors():
+            items = self._client.list_artifacts(self.run_id, folder)
+        return sorted(item.path.rpartition("/")[2] for item in items if not item.is_dir)
+
+    def path(self, name: str) -> Path:
+        """A file of the run, fetched if it lies elsewhere.
+
+        Raises:
+            TrackingError: The run has no such file, or the name leads out of the run.
+        """
+        place = self._inside(name)
+        if self._local is None and not place.is_file():
+            with store_errors():
+                mlflow.artifacts.download_artifacts(
+                    run_id=self.run_id, artifact_path=name, dst_path=str(self._root)
+                )
+        if not place.is_file():
+            raise TrackingError(
+                f"run {self.run_id} has no file {name!r}; it may have been removed, or the run "
+                "was made with tracking.log_images: false"
+            )
+        return place
+
+    def has(self, name: str) -> bool:
+        """Whether the run has a file of this name."""
+        folder, _, last = name.rpartition("/")
+        return last in self.names(folder)
+
+    def epoch_pictures(self) -> dict[tuple[str, str], dict[int, str]]:
+        """Epoch-change masks: (stem, mode) to epoch to the file's name, epochs in order."""
+        found: dict[tuple[str, str], dict[int, str]] = {}
+        for name in self.names("images"):
+            match = _EPOCH_PICTURE.match(name)
+            if match and name.endswith(".png"):
+                key = (match["stem"], match["mode"])
+                found.setdefault(key, {})[int(match["epoch"])] = f"images/{name}"
+        return {key: dict(sorted(epochs.items())) for key, epochs in found.items()}
+
+    def _inside(self, name: str) -> Path:
+        root = self._root.resolve()
+        place = (root / name).resolve()
+        if not place.is_relative_to(root):
+            raise TrackingError(f"{name!r} leads out of run {self.run_id}; name a file of the run")
+        return place
+
+
+def _local_folder(uri: str) -> Path | None:
+    """The folder that an artifact URI names on this machine, or None for a server's."""
+    scheme = uri.partition("://")[0] if "://" in uri else "file" if uri.startswith("file:") else ""
+    if scheme not in {"", "file"}:
+        return None
+    return Path(local_file_uri_to_path(uri))

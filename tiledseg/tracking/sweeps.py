@@ -1,0 +1,240 @@
+"""Runs of a study: a parent for the study, a child for every trial, none left open."""
+
+import logging
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from tiledseg.errors import TrackingError
+from tiledseg.tracking.claim import (
+    KIND_TAG,
+    LAUNCHER_VARIABLE,
+    claim_run,
+    find_experiment_id,
+    point_launcher_to,
+)
+from tiledseg.tracking.store import connect, store_errors
+
+logger = logging.getLogger(__name__)
+
+SWEEP = "sweep"
+PARENT_TAG = "mlflow.parentRunId"
+STUDY_TAG = "tiledseg.study"
+STUDY_ID_TAG = "tiledseg.study_id"
+TRIAL_TAG = "tiledseg.trial"
+OUTCOME_TAG = "tiledseg.outcome"
+REASON_TAG = "tiledseg.reason"
+_MOST_CHILDREN = 50_000
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """The parent run of a study."""
+
+    client: mlflow.MlflowClient
+    run_id: str
+
+    def log_definition(self, params: Mapping[str, str], files: Mapping[str, str]) -> None:
+        """Log what does not change between sittings: parameters, and texts by file name."""
+        self.client.log_batch(
+            self.run_id, params=[Param(key, value[:6000]) for key, value in params.items()]
+        )
+        self.log_texts(files)
+
+    def log_texts(self, files: Mapping[str, str]) -> None:
+        """Log texts by file name; a file of the same name is replaced."""
+        for name, text in files.items():
+            self.client.log_text(self.run_id, text, name)
+
+    def log_search(self, tags: Mapping[str, str]) -> None:
+        """Tag how the search is done in this sitting."""
+        self.client.log_batch(
+            self.run_id, tags=[RunTag(f"tiledseg.{key}", value) for key, value in tags.items()]
+        )
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log figures of the study."""
+        self.client.log_batch(
+            self.run_id, [Metric(key, value, _now(), step) for key, value in metrics.items()]
+        )
+
+    def log_folder(self, folder: Path, name: str) -> None:
+        """Log the files of a folder under a name; files of the same name are replaced."""
+        self.client.log_artifacts(self.run_id, str(folder), name)
+
+
+@contextmanager
+def open_study_run(dataset: str, study: str, study_id: str) -> Iterator[StudyRun]:
+    """Open the parent run of a study, or open it again, and close it whatever happens.
+
+    It ends FINISHED, FAILED when an error left the block, or KILLED when the user or the
+    system ended the program. To be entered under the study's lock, lest there be two.
+
+    Args:
+        dataset: Name of the MLflow experiment.
+        study: Name of the study, and of the run.
+        study_id: Tells this study from others of its name.
+
+    Raises:
+        TrackingError: The store does not answer.
+    """
+    client = connect()
+    with store_errors():
+        run_id = _parent(client, dataset, study, study_id)
+        client.update_run(run_id, status="RUNNING")
+    status = "FAILED"
+    try:
+        yield StudyRun(client, run_id)
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    except Exception as error:
+        with suppress(MlflowException, SQLAlchemyError):
+            client.set_tag(run_id, "tiledseg.error", str(error)[:5000])
+        raise
+    finally:
+        client.set_terminated(run_id, status)
+
+
+def start_trial_run(parent_id: str, number: int, tags: Mapping[str, str]) -> str:
+    """Make the child run of a trial; returns its id.
+
+    Args:
+        parent_id: The study's run.
+        number: The trial's number.
+        tags: What else is known about the trial.
+
+    Raises:
+        TrackingError: The store cannot be used.
+    """
+    with store_errors():
+        client = mlflow.MlflowClient()
+        parent = client.get_run(parent_id)
+        run = client.create_run(
+            parent.info.experiment_id,
+            run_name=f"{parent.info.run_name} {number:03d}",
+            tags={
+                PARENT_TAG: parent_id,
+                KIND_TAG: "trial",
+                STUDY_TAG: parent.data.tags[STUDY_TAG],
+                TRIAL_TAG: str(number),
+                **{f"tiledseg.{key}": value for key, value in tags.items()},
+            },
+        )
+    return str(run.info.run_id)
+
+
+def tracking_uri() -> str:
+    """The store in use."""
+    return str(mlflow.get_tracking_uri())
+
+
+def environment_for(run_id: str | None) -> dict[str, str | None]:
+    """Variables that make another process use this store, and ``train`` in it fill this run.
+
+    Args:
+        run_id: The run; without one, ``train`` would make its own.
+    """
+    return {
+        "MLFLOW_TRACKING_URI": tracking_uri(),
+        LAUNCHER_VARIABLE: run_id,
+        "MLFLOW_EXPERIMENT_ID": None,
+        "MLFLOW_EXPERIMENT_NAME": None,
+    }
+
+
+def end_trial_run(
+    run_id: str, status: str, outcome: str, reason: str, metrics: Mapping[str, float], log: str = ""
+) -> None:
+    """Say in a trial's run how it ended, and close it if its process did not.
+
+    Args:
+        run_id: The trial's run.
+        status: FINISHED, FAILED or KILLED, where the process left it open.
+        outcome: How it ended, in one word.
+        reason: Why it ended early; empty when it did not.
+        metrics: Figures of the process, for example its peak memory.
+        log: The last lines it wrote, kept as ``trial.log`` when there are any.
+
+    Raises:
+        TrackingError: The store cannot be used.
+    """
+    with store_errors():
+        client = mlflow.MlflowClient()
+        _close(client, run_id, status, outcome, reason)
+        client.log_batch(run_id, [Metric(key, value, _now(), 0) for key, value in metrics.items()])
+        if log:
+            client.log_text(run_id, log, "trial.log")
+
+
+def end_dead_runs(parent_id: str, living: Collection[int], reason: str) -> list[str]:
+    """Close as KILLED the open children whose trial is not under way; returns their ids.
+
+    Args:
+        parent_id: The study's run.
+        living: Numbers of the trials that are under way.
+        reason: Why they are closed.
+
+    Raises:
+        TrackingError: The store cannot be used.
+    """
+    with store_errors():
+        client = mlflow.MlflowClient()
+        experiment_id = client.get_run(parent_id).info.experiment_id
+        found = client.search_runs(
+            [experiment_id],
+            f"tags.`{PARENT_TAG}` = '{parent_id}' and attributes.status = 'RUNNING'",
+            max_results=_MOST_CHILDREN,
+        )
+        dead = [run for run in found if int(run.data.tags.get(TRIAL_TAG, -1)) not in living]
+        for run in dead:
+            logger.info("run %s of a dead trial is closed", run.info.run_id)
+            _close(client, run.info.run_id, "KILLED", "died", reason)
+    return [str(run.info.run_id) for run in dead]
+
+
+def end_run(run_id: str, status: str) -> None:
+    """Close a run if it is open; the store's faults are logged and go no further."""
+    try:
+        with store_errors():
+            client = mlflow.MlflowClient()
+            if client.get_run(run_id).info.status == "RUNNING":
+                client.set_terminated(run_id, status)
+    except TrackingError as error:
+        logger.warning("%s", error)
+
+
+def _parent(client: mlflow.MlflowClient, dataset: str, study: str, study_id: str) -> str:
+    experiment_id = find_experiment_id(client, dataset)
+    if experiment_id is not None:
+        query = f"tags.`{STUDY_ID_TAG}` = '{study_id}' and tags.`{KIND_TAG}` = '{SWEEP}'"
+        found = client.search_runs([experiment_id], query, max_results=1)
+        if found:
+            point_launcher_to(client, found[0].info.run_id, dataset)
+            return str(found[0].info.run_id)
+    run_id = claim_run(client, dataset, SWEEP)
+    tags = {STUDY_TAG: study, STUDY_ID_TAG: study_id, "mlflow.runName": study}
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    return run_id
+
+
+def _close(
+    client: mlflow.MlflowClient, run_id: str, status: str, outcome: str, reason: str
+) -> None:
+    tags = {OUTCOME_TAG: outcome, **({REASON_TAG: reason[:5000]} if reason else {})}
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    if client.get_run(run_id).info.status == "RUNNING":
+        client.set_terminated(run_id, status)
+
+
+def _now() -> int:
+    """Milliseconds, as MLflow counts them."""
+    return int(1000 * time.time())

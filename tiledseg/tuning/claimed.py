@@ -1,0 +1,255 @@
+"""A claimed trial: from its settings to its end in Optuna's and MLflow's books."""
+
+import dataclasses
+import logging
+import math
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+
+from tiledseg.errors import ExperimentError, SweepError, TrackingError
+from tiledseg.experiment import Experiment
+from tiledseg.tracking import sweeps
+from tiledseg.tuning import ledger
+from tiledseg.tuning.definition import StudyDefinition
+from tiledseg.tuning.machine import shared_environment
+from tiledseg.tuning.objectives import PRUNED_ON
+from tiledseg.tuning.overrides import overridden
+from tiledseg.tuning.trial import COMMAND, Outcome, TrialLimits, TrialProcess
+
+logger = logging.getLogger(__name__)
+
+STATUS: Mapping[str, str] = {
+    "complete": "FINISHED",
+    "pruned": "KILLED",
+    "infeasible": "KILLED",
+    "killed": "KILLED",
+    ledger.INTERRUPTED: "KILLED",
+}
+"""Status of a trial's MLflow run by its outcome; FAILED for all others."""
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker works; what it searches lies in the study."""
+
+    storage: str
+    study: str
+    parent_run: str
+    """The study's MLflow run."""
+    trials: int | None
+    """Trials that the study should have; None: as many as fit into the time."""
+    deadline: float | None
+    """Seconds since 1970 after which no trial is begun."""
+    sampler: str
+    pruner: str
+    seed: int
+    trial_seconds: float
+    """Wall time of a trial at most."""
+    trial_memory_gb: float
+    """Memory of a trial at most."""
+    worker: int = 0
+    """Number of this worker on its machine."""
+    workers: int = 1
+    """Workers on this machine."""
+    root: str | None = None
+    """Folder of datasets; by default the one that ``TILEDSEG_DATA`` names."""
+    command: tuple[str, ...] = COMMAND
+    """The program that runs a trial."""
+
+
+class TrialFailedError(Exception):
+    """Ends a trial as FAIL; why is in its attributes."""
+
+
+class ClaimedTrial:
+    """One trial of a worker.
+
+    Args:
+        trial: A claimed trial.
+        definition: The study's.
+        options: The worker's.
+        stop: Set when the worker should end its trial.
+    """
+
+    def __init__(
+        self,
+        trial: optuna.Trial,
+        definition: StudyDefinition,
+        options: WorkerOptions,
+        stop: threading.Event,
+    ) -> None:
+        self._trial, self._definition = trial, definition
+        self._options, self._stop = options, stop
+        self._run_id = ""
+        self._began = time.monotonic()
+
+    def run(self) -> Outcome:
+        """Run it and file its outcome.
+
+        Raises:
+            UpdateFinishedTrialError: Another worker took it for dead.
+        """
+        try:
+            outcome = self._outcome()
+            self._file(outcome)
+        except UpdateFinishedTrialError:
+            self._close_run(Outcome("killed", "taken for dead: no heartbeat"))
+            raise
+        return outcome
+
+    def _outcome(self) -> Outcome:
+        try:
+            experiment = self._experiment()
+        except ExperimentError as error:
+            outcome = Outcome("infeasible", str(error))
+        else:
+            outcome = Outcome("complete")
+        try:
+            self._open_run()
+            return self._trained(experiment) if outcome.kind == "complete" else outcome
+        except TrackingError as error:
+            return Outcome("unavailable", str(error))
+
+    def _experiment(self) -> Experiment:
+        """The trial's experiment; the study's own when that is what it is for."""
+        definition, own = self._definition, self._definition.own
+        if self._trial.user_attrs.get(ledger.ORIGIN) == ledger.EXPERIMENT:
+            for name in definition.space.own_values(own):
+                definition.space.parameters[name].suggest(self._trial, name)
+            return definition.trial_base
+        values = definition.space.suggest(self._trial, own)
+        return overridden(definition.trial_base, definition.space.settings(values, own))
+
+    def _open_run(self) -> None:
+        origin = self._trial.user_attrs.get(ledger.ORIGIN)
+        self._run_id = sweeps.start_trial_run(
+            self._options.parent_run, self._trial.number, {"origin": origin} if origin else {}
+        )
+        self._trial.set_user_attr(ledger.RUN_ID, self._run_id)
+
+    def _trained(self, experiment: Experiment) -> Outcome:
+        options, limits = self._options, self._definition.space.limits
+        request = {
+            "do": "train",
+            "experiment": experiment.to_yaml(),
+            "root": options.root,
+            "splits": ["valid"],
+            "count_parameters": limits.parameters is not None,
+        }
+        environment = {
+            **shared_environment(options.worker, options.workers),
+            **sweeps.environment_for(self._run_id),
+        }
+        memory = min(options.trial_memory_gb, limits.memory_gb or math.inf)
+        process = TrialProcess(
+            request, TrialLimits(options.trial_seconds, memory), environment, options.command
+        )
+        return self._judged(process.run(self._epoch_ended, self._network_built, self._stop))
+
+    def _judged(self, outcome: Outcome) -> Outcome:
+        """What the study's limits and objectives make of an outcome."""
+        limit = self._definition.space.limits.memory_gb
+        if outcome.kind == "memory" and limit and outcome.peak_memory_gb > limit:
+            return dataclasses.replace(outcome, kind="infeasible")
+        if outcome.kind != "complete":
+            return outcome
+        try:
+            values = _values(outcome, self._definition)
+        except SweepError as error:
+            return dataclasses.replace(outcome, kind="error", reason=str(error))
+        if not all(math.isfinite(value) for value in values):
+            return dataclasses.replace(outcome, kind="diverged", reason=f"objective is {values}")
+        return outcome
+
+    def _epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> str:
+        """Report to the pruner; the reason to stop, or nothing."""
+        if len(self._definition.objectives) > 1:
+            return ""
+        self._trial.report(metrics[PRUNED_ON] * self._sign(), epoch)
+        pruned = self._trial.should_prune()
+        if not pruned or self._trial.user_attrs.get(ledger.ORIGIN) == ledger.EXPERIMENT:
+            return ""  # trial 0 is what all others are measured against
+        return f"pruned after epoch {epoch}: {PRUNED_ON} {metrics[PRUNED_ON]:.4f}"
+
+    def _sign(self) -> float:
+        """Pruners compare in the objective's direction; more of ``PRUNED_ON`` is better."""
+        return 1.0 if self._definition.objectives[0].direction == "maximize" else -1.0
+
+    def _network_built(self, parameters: int) -> str:
+        limit = self._definition.space.limits.parameters
+        if limit is None or parameters <= limit:
+            return ""
+        return f"{parameters} parameters, and limits.parameters allows {limit}"
+
+    def _file(self, outcome: Outcome) -> None:
+        """Write the outcome into the trial's attributes, its constraints and its run."""
+        attributes: dict[str, Any] = {
+            ledger.OUTCOME: outcome.kind,
+            ledger.REASON: outcome.reason[:2000],
+            ledger.EPOCHS: outcome.epochs,
+            "parameters": outcome.parameters,
+            "peak_memory_gb": round(outcome.peak_memory_gb, 3),
+            "overhead_seconds": self._overhead(outcome),
+            "metrics": {key: outcome.metrics[key] for key in outcome.metrics if "/" in key},
+        }
+        for key, value in _violations(outcome, self._definition).items():
+            self._trial.set_constraint(key, value)
+        for key, value in attributes.items():
+            if value not in (None, "", {}):
+                self._trial.set_user_attr(key, value)
+        self._close_run(outcome)
+
+    def _overhead(self, outcome: Outcome) -> float | None:
+        """Seconds of a complete trial outside training and evaluation."""
+        if outcome.kind != "complete":
+            return None
+        return round(time.monotonic() - self._began - outcome.busy_seconds, 3)
+
+    def _close_run(self, outcome: Outcome) -> None:
+        if not self._run_id:
+            return
+        status = STATUS.get(outcome.kind, "FAILED")
+        figures = {"peak_memory_gb": outcome.peak_memory_gb, "trial_seconds": outcome.seconds}
+        log = outcome.log if status == "FAILED" else ""
+        try:
+            sweeps.end_trial_run(self._run_id, status, outcome.kind, outcome.reason, figures, log)
+        except TrackingError as error:  # the sweep closes what is left open at its end
+            logger.warning("trial %d: %s", self._trial.number, error)
+
+
+def told(outcome: Outcome, definition: StudyDefinition) -> list[float]:
+    """What Optuna is told of an outcome.
+
+    Raises:
+        TrialPruned: It was pruned or infeasible.
+        TrialFailedError: It failed.
+    """
+    if outcome.kind in ("pruned", "infeasible"):
+        raise optuna.TrialPruned(outcome.reason)
+    if outcome.kind != "complete":
+        raise TrialFailedError(outcome.reason)
+    return _values(outcome, definition)
+
+
+def _values(outcome: Outcome, definition: StudyDefinition) -> list[float]:
+    return [objective.value(outcome.metrics) for objective in definition.objectives]
+
+
+def _violations(outcome: Outcome, definition: StudyDefinition) -> dict[str, float]:
+    """Constraints as Optuna wants them: above zero where a limit is exceeded."""
+    limits = definition.space.limits
+    found = {"settings": 1.0 if outcome.kind == "infeasible" else 0.0}
+    speed = outcome.metrics.get("valid/tiled/seconds_per_megapixel")
+    if limits.parameters and outcome.parameters:
+        found["parameters"] = outcome.parameters / limits.parameters - 1.0
+    if limits.seconds_per_megapixel and speed is not None:
+        found["seconds_per_megapixel"] = speed / limits.seconds_per_megapixel - 1.0
+    if limits.memory_gb and outcome.peak_memory_gb:
+        found["memory_gb"] = outcome.peak_memory_gb / limits.memory_gb - 1.0
+    return found

@@ -1,0 +1,146 @@
+"""How a study is searched, and what that means for one experiment and one machine."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tiledseg.errors import SweepError
+from tiledseg.experiment import Experiment
+from tiledseg.tuning.claimed import WorkerOptions
+from tiledseg.tuning.definition import StudyDefinition
+from tiledseg.tuning.feasibility import check_space
+from tiledseg.tuning.machine import memory_per_worker
+from tiledseg.tuning.objectives import DEFAULT_OBJECTIVE, parse_objectives
+from tiledseg.tuning.progress import Sitting
+from tiledseg.tuning.search import check_search
+from tiledseg.tuning.space import TRIAL_SETTINGS, SearchSpace
+
+DEFAULT_TRIALS = 20
+_UNTIMED_SECONDS = 24 * 3600.0
+"""Wall time of a trial at most, where the experiment has no budget in minutes."""
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """How a study is searched; zero and empty text mean: as is usual."""
+
+    study: str = ""
+    """Name of the study; by default the dataset and the space's file."""
+    storage: str = ""
+    """Address of the storage; by default ``sweeps.db`` beside MLflow's database."""
+    trials: int = 0
+    """Trials that the study should have, earlier sittings and other machines included; by
+    default 20, or as many as fit into the hours."""
+    hours: float = 0.0
+    """After so long no trial is begun."""
+    workers: int = 1
+    """Trials that run side by side on this machine."""
+    sampler: str = "tpe"
+    pruner: str = ""
+    """By default asha for one objective, none for several."""
+    objectives: tuple[str, ...] = (DEFAULT_OBJECTIVE,)
+    seed: int = 137
+    trial_minutes: float = 0.0
+    """Minutes of training in a trial; by default what the experiment says."""
+    trial_epochs: int = 0
+    """Epochs of a trial; by default what the experiment says."""
+    trial_timeout: float = 0.0
+    """Minutes after which a trial's process is killed; by default three times the minutes of
+    training and ten more."""
+    trial_memory: float = 0.0
+    """Memory at which a trial's process is killed, in 10**9 bytes; by default nine tenths of
+    the machine's, shared among the workers."""
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "hours", "trial_minutes", "trial_epochs", "trial_timeout"):
+            if getattr(self, name) < 0:
+                option = name.replace("_", "-")
+                raise SweepError(f"--{option} is {getattr(self, name)}; use a number above 0")
+        if self.workers < 1:
+            raise SweepError(f"--workers is {self.workers}; use 1 or more")
+        if self.trial_memory < 0:
+            raise SweepError(f"--trial-memory is {self.trial_memory}; use a number above 0")
+        if self.seed < 0:
+            raise SweepError(f"--seed is {self.seed}; use 0 or more")
+
+    def completed(self, dataset: str, space: SearchSpace, storage: str) -> "SweepOptions":
+        """With the names that are usual where none was given.
+
+        Args:
+            dataset: Name of the dataset.
+            space: What varies.
+            storage: Where studies live unless an address was given.
+        """
+        return replace(
+            self,
+            study=self.study or f"{dataset}-{Path(space.source).stem}",
+            storage=self.storage or storage,
+            trials=self.trials or (0 if self.hours else DEFAULT_TRIALS),
+            pruner=self.pruner or ("none" if len(self.objectives) > 1 else "asha"),
+        )
+
+    def sitting(self) -> Sitting:
+        """What this sitting should reach, beginning now."""
+        now = time.time()
+        return Sitting(
+            began=now,
+            wanted=self.trials or None,
+            deadline=now + 3600 * self.hours if self.hours else None,
+            workers=self.workers,
+        )
+
+
+def define_study(
+    experiment: Experiment, space: SearchSpace, options: SweepOptions
+) -> StudyDefinition:
+    """What is searched, checked before anything starts.
+
+    Args:
+        experiment: Where the search starts from.
+        space: What varies.
+        options: Completed.
+
+    Raises:
+        SweepError: Experiment, space and options do not go together.
+    """
+    objectives = parse_objectives(options.objectives)
+    check_search(options.sampler, options.pruner, len(objectives), space)
+    budget: dict[str, object] = {}
+    if options.trial_minutes:
+        budget["training.max_minutes"] = options.trial_minutes
+    if options.trial_epochs:
+        budget["training.epochs"] = options.trial_epochs
+    if any("/seam/" in objective.metric for objective in objectives):
+        images = "evaluation.seam_images"
+        budget[images] = space.trial[images] or (1 if TRIAL_SETTINGS[images] == 0 else 0)
+    space = replace(space, trial={**space.trial, **budget})
+    check_space(space, experiment)
+    return StudyDefinition(experiment, space, objectives)
+
+
+def worker_options(
+    options: SweepOptions,
+    definition: StudyDefinition,
+    sitting: Sitting,
+    parent_run: str,
+    root: Path | None,
+    command: tuple[str, ...],
+) -> WorkerOptions:
+    """What the workers of this machine are told."""
+    minutes = definition.trial_base.training.max_minutes
+    seconds = 60 * (3 * minutes + 10) if minutes else _UNTIMED_SECONDS
+    return WorkerOptions(
+        storage=options.storage,
+        study=options.study,
+        parent_run=parent_run,
+        trials=sitting.wanted,
+        deadline=sitting.deadline,
+        sampler=options.sampler,
+        pruner=options.pruner,
+        seed=options.seed,
+        trial_seconds=60 * options.trial_timeout or seconds,
+        trial_memory_gb=options.trial_memory or memory_per_worker(options.workers),
+        workers=options.workers,
+        root=str(root.absolute()) if root else None,
+        command=command,
+    )

@@ -1,0 +1,121 @@
+"""What a study looks like: history, importance, slices, parallel coordinates, Pareto front."""
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import optuna
+import optuna.visualization.matplotlib as drawn
+from matplotlib.figure import Figure
+from optuna.trial import TrialState
+
+from tiledseg.tuning.ledger import counted
+from tiledseg.tuning.progress import is_feasible
+
+logger = logging.getLogger(__name__)
+
+_DPI = 120
+_MOST_SLICES = 12
+
+
+def draw_study(study: optuna.Study, names: Sequence[str], folder: Path) -> list[Path]:
+    """Draw every picture that a study has enough trials for.
+
+    Args:
+        study: The study.
+        names: Names of its objectives.
+        folder: An existing folder for the PNG files.
+
+    Returns:
+        The files.
+    """
+    kept = _without_replaced(study)
+    if not kept.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        return []
+    several = len(names) > 1
+    pictures: dict[str, Callable[[], Any]] = {}
+    for number, name in enumerate(names):
+        options = {"target_name": name, **({"target": _ValueOf(number)} if several else {})}
+        for kind, draw in _SINGLE.items():
+            pictures[f"{kind}-{number}" if several else kind] = partial(draw, kept, **options)
+    if several:
+        pictures["pareto"] = partial(drawn.plot_pareto_front, kept, target_names=list(names))
+    else:
+        pictures["epochs"] = partial(drawn.plot_intermediate_values, kept)
+    files = [_saved(kind, draw, folder) for kind, draw in pictures.items()]
+    return [path for path in files if path is not None]
+
+
+class _ValueOf:
+    """A trial's value of one objective."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __call__(self, trial: optuna.trial.FrozenTrial) -> float:
+        return float(trial.values[self._number])
+
+
+def _slices(study: optuna.Study, **options: Any) -> Any:
+    """The parameters that most trials have, side by side."""
+    counts: dict[str, int] = {}
+    for trial in study.get_trials(deepcopy=False):
+        for name in trial.params:
+            counts[name] = counts.get(name, 0) + 1
+    names = sorted(counts, key=lambda name: -counts[name])[:_MOST_SLICES]
+    return drawn.plot_slice(study, params=names, **options)
+
+
+_SINGLE: Mapping[str, Callable[..., Any]] = {
+    "history": drawn.plot_optimization_history,
+    "importance": drawn.plot_param_importances,
+    "slices": _slices,
+    "parallel": drawn.plot_parallel_coordinate,
+}
+
+
+def _without_replaced(study: optuna.Study) -> optuna.Study:
+    """A copy in memory of the trials that count and keep the limits."""
+    copy = optuna.create_study(directions=study.directions)
+    for trial in counted(study.get_trials()):
+        if trial.state.is_finished() and is_feasible(trial):
+            copy.add_trial(trial)
+    return copy
+
+
+def _saved(kind: str, draw: Callable[[], Any], folder: Path) -> Path | None:
+    """One picture; None where Optuna cannot draw it from these trials."""
+    plt.close("all")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            axes = draw()
+        figure = _figure_of(axes)
+        figure.set_size_inches(*_size(figure))
+        path = folder / f"{kind}.png"
+        figure.savefig(path, dpi=_DPI, bbox_inches="tight")
+    except (ValueError, RuntimeError, ImportError, ZeroDivisionError) as error:
+        logger.info("no picture %s: %s", kind, error)
+        return None
+    finally:
+        plt.close("all")
+    return path
+
+
+def _figure_of(axes: Any) -> Figure:
+    while not hasattr(axes, "get_figure"):
+        axes = axes[0]  # an array of axes
+    figure: Figure = axes.get_figure()
+    return figure
+
+
+def _size(figure: Figure) -> tuple[float, float]:
+    """Wide enough for the axes that lie side by side."""
+    return max(8.0, 2.6 * len(figure.axes)), 5.0

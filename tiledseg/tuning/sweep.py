@@ -1,0 +1,162 @@
+"""A sweep: join the study, put workers on it, and make something of what they found."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from optuna.trial import TrialState
+from sqlalchemy.engine import URL
+
+from tiledseg.errors import DatasetError, SweepError
+from tiledseg.experiment import Experiment
+from tiledseg.tracking import sweeps
+from tiledseg.tuning import ledger
+from tiledseg.tuning.closing import StudyResult, close_study
+from tiledseg.tuning.crew import Crew
+from tiledseg.tuning.definition import StudyDefinition
+from tiledseg.tuning.machine import memory_per_worker
+from tiledseg.tuning.options import SweepOptions, define_study, worker_options
+from tiledseg.tuning.progress import StudyProgress, look_at
+from tiledseg.tuning.space import SearchSpace
+from tiledseg.tuning.storage import (
+    StudyLock,
+    check_url,
+    default_storage,
+    open_storage,
+    storage_errors,
+)
+from tiledseg.tuning.study import join_study, study_id
+from tiledseg.tuning.trial import COMMAND, TrialLimits, TrialProcess
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_PREPARE_SECONDS = 6 * 3600.0
+
+
+class SweepObserver(Protocol):
+    """Listens to a sweep."""
+
+    def study_opened(self, name: str, storage: str, run_id: str) -> None:
+        """The study and its MLflow run exist."""
+
+    def progressed(self, progress: StudyProgress) -> None:
+        """Called about once a second."""
+
+
+def sweep(
+    experiment: Experiment,
+    space: SearchSpace,
+    options: SweepOptions,
+    observer: SweepObserver,
+    *,
+    root: Path | None = None,
+    export_to: Path = Path("experiments"),
+    command: tuple[str, ...] = COMMAND,
+) -> StudyResult:
+    """Search for better settings of an experiment.
+
+    Made again, the same call goes on with the study; made on several machines with one
+    storage and one tracking server, they share it.
+
+    Args:
+        experiment: Where the search starts from; its own settings are trial 0.
+        space: What varies.
+        options: How.
+        observer: Told how it goes.
+        root: Folder of datasets; by default ``TILEDSEG_DATA`` or ./data.
+        export_to: Folder for the best experiment.
+        command: The program that runs a trial.
+
+    Returns:
+        The study when it is done, or when the hours are over.
+
+    Raises:
+        SweepError: Space, options and storage do not go together, or cannot be used.
+        TiledsegError: Dataset or tracking store cannot be used.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    dataset = experiment.dataset.name
+    options = options.completed(dataset, space, default_storage(sweeps.tracking_uri()))
+    definition = define_study(experiment, space, options)
+    url = check_url(options.storage)
+    sitting = options.sitting()
+    storage, lock = open_storage(url), StudyLock(url, options.study)
+    with ExitStack() as stack:
+        with storage_errors(url), lock:
+            study = join_study(storage, options.study, definition)
+            run = stack.enter_context(
+                sweeps.open_study_run(dataset, options.study, study_id(study))
+            )
+        observer.study_opened(options.study, url.render_as_string(hide_password=True), run.run_id)
+        _log_definition(run, definition, options)
+        _prepare(experiment, root, command)
+        told = worker_options(options, definition, sitting, run.run_id, root, command)
+        with Crew(told) as crew:
+            while crew.is_at_work():
+                with _tolerated(url):
+                    observer.progressed(look_at(study, sitting))
+                time.sleep(_LOOK_SECONDS)
+        with storage_errors(url):
+            with lock:
+                _end_what_is_dead(study, storage, run.run_id)
+            progress = look_at(study, sitting)
+        observer.progressed(progress)
+        return close_study(study, definition, progress, run, export_to)
+
+
+def _log_definition(
+    run: sweeps.StudyRun, definition: StudyDefinition, options: SweepOptions
+) -> None:
+    content = definition.content()
+    params = {
+        "study.name": options.study,
+        "study.digest": definition.digest,
+        "study.objectives": ", ".join(content["objectives"]),
+        "study.space": definition.space.source,
+    }
+    for name, parameter in definition.space.parameters.items():
+        fields = parameter.model_dump(exclude_defaults=True)
+        params[f"space.{name}"] = ", ".join(f"{key} {value}" for key, value in fields.items())
+    run.log_definition(params, {"experiment.yaml": content["experiment"]})
+    search = {"sampler": options.sampler, "pruner": options.pruner, "seed": str(options.seed)}
+    run.log_search({**search, "trials": str(options.trials), "hours": str(options.hours)})
+
+
+def _prepare(experiment: Experiment, root: Path | None, command: tuple[str, ...]) -> None:
+    """Check the dataset and fill the cache once, before workers do it all at once.
+
+    Raises:
+        DatasetError: It is not sound.
+    """
+    request = {
+        "do": "prepare",
+        "experiment": experiment.to_yaml(),
+        "root": str(root.absolute()) if root else None,
+    }
+    limits = TrialLimits(_PREPARE_SECONDS, memory_per_worker(1))
+    process = TrialProcess(request, limits, sweeps.environment_for(None), command)
+    outcome = process.run(lambda *_: "")
+    if outcome.kind != "complete":
+        raise DatasetError(outcome.reason)
+
+
+def _end_what_is_dead(study: optuna.Study, storage: Any, parent_run: str) -> None:
+    ledger.settle(study, storage)
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    living = {trial.number for trial in running}
+    sweeps.end_dead_runs(parent_run, living, "its worker died")
+
+
+@contextmanager
+def _tolerated(url: URL) -> Iterator[None]:
+    """Looking may fail for a while; whether work can go on is for the workers to say."""
+    try:
+        with storage_errors(url):
+            yield
+    except SweepError as error:
+        logger.warning("%s", error)

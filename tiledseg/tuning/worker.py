@@ -1,0 +1,172 @@
+"""A worker: claims one trial after the other until the study has as many as it should.
+
+    python -m tiledseg.tuning.worker
+
+Reads its options from standard input, which is also its lifeline: when the sweep that started
+it ends, it ends its trial and itself.
+"""
+
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from tiledseg.errors import SweepError, TiledsegError, TrackingError
+from tiledseg.tracking import sweeps
+from tiledseg.tuning import ledger
+from tiledseg.tuning.channel import Channel
+from tiledseg.tuning.claimed import ClaimedTrial, TrialFailedError, WorkerOptions, told
+from tiledseg.tuning.machine import this_process
+from tiledseg.tuning.search import grid_points, make_pruner, make_sampler, trial_seed
+from tiledseg.tuning.storage import StudyLock, check_url, open_storage, storage_errors
+from tiledseg.tuning.study import load_definition
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
+MOST_UNAVAILABLE = 3
+"""Trials in a row that failed for want of data, disk or tracking before a worker gives up."""
+
+
+class Worker:
+    """Runs trials of a study.
+
+    Args:
+        options: How.
+        stop: Set when the worker should end its trial and itself.
+    """
+
+    def __init__(self, options: WorkerOptions, stop: threading.Event) -> None:
+        self._options, self._stop = options, stop
+        self._url = check_url(options.storage)
+        self._storage = open_storage(self._url)
+        self._lock = StudyLock(self._url, options.study)
+        self._study = optuna.load_study(study_name=options.study, storage=self._storage)
+        self._definition = load_definition(self._study)
+        training = self._definition.trial_base.training
+        self._study.pruner = make_pruner(
+            options.pruner, training.epochs, timed=training.max_minutes is not None
+        )
+        self._grid = self._grid_points()
+        self._unavailable: list[str] = []
+
+    def work(self) -> None:
+        """Run trials until there is nothing left to do.
+
+        Raises:
+            SweepError: The storage fails, or data or tracking are away for several trials.
+        """
+        while not self._stop.is_set():
+            with storage_errors(self._url):
+                step = self._next_step()
+            if step == "stop":
+                return
+            if step == "wait":
+                self._stop.wait(POLL_SECONDS)
+            if len(self._unavailable) >= MOST_UNAVAILABLE:
+                raise SweepError(
+                    f"{len(self._unavailable)} trials in a row could not run: "
+                    f"{self._unavailable[-1]}"
+                )
+
+    def _next_step(self) -> Literal["trial", "wait", "stop"]:
+        """Look at the study under its lock, and run a trial if one is due."""
+        with self._lock:
+            self._settle()
+            trials = self._study.get_trials(deepcopy=False)
+            wanted = self._wanted(trials)
+            late = self._options.deadline is not None and time.time() >= self._options.deadline
+            if late or len(ledger.finished(trials)) >= wanted:
+                return "stop"
+            if len(ledger.begun(trials)) >= wanted:
+                return "wait"  # for trials of others: one of them may die and be queued again
+            self._enqueue_grid_point(trials)
+            self._optimize()  # lets go of the lock as soon as the trial is claimed
+            return "trial"
+
+    def _settle(self) -> None:
+        dead = ledger.settle(self._study, self._storage)
+        if dead:
+            running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            living = {trial.number for trial in running}
+            try:
+                sweeps.end_dead_runs(self._options.parent_run, living, "its worker died")
+            except TrackingError as error:  # the sweep does it again at its end
+                logger.warning("%s", error)
+
+    def _wanted(self, trials: Sequence[FrozenTrial]) -> float:
+        wanted = math.inf if self._options.trials is None else self._options.trials
+        if self._grid is None:
+            return wanted
+        return min(wanted, len(self._grid) + len(ledger.counted(trials)) - len(_searched(trials)))
+
+    def _grid_points(self) -> list[dict[str, Any]] | None:
+        if self._options.sampler != "grid":
+            return None
+        definition = self._definition
+        return grid_points(definition.space, definition.own, self._options.seed)
+
+    def _enqueue_grid_point(self, trials: Sequence[FrozenTrial]) -> None:
+        """The next point of the grid, unless something waits already."""
+        if self._grid is None or any(trial.state == TrialState.WAITING for trial in trials):
+            return
+        point = self._grid[len(_searched(trials))]
+        self._study.enqueue_trial(self._definition.space.stored(point))
+
+    def _optimize(self) -> None:
+        try:
+            self._study.optimize(self._objective, n_trials=1, catch=(TrialFailedError,))
+        except ValueError as error:
+            if "Cannot tell" not in str(error):
+                raise
+            # It was silent for so long that another worker took it for dead and queued it again.
+            logger.warning("a trial was given up: %s", error)
+
+    def _objective(self, trial: optuna.Trial) -> list[float]:
+        self._storage.record_heartbeat(trial._trial_id)
+        trial.set_user_attr(ledger.WORKER, this_process())
+        self._lock.release()
+        options = self._options
+        seed = trial_seed(options.seed, trial.number)
+        self._study.sampler = make_sampler(
+            options.sampler, seed, self._definition.space, options.trials
+        )
+        outcome = ClaimedTrial(trial, self._definition, options, self._stop).run()
+        if outcome.kind == "unavailable":
+            self._unavailable.append(outcome.reason)
+        else:
+            self._unavailable.clear()
+        return told(outcome, self._definition)
+
+
+def _searched(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that count and were not given beforehand."""
+    return [trial for trial in ledger.counted(trials) if ledger.ORIGIN not in trial.user_attrs]
+
+
+def main() -> None:
+    """Work as the options on standard input say; exits with 1 and one line on a fault."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    message = Channel.to_parent(on_end=stop.set).receive()
+    if message is None:
+        sys.exit(1)
+    options = WorkerOptions(**{**message, "command": tuple(message["command"])})
+    try:
+        Worker(options, stop).work()
+    except TiledsegError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
