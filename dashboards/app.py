@@ -1,5 +1,8 @@
 """The server: Streamlit's pages and our tile routes in one process."""
 
+import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +10,13 @@ import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.web import bootstrap
 
-from dashboards.views import LISTED
+from dashboards import store
 from dashboards.routes import page_routes, tile_routes
 from dashboards.uploads import MOST_MEGABYTES
+from dashboards.views import LISTED
+from tiledseg.errors import TiledsegError
 
 SCRIPT = Path(__file__).with_name("main.py")
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -24,7 +30,7 @@ LIGHT = {
     "borderColor": "#d4dadd",
 }
 DARK = {
-    "primaryColor": "#1c7f9f",
+    "primaryColor": "#4db4d3",
     "backgroundColor": "#14181b",
     "secondaryBackgroundColor": "#1f2529",
     "textColor": "#e9eef0",
@@ -91,5 +97,31 @@ def serve(host: str = "127.0.0.1", port: int = 8501) -> None:
     Args:
         host: Address to listen on; 127.0.0.1 is reached from this machine alone.
         port: Port to listen on.
+
+    Raises:
+        TiledsegError: The address cannot be listened on.
     """
-    build_app().run(config=settings(host, port))
+    _check_free(host, port)
+    chosen = settings(host, port)
+    bootstrap.load_config_options(chosen)  # before the routes ask where they are
+    threading.Thread(target=_warm_up, daemon=True).start()
+    build_app().run(config=chosen)
+
+
+def _check_free(host: str, port: int) -> None:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TiledsegError(
+            f"cannot listen on {host} port {port} ({reason}); choose another with --port or --host"
+        ) from None
+
+
+def _warm_up() -> None:
+    """Read all runs once, so that the first visitor of a large store does not wait for it."""
+    with suppress(TiledsegError):
+        store.run_table().runs()

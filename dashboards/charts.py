@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from dashboards.colours import SERIES
 
 HEIGHT = 260
+AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
+DECADES = 20
+"""A setting whose values span a larger factor is placed by its logarithm."""
 
 
 def curves(
@@ -16,7 +20,7 @@ def curves(
     epoch: int | None = None,
     best: int | None = None,
     series: str = "metric",
-) -> alt.LayerChart:
+) -> AnyChart:
     """Values over epochs, one line for each series.
 
     Args:
@@ -49,7 +53,7 @@ def curves(
     return alt.layer(*layers).properties(height=HEIGHT)
 
 
-def history(trials: pd.DataFrame, *, maximize: bool = True) -> alt.LayerChart:
+def history(trials: pd.DataFrame, *, maximize: bool = True) -> AnyChart:
     """Scores of trials in the order they ran, and the best so far.
 
     Args:
@@ -80,24 +84,31 @@ def history(trials: pd.DataFrame, *, maximize: bool = True) -> alt.LayerChart:
     return alt.layer(line.encode(x=x, y="best:Q"), points).properties(height=HEIGHT)
 
 
-def bars(table: pd.DataFrame, name: str, value: str, title: str) -> alt.Chart:
+def bars(table: pd.DataFrame, name: str, value: str, title: str) -> AnyChart:
     """Horizontal bars, the longest first."""
-    return (
+    chart: alt.Chart = (
         alt.Chart(table)
         .mark_bar(color=SERIES[0], cornerRadiusEnd=3)
         .encode(
             x=alt.X(f"{value}:Q", title=title),
-            y=alt.Y(f"{name}:N", sort="-x", title=None, axis=alt.Axis(labelLimit=240)),
+            y=alt.Y(
+                f"{name}:N",
+                sort="-x",
+                title=None,
+                axis=alt.Axis(labelLimit=240, labelOverlap=False),
+            ),
             tooltip=[name, alt.Tooltip(f"{value}:Q", format=".3f")],
         )
         .properties(height=max(120, 34 * len(table)))
     )
+    return chart
 
 
-def parallel(trials: pd.DataFrame, settings: Sequence[str], score: str = "score") -> alt.Chart:
+def parallel(trials: pd.DataFrame, settings: Sequence[str], score: str = "score") -> AnyChart:
     """Every trial as a line through its settings; the better, the brighter.
 
-    Numbers are placed between the smallest and the largest value, words in their order.
+    Numbers are placed between the smallest and the largest value, by their logarithm where they
+    span decades; words in their order.
 
     Args:
         trials: A column for each setting, ``number`` and the score.
@@ -130,7 +141,7 @@ def parallel(trials: pd.DataFrame, settings: Sequence[str], score: str = "score"
     return alt.layer(lines, points).properties(height=HEIGHT + 80)
 
 
-def scatter(trials: pd.DataFrame, x: str, y: str, front: pd.Series) -> alt.LayerChart:
+def scatter(trials: pd.DataFrame, x: str, y: str, front: pd.Series) -> AnyChart:
     """Trials by two scores, those that no other trial beats in both joined by a line."""
     shown = trials.assign(front=front.map({True: "not beaten in both", False: "beaten"}))
     points = (
@@ -162,6 +173,8 @@ def _placed(column: pd.Series) -> tuple[list[float], list[str]]:
     numbers = pd.to_numeric(column, errors="coerce")
     words = [str(value) for value in column]
     if numbers.notna().all():
+        if numbers.min() > 0 and numbers.max() / numbers.min() > DECADES:
+            numbers = np.log(numbers)
         low, high = float(numbers.min()), float(numbers.max())
         span = high - low
         return [float(value - low) / span if span else 0.5 for value in numbers], words

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from dashboards import store
 from tiledseg.errors import TiledsegError
 from tiledseg.tracking.reading import store_address
 
@@ -64,6 +65,7 @@ def unusable(error: TiledsegError) -> None:
     if st.button("Try again", icon=":material/refresh:"):
         st.cache_data.clear()
         st.cache_resource.clear()
+        store.run_table.cache_clear()
         st.rerun()
 
 

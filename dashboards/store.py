@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -47,7 +48,7 @@ class RunTable:
             return sorted(self._runs.values(), key=lambda row: row.started, reverse=True)
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+@cache
 def run_table() -> RunTable:
     """The one table of this process."""
     return RunTable()

@@ -131,7 +131,7 @@ def _share(column: pd.Series, score: np.ndarray) -> float:
         return 0.0
     weights = np.linalg.lstsq(design, score, rcond=None)[0]
     left = float(((score - design @ weights) ** 2).sum())
-    return max(0.0, 1.0 - (left / freedom) / (total / (len(score) - 1)))
+    return float(max(0.0, 1.0 - (left / freedom) / (total / (len(score) - 1))))
 
 
 def _number(run: RunSummary) -> int:

@@ -1,5 +1,6 @@
 """Numbers and times as people say them."""
 
+import math
 from datetime import UTC, datetime
 
 
@@ -16,7 +17,7 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 def duration(seconds: float | None) -> str:
     """For example ``12:05``, or ``1:02:05`` with hours; a dash for nothing."""
     if seconds is None:
-        return "–"
+        return "-"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
@@ -24,7 +25,7 @@ def duration(seconds: float | None) -> str:
 
 def score(value: float | None) -> str:
     """Four digits; a dash for nothing."""
-    return "–" if value is None or value != value else f"{value:.4f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
 def megabytes(size: int) -> str:

@@ -208,8 +208,3 @@ def test_model_that_is_not_there(refused, dataset):
     images = str(dataset / "test" / "images")
     command = ["predict", "--model", "Nobody", "--images", images, "--output", "out"]
     refused(command, "'Nobody'", marked=False)
-
-
-@pytest.mark.parametrize("command", ["sweep", "dashboard"])
-def test_what_is_not_built_yet_says_so(refused, command):
-    refused([command], "not built yet", marked=False)

@@ -153,7 +153,7 @@ def test_pictures_tables_and_files_are_those_of_the_contract(client, run, place)
     epochs = [name for name in files if name.startswith("images/") and name.endswith(".png")]
     assert len(epochs) == 2 * 2
     inputs = {item.dataset.name for item in run.inputs.dataset_inputs}
-    assert inputs == {"Synthetic-Cell"}
+    assert inputs == {f"Synthetic-Cell/{split}" for split in ("train", "valid", "test")}
 
 
 def test_logged_experiment_trains_the_same_again(client, run):

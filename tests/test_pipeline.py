@@ -98,7 +98,7 @@ def test_images_are_left_out_and_nothing_registered_when_asked(
     tracking = {"log_images": False, "register_model": False}
     result = train(tiny_experiment(tracking=tracking))
     folders = {item.path for item in client.list_artifacts(result.run_id, "predictions/test")}
-    assert folders == {"predictions/test/tiled", "predictions/test/whole"}
+    assert folders == {f"predictions/test/{kind}" for kind in ("tiled", "whole", "grid")}
     assert not client.search_registered_models()
     assert result.registration is None
 

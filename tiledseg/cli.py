@@ -10,7 +10,7 @@ import typer
 from tiledseg import __version__
 from tiledseg.backend import load_backend
 from tiledseg.console import ConsoleObserver, show_line, show_prediction, show_scores
-from tiledseg.errors import ExperimentError, TiledsegError
+from tiledseg.errors import ExperimentError
 from tiledseg.experiment import (
     Experiment,
     available_experiments,
@@ -189,7 +189,7 @@ def sweep(
     storage: Annotated[
         str,
         typer.Option(
-            help="sqlite:///FILE or postgresql://...; by default $TILEDSEG_STORAGE, then ./sweeps.db."
+            help="sqlite:///FILE or postgresql://...; by default TILEDSEG_STORAGE or ./sweeps.db."
         ),
     ] = "",
     study: Annotated[str, typer.Option(help="Name; by default dataset and search space.")] = "",
@@ -253,12 +253,14 @@ def sweep(
 @app.command(epilog="Example: tiledseg dashboard --port 8501")
 def dashboard(
     port: Annotated[int, typer.Option(help="Port of the page.")] = 8501,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 127.0.0.1: from this machine alone.")
+    ] = "127.0.0.1",
 ) -> None:
-    """Browse runs and masks (not built yet)."""
-    raise TiledsegError(
-        f"the dashboard is not built yet, so nothing listens on port {port}; "
-        "use `mlflow ui --backend-store-uri sqlite:///mlflow.db`"
-    )
+    """Look at runs and masks in a browser."""
+    from dashboards.app import serve  # noqa: PLC0415  # loads Streamlit
+
+    serve(host, port)
 
 
 def _train(experiment: Experiment, resume: str | None = None) -> None:

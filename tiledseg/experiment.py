@@ -54,8 +54,8 @@ class Experiment(Section):
                 near = {size // stride * stride or stride, (size // stride + 1) * stride}
                 raise ValueError(
                     f"{key} is {size}, but model.num_layers = {self.model.num_layers} with "
-                    f"model.reduction = {self.model.reduction} needs a multiple of {stride} px; use {' or '.join(map(str, sorted(near)))}, "
-                    "or fewer layers"
+                    f"model.reduction = {self.model.reduction} needs a multiple of {stride} px; "
+                    f"use {' or '.join(map(str, sorted(near)))}, or fewer layers"
                 )
         return self
 

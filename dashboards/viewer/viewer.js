@@ -57,6 +57,7 @@ class Viewer {
       this.tiles = new Tiles(data.tile, () => this.redraw());
       this.painter = new Painter(this.tiles, data.colours);
       this.style = { ...data.style };
+      if (window.innerWidth < 640) this.style.panes = data.style.swipe; // two are enough on a phone
     }
     const known = new Set(data.panes.map((pane) => pane.id));
     if (!this.style.panes.every((id) => known.has(id))) this.style.panes = data.style.panes;
@@ -104,7 +105,7 @@ class Viewer {
     const canvas = el("canvas", { role: "img", "aria-label": group.map((pane) => this.title(pane)).join(", beside ") });
     const labels = group.map((pane, i) =>
       el("figcaption", { class: i ? "right" : "" }, el("b", {}, pane.label), pane.note ? ` ${pane.note}` : ""));
-    const cross = el("div", { class: "cross" });
+    const cross = el("div", { class: "cross", hidden: true });
     const bar = el("div", { class: "bar" }, el("i"), el("span"));
     const element = el("figure", {}, canvas, ...labels, cross, bar);
     const divider = group.length > 1 ? this.divider() : null;

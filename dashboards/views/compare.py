@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -168,7 +169,7 @@ def _downloads(
         for name, side in (("A", left), ("B", right)):
             st.download_button(
                 f"Masks of {name} ({side.label.lower()})",
-                data=lambda side=side: zipped_masks(side, split, stems),
+                data=partial(zipped_masks, side, split, stems),
                 file_name=f"{side.source.run.dataset}-{split}-{side.source.key}-{side.mode}.zip",
                 mime="application/zip",
                 icon=":material/download:",

@@ -1,6 +1,7 @@
 """Epochs: how the masks of a validation image changed while the network learned."""
 
-import altair as alt
+from pathlib import Path
+
 import streamlit as st
 
 from dashboards import charts, links, states, store, words
@@ -11,9 +12,9 @@ from tiledseg.tracking.reading import RunSummary
 MOST_RUNS = 200
 EPOCH = "epoch"
 CURVES = (
-    ("Dice", 250, ("val_dice", "dice", "val_dice_coef", "dice_coef")),
-    ("Loss", 220, ("val_loss", "loss")),
-    ("Learning rate", 150, ("learning_rate",)),
+    ("Dice", 270, ("val_dice", "dice", "val_dice_coef", "dice_coef")),
+    ("Loss", 235, ("val_loss", "loss")),
+    ("Learning rate", 165, ("learning_rate",)),
 )
 """Title, height in pixels, and metrics of each chart."""
 
@@ -24,6 +25,7 @@ def show() -> None:
     if not runs:
         states.nothing_yet()
         return
+    runs.sort(key=lambda run: run.kind != "train")  # a sweep's trials after them
     st.title("Epochs", anchor=False)
     by_id = {run.run_id: run for run in runs[:MOST_RUNS]}
     wanted = str(st.query_params.get("run", ""))
@@ -106,11 +108,11 @@ def scene(
     )
 
 
-def _frame(epochs: list[int], i: int, paths: dict[str, dict[int, object]]) -> Frame:
+def _frame(epochs: list[int], i: int, paths: dict[str, dict[int, Path]]) -> Frame:
     before = epochs[max(0, i - 1)]
     shown = {mode: by_epoch[epochs[i]] for mode, by_epoch in paths.items()}
     shown |= {f"{mode}-before": by_epoch[before] for mode, by_epoch in paths.items()}
-    return Frame(epochs[i], f"epoch {epochs[i]} of {epochs[-1]}", shown)  # type: ignore[arg-type]
+    return Frame(epochs[i], f"epoch {epochs[i]} of {epochs[-1]}", shown)
 
 
 def _curves(run: RunSummary, epoch: int | None) -> None:
@@ -123,7 +125,7 @@ def _curves(run: RunSummary, epoch: int | None) -> None:
         part = table[table["metric"].isin(names)]
         if part.empty:
             continue
-        chart: alt.LayerChart = charts.curves(part, epoch=epoch, best=int(best) if best else None)
+        chart = charts.curves(part, epoch=epoch, best=int(best) if best else None)
         st.altair_chart(
             chart.properties(title=title, height=height),
             alt=f"{title} over epochs",

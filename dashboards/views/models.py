@@ -73,7 +73,14 @@ def _card(version: VersionSummary) -> None:
         )
         with st.container(horizontal=True):
             key = f"v{version.version}"
-            links.link("compare", "Its masks", "compare", dataset=version.model, a=f"{key}.tiled", b=f"{key}.whole")
+            links.link(
+                "compare",
+                "Its masks",
+                "compare",
+                dataset=version.model,
+                a=f"{key}.tiled",
+                b=f"{key}.whole",
+            )
             links.link("epochs", "Its epochs", "movie", run=version.run_id)
             links.link("try", "Try it", "upload_file", model=version.model, version=version.version)
 
@@ -112,7 +119,9 @@ def _pictures(version: VersionSummary, run: RunSummary) -> None:
             items.append(Item(stem, src, stem, f"Dice {row.left:.3f}"))
     clicked = show_filmstrip(items, "", f"Images of {split}", key="model-strip") if items else None
     if clicked:
-        links.go("compare", dataset=version.model, a=f"{source.key}.tiled", split=split, image=clicked)
+        links.go(
+            "compare", dataset=version.model, a=f"{source.key}.tiled", split=split, image=clicked
+        )
 
 
 def _promotion(version: VersionSummary) -> None:

@@ -150,7 +150,7 @@ def differing_settings(runs: Sequence[RunSummary]) -> tuple[pd.DataFrame, pd.Dat
     """Settings of several runs, one column per run: those that differ, and those that do not."""
     names = sorted({name for run in runs for name in run.params})
     columns = {
-        f"{run.name} ({run.short_id})": [run.params.get(name, "–") for name in names]
+        f"{run.name} ({run.short_id})": [run.params.get(name, "-") for name in names]
         for run in runs
     }
     table = pd.DataFrame(columns, index=pd.Index(names, name="setting"))
@@ -188,6 +188,10 @@ def _settings(runs: Sequence[RunSummary]) -> None:
     with st.container(horizontal=True):
         for run in runs:
             links.link(
-                "compare", f"Masks of {run.name}", "compare", dataset=run.dataset, a=f"{run.short_id}.tiled"
+                "compare",
+                f"Masks of {run.name}",
+                "compare",
+                dataset=run.dataset,
+                a=f"{run.short_id}.tiled",
             )
             links.link("epochs", f"Epochs of {run.name}", "movie", run=run.run_id)

@@ -58,7 +58,7 @@ def _best(table: pd.DataFrame, objective: str) -> None:
     if done.empty:
         return
     place = done["score"].idxmax() if trials.is_maximized(objective) else done["score"].idxmin()
-    best = done.loc[place]
+    best = done.loc[[place]].iloc[0]
     settings = {name: best[name] for name in table.columns[7:] if pd.notna(best[name])}
     with st.container(border=True):
         st.subheader("Best settings", anchor=False)
@@ -66,13 +66,20 @@ def _best(table: pd.DataFrame, objective: str) -> None:
             st.metric(objective, words.score(best["score"]), width=190)
             st.metric("trial", str(best["number"]), width=110)
             for name, value in list(settings.items())[:6]:
-                st.metric(name.rpartition(".")[2], _shown(value), width=150)
+                st.metric(name.rpartition(".")[2], _shown(value, 3), width=150)
         dataset = store.one_run(str(best["run_id"])).dataset
         overrides = " ".join(f"{name}={_shown(value)}" for name, value in settings.items())
         st.code(f'tiledseg train --dataset {dataset} --set "{overrides}"', language="bash")
         with st.container(horizontal=True):
             short = str(best["run_id"])[:8]
-            links.link("compare", "Its masks", "compare", dataset=dataset, a=f"{short}.tiled", b=f"{short}.whole")
+            links.link(
+                "compare",
+                "Its masks",
+                "compare",
+                dataset=dataset,
+                a=f"{short}.tiled",
+                b=f"{short}.whole",
+            )
             links.link("epochs", "Its epochs", "movie", run=str(best["run_id"]))
 
 
@@ -150,7 +157,8 @@ def _trials(table: pd.DataFrame) -> None:
     )
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, digits: int = 6) -> str:
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e9 else f"{value:.6g}"
+        whole = value.is_integer() and abs(value) < 1e9
+        return str(int(value)) if whole else f"{value:.{digits}g}"
     return str(value)

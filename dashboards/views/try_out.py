@@ -1,5 +1,8 @@
 """Try: segment an image of your own, tiled beside non-tiled."""
 
+from functools import partial
+from pathlib import Path
+
 import cv2
 import numpy as np
 import streamlit as st
@@ -154,7 +157,7 @@ def _downloads(upload: Upload, result: Segmentation) -> None:
             for kind, make in (("mask", _mask_bytes), ("probability", _plain_bytes)):
                 st.download_button(
                     f"{MODE_NAMES[mode]} {kind} (PNG)",
-                    data=lambda path=path, make=make: make(path),
+                    data=partial(make, path),
                     file_name=f"{stem}-{mode}-{kind}.png",
                     mime="image/png",
                     icon=":material/download:",
@@ -162,16 +165,15 @@ def _downloads(upload: Upload, result: Segmentation) -> None:
                 )
 
 
-def _mask_bytes(path: object) -> bytes:
+def _mask_bytes(path: Path) -> bytes:
     """0 and 255, as ``tiledseg predict`` writes it."""
     stored = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
     _, data = cv2.imencode(".png", np.where(stored >= CUT, 255, 0).astype(np.uint8))
     return data.tobytes()
 
 
-def _plain_bytes(path: object) -> bytes:
-    with open(str(path), "rb") as file:  # noqa: PTH123
-        return file.read()
+def _plain_bytes(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def _objects_text(objects: Objects) -> str:

@@ -1,3 +1,4 @@
+import cv2
 import mlflow
 import numpy as np
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from tiledseg.data.dataset import load_dataset
 from tiledseg.errors import DatasetError, TrackingError
 from tiledseg.tracking.claim import KIND_TAG
+from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.runs import ERROR_TAG, open_run, read_experiment
 from tiledseg.training.observer import EpochPicture
 
@@ -84,10 +86,10 @@ def test_epoch_masks_keep_their_epoch_as_step(client, tiny_experiment):
     with open_run(tiny_experiment(), "train") as run:
         for epoch in (1, 2):
             run.masks_predicted(EpochPicture(epoch, "a", "tiled", mask))
-    names = [item.path for item in client.list_artifacts(run.run_id, "images")]
-    kept = [name for name in names if name.endswith(".png")]
-    assert len(kept) == 2
-    assert {f"step%{epoch}" in "".join(kept) for epoch in (1, 2)} == {True}
+    pictures = RunFiles(run.run_id).epoch_pictures()
+    assert list(pictures[("a", "tiled")]) == [1, 2]
+    kept = cv2.imread(str(RunFiles(run.run_id).path(pictures[("a", "tiled")][2])), 0)
+    assert np.array_equal(kept, mask * np.uint8(255))
 
 
 def test_started_by_mlflow_run_in_the_right_experiment(client, tiny_experiment, monkeypatch):

@@ -94,4 +94,4 @@ def _local_folder(uri: str) -> Path | None:
     scheme = uri.partition("://")[0] if "://" in uri else "file" if uri.startswith("file:") else ""
     if scheme not in {"", "file"}:
         return None
-    return Path(local_file_uri_to_path(uri))
+    return Path(local_file_uri_to_path(uri))  # type: ignore[no-untyped-call]

@@ -52,7 +52,7 @@ def log_model(predictor: "Predictor", folder: Path) -> str:
     predictor.save(folder)
     channels = 3  # images come as RGB; the predictor makes of them what the network wants
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, channels), "image")]),
+        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, channels))]),
         params=ParamSchema(
             [ParamSpec("mode", "string", "tiled"), ParamSpec("output", "string", "mask")]
         ),

@@ -65,7 +65,10 @@ class TrackedRun:
             with warnings.catch_warnings():  # MLflow registers its local source twice and says so
                 warnings.filterwarnings("ignore", "The specified dataset source", UserWarning)
                 pairs = from_pandas(
-                    table, source=str(dataset.folder), name=dataset.name, digest=dataset.digest
+                    table,
+                    source=str(dataset.folder),
+                    name=f"{dataset.name}/{split}",  # MLflow keeps one input per name and digest
+                    digest=dataset.digest,
                 )
             mlflow.log_input(pairs, context=split, tags={"split_drawn": str(dataset.drawn)})
 

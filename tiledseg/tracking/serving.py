@@ -19,17 +19,18 @@ OUTPUTS = ("mask", "probability")
 class ServedModel(PythonModel):
     """``predict(image, params={"mode": "tiled", "output": "mask"})``."""
 
-    # MLflow checks rows of tables against type hints; ours is one image, which Predictor checks.
+    # MLflow reads a hint on model_input as the type of a table's rows; ours is one image, which
+    # Predictor checks.
     _skip_type_hint_validation = True
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the network once."""
         self._predictor = Predictor.load(Path(context.artifacts["predictor"]))
 
-    def predict(
+    def predict(  # type: ignore[no-untyped-def]
         self,
         context: PythonModelContext,  # noqa: ARG002
-        model_input: Any,
+        model_input,
         params: dict[str, Any] | None = None,
     ) -> Any:
         """Segment one image.

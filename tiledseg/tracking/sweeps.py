@@ -12,7 +12,6 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tiledseg.errors import TrackingError
 from tiledseg.tracking.claim import (
     KIND_TAG,
     LAUNCHER_VARIABLE,
@@ -154,11 +153,11 @@ def environment_for(run_id: str | None) -> dict[str, str | None]:
 def end_trial_run(
     run_id: str, status: str, outcome: str, reason: str, metrics: Mapping[str, float], log: str = ""
 ) -> None:
-    """Say in a trial's run how it ended, and close it if its process did not.
+    """Say in a trial's run how it ended, whatever status its process left it in.
 
     Args:
         run_id: The trial's run.
-        status: FINISHED, FAILED or KILLED, where the process left it open.
+        status: FINISHED, FAILED or KILLED.
         outcome: How it ended, in one word.
         reason: Why it ended early; empty when it did not.
         metrics: Figures of the process, for example its peak memory.
@@ -201,17 +200,6 @@ def end_dead_runs(parent_id: str, living: Collection[int], reason: str) -> list[
     return [str(run.info.run_id) for run in dead]
 
 
-def end_run(run_id: str, status: str) -> None:
-    """Close a run if it is open; the store's faults are logged and go no further."""
-    try:
-        with store_errors():
-            client = mlflow.MlflowClient()
-            if client.get_run(run_id).info.status == "RUNNING":
-                client.set_terminated(run_id, status)
-    except TrackingError as error:
-        logger.warning("%s", error)
-
-
 def _parent(client: mlflow.MlflowClient, dataset: str, study: str, study_id: str) -> str:
     experiment_id = find_experiment_id(client, dataset)
     if experiment_id is not None:
@@ -231,7 +219,7 @@ def _close(
 ) -> None:
     tags = {OUTCOME_TAG: outcome, **({REASON_TAG: reason[:5000]} if reason else {})}
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    if client.get_run(run_id).info.status == "RUNNING":
+    if client.get_run(run_id).info.status != status:
         client.set_terminated(run_id, status)
 
 

@@ -76,7 +76,6 @@ def make_sampler(name: str, seed: int, space: SearchSpace, trials: int | None) -
             n_startup_trials=startup,
             multivariate=True if conditional else None,
             group=conditional,
-            warn_independent_sampling=False,
         )
     if name == "nsga2":
         return optuna.samplers.NSGAIISampler(seed=seed, population_size=POPULATION)

@@ -1,0 +1,99 @@
+import mlflow
+import pytest
+
+from tiledseg.errors import TrackingError
+from tiledseg.tracking.claim import KIND_TAG, LAUNCHER_VARIABLE, RUN_TAG
+from tiledseg.tracking.runs import open_run
+from tiledseg.tracking.sweeps import (
+    OUTCOME_TAG,
+    PARENT_TAG,
+    REASON_TAG,
+    TRIAL_TAG,
+    end_dead_runs,
+    end_trial_run,
+    open_study_run,
+    start_trial_run,
+)
+
+
+@pytest.fixture
+def client():
+    return mlflow.MlflowClient()
+
+
+def status(client, run_id):
+    return client.get_run(run_id).info.status
+
+
+def test_a_study_has_one_run_however_often_it_is_opened(client):
+    with open_study_run("Tiny", "Tiny-default", "1") as first:
+        assert status(client, first.run_id) == "RUNNING"
+    assert status(client, first.run_id) == "FINISHED"
+    with pytest.raises(KeyboardInterrupt), open_study_run("Tiny", "Tiny-default", "1") as second:
+        raise KeyboardInterrupt
+    assert second.run_id == first.run_id
+    assert status(client, first.run_id) == "KILLED"
+    with pytest.raises(ValueError, match="x"), open_study_run("Tiny", "Tiny-default", "1"):
+        raise ValueError("x")
+    assert status(client, first.run_id) == "FAILED"
+    with open_study_run("Tiny", "Tiny-default", "2") as other:  # another study of that name
+        assert other.run_id != first.run_id
+    found = client.get_run(first.run_id)
+    assert found.info.run_name == "Tiny-default"
+    assert found.data.tags[KIND_TAG] == "sweep"
+
+
+def test_what_mlflow_run_made_points_to_the_study(client, monkeypatch):
+    with open_study_run("Tiny", "Tiny-default", "1") as first:
+        pass
+    elsewhere = client.create_run("0").info.run_id
+    monkeypatch.setenv(LAUNCHER_VARIABLE, elsewhere)
+    with open_study_run("Tiny", "Tiny-default", "1") as second:
+        assert second.run_id == first.run_id
+    assert client.get_run(elsewhere).data.tags[RUN_TAG] == first.run_id
+    monkeypatch.setenv(LAUNCHER_VARIABLE, elsewhere)
+    with open_study_run("Tiny", "Another", "3") as third:
+        assert third.run_id not in (first.run_id, elsewhere)
+
+
+def test_a_trial_fills_the_run_that_was_made_for_it(client, tiny_experiment, monkeypatch):
+    with open_study_run("Tiny", "Tiny-default", "1") as study:
+        run_id = start_trial_run(study.run_id, 7, {"origin": "source"})
+        monkeypatch.setenv(LAUNCHER_VARIABLE, run_id)
+        with open_run(tiny_experiment(), "train") as run:
+            assert run.run_id == run_id
+        end_trial_run(run_id, "FINISHED", "complete", "", {"peak_memory_gb": 1.5})
+    found = client.get_run(run_id)
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == "Tiny-default 007"
+    assert found.data.tags[PARENT_TAG] == study.run_id
+    assert found.data.tags[KIND_TAG] == "trial"
+    assert found.data.tags[TRIAL_TAG] == "7"
+    assert found.data.tags[OUTCOME_TAG] == "complete"
+    assert found.data.metrics["peak_memory_gb"] == 1.5
+
+
+def test_the_reason_of_an_early_end(client):
+    with open_study_run("Tiny", "Tiny-default", "1") as study:
+        run_id = start_trial_run(study.run_id, 0, {})
+        end_trial_run(run_id, "KILLED", "pruned", "pruned after epoch 2", {}, "the log")
+    assert status(client, run_id) == "KILLED"
+    assert client.get_run(run_id).data.tags[REASON_TAG] == "pruned after epoch 2"
+    assert [file.path for file in client.list_artifacts(run_id)] == ["trial.log"]
+
+
+def test_runs_of_the_dead_are_closed_and_others_are_not(client):
+    with open_study_run("Tiny", "Tiny-default", "1") as study:
+        dead, living, ended = (start_trial_run(study.run_id, n, {}) for n in range(3))
+        end_trial_run(ended, "FAILED", "error", "", {})
+        stranger = client.create_run(client.get_run(dead).info.experiment_id).info.run_id
+        assert end_dead_runs(study.run_id, {1}, "its worker died") == [dead]
+        assert status(client, dead) == "KILLED"
+        assert client.get_run(dead).data.tags[REASON_TAG] == "its worker died"
+        assert status(client, living) == status(client, stranger) == "RUNNING"
+        assert status(client, ended) == "FAILED"
+
+
+def test_a_parent_that_is_not_there():
+    with pytest.raises(TrackingError, match="nobody"):
+        start_trial_run("nobody", 0, {})

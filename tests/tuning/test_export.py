@@ -1,0 +1,58 @@
+import pytest
+
+from tiledseg.errors import OutputError
+from tiledseg.experiment import load_experiment
+from tiledseg.tuning.definition import StudyDefinition, differences
+from tiledseg.tuning.export import export_experiment, found_experiment
+from tiledseg.tuning.objectives import parse_objectives
+
+LISTS = """
+parameters:
+  training.clipnorm: {type: categorical, choices: [null, 1.0]}
+  model.base_filters: {type: int, low: 4, high: 8}
+trial: {training.epochs: 1}
+"""
+
+
+@pytest.fixture
+def definition(space_of, tiny_experiment):
+    return StudyDefinition(
+        tiny_experiment(), space_of(LISTS), parse_objectives(["valid/tiled/dice"])
+    )
+
+
+def test_the_best_experiment_has_the_full_budget(definition):
+    found = found_experiment(definition, {"training.clipnorm": None, "model.base_filters": 6})
+    assert found.training.clipnorm is None
+    assert found.model.base_filters == 6
+    assert found.training.epochs == definition.experiment.training.epochs == 2
+    assert definition.trial_base.training.epochs == 1
+
+
+def test_nothing_is_overwritten_and_the_same_is_not_written_twice(tmp_path, tiny_experiment):
+    first, second = tiny_experiment(), tiny_experiment(training={"epochs": 7})
+    (tmp_path / "Tiny-best-2.yaml").write_text("mine, and no experiment")
+    assert export_experiment(first, tmp_path, "one\ntwo").name == "Tiny-best.yaml"
+    assert export_experiment(second, tmp_path, "").name == "Tiny-best-3.yaml"
+    assert export_experiment(first, tmp_path, "").name == "Tiny-best.yaml"
+    assert export_experiment(second, tmp_path, "").name == "Tiny-best-3.yaml"
+    assert (tmp_path / "Tiny-best-2.yaml").read_text() == "mine, and no experiment"
+    assert load_experiment(tmp_path / "Tiny-best.yaml") == first
+    assert (tmp_path / "Tiny-best.yaml").read_text().startswith("# one\n# two\n")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, tiny_experiment):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        export_experiment(tiny_experiment(), tmp_path / "file" / "inside", "")
+
+
+def test_a_definition_comes_back_from_the_storage(definition, changed, tiny_experiment):
+    content = definition.content()
+    back = StudyDefinition.restore(content, "study s")
+    assert back.digest == definition.digest
+    assert back.experiment == definition.experiment
+    assert back.trial_base == definition.trial_base
+    other = changed(definition, experiment=tiny_experiment(model={"base_filters": 8}))
+    assert other.digest != definition.digest
+    assert differences(content, other.content()) == ["experiment: model.base_filters was 4, is 8"]

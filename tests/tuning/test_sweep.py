@@ -1,0 +1,202 @@
+"""Whole sweeps of fake trials: real storage, real tracking, real processes."""
+
+import mlflow
+import optuna
+import pandas as pd
+import pytest
+
+from tiledseg.errors import SweepError
+from tiledseg.experiment import load_experiment
+from tiledseg.tuning.options import SweepOptions
+
+STORAGE = "sqlite:///sweeps.db"
+
+
+def runs():
+    return mlflow.search_runs(search_all_experiments=True, max_results=1000)
+
+
+def children():
+    found = runs()
+    return found[found["tags.tiledseg.kind"] == "trial"]
+
+
+def study(name="Tiny-tiny"):
+    return optuna.load_study(study_name=name, storage=STORAGE)
+
+
+def test_a_study_from_beginning_to_end_and_on(fake_sweep, tmp_path):
+    result = fake_sweep(trials=8, workers=2)
+    rows = result.progress.rows
+    assert len(rows) == len(study().trials) == 8
+    assert rows[0].origin == "experiment"
+    assert rows[0].params == {
+        "training.learning_rate": 0.01, "model.num_layers": 2, "model.base_filters": 4
+    }  # fmt: skip
+    states = {row.state for row in rows}
+    assert states == {"complete", "pruned"}
+
+    best = max((row for row in rows if row.state == "complete"), key=lambda row: row.values)
+    assert result.best == best
+    assert best.values[0] > result.progress.first.values[0]
+    found = load_experiment(result.file)
+    assert result.file.name == "Tiny-best.yaml"
+    assert found.training.learning_rate == best.params["training.learning_rate"]
+    assert found.tracking.register_model  # a trial's settings stay with the trial
+
+    parent = mlflow.get_run(result.run_id)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["best/valid/tiled/dice"] == pytest.approx(best.values[0])
+    of_trials = children()
+    assert set(of_trials["tags.mlflow.parentRunId"]) == {result.run_id}
+    assert sorted(of_trials["tags.tiledseg.trial"].astype(int)) == list(range(8))
+    for run in of_trials.to_dict("records"):
+        state = rows[int(run["tags.tiledseg.trial"])].state
+        assert run["status"] == {"complete": "FINISHED", "pruned": "KILLED"}[state]
+        assert (state == "pruned") == ("pruned after" in str(run["tags.tiledseg.reason"]))
+
+    files = {item.path for item in mlflow.MlflowClient().list_artifacts(result.run_id, "plots")}
+    pictures = ("history", "importance", "slices", "parallel", "epochs")
+    assert files == {f"plots/{name}.png" for name in pictures}
+    table = pd.read_csv(mlflow.artifacts.download_artifacts(f"runs:/{result.run_id}/trials.csv"))
+    assert list(table["trial"]) == list(range(8))
+
+    again = fake_sweep(trials=8)  # nothing left to do
+    assert [row.number for row in again.progress.rows] == list(range(8))
+    assert again.file == result.file
+    more = fake_sweep(trials=10)
+    assert len(more.progress.rows) == len(study().trials) == 10
+    assert more.run_id == result.run_id
+    assert set(runs()["status"]) == {"FINISHED", "KILLED"}
+
+
+def test_a_study_of_the_same_name_that_asks_something_else(fake_sweep, space_of, tiny_experiment):
+    fake_sweep(trials=1)
+    before = runs()
+    other = space_of(
+        "parameters:\n  training.learning_rate: {type: float, low: 1.0e-4, high: 0.2, log: true}"
+    )
+    with pytest.raises(
+        SweepError, match=r"Tiny-tiny .*another space.*high was 0.1, is 0.2.*--study"
+    ):
+        fake_sweep(space=other)
+    with pytest.raises(SweepError, match="model.num_layers was 2, is 3"):
+        fake_sweep(experiment=tiny_experiment(model={"num_layers": 3}, training={"epochs": 4}))
+    with pytest.raises(SweepError, match="training.epochs was"):
+        fake_sweep(trial_epochs=3)
+    with pytest.raises(SweepError, match="objectives"):
+        fake_sweep(objectives=("valid/tiled/seconds_per_megapixel",))
+    assert len(runs()) == len(before)
+    optuna.create_study(study_name="theirs", storage=STORAGE).ask()
+    with pytest.raises(SweepError, match="not made by tiledseg"):
+        fake_sweep(study="theirs")
+
+
+def test_failures_are_recorded_and_the_study_goes_on(fake_sweep):
+    plan = {"fail": 0.03}  # trials with a higher rate diverge
+    result = fake_sweep(trials=10, plan=plan, sampler="random", pruner="none", workers=2)
+    rows = result.progress.rows
+    failed = [row for row in rows if row.params["training.learning_rate"] > 0.03]
+    assert failed
+    assert len(rows) == 10
+    for row in rows:
+        assert row.state == ("diverged" if row in failed else "complete")
+        assert row.reason == ("the loss is nan" if row in failed else "")
+        run = mlflow.get_run(row.run_id)
+        assert run.info.status == ("FAILED" if row in failed else "FINISHED")
+        assert run.data.tags.get("tiledseg.reason", "") == row.reason
+    assert result.best.state == "complete"
+
+
+def test_a_killed_trial_is_run_once_more_and_counts_once(fake_sweep):
+    result = fake_sweep(trials=5, plan={"die": 0.03}, sampler="random", pruner="none")
+    rows = result.progress.rows
+    killed = [row for row in rows if row.params["training.learning_rate"] > 0.03]
+    assert killed
+    assert len(rows) == 5
+    assert len(study().trials) == 5 + len(killed)
+    assert all(row.state == "killed" and "signal 9" in row.reason for row in killed)
+    assert set(children()["status"]) <= {"FINISHED", "KILLED"}
+    assert len(children()) == 5 + len(killed)
+
+
+LIMITED = """
+parameters:
+  training.learning_rate: {type: float, low: 1.0e-3, high: 0.1, log: true}
+  model.base_filters: {type: categorical, choices: [4, 64]}
+limits: {parameters: 5000, seconds_per_megapixel: 0.2}
+"""
+
+
+def test_two_objectives_limits_and_a_front(fake_sweep, space_of):
+    objectives = ("valid/tiled/dice", "valid/tiled/seconds_per_megapixel")
+    result = fake_sweep(
+        space=space_of(LIMITED), objectives=objectives, trials=12, sampler="nsga2", workers=2
+    )
+    rows = result.progress.rows
+    large = [row for row in rows if row.params["model.base_filters"] == 64]
+    slow = [row for row in rows if row.values and row.values[1] > 0.2]
+    assert large
+    assert {row.state for row in large} == {"infeasible"}
+    assert all("64000 parameters" in row.reason for row in large)
+    assert all(not row.is_feasible for row in [*large, *slow])
+    front = result.progress.best
+    assert front[0] == result.best
+    assert not {row.number for row in front} & {row.number for row in [*large, *slow]}
+    for row in front:
+        assert not any(
+            other.values[0] >= row.values[0]
+            and other.values[1] <= row.values[1]
+            and other.values != row.values
+            for other in rows
+            if other.state == "complete" and other.is_feasible
+        )
+    files = {item.path for item in mlflow.MlflowClient().list_artifacts(result.run_id, "plots")}
+    assert "plots/pareto.png" in files
+    assert "plots/history-1.png" in files
+
+
+GRID = """
+parameters:
+  model.num_layers: {type: int, low: 2, high: 3}
+  training.loss: {type: categorical, choices: [bce, dice]}
+starts: [{name: source, settings: {training.loss: bce}}]
+"""
+
+
+def test_a_grid_is_tried_once(fake_sweep, space_of):
+    result = fake_sweep(space=space_of(GRID), sampler="grid", trials=100, pruner="none", workers=2)
+    rows = result.progress.rows
+    assert [row.origin for row in rows[:2]] == ["", "source"]  # bce_dice is not in the space
+    assert len(rows) == 1 + 1 + 4
+    tried = {(row.params["model.num_layers"], row.params["training.loss"]) for row in rows[2:]}
+    assert len(tried) == 4
+
+
+def test_hours_end_a_study(fake_sweep):
+    result = fake_sweep(trials=0, hours=5 / 3600, pruner="none", plan={"epoch_seconds": 0.05})
+    assert result.progress.wanted is None
+    assert result.progress.elapsed < 120
+    assert all(row.state in ("complete", "waiting") for row in result.progress.rows)
+
+
+def test_what_is_refused_before_anything_is_made(fake_sweep, tmp_path):
+    for options, word in [
+        ({"objectives": ("valid/tiled/dice", "val_loss"), "pruner": "asha"}, "pruner asha"),
+        ({"storage": "postgresql://127.0.0.1:9/x"}, "127.0.0.1:9"),
+        ({"trials": -1}, "--trials"),
+        ({"workers": 0}, "--workers"),
+        ({"objectives": ("test/tiled/dice",)}, "test"),
+    ]:
+        with pytest.raises(SweepError, match=word):
+            fake_sweep(**options)
+    assert list(tmp_path.glob("*.db")) == []
+
+
+def test_what_is_usual(space_of):
+    usual = SweepOptions().completed("Tiny", space_of(source="a/wide.yaml"), STORAGE)
+    assert (usual.study, usual.storage) == ("Tiny-wide", STORAGE)
+    assert (usual.trials, usual.pruner) == (20, "asha")
+    several = SweepOptions(objectives=("valid/tiled/dice", "val_loss"), hours=1)
+    assert several.completed("Tiny", space_of(), STORAGE).pruner == "none"
+    assert several.completed("Tiny", space_of(), STORAGE).trials == 0
