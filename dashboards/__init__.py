@@ -2,8 +2,8 @@
 
 import logging
 
-from streamlit.logger import get_logger
-
 # Caches are declared before the server runs, which is meant: modules are loaded beforehand so
 # that the first visitor does not wait for them.
-get_logger("streamlit.runtime.caching.cache_data_api").setLevel(logging.ERROR)
+logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(
+    lambda record: not record.getMessage().startswith("No runtime found")
+)

@@ -58,9 +58,10 @@ def experiment(**training: float) -> Experiment:
             "image": {"size": 64},
             "model": {"base_filters": 4, "num_layers": 3, "dropout_rate": 0.0},
             "training": {
+                "foreground_fraction": 0.3,
                 "batch_size": 4,
                 "validation_tiles": 8,
-                "warmup_steps": 2,
+                "warmup_steps": 5,
                 "workers": 0,
                 **training,
             },
@@ -119,7 +120,7 @@ def add_open_run(client: mlflow.MlflowClient, experiment_id: str) -> None:
 def main(folder: Path) -> None:
     """Make the store and say what is where."""
     write_images(folder / "data")
-    good = train(experiment(epochs=3, steps_per_epoch=24, learning_rate=0.02))
+    good = train(experiment(epochs=4, steps_per_epoch=40, learning_rate=0.01))
     poor = train(experiment(epochs=1, steps_per_epoch=2, learning_rate=0.0005))
     client = mlflow.MlflowClient()
     experiment_id = client.get_experiment_by_name(NAME).experiment_id

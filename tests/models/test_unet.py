@@ -6,6 +6,8 @@ import pytest
 
 from tiledseg.models import build_model
 from tiledseg.settings import ModelSettings
+from tiledseg.tiling.engine import predict_full, predict_tiled
+from tiledseg.tiling.receptive_field import perturbed_halo, receptive_field
 
 
 def outline(settings: ModelSettings) -> keras.Model:
@@ -125,3 +127,25 @@ class TestForward:
         here[0, 8, 8], there[0, 9, 9] = 255, 255
         answers = [np.asarray(model(shown, training=False)) for shown in (here, there)]
         assert np.abs(answers[0] - answers[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("reduction", [2, 4])
+def test_a_reduced_network_answers_at_full_size_and_tiles_exactly(reduction):
+    settings = ModelSettings(num_layers=2, base_filters=4, reduction=reduction, dropout_rate=0.0)
+    assert settings.stride == 2 * reduction
+    model = build_model(settings, 3)
+    image = np.random.default_rng(0).integers(0, 256, (150, 131, 3), np.uint8)
+    field = receptive_field(model)
+    assert field.stride == settings.stride
+    assert field.halo == perturbed_halo(model)
+    tiled = predict_tiled(model, image, max_tile=96)
+    assert tiled.shape == (150, 131, 1)
+    assert np.abs(tiled - predict_full(model, image)).max() <= 1e-5
+
+
+def test_a_reduced_network_sees_averages():
+    settings = ModelSettings(num_layers=2, base_filters=4, reduction=2, dropout_rate=0.0)
+    model = build_model(settings, 3)
+    image = np.random.default_rng(0).integers(0, 128, (32, 32, 3)).astype("float32") * 2
+    means = image.reshape(16, 2, 16, 2, 3).mean((1, 3)).repeat(2, 0).repeat(2, 1)
+    assert np.allclose(model(image[None]), model(means[None]), atol=1e-6)

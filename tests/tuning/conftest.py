@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from tiledseg.notation import parse_yaml
@@ -20,6 +22,22 @@ parameters:
   model.num_layers: {type: int, low: 2, high: 4}
   model.base_filters: {type: categorical, choices: [4, 8]}
 """
+
+
+@pytest.fixture(scope="session")
+def _tables(tmp_path_factory):
+    """An MLflow database without runs; making one takes seconds."""
+    folder = tmp_path_factory.mktemp("tables")
+    uri, before = f"sqlite:///{folder.as_posix()}/mlflow.db", mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    mlflow.MlflowClient().search_experiments(max_results=1)
+    mlflow.set_tracking_uri(before)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def _own_tables(_tables, tmp_path):
+    shutil.copy(_tables, tmp_path / "mlflow.db")
 
 
 @pytest.fixture(scope="session")

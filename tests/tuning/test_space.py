@@ -132,7 +132,7 @@ def test_settings_of_every_trial(space_of, tiny_experiment):
     space = space_of("parameters:\n  " + ROUNDS + "\ntrial: {training.epochs: 1}")
     assert space.trial == {**TRIAL_SETTINGS, "training.epochs": 1}
     wrong = space_of("parameters:\n  " + ROUNDS + "\ntrial: {training.epoch: 1}")
-    with pytest.raises(SweepError, match="trial: .*training.epoch.*epochs"):
+    with pytest.raises(SweepError, match=r"trial: .*training.epoch.*epochs"):
         check_space(wrong, tiny_experiment())
     both = space_of("parameters:\n  " + ROUNDS + "\ntrial: {model.num_layers: 2}")
     with pytest.raises(SweepError, match="also fixed under trial"):

@@ -76,13 +76,11 @@ def test_a_study_of_the_same_name_that_asks_something_else(fake_sweep, space_of,
     other = space_of(
         "parameters:\n  training.learning_rate: {type: float, low: 1.0e-4, high: 0.2, log: true}"
     )
-    with pytest.raises(
-        SweepError, match=r"Tiny-tiny .*another space.*high was 0.1, is 0.2.*--study"
-    ):
+    with pytest.raises(SweepError, match=r"another space.*high was 0.1, is 0.2.*--study"):
         fake_sweep(space=other)
-    with pytest.raises(SweepError, match="model.num_layers was 2, is 3"):
+    with pytest.raises(SweepError, match=r"model.num_layers was 2, is 3"):
         fake_sweep(experiment=tiny_experiment(model={"num_layers": 3}, training={"epochs": 4}))
-    with pytest.raises(SweepError, match="training.epochs was"):
+    with pytest.raises(SweepError, match=r"training.epochs was"):
         fake_sweep(trial_epochs=3)
     with pytest.raises(SweepError, match="objectives"):
         fake_sweep(objectives=("valid/tiled/seconds_per_megapixel",))
@@ -167,7 +165,8 @@ starts: [{name: source, settings: {training.loss: bce}}]
 def test_a_grid_is_tried_once(fake_sweep, space_of):
     result = fake_sweep(space=space_of(GRID), sampler="grid", trials=100, pruner="none", workers=2)
     rows = result.progress.rows
-    assert [row.origin for row in rows[:2]] == ["", "source"]  # bce_dice is not in the space
+    assert [row.origin for row in rows[:2]] == ["experiment", "source"]
+    assert rows[0].params == {"model.num_layers": 2}  # its loss, bce_dice, is not in the space
     assert len(rows) == 1 + 1 + 4
     tried = {(row.params["model.num_layers"], row.params["training.loss"]) for row in rows[2:]}
     assert len(tried) == 4

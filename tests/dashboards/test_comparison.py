@@ -1,0 +1,92 @@
+import pytest
+
+from dashboards import comparison, store
+from dashboards.comparison import joined_scores, scene, sides, sources
+from dashboards.views.compare import ordered, zipped_masks
+from dashboards.viewer import scene_data
+
+
+@pytest.fixture
+def found(at_store):
+    return sides(sources("Discs", store.run_table().runs(), store.versions()))
+
+
+def test_the_champion_comes_first_then_the_other_versions(found):
+    assert list(found)[:6] == [
+        f"v{version}.{mode}" for version in (2, 1) for mode in ("tiled", "whole", "truth")
+    ]
+    assert "champion" in found["v2.tiled"].title
+
+
+def test_trials_without_pictures_are_no_sides(found):
+    assert all(side.source.run.kind in {"train", "evaluate"} for side in found.values())
+
+
+def test_the_worst_image_comes_first(found):
+    table = joined_scores("test", found["v1.tiled"], found["v1.whole"])
+    assert table["left"].is_monotonic_increasing
+    assert table["gain"].tolist() == pytest.approx((table["left"] - table["right"]).tolist())
+    assert len(table) == 2
+
+
+def test_orders(found):
+    table = joined_scores("test", found["v1.tiled"], found["v2.tiled"])
+    assert ordered(table, "A gains most")["gain"].is_monotonic_decreasing
+    assert ordered(table, "A loses most")["gain"].is_monotonic_increasing
+    assert ordered(table, "by name")["image"].is_monotonic_increasing
+    assert ordered(table, "worst first").equals(table)
+
+
+def test_a_truth_has_no_score(found):
+    table = joined_scores("test", found["v1.tiled"], found["v1.truth"])
+    assert list(table) == ["image", "left"]
+
+
+def test_panes_of_tiled_against_whole(found):
+    stem = joined_scores("test", found["v1.tiled"], found["v1.whole"])["image"][0]
+    shown = scene("test", stem, found["v1.tiled"], found["v1.whole"])
+    assert [pane.id for pane in shown.panes] == [
+        "image", "truth", "b", "a", "difference", "a-doubt",
+    ]  # fmt: skip
+    assert [pane.label for pane in shown.panes][:4] == ["Image", "Truth", "Non-tiled", "Tiled"]
+    assert shown.panes[3].note.startswith("Dice 0.")
+    assert (shown.size.height, shown.size.width) == (1100, 1100)
+    assert shown.size.levels == 3
+
+
+def test_seams_are_those_of_the_grid(found):
+    stem = joined_scores("test", found["v1.tiled"], found["v1.whole"])["image"][0]
+    shown = scene("test", stem, found["v1.tiled"], found["v1.whole"])
+    assert shown.seams is not None
+    assert len(shown.seams["rows"]) == 2  # three windows of 512 at most over 1100
+    data = scene_data(shown, "")
+    assert all(0 < at < 1100 for at in data["grid"]["rows"])
+
+
+def test_two_versions_are_told_apart_by_name(found):
+    stem = joined_scores("test", found["v1.tiled"], found["v2.tiled"])["image"][0]
+    shown = scene("test", stem, found["v1.tiled"], found["v2.tiled"])
+    assert {"Tiled v1", "Tiled v2"} <= {pane.label for pane in shown.panes}
+
+
+def test_truth_beside_tiled_needs_no_second_mask(found):
+    stem = joined_scores("test", found["v1.tiled"], found["v1.truth"])["image"][0]
+    shown = scene("test", stem, found["v1.tiled"], found["v1.truth"])
+    assert "difference" not in [pane.id for pane in shown.panes]
+    assert shown.swiped == ("truth", "a")
+
+
+def test_masks_are_downloaded_as_they_are_stored(found):
+    import io
+    import zipfile
+
+    side = found["v1.tiled"]
+    stems = store.predictions_of(side.source.run.run_id, "test").stems
+    archive = zipfile.ZipFile(io.BytesIO(zipped_masks(side, "test", stems)))
+    assert sorted(archive.namelist()) == [f"{stem}.png" for stem in stems]
+    path = store.predictions_of(side.source.run.run_id, "test").path("tiled", stems[0])
+    assert archive.read(f"{stems[0]}.png") == path.read_bytes()
+
+
+def test_a_dataset_without_predictions(at_store):
+    assert comparison.sources("Other", store.run_table().runs(), store.versions()) == []

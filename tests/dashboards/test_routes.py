@@ -1,0 +1,148 @@
+"""The routes serve what a page registered, and nothing else whatever is asked."""
+
+import cv2
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from dashboards import pictures, routes
+from dashboards.pictures import Picture, forget, register
+from dashboards.uploads import UploadFolder
+from tiledseg.data.images import write_image
+
+
+@pytest.fixture(scope="module")
+def client():
+    app = Starlette(routes=[*routes.tile_routes(), *routes.page_routes(["", "compare"])])
+    return TestClient(app, raise_server_exceptions=True)
+
+
+@pytest.fixture
+def image(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 530, 3), np.uint8)
+    write_image(tmp_path / "secret name.png", pixels)
+    return tmp_path / "secret name.png", pixels
+
+
+def decoded(answer):
+    pixels = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.ndim == 3 else pixels
+
+
+def test_a_tile_is_the_files_own_pixels(client, image):
+    path, pixels = image
+    answer = client.get(f"/tiles/{register(Picture(path, 'image'))}/0/1/1")
+    assert answer.headers["content-type"] == "image/png"
+    assert np.array_equal(decoded(answer), pixels[512:, 512:])
+
+
+def test_a_reduced_tile_is_small(client, image):
+    answer = client.get(f"/tiles/{register(Picture(image[0], 'image'))}/1/0/0")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert decoded(answer).shape == (300, 265, 3)
+
+
+def test_addresses_do_not_tell_the_path(image):
+    address = register(Picture(image[0], "image"))
+    assert len(address) == 32
+    assert "secret" not in address
+    assert register(Picture(image[0], "image")) == address != register(Picture(image[0], "mask"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/tiles/00000000000000000000000000000000/0/0/0",
+        "/tiles/../../etc/passwd/0/0/0",
+        "/tiles/..%2f..%2fetc%2fpasswd/0/0/0",
+        "/tiles/%2e%2e%2f%2e%2e%2fetc%2fpasswd/0/0/0",
+        "/tiles//etc/passwd/0/0/0",
+        "/tiles/%2fetc%2fpasswd/0/0/0",
+        "/tiles/file:%2f%2f%2fetc%2fpasswd/0/0/0",
+        "/tiles/C:%5cwindows%5cwin.ini/0/0/0",
+        "/tiles/%00/0/0/0",
+        "/thumbnails/..%2f..%2f..%2fetc%2fpasswd",
+        "/thumbnails/00000000000000000000000000000000",
+        "/tiles/{address}/0/0/../../../../etc/passwd",
+        "/tiles/{address}/0/9/0",
+        "/tiles/{address}/0/0/99999999999999999999999999",
+        "/tiles/{address}/77/0/0",
+        "/tiles/{address}/-1/0/0",
+        "/tiles/{address}/0/0/x",
+    ],
+)
+def test_anything_else_is_refused(client, image, path):
+    address = register(Picture(image[0], "image"))
+    answer = client.get(path.format(address=address))
+    assert answer.status_code == 404
+    assert b"root:" not in answer.content
+    assert str(image[0].parent).encode() not in answer.content
+
+
+def test_every_path_of_the_disk_is_refused_by_name(client, image):
+    for path in (image[0], image[0].parent, "/etc/passwd", __file__):
+        for encoded in (str(path), str(path).replace("/", "%2f")):
+            assert client.get(f"/tiles/{encoded}/0/0/0").status_code == 404
+
+
+def test_what_is_forgotten_is_refused(client, image):
+    address = register(Picture(image[0], "image"))
+    forget(image[0].parent)
+    assert client.get(f"/tiles/{address}/0/0/0").status_code == 404
+
+
+def test_a_file_that_went_away_is_refused(client, image):
+    address = register(Picture(image[0], "image"))
+    image[0].unlink()
+    assert client.get(f"/tiles/{address}/0/0/0").status_code == 404
+
+
+def test_the_oldest_addresses_are_forgotten_at_last(image, monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_PICTURES", 1)
+    first = register(Picture(image[0], "image"))
+    register(Picture(image[0], "mask"))
+    assert pictures.find(first) is None
+
+
+def test_an_upload_is_gone_with_its_visitor(client, image):
+    folder = UploadFolder()
+    upload = folder.accept("mine.png", image[0].read_bytes())
+    address = register(Picture(upload.path, "image"))
+    assert client.get(f"/tiles/{address}/0/0/0").status_code == 200
+    del folder
+    assert not upload.path.parent.exists()
+    assert client.get(f"/tiles/{address}/0/0/0").status_code == 404
+
+
+def test_a_thumbnail_has_the_mask_on_the_image(client, tmp_path):
+    write_image(tmp_path / "image.png", np.full((900, 900, 3), 230, np.uint8))
+    mask = np.zeros((900, 900), np.uint8)
+    mask[300:600, 300:600] = 255
+    write_image(tmp_path / "mask.png", mask)
+    picture = Picture(tmp_path / "mask.png", "mask", tmp_path / "image.png")
+    pixels = decoded(client.get(f"/thumbnails/{register(picture)}")).astype(int)
+    assert max(pixels.shape) <= routes.THUMBNAIL
+    middle, corner = pixels[pixels.shape[0] // 2, pixels.shape[1] // 2], pixels[5, 5]
+    assert np.abs(corner - 230).max() < 6
+    assert middle[0] < 160 < middle[1]
+
+
+@pytest.mark.parametrize("kind", ["image", "mask"])
+@pytest.mark.parametrize("side", [7, 1400])
+def test_a_thumbnail_of_any_size(client, tmp_path, kind, side):
+    write_image(tmp_path / "a.png", np.full((side, side), 200, np.uint8))
+    answer = client.get(f"/thumbnails/{register(Picture(tmp_path / 'a.png', kind))}")
+    assert max(decoded(answer).shape) == min(side, routes.THUMBNAIL) or side == 1400
+
+
+def test_answers_may_not_be_sniffed_or_embedded_elsewhere(client, image):
+    answer = client.get(f"/tiles/{register(Picture(image[0], 'image'))}/0/0/0")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "private" in answer.headers["cache-control"]
+
+
+def test_pages_begin_with_streamlits_page(client):
+    for path in ("/", "/compare"):
+        assert "BACKEND_BASE_URL" in client.get(path).text

@@ -1,0 +1,134 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboards.trials import (
+    importance,
+    is_maximized,
+    objectives_of,
+    pareto_front,
+    searched_settings,
+    state_of,
+    table_of,
+)
+from tiledseg.tracking.reading import RunSummary
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def trial(number, score=None, params=None, **changes):
+    fields = {
+        "run_id": f"{number:032x}",
+        "name": f"study {number:03d}",
+        "dataset": "Discs",
+        "kind": "trial",
+        "status": "FINISHED",
+        "started": START + timedelta(minutes=number),
+        "seconds": 60.0,
+        "parent": "p",
+        "error": "",
+        "params": params or {},
+        "metrics": {} if score is None else {"valid/tiled/dice": score},
+        "tags": {"tiledseg.trial": str(number)},
+    }
+    return RunSummary(**{**fields, **changes})
+
+
+def planted(count=60):
+    """The score depends strongly on one setting, weakly on another, and not on a third."""
+    rng = np.random.default_rng(3)
+    for number in range(count):
+        rate, filters = 10 ** rng.uniform(-4, -1), int(rng.choice([4, 8, 16]))
+        score = 0.8 - 0.1 * (np.log10(rate) + 2.5) ** 2 + 0.002 * filters
+        yield trial(
+            number,
+            score + rng.normal(0, 0.01),
+            {
+                "training.learning_rate": f"{rate:.6g}",
+                "model.base_filters": str(filters),
+                "training.seed": str(rng.integers(0, 1000)),
+                "model.num_layers": "3",
+                "dataset.name": f"d{number}",
+            },
+        )
+
+
+def test_only_what_was_searched_is_a_column():
+    assert searched_settings(list(planted(5))) == [
+        "model.base_filters",
+        "training.learning_rate",
+        "training.seed",
+    ]
+
+
+def test_importance_finds_what_was_planted():
+    found = importance(table_of(list(planted()), "valid/tiled/dice"))
+    shares = dict(zip(found["setting"], found["share"], strict=True))
+    assert found["setting"].iloc[0] == "training.learning_rate"
+    assert shares["training.learning_rate"] > 0.9
+    assert shares["training.seed"] < 0.1
+
+
+def test_importance_of_noise_is_nearly_nothing():
+    rng = np.random.default_rng(5)
+    noise = [
+        trial(number, rng.normal(), {f"s{i}": str(rng.normal()) for i in range(4)})
+        for number in range(40)
+    ]
+    assert importance(table_of(noise, "valid/tiled/dice"))["share"].max() < 0.25
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_importance_of_too_few_trials(count):
+    assert importance(table_of(list(planted(count)), "valid/tiled/dice")).empty
+
+
+def test_importance_when_all_scores_are_equal():
+    same = [trial(i, 0.5, {"a": str(i)}) for i in range(8)]
+    assert importance(table_of(same, "valid/tiled/dice"))["share"].tolist() == [0.0]
+
+
+def test_nobody_beats_the_front_and_everybody_else_is_beaten():
+    rng = np.random.default_rng(7)
+    names = ["valid/tiled/dice", "valid/tiled/seconds_per_megapixel"]
+    table = pd.DataFrame(rng.random((50, 2)), columns=names)
+    front = pareto_front(table, *names)
+
+    def beats(one, two):
+        better = one[names[0]] >= two[names[0]] and one[names[1]] <= two[names[1]]
+        return better and tuple(one) != tuple(two)
+
+    for i, row in table.iterrows():
+        beaten = any(beats(other, row) for _, other in table.iterrows())
+        assert front[i] == (not beaten)
+
+
+def test_equal_trials_are_both_on_the_front():
+    table = pd.DataFrame({"valid/tiled/dice": [1.0, 1.0], "loss": [0.5, 0.5]})
+    assert pareto_front(table, "valid/tiled/dice", "loss").tolist() == [True, True]
+
+
+def test_states_are_those_of_the_study():
+    assert state_of(trial(0, 0.5)) == "complete"
+    assert state_of(trial(0, status="RUNNING")) == "running"
+    assert state_of(trial(0, tags={"tiledseg.outcome": "pruned"})) == "pruned"
+    assert state_of(trial(0, status="KILLED")) == "failed"
+
+
+def test_test_scores_are_no_objective():
+    run = trial(0, 0.5, metrics={"test/tiled/dice": 1, "valid/tiled/dice": 1, "val_loss": 1})
+    assert objectives_of([run]) == ["valid/tiled/dice", "val_loss"]
+
+
+def test_which_direction_is_better():
+    assert is_maximized("valid/tiled/dice")
+    assert not is_maximized("val_loss")
+    assert not is_maximized("valid/tiled/seconds_per_megapixel")
+
+
+def test_trials_come_in_their_order_with_gaps_for_missing_scores():
+    table = table_of([trial(2, 0.5), trial(0), trial(1, 0.7)], "valid/tiled/dice")
+    assert table["number"].tolist() == [0, 1, 2]
+    assert np.isnan(table["score"][0])
