@@ -26,7 +26,7 @@ run: install
 	PATH="$(CURDIR)/$(BIN)$(PATHSEP)$$PATH" $(BIN)/mlflow run . --env-manager local -P dataset=$(DATASET)
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check

@@ -6,9 +6,9 @@ compares them.
 """
 
 MASK = (0, 158, 115)
-"""A mask over an image."""
+"""A mask over an image, where nothing is said about its truth."""
 FOUND = (255, 255, 255)
-"""A mask on black; where it agrees with the truth."""
+"""Where a mask agrees with the truth; a mask on black."""
 INVENTED = (230, 159, 0)
 """Foreground that the truth does not have."""
 MISSED = (86, 180, 233)

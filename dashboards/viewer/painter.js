@@ -119,9 +119,8 @@ class Painter {
     const key = [kind, ...layers.map((layer) => Tiles.key(layer, place))].join("|");
     const canvas = this.canvas(key, () => {
       if (pane.show === "uncertainty") return paintDoubt(found[0], !onImage);
-      const found_ = onImage ? colours.mask : colours.found;
-      if (layers.length === 1) return paintMask(found[0], found_);
-      return paintPair(found[0], found[1], [found_, colours.invented, colours.missed]);
+      if (layers.length === 1) return paintMask(found[0], onImage ? colours.mask : colours.found);
+      return paintPair(found[0], found[1], [colours.found, colours.invented, colours.missed]);
     });
     return { source: canvas, width: canvas.width, height: canvas.height };
   }

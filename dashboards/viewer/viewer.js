@@ -234,15 +234,17 @@ class Viewer {
     const swatch = (colour, label) =>
       el("span", {}, el("i", { style: `background: rgb(${colour})` }), label);
     const parts = [];
-    const found = this.style.onImage ? colours.mask : colours.found;
     const truthful = panes.filter((pane) => pane.show === "mask" && pane.against && this.style.errors);
     if (truthful.length) {
-      parts.push(swatch(found, "found"), swatch(colours.invented, "invented (false positive)"),
+      parts.push(swatch(colours.found, "found"), swatch(colours.invented, "invented (false positive)"),
         swatch(colours.missed, "missed (false negative)"));
-    } else if (panes.some((pane) => pane.show === "mask")) parts.push(swatch(found, "foreground"));
+    }
+    if (panes.some((pane) => pane.show === "mask" && !truthful.includes(pane))) {
+      parts.push(swatch(this.style.onImage ? colours.mask : colours.found, "foreground"));
+    }
     for (const pane of panes.filter(({ show }) => show === "difference")) {
       const [one, two] = [this.layers[pane.of].label, this.layers[pane.against].label];
-      parts.push(swatch(found, "both"), swatch(colours.invented, `only ${one}`), swatch(colours.missed, `only ${two}`));
+      parts.push(swatch(colours.found, "both"), swatch(colours.invented, `only ${one}`), swatch(colours.missed, `only ${two}`));
     }
     if (panes.some((pane) => pane.show === "uncertainty")) {
       parts.push(el("span", {}, el("i", { class: "ramp" }), "certain to undecided (p = 0.5)"));

@@ -41,7 +41,8 @@ def show() -> None:
             width=260,
         )
     version = next(item for item in own if item.version == chosen)
-    _card(version)
+    with states.guarded():  # the run may be gone, and the version still be promoted
+        _card(version)
     _promotion(version)
     _versions(own)
 

@@ -27,7 +27,8 @@ def show() -> None:
     if not champions:
         states.no_model()
     for version in champions:
-        _card(version)
+        with states.guarded():  # one whose run is gone does not hide the others
+            _card(version)
     _latest(runs)
 
 

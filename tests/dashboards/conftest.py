@@ -62,16 +62,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture
-def at_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """The test runs on the shared store, with empty caches."""
-    forget_caches()
-    store.visit(monkeypatch)
-    yield store
-    forget_caches()
+def empty_caches() -> Iterator[None]:
+    """Tests have different stores in one process."""
+    _forget()
+    yield
+    _forget()
 
 
-def forget_caches() -> None:
-    """Other tests have other stores."""
+def _forget() -> None:
     import streamlit as st
 
     from dashboards.store import run_table
@@ -79,6 +77,13 @@ def forget_caches() -> None:
     st.cache_data.clear()
     st.cache_resource.clear()
     run_table.cache_clear()
+
+
+@pytest.fixture
+def at_store(store: Store, monkeypatch: pytest.MonkeyPatch, empty_caches: None) -> Store:
+    """The test runs on the shared store."""
+    store.visit(monkeypatch)
+    return store
 
 
 class Server(NamedTuple):

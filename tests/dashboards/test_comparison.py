@@ -18,8 +18,9 @@ def test_the_champion_comes_first_then_the_other_versions(found):
     assert "champion" in found["v2.tiled"].title
 
 
-def test_trials_without_pictures_are_no_sides(found):
-    assert all(side.source.run.kind in {"train", "evaluate"} for side in found.values())
+def test_a_trial_without_pictures_shares_no_image(found):
+    trial = next(side for side in found.values() if side.source.run.kind == "trial")
+    assert joined_scores("test", trial, found["v1.tiled"]).empty
 
 
 def test_the_worst_image_comes_first(found):

@@ -1,10 +1,16 @@
 """The routes serve what a page registered, and nothing else whatever is asked."""
 
+import http.client
+import threading
+import time
+from types import SimpleNamespace
+from urllib.parse import quote
+
 import cv2
 import numpy as np
 import pytest
+import uvicorn
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from dashboards import pictures, routes
 from dashboards.pictures import Picture, forget, register
@@ -12,10 +18,34 @@ from dashboards.uploads import UploadFolder
 from tiledseg.data.images import write_image
 
 
+class Client:
+    """Sends paths as they are written; other clients tidy them up before."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.putrequest("GET", path, skip_accept_encoding=True)
+        connection.endheaders()
+        answer = connection.getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        content = answer.read()
+        connection.close()
+        return SimpleNamespace(status_code=answer.status, headers=headers, content=content)
+
+
 @pytest.fixture(scope="module")
 def client():
     app = Starlette(routes=[*routes.tile_routes(), *routes.page_routes(["", "compare"])])
-    return TestClient(app, raise_server_exceptions=True)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield Client(server.servers[0].sockets[0].getsockname()[1])
+    server.should_exit = True
+    thread.join(10)
 
 
 @pytest.fixture
@@ -75,14 +105,14 @@ def test_addresses_do_not_tell_the_path(image):
 def test_anything_else_is_refused(client, image, path):
     address = register(Picture(image[0], "image"))
     answer = client.get(path.format(address=address))
-    assert answer.status_code == 404
+    assert answer.status_code in {400, 404}
     assert b"root:" not in answer.content
     assert str(image[0].parent).encode() not in answer.content
 
 
 def test_every_path_of_the_disk_is_refused_by_name(client, image):
     for path in (image[0], image[0].parent, "/etc/passwd", __file__):
-        for encoded in (str(path), str(path).replace("/", "%2f")):
+        for encoded in (quote(str(path)), quote(str(path), safe="")):
             assert client.get(f"/tiles/{encoded}/0/0/0").status_code == 404
 
 
@@ -145,4 +175,4 @@ def test_answers_may_not_be_sniffed_or_embedded_elsewhere(client, image):
 
 def test_pages_begin_with_streamlits_page(client):
     for path in ("/", "/compare"):
-        assert "BACKEND_BASE_URL" in client.get(path).text
+        assert "BACKEND_BASE_URL" in client.get(path).content.decode()

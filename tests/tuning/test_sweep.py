@@ -189,7 +189,7 @@ def test_what_is_refused_before_anything_is_made(fake_sweep, tmp_path):
     ]:
         with pytest.raises(SweepError, match=word):
             fake_sweep(**options)
-    assert list(tmp_path.glob("*.db")) == []
+    assert list(tmp_path.glob("sweeps.db*")) == []
 
 
 def test_what_is_usual(space_of):

@@ -39,18 +39,19 @@ class TileSampler(keras.utils.PyDataset):
     of crops (``training.foreground_fraction``) is centred on an object chosen evenly among those
     of the image; the rest lies anywhere. Only the crop is read.
 
-    Keras is given no workers: its own enqueuer keeps batches of an abandoned pass (it makes one
-    to build a model) and delivers them in the first epoch. The threads are here instead, and
-    what they prepare is kept by epoch and index.
+    The stream has no end, and an epoch is ``steps`` batches of it: give ``fit`` the same number
+    as ``steps_per_epoch``. Keras makes a new TensorFlow iterator for every pass over a finite
+    dataset, and to take the old one down takes TensorFlow up to 20 seconds (seen in 2.21, where
+    it waits for its tuning thread).
 
-    ``on_epoch_end`` advances ``epoch``. ``fit`` calls it once before its first epoch, so that
-    one draws with ``start_epoch + 1``: the same numbers for a resumed and an unbroken training.
+    Keras is given no workers: its own enqueuer keeps batches of an abandoned pass (it makes one
+    to build a model) and delivers them in the first epoch. The threads are here instead.
 
     Args:
         samples: Images and masks to draw from.
         experiment: Size, colour space, augmentation, seed, batch size, workers.
         cache: Where decoded pixels are kept.
-        steps: Batches in an epoch; by default ``training.steps_per_epoch``.
+        steps: Batches of an epoch; by default ``training.steps_per_epoch``.
         start_epoch: Epochs already trained, when resuming.
         workers: Threads that prepare batches; by default ``training.workers``. With 0, batches
             are drawn when they are asked for.
@@ -74,8 +75,8 @@ class TileSampler(keras.utils.PyDataset):
         super().__init__(workers=0)
         if not samples:
             raise ValueError("a sampler needs at least one sample")
-        self.epoch = start_epoch
-        self._steps = experiment.training.steps_per_epoch if steps is None else steps
+        self.start_epoch = start_epoch
+        self.steps = experiment.training.steps_per_epoch if steps is None else steps
         self._samples = tuple(samples)
         self._experiment = experiment
         self._cache = cache
@@ -83,44 +84,39 @@ class TileSampler(keras.utils.PyDataset):
         self._points: dict[int, NDArray[np.int32]] = {}
         self._threads = experiment.training.workers if workers is None else workers
         self._pool = ThreadPoolExecutor(self._threads, "tiles") if self._threads else None
-        self._ahead: dict[tuple[int, int], Future[Batch]] = {}
+        self._ahead: dict[int, Future[Batch]] = {}
         self._lock = threading.Lock()
 
-    def __len__(self) -> int:
-        """Batches in an epoch."""
-        return self._steps
+    @property
+    def num_batches(self) -> None:
+        """None: the stream has no end."""
+        return None
 
     def __getitem__(self, index: int) -> Batch:
-        """The batch at ``index`` of the present epoch.
+        """The batch at ``index``, counted from the beginning of ``start_epoch``.
 
         Returns:
             Images (B, size, size, C), uint8, and masks (B, size, size, 1), float32, 0 or 1.
         """
-        epoch = self.epoch
         if self._pool is None:
-            return self._draw_batch(epoch, index)
-        return self._prepared(self._pool, epoch, index).result()
+            return self._draw_batch(index)
+        return self._prepared(self._pool, index).result()
 
-    def on_epoch_end(self) -> None:
-        """Advance to the next epoch."""
-        self.epoch += 1
-
-    def _prepared(self, pool: ThreadPoolExecutor, epoch: int, index: int) -> Future[Batch]:
+    def _prepared(self, pool: ThreadPoolExecutor, index: int) -> Future[Batch]:
         """Take a batch out of those in preparation, and have the following ones started."""
         with self._lock:
-            stale = [key for key in self._ahead if key[0] != epoch]
-            for key in stale:
-                self._ahead.pop(key).cancel()
-            last = min(index + self._threads + _BATCHES_AHEAD, self._steps - 1)
-            for following in range(index, last + 1):
-                key = epoch, following
-                if key not in self._ahead:
-                    self._ahead[key] = pool.submit(self._draw_batch, *key)
-            return self._ahead.pop((epoch, index))
+            wanted = range(index, index + self._threads + _BATCHES_AHEAD + 1)
+            for stale in self._ahead.keys() - wanted:
+                self._ahead.pop(stale).cancel()
+            for following in wanted:
+                if following not in self._ahead:
+                    self._ahead[following] = pool.submit(self._draw_batch, following)
+            return self._ahead.pop(index)
 
-    def _draw_batch(self, epoch: int, index: int) -> Batch:
+    def _draw_batch(self, index: int) -> Batch:
         training = self._experiment.training
-        rng = np.random.default_rng([training.seed, epoch, index])
+        epoch, step = divmod(index, self.steps)
+        rng = np.random.default_rng([training.seed, self.start_epoch + epoch, step])
         return stacked([self._draw_crop(rng) for _ in range(training.batch_size)])
 
     def _draw_crop(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -106,6 +106,7 @@ def fit(
         model.fit(
             TileSampler(dataset.splits["train"], experiment, cache, start_epoch=done),
             validation_data=ValidationTiles(dataset.splits["valid"], experiment, cache),
+            steps_per_epoch=settings.steps_per_epoch,
             initial_epoch=done,
             epochs=settings.epochs,
             callbacks=callbacks,
