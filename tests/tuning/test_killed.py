@@ -13,7 +13,6 @@ from pathlib import Path
 import mlflow
 import optuna
 import psutil
-import pytest
 
 from tiledseg.tuning import ledger
 
@@ -77,24 +76,22 @@ def check_books(wanted):
         assert status[trial.user_attrs["run_id"]] == wanted_status
 
 
-@pytest.mark.parametrize("victim", ["sweep", "worker", "trial"])
-def test_one_killed_by_hand(victim):
-    first = started(trials=6, workers=2)
-    me = psutil.Process(first.pid)
-    wait_for(lambda: len(ledger.finished(trials())) >= 1)
-    words = {"worker": "tiledseg.tuning.worker", "trial": "fake_trial"}
-    if victim == "sweep":
-        below = family(me, "tiledseg.tuning.worker")
-        first.kill()
-        first.wait()
-        psutil.wait_procs(below, timeout=60)
-        assert not any(process.is_running() for process in below)
-        assert all(trial.state.name != "RUNNING" for trial in trials())  # they tidied up
-        assert started(trials=6, workers=2).wait(120) == 0
-    else:
-        wait_for(lambda: family(me, words[victim]))[0].kill()
-        assert first.wait(200) == 0
-    check_books(6)
+def test_a_trial_a_worker_and_the_sweep_killed_one_after_the_other():
+    process = started(trials=8, workers=2)
+    me = psutil.Process(process.pid)
+    for victim in ("fake_trial", "tiledseg.tuning.worker"):
+        ended = len(ledger.finished(trials()))
+        wait_for(lambda ended=ended: len(ledger.finished(trials())) > ended)
+        wait_for(lambda victim=victim: family(me, victim))[0].kill()
+    wait_for(lambda: len(family(me, "tiledseg.tuning.worker")) == 2)  # a new one came
+    below = me.children(recursive=True)
+    process.kill()
+    process.wait()
+    _, left = psutil.wait_procs(below, timeout=60)
+    assert not left  # they notice, tidy up and go
+    assert all(trial.state.name != "RUNNING" for trial in trials())
+    assert started(trials=8, workers=2).wait(200) == 0
+    check_books(8)
 
 
 def test_killed_at_random_again_and_again():
@@ -117,31 +114,25 @@ def test_killed_at_random_again_and_again():
     check_books(12)
 
 
-def test_all_processes_killed_at_once():
-    """As when the machine loses power: nobody is left to tidy up."""
+def test_a_polite_end_and_a_loss_of_power():
+    process = started(trials=6, workers=2)
+    me = psutil.Process(process.pid)
+    wait_for(lambda: family(me, "fake_trial") and trials())
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    assert all(trial.state.name != "RUNNING" for trial in trials())
+    runs = mlflow.search_runs(search_all_experiments=True)
+    assert set(runs[runs["tags.tiledseg.kind"] == "sweep"]["status"]) == {"KILLED"}
+    assert "RUNNING" not in set(runs["status"])
+
     process = started(trials=6, workers=2)
     me = psutil.Process(process.pid)
     wait_for(lambda: any(trial.state.name == "RUNNING" for trial in trials()))
     every = [me, *me.children(recursive=True)]
-    for one in every:
+    for one in every:  # nobody is left to tidy up
         one.suspend()
     for one in every:
         one.kill()
     process.wait()
-    assert started(trials=6, workers=1).wait(200) == 0
-    check_books(6)
-
-
-def test_a_polite_end_leaves_nothing_open_and_costs_no_trial():
-    process = started(trials=6, workers=2)
-    me = psutil.Process(process.pid)
-    wait_for(lambda: family(me, "fake_trial"))
-    process.send_signal(signal.SIGINT)
-    process.wait(60)
-    found = trials()
-    assert all(trial.state.name != "RUNNING" for trial in found)
-    runs = mlflow.search_runs(search_all_experiments=True)
-    assert "RUNNING" not in set(runs["status"])
-    assert set(runs[runs["tags.tiledseg.kind"] == "sweep"]["status"]) == {"KILLED"}
     assert started(trials=6, workers=2).wait(200) == 0
     check_books(6)
