@@ -23,7 +23,7 @@ install: .venv/.installed
 	$(BIN)/python -c "open('.venv/.installed', 'w').close()"
 
 run: install
-	PATH="$(CURDIR)/$(BIN)$(PATHSEP)$$PATH" $(BIN)/mlflow run . --env-manager local -P dataset=$(DATASET)
+	GIT_PYTHON_REFRESH=quiet PATH="$(CURDIR)/$(BIN)$(PATHSEP)$$PATH" $(BIN)/mlflow run . --env-manager local -P dataset=$(DATASET)
 
 test: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
