@@ -9,6 +9,8 @@ import pytest
 from dashboards import colours
 from tiledseg import pictures
 
+# ruff: noqa: E501 - matrices read best as matrices.
+
 # Machado, Oliveira & Fernandes, "A physiologically-based model for simulation of color vision
 # deficiency", 2009, severity 1.0, on linear RGB.
 VISION = {

@@ -2,8 +2,8 @@ import pytest
 
 from dashboards import comparison, store
 from dashboards.comparison import joined_scores, scene, sides, sources
-from dashboards.views.compare import ordered, zipped_masks
 from dashboards.viewer import scene_data
+from dashboards.views.compare import ordered, zipped_masks
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ def bomb(width, height):
     """A PNG that claims far more than it weighs."""
 
     def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pixels = zlib.compress(bytes(1000 * 1000), 9)
@@ -58,7 +60,13 @@ def bad_files():
         files.append((f"head{suffix}", whole[:16], ""))
     whole = encoded(".png")
     for place in range(60, 260, 20):  # a flipped byte breaks a checksum
-        files.append((f"flip{place}.png", whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :], "damaged"))
+        files.append(
+            (
+                f"flip{place}.png",
+                whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :],
+                "damaged",
+            )
+        )
     for number in range(100 - len(files)):
         files.append((f"noise{number}.png", rng.bytes(10 + 97 * number), "no JPEG, PNG"))
     return files

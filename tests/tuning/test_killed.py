@@ -89,7 +89,8 @@ def test_a_trial_a_worker_and_the_sweep_killed_one_after_the_other():
     process.wait()
     _, left = psutil.wait_procs(below, timeout=60)
     assert not left  # they notice, tidy up and go
-    assert all(trial.state.name != "RUNNING" for trial in trials())
+    running = [trial for trial in trials() if trial.state.name == "RUNNING"]
+    assert len(running) <= 1  # that of the killed worker, if the new one has not looked yet
     assert started(trials=8, workers=2).wait(200) == 0
     check_books(8)
 
