@@ -22,43 +22,18 @@ def go(name: str, **state: str) -> None:
     st.switch_page(page_of(name), query_params=state)
 
 
-def choose(label: str, options: list[str], key: str, index: int = 0, **more: Any) -> str:
+def choose(label: str, options: list[str], key: str, **more: Any) -> str:
     """A select box whose value is in the address; a value that does not exist is left out."""
-    default = options[index]
-    _follow_address(key, options, default)
-    return _keep(key, str(st.selectbox(label, options, key=key, **more)), default)
+    if st.session_state.get(key) not in options:
+        st.session_state.pop(key, None)
+    return str(st.selectbox(label, options, key=key, bind="query-params", **more))
 
 
 def pick(label: str, options: list[str], key: str, default: str, **more: Any) -> str:
     """A row of buttons whose value is in the address."""
-    _follow_address(key, options, default)
-    found = st.segmented_control(label, options, key=key, required=True, **more)
-    return _keep(key, str(found), default)
-
-
-def _follow_address(key: str, options: list[str], default: str) -> None:
-    """Take the value of the address, unless it is the one that was written there before.
-
-    Streamlit's own binding writes the words that people see into the address, which change with
-    an alias; ours writes the keys.
-    """
-    asked = st.query_params.get(key)
-    if asked in options and asked != st.session_state.get(_written(key)):
-        st.session_state[key] = asked
-    elif st.session_state.get(key) not in options:
-        st.session_state[key] = default
-
-
-def _keep(key: str, value: str, default: str) -> str:
-    if value != default:
-        if st.query_params.get(key) != value:
-            st.query_params[key] = value
-        st.session_state[_written(key)] = value
-    else:
-        st.query_params.pop(key, None)
-        st.session_state.pop(_written(key), None)
-    return value
-
-
-def _written(key: str) -> str:
-    return f"written-{key}"
+    if st.session_state.get(key) not in options:
+        st.session_state.pop(key, None)
+    found = st.segmented_control(
+        label, options, key=key, default=default, required=True, bind="query-params", **more
+    )
+    return str(found)

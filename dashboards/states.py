@@ -3,16 +3,12 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import ParamSpec
 
 import streamlit as st
 
 from dashboards import store
-from tiledseg.errors import TiledsegError, TrackingError
+from tiledseg.errors import TiledsegError
 from tiledseg.tracking.reading import store_address
-
-Given = ParamSpec("Given")
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +54,6 @@ def no_pictures(what: str) -> None:
 
 def unusable(error: TiledsegError) -> None:
     """The store does not answer, or something in it cannot be read."""
-    if not isinstance(error, TrackingError):
-        st.error(str(error), title="This cannot be shown", icon=":material/broken_image:")
-        return
     st.error(str(error), title="The store cannot be read", icon=":material/cloud_off:")
     st.write("Start the tracking server, or name the store and start the dashboard again:")
     st.code(
@@ -84,18 +77,6 @@ def guarded() -> Iterator[None]:
     except TiledsegError as error:
         logger.info("a page could not be shown: %s", error)
         unusable(error)
-
-
-def fragment(body: Callable[Given, None]) -> Callable[Given, None]:
-    """A part of a page that reruns alone, and is guarded; the page's own guard is not there then."""
-
-    @st.fragment
-    @wraps(body)
-    def shown(*args: Given.args, **kwargs: Given.kwargs) -> None:
-        with guarded():
-            body(*args, **kwargs)
-
-    return shown
 
 
 def page(body: Callable[[], None]) -> Callable[[], None]:

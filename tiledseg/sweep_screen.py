@@ -21,7 +21,6 @@ _COLOURS = {
     "pruned": "dim",
     "infeasible": "dim",
 }
-_ORIGINS = {"experiment": "(own settings)", "source": "(source experiment)"}
 _ABOVE_AND_BELOW = 8
 """Lines of the screen that are not rows of the table."""
 
@@ -58,8 +57,7 @@ class SweepScreen:
         """Draw the table, or print a line for every trial that has ended."""
         self._last = progress
         if console.is_terminal:
-            most = max(4, console.height - _ORIGINS = {"experiment": "(own settings)", "source": "(source experiment)"}
-_ABOVE_AND_BELOW)
+            most = max(4, console.height - _ABOVE_AND_BELOW)
             self._live.update(Group(_table(progress, most), _summary(progress)), refresh=True)
             return
         for row in progress.rows:
@@ -102,7 +100,7 @@ def _table(progress: "StudyProgress", most: int) -> Table:
         mark = "*" if row.is_best else " "
         table.add_row(
             f"{row.number}{mark}",
-            Text(f"{row.state} {_ORIGINS.get(row.origin, '')}", _COLOURS.get(row.state, "red")),
+            Text(row.origin or row.state, style=_COLOURS.get(row.state, "red")),
             _numbers(row),
             str(row.epochs),
             _clock(row.seconds),

@@ -126,7 +126,7 @@ def _item(row: dict[str, object], split: str, left: Side) -> Item:
     return Item(stem, src, stem, " / ".join(scores), badge)
 
 
-@states.fragment
+@st.fragment
 def _viewer(table: pd.DataFrame, split: str, stem: str, left: Side, right: Side) -> None:
     """The panes; moving in them reruns this alone."""
     shown = scene(split, stem, left, right)

@@ -45,7 +45,7 @@ def show() -> None:
     _film(run, stem, pictures)
 
 
-@states.fragment
+@st.fragment
 def _film(run: RunSummary, stem: str, pictures: dict[tuple[str, str], dict[int, str]]) -> None:
     """The viewer beside the curves; the slider reruns this alone."""
     shown = scene(run, stem, pictures, _epoch_in_link())

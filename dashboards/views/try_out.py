@@ -114,7 +114,7 @@ def _counts(result: Segmentation) -> None:
             st.metric(f"{name}: foreground", f"{100 * objects.foreground:.2f} %", width=190)
 
 
-@states.fragment
+@st.fragment
 def _viewer(upload: Upload, result: Segmentation) -> None:
     """The panes; moving in them reruns this alone."""
     show_viewer(scene(upload, result), key="try-viewer")

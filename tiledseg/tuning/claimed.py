@@ -87,7 +87,6 @@ class ClaimedTrial:
         self._trial, self._definition = trial, definition
         self._options, self._stop = options, stop
         self._run_id = ""
-        self._last_epoch = 0
         self._began = time.monotonic()
 
     def run(self) -> Outcome:
@@ -135,7 +134,6 @@ class ClaimedTrial:
         self._trial.set_user_attr(ledger.RUN_ID, self._run_id)
 
     def _trained(self, experiment: Experiment) -> Outcome:
-        self._last_epoch = experiment.training.epochs
         options, limits = self._options, self._definition.space.limits
         request = {
             "do": "train",
@@ -174,8 +172,6 @@ class ClaimedTrial:
         if len(self._definition.objectives) > 1:
             return ""
         self._trial.report(metrics[PRUNED_ON] * self._sign(), epoch)
-        if epoch >= self._last_epoch:
-            return ""  # a score costs little more now, and can be compared
         pruned = self._trial.should_prune()
         if not pruned or self._trial.user_attrs.get(ledger.ORIGIN) == ledger.EXPERIMENT:
             return ""  # trial 0 is what all others are measured against

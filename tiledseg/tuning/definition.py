@@ -8,7 +8,6 @@ from typing import Any, Self
 
 from tiledseg.experiment import Experiment, parse_experiment
 from tiledseg.faults import shortened
-from tiledseg.tuning.ledger import EXPERIMENT, SOURCE
 from tiledseg.tuning.objectives import Objective, parse_objectives
 from tiledseg.tuning.overrides import overridden
 from tiledseg.tuning.space import SearchSpace, restored_space
@@ -37,13 +36,6 @@ class StudyDefinition:
     def trial_base(self) -> Experiment:
         """The experiment with the budget of a trial: trial 0."""
         return overridden(self.experiment, self.space.trial)
-
-    @property
-    def starts(self) -> dict[str, dict[str, Any]]:
-        """What is tried before the search begins: values of parameters by where they are from."""
-        starts = {EXPERIMENT: self.space.own_values(self.own)}
-        source = self.space.start_values(self.own)
-        return starts if source is None else {**starts, SOURCE: source}
 
     def content(self) -> dict[str, Any]:
         """All of it in plain types; ``restore`` gives it back."""

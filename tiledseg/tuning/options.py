@@ -12,7 +12,7 @@ from tiledseg.tuning.feasibility import check_space
 from tiledseg.tuning.machine import memory_per_worker
 from tiledseg.tuning.objectives import DEFAULT_OBJECTIVE, parse_objectives
 from tiledseg.tuning.progress import Sitting
-from tiledseg.tuning.search import check_search, grid_points
+from tiledseg.tuning.search import check_search
 from tiledseg.tuning.space import TRIAL_SETTINGS, SearchSpace
 
 DEFAULT_TRIALS = 20
@@ -79,16 +79,12 @@ class SweepOptions:
             pruner=self.pruner or ("none" if len(self.objectives) > 1 else "asha"),
         )
 
-    def sitting(self, definition: StudyDefinition) -> Sitting:
-        """What this sitting should reach, beginning now; a grid has no more than its points."""
-        now, wanted = time.time(), self.trials
-        if self.sampler == "grid":
-            most = len(grid_points(definition.space, definition.own, self.seed))
-            most += len(definition.starts)
-            wanted = min(wanted or most, most)
+    def sitting(self) -> Sitting:
+        """What this sitting should reach, beginning now."""
+        now = time.time()
         return Sitting(
             began=now,
-            wanted=wanted or None,
+            wanted=self.trials or None,
             deadline=now + 3600 * self.hours if self.hours else None,
             workers=self.workers,
         )

@@ -101,10 +101,9 @@ def make_pruner(name: str, epochs: int, *, timed: bool) -> BasePruner:
     Args:
         name: One of ``PRUNERS``.
         epochs: Most epochs of a trial.
-        timed: Whether time may end a trial long before its last epoch; the first rung, a sixth
-            of the way otherwise, then comes earlier.
+        timed: Whether time may end a trial long before its last epoch; rungs then begin early.
     """
-    first = max(1, round(epochs / (12 if timed else 6)))
+    first = 1 if timed else max(1, round(epochs / REDUCTION**2))
     if name == "asha":
         return optuna.pruners.SuccessiveHalvingPruner(
             min_resource=first, reduction_factor=REDUCTION

@@ -68,8 +68,12 @@ def _check_same(study: optuna.Study, definition: StudyDefinition) -> None:
 
 def _enqueue_starts(study: optuna.Study, definition: StudyDefinition) -> None:
     """Queue what is tried before the search begins, once."""
+    space, own = definition.space, definition.own
     queued = {trial.user_attrs.get(ledger.ORIGIN) for trial in study.get_trials(deepcopy=False)}
-    for origin, values in definition.starts.items():
-        if origin not in queued:
-            stored = definition.space.stored(values)
-            study.enqueue_trial(stored, user_attrs={ledger.ORIGIN: origin})
+    starts = {
+        ledger.EXPERIMENT: space.own_values(own),
+        ledger.SOURCE: space.start_values(own),
+    }
+    for origin, values in starts.items():
+        if values is not None and origin not in queued:
+            study.enqueue_trial(space.stored(values), user_attrs={ledger.ORIGIN: origin})

@@ -84,7 +84,7 @@ def sweep(
     options = options.completed(dataset, space, default_storage(sweeps.tracking_uri()))
     definition = define_study(experiment, space, options)
     url = check_url(options.storage)
-    sitting = options.sitting(definition)
+    sitting = options.sitting()
     storage, lock = open_storage(url), StudyLock(url, options.study)
     with ExitStack() as stack:
         with storage_errors(url), lock:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -54,6 +54,7 @@ class Worker:
         self._study.pruner = make_pruner(
             options.pruner, training.epochs, timed=training.max_minutes is not None
         )
+        self._grid = self._grid_points()
         self._unavailable: list[str] = []
 
     def work(self) -> None:
@@ -80,14 +81,13 @@ class Worker:
         with self._lock:
             self._settle()
             trials = self._study.get_trials(deepcopy=False)
-            wanted = math.inf if self._options.trials is None else self._options.trials
+            wanted = self._wanted(trials)
             late = self._options.deadline is not None and time.time() >= self._options.deadline
             if late or len(ledger.finished(trials)) >= wanted:
                 return "stop"
             if len(ledger.begun(trials)) >= wanted:
                 return "wait"  # for trials of others: one of them may die and be queued again
-            if self._options.sampler == "grid":
-                self._enqueue_grid_point(trials)
+            self._enqueue_grid_point(trials)
             self._optimize()  # lets go of the lock as soon as the trial is claimed
             return "trial"
 
@@ -101,16 +101,24 @@ class Worker:
             except TrackingError as error:  # the sweep does it again at its end
                 logger.warning("%s", error)
 
+    def _wanted(self, trials: Sequence[FrozenTrial]) -> float:
+        wanted = math.inf if self._options.trials is None else self._options.trials
+        if self._grid is None:
+            return wanted
+        return min(wanted, len(self._grid) + len(ledger.counted(trials)) - len(_searched(trials)))
+
+    def _grid_points(self) -> list[dict[str, Any]] | None:
+        if self._options.sampler != "grid":
+            return None
+        definition = self._definition
+        return grid_points(definition.space, definition.own, self._options.seed)
+
     def _enqueue_grid_point(self, trials: Sequence[FrozenTrial]) -> None:
         """The next point of the grid, unless something waits already."""
-        if any(trial.state == TrialState.WAITING for trial in trials):
+        if self._grid is None or any(trial.state == TrialState.WAITING for trial in trials):
             return
-        searched = [
-            trial for trial in ledger.counted(trials) if ledger.ORIGIN not in trial.user_attrs
-        ]
-        definition = self._definition
-        points = grid_points(definition.space, definition.own, self._options.seed)
-        self._study.enqueue_trial(definition.space.stored(points[len(searched)]))
+        point = self._grid[len(_searched(trials))]
+        self._study.enqueue_trial(self._definition.space.stored(point))
 
     def _optimize(self) -> None:
         try:
@@ -136,6 +144,11 @@ class Worker:
         else:
             self._unavailable.clear()
         return told(outcome, self._definition)
+
+
+def _searched(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that count and were not given beforehand."""
+    return [trial for trial in ledger.counted(trials) if ledger.ORIGIN not in trial.user_attrs]
 
 
 def main() -> None:
