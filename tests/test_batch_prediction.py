@@ -1,11 +1,16 @@
+import json
+
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
+import tifffile
 
 from tiledseg.batch_prediction import find_images, predict_files
 from tiledseg.data.images import write_image
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.models import build_model
+from tiledseg.objects import cleaned
 from tiledseg.prediction import Predictor
 
 
@@ -61,6 +66,29 @@ def test_masks_are_grey_0_or_255_at_the_images_size(predictor, slides, tmp_path)
 def test_overlay_goes_beside_the_masks(predictor, slides, tmp_path):
     predict_files(predictor, [slides / "a.png"], tmp_path / "out", with_overlay=True)
     assert cv2.imread(str(tmp_path / "out" / "overlay" / "a.png")).shape == (50, 70, 3)
+
+
+def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
+    out = tmp_path / "out"
+    (done,) = predict_files(
+        predictor, [slides / "a.png"], out, with_objects=True, smallest=3, holes=5
+    )
+    mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED) > 0
+    raw = predictor.mask(cv2.imread(str(slides / "a.png"))[..., ::-1].copy())
+    assert np.array_equal(mask, cleaned(raw, smallest=3, holes=5))
+    labels = tifffile.imread(out / "objects" / "a.tif")
+    assert labels.dtype == np.uint32
+    assert np.array_equal(labels > 0, mask)
+    table = pd.read_csv(out / "objects" / "a.csv")
+    assert len(table) == done.objects == labels.max() > 0
+    assert table["area"].sum() == mask.sum()
+    outlines = json.loads((out / "objects" / "a.geojson").read_text())
+    assert len(outlines["features"]) == done.objects
+    with pytest.raises(OutputError, match=r"a\.png exists"):
+        predict_files(predictor, [slides / "a.png"], out, with_objects=True)
+    done.mask.unlink()
+    with pytest.raises(OutputError, match=r"a\.csv exists"):
+        predict_files(predictor, [slides / "a.png"], out, with_objects=True)
 
 
 def test_nothing_is_overwritten_unasked(predictor, slides, tmp_path):

@@ -1,15 +1,27 @@
-"""Masks for files and folders."""
+"""Masks for files and folders, and the objects in them."""
 
 import glob
+import io
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from tiledseg.data.atomic import atomic_file
 from tiledseg.data.images import list_images, read_image, write_image, write_mask
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.objects import cleaned, labelled, measured
+from tiledseg.outlines import geojson
 from tiledseg.pictures import overlay
-from tiledseg.prediction import Mode, Predictor
+from tiledseg.prediction import Mode, Predictor, to_mask
+
+OBJECT_SUFFIXES = (".csv", ".geojson", ".tif")
+"""A row per object, outlines, and labels."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +32,7 @@ class PredictedFile:
     mask: Path
     foreground: float
     """Fraction of pixels."""
+    objects: int
     megapixels: float
     seconds: float
     """From opened image to written mask."""
@@ -50,6 +63,9 @@ def predict_files(
     *,
     mode: Mode = "tiled",
     with_overlay: bool = False,
+    with_objects: bool = False,
+    smallest: int = 0,
+    holes: int = 0,
     overwrite: bool = False,
     observer: Callable[[PredictedFile], None] = lambda _: None,
 ) -> list[PredictedFile]:
@@ -61,6 +77,10 @@ def predict_files(
         output: Folder for masks, made if missing; overlays go to ``output/overlay``.
         mode: See ``Predictor.probability``.
         with_overlay: Write the mask on the image as well.
+        with_objects: Write ``output/objects/STEM``: ``.csv`` with a row per object, ``.geojson``
+            with outlines, ``.tif`` with labels (32 bits, 0 is background).
+        smallest: Objects of fewer pixels are dropped.
+        holes: Holes of at most so many pixels are filled.
         overwrite: Replace masks that exist.
         observer: Told about every file that was written.
 
@@ -68,26 +88,50 @@ def predict_files(
         OutputError: A mask exists, or the folder cannot be written.
         ImageError: An image cannot be read.
     """
-    _refuse_to_overwrite(images, output, overwrite)
+    if not overwrite:
+        _refuse_to_overwrite(images, output, with_objects)
+    _refuse_to_replace_images(images, output)
     done = []
     for image, target in _targets(images, output):
         began = time.perf_counter()
         pixels = read_image(image)
-        mask = predictor.mask(pixels, mode)
+        probability = predictor.probability(pixels, mode)
+        mask = cleaned(to_mask(probability), smallest=smallest, holes=holes)
+        labels = labelled(mask)
         write_mask(target, mask)
         if with_overlay:
             write_image(output / "overlay" / target.name, overlay(pixels, mask))
+        if with_objects:
+            name = predictor.experiment.dataset.name
+            _write_objects(output / "objects" / image.stem, labels, probability[..., 0], name)
         done.append(
             PredictedFile(
                 image=image,
                 mask=target,
                 foreground=float(mask.mean()),
+                objects=int(labels.max()),
                 megapixels=mask.size / 1e6,
                 seconds=time.perf_counter() - began,
             )
         )
         observer(done[-1])
     return done
+
+
+def _write_objects(
+    stem: Path, labels: NDArray[np.int32], probability: NDArray[np.float32], name: str
+) -> None:
+    table = measured(labels, probability)
+    picture = io.BytesIO()
+    tifffile.imwrite(picture, labels.astype(np.uint32), compression="zlib")
+    contents = (
+        table.to_csv(index=False, float_format="%.6g").encode(),
+        json.dumps(geojson(labels, table, name)).encode(),
+        picture.getvalue(),
+    )
+    for suffix, content in zip(OBJECT_SUFFIXES, contents, strict=True):
+        with atomic_file(stem.with_name(stem.name + suffix)) as file:
+            file.write(content)
 
 
 def _images_at(path: Path) -> list[Path]:
@@ -109,9 +153,16 @@ def _targets(images: Sequence[Path], output: Path) -> Iterator[tuple[Path, Path]
         yield image, output / f"{image.stem}.png"
 
 
-def _refuse_to_overwrite(images: Sequence[Path], output: Path, overwrite: bool) -> None:
+def _refuse_to_replace_images(images: Sequence[Path], output: Path) -> None:
     for image, target in _targets(images, output):
         if target.resolve() == image.resolve():
             raise OutputError(f"{target}: the mask would replace its image; name another --output")
-        if target.exists() and not overwrite:
-            raise OutputError(f"{target} exists; name another --output, or pass --overwrite")
+
+
+def _refuse_to_overwrite(images: Sequence[Path], output: Path, with_objects: bool) -> None:
+    suffixes = OBJECT_SUFFIXES if with_objects else ()
+    for image, target in _targets(images, output):
+        others = (output / "objects" / f"{image.stem}{suffix}" for suffix in suffixes)
+        for path in (target, *others):
+            if path.exists():
+                raise OutputError(f"{path} exists; name another --output, or pass --overwrite")

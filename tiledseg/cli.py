@@ -128,6 +128,11 @@ def predict(
         Literal["tiled", "whole"], typer.Option(help="Tile by tile, or resized to the network.")
     ] = "tiled",
     overlay: Annotated[bool, typer.Option(help="Also write the mask on the image.")] = False,
+    objects: Annotated[
+        bool, typer.Option(help="Also write objects: CSV, GeoJSON outlines, labels.")
+    ] = False,
+    smallest: Annotated[int, typer.Option(min=0, help="Drop objects of fewer pixels.")] = 0,
+    holes: Annotated[int, typer.Option(min=0, help="Fill holes of at most so many pixels.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace masks that exist.")] = False,
 ) -> None:
     """Write a mask (PNG, 0 or 255) for every image."""
@@ -143,6 +148,9 @@ def predict(
         output,
         mode=mode,
         with_overlay=overlay,
+        with_objects=objects,
+        smallest=smallest,
+        holes=holes,
         overwrite=overwrite,
         observer=show_prediction,
     )

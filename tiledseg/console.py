@@ -129,7 +129,7 @@ def show_scores(metrics: Mapping[str, float]) -> None:
 def show_prediction(file: "PredictedFile") -> None:
     """One line for a mask."""
     show_line(
-        f"{file.mask}  {100 * file.foreground:.2f} % foreground, "
+        f"{file.mask}  {100 * file.foreground:.2f} % foreground, {file.objects} objects, "
         f"{file.megapixels / file.seconds:.1f} megapixels/s"
     )
 
