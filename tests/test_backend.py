@@ -47,3 +47,23 @@ def test_precision_follows_the_processor(tmp_path, flags, expected):
     if flags is not None:
         (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
     assert fast_precision(tmp_path / "cpuinfo") == expected
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision", "expected"),
+    [
+        ("tensorflow", "float32", False),
+        ("tensorflow", "mixed_bfloat16", True),
+        ("jax", "float32", True),
+    ],
+)
+def test_xla_where_it_is_needed_or_faster(backend, precision, expected):
+    code = f"from tiledseg.backend import compiles_by_xla; print(compiles_by_xla({precision!r}))"
+    assert run(code, KERAS_BACKEND=backend).stdout.strip() == str(expected)
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
+def test_fast_convolutions_unless_told_otherwise(given, expected, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    code = "import tiledseg, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    assert run(code, **given).stdout.strip() == expected

@@ -91,6 +91,21 @@ def test_evaluate_gives_the_scores_that_training_gave(client, tiny_dataset, tiny
         evaluate(predictor, predictor.experiment, ["tset"])
 
 
+def test_a_calibrated_network_is_the_one_that_is_scored_and_registered(
+    client, tiny_dataset, tiny_experiment
+):
+    tiny_dataset()
+    plain = train(tiny_experiment())
+    result = train(tiny_experiment(training={"calibrate": True}))
+    cut = client.get_run(result.run_id).data.metrics["calibrated_cut"]
+    assert 0.1 < cut < 0.96
+    assert "calibrated_cut" not in client.get_run(plain.run_id).data.metrics
+    assert result.metrics["valid/tiled/dice"] >= plain.metrics["valid/tiled/dice"]
+    predictor = load_predictor(f"runs:/{result.run_id}/model")
+    again = evaluate(predictor, predictor.experiment, ["valid"])
+    assert again.metrics["valid/tiled/dice"] == pytest.approx(result.metrics["valid/tiled/dice"])
+
+
 def test_images_are_left_out_and_nothing_registered_when_asked(
     client, tiny_dataset, tiny_experiment
 ):

@@ -25,6 +25,21 @@ def test_tiled_is_one_pass_over_the_whole_image(predictor, image):
     assert np.array_equal(to_mask(tiled), to_mask(full))
 
 
+@pytest.mark.parametrize("mode", ["tiled", "whole"])
+def test_orientations_are_averaged(tiny_experiment, predictor, image, mode):
+    pair = Predictor(predictor.model, tiny_experiment(tiling={"orientations": 2}))
+    mirrored = predictor.probability(np.ascontiguousarray(image[:, ::-1]), mode)[:, ::-1]
+    expected = (predictor.probability(image, mode) + mirrored) / 2
+    assert np.allclose(pair.probability(image, mode), expected, atol=1e-6)
+    assert not np.allclose(expected, predictor.probability(image, mode), atol=1e-4)
+
+
+def test_tiled_is_one_pass_in_every_orientation(tiny_experiment, predictor, image):
+    turned = Predictor(predictor.model, tiny_experiment(tiling={"orientations": 8}))
+    tiled, full = turned.probability(image), turned.probability(image, "full")
+    assert np.abs(tiled - full).max() <= 1e-5
+
+
 def test_whole_sees_a_resized_image(predictor, image):
     whole = predictor.probability(image, "whole")
     assert whole.shape == (130, 97, 1)

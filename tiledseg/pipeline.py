@@ -13,6 +13,7 @@ from typing import Protocol
 import pandas as pd
 import platformdirs
 
+from tiledseg.calibration import calibrate
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import (
     Dataset,
@@ -115,6 +116,8 @@ def train(
         )
         run.log_history(training.history, training.best_epoch, training.seconds)
         predictor = Predictor(training.model, experiment)
+        if experiment.training.calibrate:
+            run.log_calibration(calibrate(predictor, dataset.splits["valid"]))
         metrics, table = _evaluate(predictor, dataset, splits, job)
         registration = _register(predictor, metrics, job)
         shutil.rmtree(folder)

@@ -3,6 +3,7 @@
 What is measured is what is served, because all of them call ``Predictor.probability``.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +16,7 @@ from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.tiling.engine import model_field, predict_full, predict_resized, predict_tiled
 from tiledseg.tiling.grid import Grid, plan_grid
+from tiledseg.tiling.orientations import predict_oriented
 
 Mode = Literal["tiled", "whole", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -71,12 +73,17 @@ class Predictor:
             TilingError: Unknown mode, or a network that cannot be tiled exactly.
         """
         shown = preprocess(_as_colour(image), self.experiment.image)
+        return predict_oriented(self._pass(mode), shown, self.experiment.tiling.orientations)
+
+    def _pass(self, mode: Mode) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
         if mode == "tiled":
-            return predict_tiled(self.model, shown, max_tile=self.experiment.tiling.max_tile)
+            max_tile = self.experiment.tiling.max_tile
+            return lambda shown: predict_tiled(self.model, shown, max_tile=max_tile)
         if mode == "whole":
-            return predict_resized(self.model, shown, self.experiment.image.size)
+            size = self.experiment.image.size
+            return lambda shown: predict_resized(self.model, shown, size)
         if mode == "full":
-            return predict_full(self.model, shown)
+            return lambda shown: predict_full(self.model, shown)
         raise TilingError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
 
     def grid(self, height: int, width: int) -> Grid:

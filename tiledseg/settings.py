@@ -177,6 +177,12 @@ class TrainingSettings(Section):
     """Fraction of crops that are centred on an object."""
     loss: Literal["bce", "dice", "bce_dice", "iou", "bce_iou"] = "bce_dice"
     """Loss; a joined name is the mean of the two."""
+    overlap_per_image: bool = False
+    """Dice and IoU in the loss: of each crop and averaged, so that what is invented on a crop
+    with few objects weighs as much as among many; otherwise of the batch as a whole."""
+    overlap_smooth: Annotated[float, Field(gt=0.0)] = 1.0
+    """Pixels added above and below in Dice and IoU of the loss; with about an object's area,
+    crops without objects count too."""
     optimizer: Literal["Adam", "AdamW"] = "Adam"
     """Optimizer."""
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
@@ -202,6 +208,9 @@ class TrainingSettings(Section):
     """Epochs without a better monitored value before training stops."""
     monitor: Literal["val_dice", "val_dice_coef", "val_loss"] = "val_dice"
     """Validation value that chooses the checkpoint, stops training and lowers the rate."""
+    calibrate: bool = False
+    """After training, shift the logits so that 0.5 is the cut with the best mean Dice on the
+    validation images."""
     max_minutes: Annotated[float, Field(gt=0.0)] | None = None
     """Budget for training, in minutes of wall time; the cosine ends with it."""
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
@@ -254,6 +263,9 @@ class TilingSettings(Section):
     """exact: halo and stride from the network's graph; the same answer as one whole pass."""
     max_tile: Annotated[int, Field(ge=32, le=16384)] = 1536
     """Largest side of a tile, halo included, in pixels; fitted to the image below it."""
+    orientations: Literal[1, 2, 4, 8] = 1
+    """Mirror images and turns whose probabilities are averaged (test-time augmentation), for
+    tiled and whole inference alike; time grows with their number."""
 
 
 class EvaluationSettings(Section):

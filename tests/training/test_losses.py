@@ -12,6 +12,7 @@ from tiledseg.training.losses import (
     LOSSES,
     CrossentropyOverlapLoss,
     OverlapLoss,
+    make_loss,
     overlap_counts,
     soft_dice,
     soft_iou,
@@ -146,9 +147,10 @@ def gradient_of(name: str, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
 class TestArguments:
     def test_come_back_from_a_configuration(self):
         for kind in (OverlapLoss, CrossentropyOverlapLoss):
-            loss = kind(measure="iou", smooth=0.25, name="mine")
+            given = {"measure": "iou", "smooth": 0.25, "per_image": True, "name": "mine"}
+            loss = kind(**given)
             again = kind.from_config(loss.get_config())
-            assert again.get_config() == {"measure": "iou", "smooth": 0.25, "name": "mine"}
+            assert again.get_config() == given
             guess = np.full(SHAPE, 0.3, np.float32)
             assert float(again(ONE_PIXEL, guess)) == float(loss(ONE_PIXEL, guess))
             assert float(kind()(ONE_PIXEL, guess)) != float(loss(ONE_PIXEL, guess))
@@ -166,6 +168,33 @@ class TestArguments:
     def test_are_checked(self, kind, arguments, words):
         with pytest.raises(ValueError, match=words):
             kind(**arguments)
+
+
+@pytest.mark.parametrize("name", ["dice", "iou", "bce_dice", "bce_iou"])
+def test_overlap_per_image_is_the_mean_over_images(name):
+    rng = np.random.default_rng(5)
+    truth = (rng.random(SHAPE) < 0.3).astype(np.float32)
+    guess = rng.random(SHAPE, np.float32)
+    settings = TrainingSettings(loss=name, overlap_per_image=True, overlap_smooth=3.0)
+    loss = make_loss(settings)
+    alone = [float(loss(truth[[index]], guess[[index]])) for index in range(len(truth))]
+    assert float(loss(truth, guess)) == pytest.approx(np.mean(alone), rel=1e-5)
+    batch = make_loss(settings.model_copy(update={"overlap_per_image": False}))
+    assert float(batch(truth, guess)) != pytest.approx(np.mean(alone), rel=1e-3)
+
+
+def test_an_invented_object_costs_as_much_beside_many_as_alone_on_its_crop():
+    """With smoothing of an object's size, a crop without objects has a gradient to follow."""
+    crowded, lonely = FULL[:1], EMPTY[:1]
+    truth = np.concatenate([crowded, lonely])
+    guess = np.concatenate([crowded, np.full_like(lonely, 0.5)])
+    settings = TrainingSettings(loss="dice", overlap_smooth=8.0)
+    of_batch = float(make_loss(settings)(truth, guess))
+    of_image = float(
+        make_loss(settings.model_copy(update={"overlap_per_image": True}))(truth, guess)
+    )
+    assert of_batch == pytest.approx(1 - (2 * 16 + 8) / (16 + 24 + 8))
+    assert of_image == pytest.approx((1 - 8 / 16) / 2)
 
 
 def test_overlap_is_of_the_batch_and_not_of_its_images():

@@ -97,6 +97,10 @@ class TrackedRun:
         mlflow.log_artifact(str(self.files / "curves.png"), "curves")
         mlflow.log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
 
+    def log_calibration(self, cut: float) -> None:
+        """Log the probability at which the network's masks were best before calibration."""
+        mlflow.log_metric("calibrated_cut", cut)
+
     def log_evaluation(
         self, evaluation: ImageEvaluation, *, with_image: bool, with_sheet: bool
     ) -> None:

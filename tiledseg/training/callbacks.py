@@ -147,7 +147,10 @@ class EpochPictures(keras.callbacks.Callback):
         observers: Sequence[TrainingObserver],
     ) -> None:
         super().__init__()
-        self._experiment, self._observers = experiment, observers
+        # One orientation: the minutes are for training, and the pictures are of the network.
+        tiling = experiment.tiling.model_copy(update={"orientations": 1})
+        self._experiment = experiment.model_copy(update={"tiling": tiling})
+        self._observers = observers
         self._samples = samples[: experiment.training.epoch_pictures]
         self._modes: tuple[Mode, ...] = ("tiled", "whole")
 

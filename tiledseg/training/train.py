@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import pandas as pd
 
-from tiledseg.backend import fast_precision
+from tiledseg.backend import compiles_by_xla, fast_precision
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset
 from tiledseg.data.sampling import TileSampler, ValidationTiles
@@ -31,7 +31,7 @@ from tiledseg.training.callbacks import (
     SavedState,
     epoch_file,
 )
-from tiledseg.training.losses import LOSSES
+from tiledseg.training.losses import make_loss
 from tiledseg.training.metrics import Dice, DiceCoefficient
 from tiledseg.training.observer import TrainingObserver
 from tiledseg.training.schedule import Clock, CosineRate, TimeBudget
@@ -135,8 +135,9 @@ def compiled_model(experiment: Experiment) -> keras.Model:
     model = build_model(experiment.model, experiment.image.channels, precision=settings.precision)
     model.compile(
         optimizer=_optimizer(settings),
-        loss=LOSSES[settings.loss](),
+        loss=make_loss(settings),
         metrics=[DiceCoefficient(), Dice()],
+        jit_compile=compiles_by_xla(settings.precision),
     )
     return model
 
