@@ -1,5 +1,6 @@
 """The server: Streamlit's pages and our tile routes in one process."""
 
+import os
 import socket
 import threading
 from contextlib import suppress
@@ -20,6 +21,8 @@ from tiledseg.errors import TiledsegError
 
 SCRIPT = Path(__file__).with_name("main.py")
 LOCAL = ("127.0.0.1", "localhost", "::1")
+PUBLIC_NAME = "STREAMLIT_BROWSER_SERVER_ADDRESS"
+"""Variable with the name under which a proxy makes the dashboard known."""
 
 LIGHT = {
     "primaryColor": "#0b6380",
@@ -28,6 +31,7 @@ LIGHT = {
     "textColor": "#1d2529",
     "linkColor": "#0b6380",
     "borderColor": "#d4dadd",
+    "codeTextColor": "#1d2529",
 }
 DARK = {
     "primaryColor": "#4db4d3",
@@ -36,6 +40,7 @@ DARK = {
     "textColor": "#e9eef0",
     "linkColor": "#7cc7de",
     "borderColor": "#3a444a",
+    "codeTextColor": "#e9eef0",
 }
 
 
@@ -85,7 +90,8 @@ def settings(host: str, port: int) -> dict[str, Any]:
         "theme.headingFontSizes": ["1.6rem", "1.35rem", "1.15rem", "1.05rem", "1rem", "1rem"],
     }
     if host in LOCAL:  # another site's page must not reach it under a name of its own
-        chosen["server.allowedHosts"] = list(LOCAL)
+        public = os.environ.get(PUBLIC_NAME)
+        chosen["server.allowedHosts"] = [*LOCAL, public] if public else list(LOCAL)
     for name, colours in (("light", LIGHT), ("dark", DARK)):
         chosen.update({f"theme.{name}.{key}": value for key, value in colours.items()})
     return chosen

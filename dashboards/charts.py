@@ -53,11 +53,12 @@ def curves(
     return alt.layer(*layers).properties(height=HEIGHT)
 
 
-def history(trials: pd.DataFrame, *, maximize: bool = True) -> AnyChart:
+def history(trials: pd.DataFrame, title: str, *, maximize: bool = True) -> AnyChart:
     """Scores of trials in the order they ran, and the best so far.
 
     Args:
         trials: Columns ``number``, ``score``, ``state`` and ``name``.
+        title: What the score is.
         maximize: Whether more is better.
     """
     done = trials.dropna(subset=["score"]).sort_values("number").copy()
@@ -68,7 +69,7 @@ def history(trials: pd.DataFrame, *, maximize: bool = True) -> AnyChart:
         .mark_point(filled=True, size=70, opacity=0.85)
         .encode(
             x=x,
-            y=alt.Y("score:Q", title="objective", scale=alt.Scale(zero=False)),
+            y=alt.Y("score:Q", title=title, scale=alt.Scale(zero=False)),
             color=alt.Color(
                 "state:N",
                 legend=alt.Legend(title=None, orient="top"),

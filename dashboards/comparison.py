@@ -1,6 +1,6 @@
 """What is compared with what: two sides, the images they share, and their scores."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +50,19 @@ class Side:
 
 
 def sources(
-    dataset: str, runs: Sequence[RunSummary], versions: Sequence[VersionSummary]
+    dataset: str,
+    runs: Sequence[RunSummary],
+    versions: Sequence[VersionSummary],
+    wanted: Collection[str] = (),
 ) -> list[Source]:
-    """Model versions with predictions, champion first, then other runs."""
+    """Model versions with predictions, champion first, then other runs.
+
+    Args:
+        dataset: Whose.
+        runs: All runs of the store.
+        versions: All versions of the registry.
+        wanted: Short ids of runs that are offered however old they are.
+    """
     by_id = {run.run_id: run for run in runs if run.dataset == dataset and _predicted(run)}
     own = [item for item in versions if item.model == dataset and item.run_id in by_id]
     own.sort(key=lambda item: ("champion" not in item.aliases, -int(item.version)))
@@ -61,13 +71,15 @@ def sources(
         for item in own
         if item.run_id in by_id
     ]
-    rest = sorted(by_id.values(), key=lambda run: run.started, reverse=True)[:MOST_RUNS]
+    newest = sorted(by_id.values(), key=lambda run: run.started, reverse=True)
+    rest = [run for i, run in enumerate(newest) if i < MOST_RUNS or run.short_id in wanted]
     return found + [Source(run.short_id, f"{run.name} ({run.short_id})", run) for run in rest]
 
 
 def version_label(item: VersionSummary) -> str:
-    """For example ``version 3, champion``."""
-    return ", ".join([f"version {item.version}", *item.aliases])
+    """For example ``v3, champion``."""
+    aliases = [name.removesuffix("-trained") for name in item.aliases]
+    return ", ".join([f"v{item.version}", *aliases])
 
 
 def sides(found: Sequence[Source]) -> dict[str, Side]:

@@ -22,18 +22,55 @@ def go(name: str, **state: str) -> None:
     st.switch_page(page_of(name), query_params=state)
 
 
-def choose(label: str, options: list[str], key: str, **more: Any) -> str:
-    """A select box whose value is in the address; a value that does not exist is left out."""
-    if st.session_state.get(key) not in options:
-        st.session_state.pop(key, None)
-    return str(st.selectbox(label, options, key=key, bind="query-params", **more))
+def choose(
+    label: str, options: list[str], key: str, index: int = 0, *, always: bool = False, **more: Any
+) -> str:
+    """A select box whose value is in the address; a value that does not exist is left out.
+
+    Args:
+        label: What is written above.
+        options: Values.
+        key: Name in the address and in the session.
+        index: Which is chosen at first.
+        always: Write it into the address though it is the first choice, because another one
+            may be that by the time a link is opened.
+        more: For ``st.selectbox``.
+    """
+    _follow_address(key, options, options[index])
+    value = str(st.selectbox(label, options, key=key, **more))
+    return _keep(key, value, None if always else options[index])
 
 
 def pick(label: str, options: list[str], key: str, default: str, **more: Any) -> str:
     """A row of buttons whose value is in the address."""
-    if st.session_state.get(key) not in options:
-        st.session_state.pop(key, None)
-    found = st.segmented_control(
-        label, options, key=key, default=default, required=True, bind="query-params", **more
-    )
-    return str(found)
+    _follow_address(key, options, default)
+    found = st.segmented_control(label, options, key=key, required=True, **more)
+    return _keep(key, str(found), default)
+
+
+def _follow_address(key: str, options: list[str], default: str) -> None:
+    """Take the value of the address, unless it is the one that was written there before.
+
+    Streamlit's own binding writes the words that people see into the address, which change with
+    an alias; ours writes the keys.
+    """
+    asked = st.query_params.get(key)
+    if asked in options and asked != st.session_state.get(_written(key)):
+        st.session_state[key] = asked
+    elif st.session_state.get(key) not in options:
+        st.session_state[key] = default
+
+
+def _keep(key: str, value: str, default: str | None) -> str:
+    if value != default:
+        if st.query_params.get(key) != value:
+            st.query_params[key] = value
+        st.session_state[_written(key)] = value
+    else:
+        st.query_params.pop(key, None)
+        st.session_state.pop(_written(key), None)
+    return value
+
+
+def _written(key: str) -> str:
+    return f"written-{key}"

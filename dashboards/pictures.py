@@ -31,6 +31,8 @@ class Picture:
     kind: Kind
     under: Path | None = None
     """For thumbnails of a mask: the image that it is painted on."""
+    against: Path | None = None
+    """For thumbnails of a mask: the truth whose errors are coloured."""
 
 
 def register(picture: Picture) -> str:

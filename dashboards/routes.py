@@ -4,23 +4,18 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from streamlit import config, file_util
 
-from dashboards import colours
-from dashboards.pictures import Picture, find
-from dashboards.pyramids import CUT, Pyramid, encode_tile, open_pyramid
+from dashboards.pictures import find
+from dashboards.pyramids import encode_tile, open_pyramid
+from dashboards.thumbnails import thumbnail
 from tiledseg.errors import TiledsegError
 
 TILES = "tiles"
 THUMBNAILS = "thumbnails"
-THUMBNAIL = 320
-"""Largest side of a thumbnail, in pixels."""
 HEADERS = {
     "Cache-Control": "private, max-age=86400, immutable",
     "X-Content-Type-Options": "nosniff",
@@ -89,34 +84,6 @@ def serve_thumbnail(request: Request) -> Response:
         return _refused()
     data, kind = encode_tile(pixels, exact=False)
     return Response(data, media_type=kind, headers=HEADERS)
-
-
-def thumbnail(picture: Picture) -> NDArray[np.uint8]:
-    """The smallest level of a pyramid that fills a thumbnail, (h, w, 3) RGB."""
-    if picture.under is None:
-        shown = _reduced(open_pyramid(picture.path, picture.kind))
-        return shown if picture.kind == "image" else np.repeat(shown[..., 1:2], 3, axis=2)
-    image = _reduced(open_pyramid(picture.under, "image"))
-    cover = _reduced(open_pyramid(picture.path, "mask"))[..., 1]
-    cover = cv2.resize(cover, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_AREA)
-    inside = (cover >= CUT).astype(np.uint8)
-    edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
-    share = np.maximum(0.45 * cover / 255.0, edge * 0.95)[..., np.newaxis]
-    return np.asarray(image * (1 - share) + np.array(colours.MASK) * share, np.uint8)
-
-
-def _reduced(pyramid: Pyramid) -> NDArray[np.uint8]:
-    """The top of a pyramid without apron, at most THUMBNAIL on a side."""
-    pixels = pyramid.tile(pyramid.levels - 1, 0, 0)
-    if pyramid.kind == "mask":
-        pixels = pixels[1:-1, 1:-1]
-        if pixels.ndim == 2:
-            pixels = np.repeat(np.where(pixels >= CUT, 255, 0).astype(np.uint8)[..., None], 3, 2)
-    factor = THUMBNAIL / max(pixels.shape[:2])
-    if factor >= 1:
-        return np.asarray(pixels)
-    size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _refused() -> Response:

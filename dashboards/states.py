@@ -3,12 +3,16 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec
 
 import streamlit as st
 
 from dashboards import store
-from tiledseg.errors import TiledsegError
+from tiledseg.errors import TiledsegError, TrackingError
 from tiledseg.tracking.reading import store_address
+
+Given = ParamSpec("Given")
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +27,7 @@ def nothing_yet() -> None:
         "Runs appear here as soon as the first training begins. The drawn dataset takes about "
         "eight minutes and needs no images of yours:"
     )
-    st.code(TRAIN, language="bash")
+    st.code(TRAIN, language=None, wrap_lines=True)
     _where()
 
 
@@ -31,7 +35,7 @@ def no_model() -> None:
     """A store without registered models."""
     st.subheader("No model is registered yet")
     st.write("A training registers its model when it ends (unless told not to):")
-    st.code(TRAIN, language="bash")
+    st.code(TRAIN, language=None, wrap_lines=True)
     _where()
 
 
@@ -39,7 +43,7 @@ def no_sweep() -> None:
     """A store without studies."""
     st.subheader("No sweep has been run yet")
     st.write("A sweep tries settings and keeps every trial as a run:")
-    st.code(SWEEP, language="bash")
+    st.code(SWEEP, language=None, wrap_lines=True)
     _where()
 
 
@@ -49,17 +53,21 @@ def no_pictures(what: str) -> None:
         f"{what} Runs that ended before their evaluation, or were made with "
         "`tracking.log_images: false`, keep no pictures. Score the model again to get them:"
     )
-    st.code("tiledseg evaluate --model DATASET --dataset DATASET", language="bash")
+    st.code("tiledseg evaluate --model DATASET --dataset DATASET", language=None, wrap_lines=True)
 
 
 def unusable(error: TiledsegError) -> None:
     """The store does not answer, or something in it cannot be read."""
+    if not isinstance(error, TrackingError):
+        st.error(str(error), title="This cannot be shown", icon=":material/broken_image:")
+        return
     st.error(str(error), title="The store cannot be read", icon=":material/cloud_off:")
     st.write("Start the tracking server, or name the store and start the dashboard again:")
     st.code(
         "MLFLOW_TRACKING_URI=sqlite:///mlflow.db tiledseg dashboard\n"
         "mlflow server --backend-store-uri sqlite:///mlflow.db   # or a server",
-        language="bash",
+        language=None,
+        wrap_lines=True,
     )
     _where()
     if st.button("Try again", icon=":material/refresh:"):
@@ -77,6 +85,18 @@ def guarded() -> Iterator[None]:
     except TiledsegError as error:
         logger.info("a page could not be shown: %s", error)
         unusable(error)
+
+
+def fragment(body: Callable[Given, None]) -> Callable[Given, None]:
+    """A part of a page that reruns alone; guarded, because its page's guard is not there then."""
+
+    @st.fragment
+    @wraps(body)
+    def shown(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        with guarded():
+            body(*args, **kwargs)
+
+    return shown
 
 
 def page(body: Callable[[], None]) -> Callable[[], None]:

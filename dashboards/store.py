@@ -3,7 +3,8 @@
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.pictures import Size, size_of
-from tiledseg.errors import ImageError, TiledsegError
+from tiledseg.errors import ImageError, TiledsegError, TrackingError
 from tiledseg.tracking import reading
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.reading import RunSummary, VersionSummary
@@ -21,13 +22,15 @@ FRESH = 5.0
 """Seconds for which an answer of the store is good."""
 ANEW = 900.0
 """Seconds after which all runs are read again, so that removed ones disappear."""
+OPEN = "attributes.status = 'RUNNING'"
+"""MLflow's filter of runs that go on."""
 LAYERS = ("image", "truth", "tiled", "whole")
 MODES = ("tiled", "whole")
 CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", "learning_rate")
 
 
 class RunTable:
-    """All runs; a look costs one page of the store, unless many are new."""
+    """All runs; a look costs a small page of the store, unless many are new."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,12 +43,23 @@ class RunTable:
             now = time.monotonic()
             if not self._runs or now - self._read > FRESH:
                 anew = not self._runs or now - self._whole > ANEW
-                rows = reading.read_runs(known=None if anew else self._runs)
-                running = reading.read_runs(condition="attributes.status = 'RUNNING'")
-                self._runs = {row.run_id: row for row in [*rows, *running]}
+                self._runs = self._looked_up(None if anew else self._runs)
                 self._read = time.monotonic()
                 self._whole = self._read if anew else self._whole
             return sorted(self._runs.values(), key=lambda row: row.started, reverse=True)
+
+    def _looked_up(self, known: Mapping[str, RunSummary] | None) -> dict[str, RunSummary]:
+        """What the store says now; of runs that began long ago, those that were open as well."""
+        rows = {row.run_id: row for row in reading.read_runs(known=known)}
+        if known is None:
+            return rows
+        still = {row.run_id: row for row in reading.read_runs(condition=OPEN)}
+        for row in list(rows.values()):
+            if row.status == "RUNNING" and row.run_id not in still:
+                del rows[row.run_id]
+                with suppress(TrackingError):  # it was removed
+                    rows[row.run_id] = reading.read_run(row.run_id)
+        return rows | still
 
 
 @cache
@@ -63,7 +77,13 @@ def latest_runs(limit: int) -> list[RunSummary]:
 @st.cache_data(ttl=FRESH, max_entries=2, show_spinner=False)
 def running_runs() -> list[RunSummary]:
     """Runs that are open now."""
-    return reading.read_runs(condition="attributes.status = 'RUNNING'", limit=50)
+    return reading.read_runs(condition=OPEN, limit=50)
+
+
+@st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
+def trials_of(run_id: str, dataset: str) -> list[RunSummary]:
+    """The trials of a study."""
+    return reading.read_runs([dataset], condition=f"tags.`{reading.PARENT_TAG}` = '{run_id}'")
 
 
 @st.cache_data(ttl=FRESH, max_entries=64, show_spinner=False)

@@ -63,11 +63,13 @@ def _dice_by_shift(
 ) -> NDArray[np.float64]:
     """Dice of the mask cut at each of ``SHIFTS``; 1 where truth and mask are both empty."""
     cuts = 1.0 / (1.0 + np.exp(-SHIFTS))
-    passed = np.searchsorted(cuts, probability.ravel(), side="right")  # how many cuts it reaches
+    # How many cuts a pixel reaches.
+    passed: NDArray[np.int64] = np.searchsorted(cuts, probability.ravel(), side="right")
     found = _counts_from(passed, len(cuts))
     right = _counts_from(passed[truth.ravel()], len(cuts))
     areas = found + np.count_nonzero(truth)
-    return np.divide(2.0 * right, areas, out=np.ones(len(cuts)), where=areas > 0)
+    dice = np.divide(2.0 * right, areas, out=np.ones(len(cuts)), where=areas > 0)
+    return np.asarray(dice, np.float64)
 
 
 def _counts_from(passed: NDArray[np.int64], cuts: int) -> NDArray[np.int64]:

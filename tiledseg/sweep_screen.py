@@ -21,6 +21,7 @@ _COLOURS = {
     "pruned": "dim",
     "infeasible": "dim",
 }
+_ORIGINS = {"experiment": "(own settings)", "source": "(source experiment)"}
 _ABOVE_AND_BELOW = 8
 """Lines of the screen that are not rows of the table."""
 
@@ -41,27 +42,35 @@ class SweepScreen:
             self._live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if console.is_terminal:
             self._live.stop()
             if self._last is not None:
                 console.print(_table(self._last, most=len(self._last.rows)))
+        if kind in (KeyboardInterrupt, SystemExit):
+            show_line("stopped     nothing is lost: the same command goes on")
 
     def study_opened(self, name: str, storage: str, run_id: str) -> None:
-        """Name the study, its storage and its run."""
+        """Name the study, its storage and its run; the dataset is checked next."""
         show_line(f"study       {name}")
         show_line(f"storage     {storage}")
         show_line(f"run         {run_id}")
+        if console.is_terminal:
+            self._live.update(Text("checking the dataset"), refresh=True)
 
     def progressed(self, progress: "StudyProgress") -> None:
         """Draw the table, or print a line for every trial that has ended."""
-        self._last = progress
+        began, self._last = self._last is None, progress
         if console.is_terminal:
             most = max(4, console.height - _ABOVE_AND_BELOW)
             self._live.update(Group(_table(progress, most), _summary(progress)), refresh=True)
             return
-        for row in progress.rows:
-            if row.state not in ("running", "waiting") and row.number not in self._told:
+        ended = [row for row in progress.rows if row.state not in ("running", "waiting")]
+        if began and ended:
+            self._told.update(row.number for row in ended)
+            show_line(f"earlier     {_summary(progress).plain}")
+        for row in ended:
+            if row.number not in self._told:
                 self._told.add(row.number)
                 show_line(f"{_line(row)}  {_summary(progress).plain}")
 
@@ -100,7 +109,7 @@ def _table(progress: "StudyProgress", most: int) -> Table:
         mark = "*" if row.is_best else " "
         table.add_row(
             f"{row.number}{mark}",
-            Text(row.origin or row.state, style=_COLOURS.get(row.state, "red")),
+            Text(f"{row.state} {_ORIGINS.get(row.origin, '')}", _COLOURS.get(row.state, "red")),
             _numbers(row),
             str(row.epochs),
             _clock(row.seconds),

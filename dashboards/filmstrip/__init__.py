@@ -21,27 +21,52 @@ _mount = st.components.v2.component(
 
 
 @dataclass(frozen=True)
+class Shot:
+    """One picture of an item."""
+
+    src: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Item:
-    """One thumbnail."""
+    """What a click opens: one picture, or two side by side."""
 
     id: str
-    src: str
+    shots: Sequence[Shot]
     title: str
     caption: str = ""
     badge: str = ""
 
 
-def show_filmstrip(items: Sequence[Item], chosen: str, label: str, key: str) -> str | None:
+def show_filmstrip(
+    items: Sequence[Item], chosen: str, label: str, key: str, *, large: bool = False
+) -> str | None:
     """Show thumbnails; returns the id of one that was just clicked, or None."""
     result = _mount(
         key=key,
-        data={"items": [asdict(item) for item in items], "chosen": chosen, "label": label},
+        data={
+            "items": [asdict(item) for item in items],
+            "chosen": chosen,
+            "label": label,
+            "large": large,
+        },
         on_chosen_change=lambda: None,
     )
     clicked = result.get("chosen")
     return None if clicked is None else str(clicked)
 
 
-def thumbnail_url(path: Path, kind: Kind = "image", under: Path | None = None) -> str:
-    """Where a thumbnail of a file is; a mask is painted over the image ``under`` it."""
-    return f"{routes.base()}/{routes.THUMBNAILS}/{register(Picture(path, kind, under))}"
+def thumbnail_url(
+    path: Path, kind: Kind = "image", under: Path | None = None, against: Path | None = None
+) -> str:
+    """Where a thumbnail of a file is.
+
+    Args:
+        path: An image or a mask.
+        kind: Which of the two.
+        under: The image that a mask is painted over.
+        against: The truth that it is compared with, which shows its errors.
+    """
+    picture = Picture(path, kind, under, against)
+    return f"{routes.base()}/{routes.THUMBNAILS}/{register(picture)}"

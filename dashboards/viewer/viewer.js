@@ -69,7 +69,7 @@ class Viewer {
       const hasTruth = data.panes.some((pane) => pane.show === "mask" && pane.against);
       this.toolbar.build(data.panes, this.style, { hasTruth, hasGrid: Boolean(data.grid) });
     }
-    this.stage.style.setProperty("--ratio", this.view.width / this.view.height);
+    this.stage.dataset.picture = data.picture;
     this.arrange();
   }
 
@@ -175,6 +175,7 @@ class Viewer {
   }
 
   redraw() {
+    this.stage.dataset.ready = "false";
     if (!this.drawing) this.drawing = requestAnimationFrame(() => this.draw());
   }
 

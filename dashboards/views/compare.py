@@ -18,12 +18,12 @@ from dashboards.comparison import (
     sides,
     sources,
 )
-from dashboards.filmstrip import Item, show_filmstrip, thumbnail_url
+from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
 from dashboards.viewer import show_viewer
 
 IMAGE = "image"
 MOST_THUMBNAILS = 60
-ORDERS = ("worst first", "A gains most", "A loses most", "by name")
+ORDERS = ("worst first", "A wins", "B wins", "by name")
 
 
 def show() -> None:
@@ -35,22 +35,26 @@ def show() -> None:
         return
     st.title("Compare", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        dataset = links.choose("Dataset", names, "dataset", width=190)
-        found = sides(sources(dataset, runs, store.quietly_registered()))
+        dataset = links.choose("Dataset", names, "dataset", always=True, width=190)
+        linked = {str(st.query_params.get(side, "")).partition(".")[0] for side in ("a", "b")}
+        found = sides(sources(dataset, runs, store.quietly_registered(), linked))
         if not found:
             states.no_pictures(f"No run of {dataset} has predictions to compare.")
             return
-        left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
         split = links.pick("Split", list(SPLITS), "split", "test")
-        order = links.choose("Order of images", list(ORDERS), "order", width=190)
+        left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
     table = joined_scores(split, left, right)
     if table.empty:
         states.no_pictures(f"The two sides share no predicted image of {split}.")
         return
     _summary(table, split, left, right)
+    panes = st.container()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        order = links.pick("Order of images", list(ORDERS), "order", ORDERS[0])
     table = ordered(table, order)
     stem = _open_image(table)
-    _viewer(table, split, stem, left, right)
+    with panes:
+        _viewer(table, split, stem, left, right)
     _strip(table, stem, split, left)
     _table(table, stem, split, left, right)
 
@@ -62,8 +66,9 @@ def _side(name: str, found: dict[str, Side], key: str, place: int) -> Side:
         list(found),
         key,
         index=place,
+        always=True,
         format_func=lambda item: found[item].title,
-        width=300,
+        width=310,
     )
     return found[chosen]
 
@@ -91,7 +96,7 @@ def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
         return table
     if order == "by name" or "gain" not in table:
         return table.sort_values("image", ignore_index=True)
-    return table.sort_values("gain", ascending=order == "A loses most", ignore_index=True)
+    return table.sort_values("gain", ascending=order == "B wins", ignore_index=True)
 
 
 def _open_image(table: pd.DataFrame) -> str:
@@ -120,13 +125,14 @@ def _item(row: dict[str, object], split: str, left: Side) -> Item:
     stem = str(row["image"])
     found = store.predictions_of(left.source.run.run_id, split)
     mask, image = found.path(left.mode, stem), found.path("image", stem)
-    src = thumbnail_url(mask, "mask", under=image) if mask else ""
+    truth = found.path("truth", stem) if left.mode != "truth" else None
+    shots = [Shot(thumbnail_url(mask, "mask", image, truth))] if mask else []
     scores = [f"{row[name]:.3f}" for name in ("left", "right") if name in row]
     badge = f"{row['gain']:+.3f}" if "gain" in row else ""
-    return Item(stem, src, stem, " / ".join(scores), badge)
+    return Item(stem, shots, stem, " / ".join(scores), badge)
 
 
-@st.fragment
+@states.fragment
 def _viewer(table: pd.DataFrame, split: str, stem: str, left: Side, right: Side) -> None:
     """The panes; moving in them reruns this alone."""
     shown = scene(split, stem, left, right)
@@ -153,6 +159,7 @@ def _table(table: pd.DataFrame, stem: str, split: str, left: Side, right: Side) 
         selection_mode="single-row",
         key=f"scores-{stem}-{hash(tuple(stems))}",
         column_config=dict.fromkeys(names.values(), number),
+        placeholder="-",
         height=min(420, 38 + 36 * len(table)),
         alt="Dice of both sides for every image",
     )

@@ -1,5 +1,7 @@
 """Epochs: how the masks of a validation image changed while the network learned."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
@@ -7,9 +9,11 @@ import streamlit as st
 from dashboards import charts, links, states, store, words
 from dashboards.comparison import MODE_NAMES
 from dashboards.viewer import Frame, Layer, Pane, Scene, show_viewer
+from tiledseg.errors import TiledsegError
 from tiledseg.tracking.reading import RunSummary
 
 MOST_RUNS = 200
+MOST_ASKED = 5
 EPOCH = "epoch"
 CURVES = (
     ("Dice", 270, ("val_dice", "dice", "val_dice_coef", "dice_coef")),
@@ -32,20 +36,38 @@ def show() -> None:
     by_id.update({run.run_id: run for run in runs if run.run_id == wanted})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = links.choose(
-            "Run", list(by_id), "run", format_func=lambda key: _label(by_id[key]), width=420
+            "Run",
+            list(by_id),
+            "run",
+            _first_with_pictures(list(by_id)),
+            always=True,
+            format_func=lambda key: _label(by_id[key]),
+            width=420,
         )
         run = by_id[chosen]
         pictures = store.files_of(run.run_id).epoch_pictures()
         stems = sorted({stem for stem, _ in pictures})
         stem = links.choose("Image", stems, "stem", width=240) if stems else ""
     if not stems:
-        states.no_pictures("This run keeps no pictures of its epochs.")
+        st.info(
+            "This run keeps no pictures of its epochs (yet). They are made while training goes on, "
+            "unless `training.epoch_pictures` is 0, as it is in the trials of a sweep."
+        )
         _curves(run, None)
         return
     _film(run, stem, pictures)
 
 
-@st.fragment
+def _first_with_pictures(run_ids: Sequence[str]) -> int:
+    """Where to begin; only the first few are asked, which is quick."""
+    for place, run_id in enumerate(run_ids[:MOST_ASKED]):
+        with suppress(TiledsegError):
+            if store.files_of(run_id).epoch_pictures():
+                return place
+    return 0
+
+
+@states.fragment
 def _film(run: RunSummary, stem: str, pictures: dict[tuple[str, str], dict[int, str]]) -> None:
     """The viewer beside the curves; the slider reruns this alone."""
     shown = scene(run, stem, pictures, _epoch_in_link())

@@ -6,13 +6,16 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import links, states, store, words
-from dashboards.comparison import SPLITS, Side, Source, joined_scores
-from dashboards.filmstrip import Item, show_filmstrip, thumbnail_url
+from dashboards.comparison import SPLITS, Source, version_label
+from dashboards.filmstrip import show_filmstrip
+from dashboards.previews import KEY_TO_COLOURS, worst_images
 from tiledseg.errors import RegistryError
 from tiledseg.tracking.reading import RunSummary, VersionSummary
 from tiledseg.tracking.registry import CHAMPION, CHAMPION_METRIC, promote
 
 SCORES = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
+SCORE_NAMES = {"dice": "Dice", "iou": "IoU", "seconds_per_megapixel": "s per Mpx"}
+TABLE_HEIGHT = 38 + 35 * len(SCORES)
 
 
 def show() -> None:
@@ -24,13 +27,11 @@ def show() -> None:
     st.title("Models", anchor=False)
     names = list(dict.fromkeys(item.model for item in found))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        model = links.choose("Model", names, "model", width=240)
+        model = links.choose("Model", names, "model", always=True, width=240)
         own = sorted(
             (item for item in found if item.model == model), key=lambda item: -int(item.version)
         )
-        labels = {
-            item.version: ", ".join([f"version {item.version}", *item.aliases]) for item in own
-        }
+        labels = {item.version: version_label(item) for item in own}
         champions = [item.version for item in own if CHAMPION in item.aliases]
         chosen = links.choose(
             "Version",
@@ -38,12 +39,13 @@ def show() -> None:
             "version",
             format_func=lambda version: labels[version],
             index=[item.version for item in own].index(champions[0]) if champions else 0,
+            always=True,
             width=260,
         )
     version = next(item for item in own if item.version == chosen)
+    _promotion(version)
     with states.guarded():  # the run may be gone, and the version still be promoted
         _card(version)
-    _promotion(version)
     _versions(own)
 
 
@@ -59,18 +61,26 @@ def _card(version: VersionSummary) -> None:
         )
         if version.description:
             st.markdown(version.description)
-        left, right = st.columns([1.15, 1], gap="large")
+        _pictures(version, run)
+        left, right = st.columns([1.3, 1], gap="medium")
         with left:
-            st.dataframe(scores_table(run), alt="Scores, tiled beside non-tiled")
+            table = scores_table(run)
+            st.dataframe(
+                table,
+                column_config=dict.fromkeys(
+                    map(str, table), st.column_config.NumberColumn(format="%.4f")
+                ),
+                alt="Scores, tiled beside non-tiled",
+            )
             st.caption("Means over whole images, masks cut at 0.5. Test scores never choose.")
         with right:
-            st.dataframe(_main_settings(run), alt="Main settings")
-        _pictures(version, run)
+            st.dataframe(_main_settings(run), height=TABLE_HEIGHT, alt="Main settings")
         uri = f"models:/{version.model}/{version.version}"
         st.code(
             f"tiledseg predict --model {uri} --images FOLDER --output masks\n"
             f'mlflow.pyfunc.load_model("{uri}").predict(image)      # Python',
-            language="bash",
+            language=None,
+            wrap_lines=True,
         )
         with st.container(horizontal=True):
             key = f"v{version.version}"
@@ -94,8 +104,8 @@ def scores_table(run: RunSummary) -> pd.DataFrame:
         for mode, name in (("tiled", "tiled"), ("whole", "non-tiled"))
         if f"{split}/{mode}/dice" in run.metrics
     }
-    names = [score.replace("_", " ") for score in SCORES]
-    return pd.DataFrame(columns, index=pd.Index(names, name="score")).round(4)
+    names = [SCORE_NAMES.get(score, score) for score in SCORES]
+    return pd.DataFrame(columns, index=pd.Index(names, name="score"))
 
 
 def _main_settings(run: RunSummary) -> pd.DataFrame:
@@ -105,23 +115,23 @@ def _main_settings(run: RunSummary) -> pd.DataFrame:
 
 
 def _pictures(version: VersionSummary, run: RunSummary) -> None:
+    """The worst images; a click compares them at full size."""
     split = next((name for name in SPLITS if f"{name}/tiled/dice" in run.metrics), None)
-    if split is None:
+    items = worst_images(Source(f"v{version.version}", "", run), split, 6) if split else []
+    if not split or not items:
         return
-    source = Source(f"v{version.version}", "", run)
-    table = joined_scores(split, Side(source, "tiled"), Side(source, "whole"))
-    found = store.predictions_of(run.run_id, split)
-    items = []
-    for row in table.head(8).itertuples():
-        stem = str(row.image)
-        mask, image = found.path("tiled", stem), found.path("image", stem)
-        if mask and image:
-            src = thumbnail_url(mask, "mask", under=image)
-            items.append(Item(stem, src, stem, f"Dice {row.left:.3f}"))
-    clicked = show_filmstrip(items, "", f"Images of {split}", key="model-strip") if items else None
+    key = f"v{version.version}"
+    label = f"Images of {split}, the worst first"
+    clicked = show_filmstrip(items, "", label, key=f"strip-{version.model}-{key}", large=True)
+    st.caption(KEY_TO_COLOURS)
     if clicked:
         links.go(
-            "compare", dataset=version.model, a=f"{source.key}.tiled", split=split, image=clicked
+            "compare",
+            dataset=version.model,
+            a=f"{key}.tiled",
+            b=f"{key}.whole",
+            split=split,
+            image=clicked,
         )
 
 
@@ -181,5 +191,6 @@ def _versions(own: Sequence[VersionSummary]) -> None:
             "valid, tiled": st.column_config.NumberColumn(format="%.4f"),
             "registered": st.column_config.DatetimeColumn(format="distance"),
         },
+        placeholder="-",
         alt="All versions of the model",
     )

@@ -6,12 +6,15 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import links, states, store, words
-from dashboards.comparison import SPLITS, Side, Source, joined_scores
-from dashboards.filmstrip import Item, show_filmstrip, thumbnail_url
+from dashboards.comparison import SPLITS, Source
+from dashboards.filmstrip import show_filmstrip
+from dashboards.previews import KEY_TO_COLOURS, worst_images
 from tiledseg.tracking.reading import RunSummary, VersionSummary, store_address
 
 LATEST = 40
-MOST_THUMBNAILS = 8
+WANTED_TAG = "tiledseg.trials"
+"""Of a study's run: how many trials it was asked for."""
+MOST_THUMBNAILS = 6
 
 
 def show() -> None:
@@ -21,7 +24,6 @@ def show() -> None:
         states.nothing_yet()
         return
     st.title("Overview", anchor=False)
-    st.caption(f"Store `{store_address()}`")
     _running()
     champions = [item for item in store.quietly_registered() if "champion" in item.aliases]
     if not champions:
@@ -30,25 +32,33 @@ def show() -> None:
         with states.guarded():  # one whose run is gone does not hide the others
             _card(version)
     _latest(runs)
+    st.caption(f"Store `{store_address()}`")
 
 
 @st.fragment(run_every=5)
 def _running() -> None:
     """Open runs with their progress; looked up again every five seconds."""
-    running = store.running_runs()
-    if not running:
-        return
-    st.subheader("Running now")
-    for run in running:
-        share, text = progress(run)
+    with states.guarded():
+        running = store.running_runs()
+        if not running:
+            return
+        st.subheader("Running now", anchor=False)
         with st.container(border=True):
-            st.markdown(f"**{run.dataset}** · {run.name} · {run.kind or 'run'} · {text}")
-            st.progress(share, text=None)
+            for run in running:
+                share, text = progress(run)
+                st.progress(share, text=f"**{run.dataset}** · {run.name} · {text}")
 
 
 def progress(run: RunSummary) -> tuple[float, str]:
     """How far a run is, as a fraction and in words."""
     began = f"began {words.ago(run.started)}"
+    if run.kind == "sweep":
+        trials = store.trials_of(run.run_id, run.dataset)
+        ended = sum(trial.status != "RUNNING" for trial in trials)
+        wanted = run.tags.get(WANTED_TAG, "")
+        most = int(wanted) if wanted.isdecimal() else 0
+        of = f" of {most}" if most else ""
+        return min(1.0, ended / most) if most else 0.0, f"{ended}{of} trials · {began}"
     epochs = int(float(run.params.get("training.epochs", 0) or 0))
     curve = store.curves_of(run.run_id, ("val_dice",))
     if not epochs or curve.empty:
@@ -59,17 +69,22 @@ def progress(run: RunSummary) -> tuple[float, str]:
 
 
 def _card(version: VersionSummary) -> None:
-    """One dataset: its champion, tiled beside whole, and pictures."""
+    """One dataset: its champion, tiled beside non-tiled, numbers and pictures."""
+    run = store.one_run(version.run_id)
+    split = next((name for name in SPLITS if f"{name}/tiled/dice" in run.metrics), None)
     with st.container(border=True):
-        st.subheader(version.model, anchor=False)
-        run = store.one_run(version.run_id)
-        split = next((name for name in SPLITS if f"{name}/tiled/dice" in run.metrics), None)
-        st.markdown(
-            f"Champion is **version {version.version}**, registered {words.ago(version.created)}."
-        )
-        if split:
-            _figures(run, split)
-            _pictures(version, run, split)
+        narrow, wide = st.columns([1, 2.6], gap="medium")
+        with narrow:
+            st.subheader(version.model, anchor=False)
+            st.markdown(
+                f":blue-badge[champion] **version {version.version}**, "
+                f"registered {words.ago(version.created)}"
+            )
+            if split:
+                _figures(run, split)
+        with wide:
+            if split:
+                _pictures(version, run, split)
         with st.container(horizontal=True):
             links.link("compare", "Compare image by image", "compare", dataset=version.model)
             links.link("epochs", "See it learn", "movie", run=run.run_id)
@@ -78,38 +93,29 @@ def _card(version: VersionSummary) -> None:
 
 
 def _figures(run: RunSummary, split: str) -> None:
-    """Tiled beside whole, as three numbers."""
+    """Mean Dice, tiled beside non-tiled."""
     tiled, whole = (run.metrics.get(f"{split}/{mode}/dice") for mode in store.MODES)
+    gain = None if tiled is None or whole is None else f"{tiled - whole:+.4f} over non-tiled"
     with st.container(horizontal=True):
-        gain = None if tiled is None or whole is None else f"{tiled - whole:+.4f} over non-tiled"
-        st.metric(f"Dice, tiled ({split})", words.score(tiled), gain, width=210)
-        st.metric(f"Dice, non-tiled ({split})", words.score(whole), width=210)
-        seam = run.metrics.get(f"{split}/seam/max_difference")
-        if seam is not None:
-            st.metric(
-                "Tiled against one pass",
-                f"{seam:.1g}",
-                width=210,
-                help="Largest difference of a probability from a pass over the whole image",
-            )
+        st.metric(f"Dice, tiled ({split})", words.score(tiled), gain, width=180)
+        st.metric("Dice, non-tiled", words.score(whole), width=130)
+    seam = run.metrics.get(f"{split}/seam/max_difference")
+    if seam is not None:
+        st.caption(
+            f"Tiled differs from one pass over the whole image by at most {seam:.1g}.",
+            help="Largest difference of a pixel's probability, over the images that were measured",
+        )
 
 
 def _pictures(version: VersionSummary, run: RunSummary, split: str) -> None:
+    """The worst images; a click compares them at full size."""
     source = Source(f"v{version.version}", "", run)
-    table = joined_scores(split, Side(source, "tiled"), Side(source, "whole"))
-    found = store.predictions_of(run.run_id, split)
-    items = []
-    for row in table.head(MOST_THUMBNAILS).itertuples():
-        stem = str(row.image)
-        mask, image = found.path("tiled", stem), found.path("image", stem)
-        if mask is None or image is None:
-            continue
-        src = thumbnail_url(mask, "mask", under=image)
-        items.append(Item(stem, src, stem, f"{row.left:.3f}, non-tiled {row.right:.3f}"))
+    items = worst_images(source, split, MOST_THUMBNAILS)
     if not items:
         return
     label = f"Images of {version.model}, the worst first"
-    clicked = show_filmstrip(items, "", label, key=f"strip-{version.model}")
+    clicked = show_filmstrip(items, "", label, key=f"strip-{version.model}", large=True)
+    st.caption(KEY_TO_COLOURS)
     if clicked:
         links.go("compare", dataset=version.model, split=split, image=clicked)
 
@@ -133,6 +139,7 @@ def _latest(runs: Sequence[RunSummary]) -> None:
         table,
         hide_index=True,
         column_config={"valid, tiled": number, "valid, non-tiled": number},
+        placeholder="-",
         alt="The latest runs with their scores",
     )
     links.link("runs", "All runs", "list_alt")

@@ -30,34 +30,33 @@ def show() -> None:
         states.nothing_yet()
         return
     st.title("Runs", anchor=False)
-    kept = _filtered(runs)
-    columns = _columns(runs)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kept = _filtered(runs)
+        columns = _columns(runs)
+    st.caption(f"{len(kept)} of {len(runs)} runs. Mark some to compare them instead of the newest.")
     if not kept:
         st.info("No run is like that; take a filter away.")
         return
     chosen = _table(kept, columns)
-    if not chosen:
-        chosen = kept[:NEWEST]
-        st.caption("Mark runs in the first column to compare them. Until then: the newest.")
+    chosen = chosen or kept[:NEWEST]
     _curves(chosen)
     _settings(chosen)
 
 
 def _filtered(runs: Sequence[RunSummary]) -> list[RunSummary]:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        dataset = links.choose("Dataset", [NONE, *store.datasets(runs)], "dataset", width=220)
-        kinds = [NONE, *sorted({run.kind for run in runs if run.kind})]
-        kind = links.choose("Kind", kinds, "kind", width=150)
-        states_ = [NONE, *sorted({run.status.lower() for run in runs})]
-        status = links.choose("Status", states_, "status", width=150)
-        text = st.text_input(
-            "Search",
-            key="search",
-            bind="query-params",
-            placeholder="name, id or setting=value",
-            width=260,
-        )
-    found = [
+    dataset = links.choose("Dataset", [NONE, *store.datasets(runs)], "dataset", width=220)
+    kinds = [NONE, *sorted({run.kind for run in runs if run.kind})]
+    kind = links.choose("Kind", kinds, "kind", width=150)
+    states_ = [NONE, *sorted({run.status.lower() for run in runs})]
+    status = links.choose("Status", states_, "status", width=150)
+    text = st.text_input(
+        "Search",
+        key="search",
+        bind="query-params",
+        placeholder="name, id or setting=value",
+        width=260,
+    )
+    return [
         run
         for run in runs
         if dataset in {NONE, run.dataset}
@@ -65,8 +64,6 @@ def _filtered(runs: Sequence[RunSummary]) -> list[RunSummary]:
         and status in {NONE, run.status.lower()}
         and matches(run, text)
     ]
-    st.caption(f"{len(found)} of {len(runs)} runs")
-    return found
 
 
 def matches(run: RunSummary, text: str) -> bool:
@@ -91,7 +88,9 @@ def _columns(runs: Sequence[RunSummary]) -> list[str]:
     """Scores and settings that the table shows; chosen by the visitor, kept in the link."""
     known = sorted({name for run in runs[:300] for name in (*run.metrics, *run.params)})
     usual = [name for name in USUAL if name in known]
-    return list(st.multiselect("Columns", known, default=usual, key="columns", bind="query-params"))
+    with st.popover("Columns", icon=":material/view_column:"):
+        chosen = st.multiselect("Columns", known, usual, key="columns", bind="query-params")
+    return list(chosen)
 
 
 def _table(runs: Sequence[RunSummary], columns: Sequence[str]) -> list[RunSummary]:
@@ -110,11 +109,12 @@ def _table(runs: Sequence[RunSummary], columns: Sequence[str]) -> list[RunSummar
             "when": st.column_config.DatetimeColumn(format="distance"),
             "run": st.column_config.TextColumn(pinned=True),
             **{
-                name: st.column_config.NumberColumn(format="%.4f")
+                name: st.column_config.NumberColumn(format="%.4f" if "/" in name else "%.4g")
                 for name in columns
-                if "/" in name
+                if table[name].dtype.kind == "f"
             },
         },
+        placeholder="-",
         alt="Runs with scores and settings",
     )
     chosen = [runs[row] for row in event["selection"]["rows"] if row < len(runs)]

@@ -27,11 +27,14 @@ def show() -> None:
             "Study",
             list(studies),
             "study",
+            always=True,
             format_func=lambda key: f"{studies[key].dataset} · {studies[key].name}",
             width=360,
         )
         own = children[chosen]
         objectives = trials.objectives_of(own)
+        asked = studies[chosen].params.get("study.objectives", "").split(", ")
+        objectives.sort(key=lambda name: name not in asked)
         if not objectives:
             st.info("No trial has ended with a score yet.")
             return
@@ -69,7 +72,11 @@ def _best(table: pd.DataFrame, objective: str) -> None:
                 st.metric(name.rpartition(".")[2], _shown(value, 3), width=150)
         dataset = store.one_run(str(best["run_id"])).dataset
         overrides = " ".join(f"{name}={_shown(value)}" for name, value in settings.items())
-        st.code(f'tiledseg train --dataset {dataset} --set "{overrides}"', language="bash")
+        st.code(
+            f'tiledseg train --dataset {dataset} --set "{overrides}"',
+            language=None,
+            wrap_lines=True,
+        )
         with st.container(horizontal=True):
             short = str(best["run_id"])[:8]
             links.link(
@@ -88,9 +95,10 @@ def _history(table: pd.DataFrame, objective: str) -> None:
     with left:
         st.subheader("History", anchor=False)
         st.altair_chart(
-            charts.history(table, maximize=trials.is_maximized(objective)),
+            charts.history(table, objective, maximize=trials.is_maximized(objective)),
             alt=f"{objective} of each trial, and the best so far",
         )
+        st.caption("Dots: trials. Line: the best so far.")
     with right:
         st.subheader("What mattered", anchor=False)
         found = trials.importance(table)
@@ -153,6 +161,7 @@ def _trials(table: pd.DataFrame) -> None:
             "score": st.column_config.NumberColumn(format="%.4f"),
             "seconds": st.column_config.NumberColumn(format="%.0f"),
         },
+        placeholder="-",
         alt="Every trial with its settings and score",
     )
 

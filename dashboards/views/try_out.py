@@ -1,5 +1,6 @@
 """Try: segment an image of your own, tiled beside non-tiled."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,15 +9,20 @@ import numpy as np
 import streamlit as st
 
 from dashboards import links, states, store
-from dashboards.comparison import MODE_NAMES, version_label
+from dashboards.comparison import MODE_NAMES, SPLITS, version_label
+from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
 from dashboards.pyramids import CUT
 from dashboards.segmentation import Objects, Segmentation, segment
-from dashboards.uploads import ACCEPTED, MOST_MEGABYTES, MOST_PIXELS, Upload, UploadFolder
+from dashboards.uploads import ACCEPTED, MOST_PIXELS, Upload, UploadFolder
 from dashboards.viewer import Layer, Pane, Scene, show_viewer
 from tiledseg.errors import ImageError, TiledsegError
+from tiledseg.tracking.reading import VersionSummary
 
-FOLDER = "upload-folder"
-RESULT = "segmentation"
+FOLDER, GIVEN, SAMPLE = "upload-folder", "given-image", "sample-image"
+ACCEPTED_IMAGE, REFUSED, RESULT = "accepted-image", "refused-because", "segmentation"
+"""What a visitor's session remembers."""
+MOST_SAMPLES = 8
+"""Of each split."""
 CHOICES = {"both": ("tiled", "whole"), "tiled": ("tiled",), "whole": ("whole",)}
 
 
@@ -27,16 +33,38 @@ def show() -> None:
         states.no_model()
         return
     st.title("Try a model on an image", anchor=False)
+    left, right = st.columns([1.3, 1], gap="medium", vertical_alignment="top")
+    with left:
+        version, mode = _chosen_version(found)
+    with right:
+        upload = _given_image()
+    if upload is not None:
+        result = _segmented(upload, f"models:/{version.model}/{version.version}", CHOICES[mode])
+        if result is not None:
+            _counts(result)
+            _viewer(upload, result)
+            _downloads(upload, result)
+    with states.guarded():  # the version's run may be gone, and the version still be tried
+        _samples(version)
+
+
+def _chosen_version(found: Sequence[VersionSummary]) -> tuple[VersionSummary, str]:
+    """Model, version and mode; at first the champion, both ways."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = list(dict.fromkeys(item.model for item in found))
-        model = links.choose("Model", names, "model", width=220)
+        model = links.choose("Model", names, "model", always=True, width=220)
         own = sorted(
             (item for item in found if item.model == model),
             key=lambda item: ("champion" not in item.aliases, -int(item.version)),
         )
-        labels = {item.version: version_label(item) for item in own}
-        version = links.choose(
-            "Version", list(labels), "version", format_func=lambda key: labels[key], width=240
+        by_number = {item.version: item for item in own}
+        number = links.choose(
+            "Version",
+            list(by_number),
+            "version",
+            always=True,
+            format_func=lambda key: version_label(by_number[key]),
+            width=200,
         )
         mode = links.pick(
             "Mode",
@@ -45,50 +73,66 @@ def show() -> None:
             "both",
             format_func=lambda key: {"both": "Both", **MODE_NAMES}[key],
         )
-    upload = _uploaded()
-    if upload is None:
-        return
-    result = _segmented(upload, f"models:/{model}/{version}", CHOICES[mode])
-    if result is not None:
-        _counts(result)
-        _viewer(upload, result)
-        _downloads(upload, result)
+    return by_number[number], mode
 
 
-def _uploaded() -> Upload | None:
-    """The visitor's image, checked; None while there is none."""
+def _given_image() -> Upload | None:
+    """The visitor's image, or a sample that was clicked; checked. None while there is none."""
+    state = st.session_state
     file = st.file_uploader(
-        "Image: JPEG, PNG, TIFF or BMP",
+        f"Image: JPEG, PNG, TIFF or BMP, at most {MOST_PIXELS / 1e6:.0f} million pixels",
         type=ACCEPTED,
         key="upload",
-        help=f"At most {MOST_MEGABYTES} MB and {MOST_PIXELS / 1e6:.0f} million pixels. "
-        "It stays on this server while you look at it, and is seen by nobody else.",
+        help="It stays on this server while you look at it, and is seen by nobody else.",
     )
-    folder = st.session_state.get(FOLDER)
-    if file is None:
-        for key in (FOLDER, RESULT, "upload-id", "accepted"):
-            st.session_state.pop(key, None)
+    if file is not None:
+        state.pop(SAMPLE, None)
+    sample: Path | None = state.get(SAMPLE)
+    if file is None and sample is None:
+        for key in (FOLDER, RESULT, GIVEN, ACCEPTED_IMAGE):
+            state.pop(key, None)
         return None
-    if st.session_state.get("upload-id") == file.file_id:
-        accepted: Upload | None = st.session_state.get("accepted")
-        if accepted is None:
-            st.error(st.session_state.get("refused", ""), title="This file cannot be used")
-        return accepted
-    folder = folder or UploadFolder()
-    st.session_state.update({FOLDER: folder, "upload-id": file.file_id, "accepted": None})
-    st.session_state.pop(RESULT, None)
-    try:
-        accepted = folder.accept(file.name, file.getvalue())
-    except ImageError as error:
-        st.session_state["refused"] = str(error)
-        st.error(str(error), title="This file cannot be used")
-        return None
-    st.session_state["accepted"] = accepted
+    given = file.file_id if file is not None else str(sample)
+    if state.get(GIVEN) != given:
+        folder = state.get(FOLDER) or UploadFolder()
+        state.update({FOLDER: folder, GIVEN: given, ACCEPTED_IMAGE: None})
+        state.pop(RESULT, None)
+        try:
+            if file is not None:
+                state[ACCEPTED_IMAGE] = folder.accept(file.name, file.getvalue())
+            elif sample is not None:
+                state[ACCEPTED_IMAGE] = folder.accept(sample.name, sample.read_bytes())
+        except (ImageError, OSError) as error:
+            state[REFUSED] = str(error)
+    accepted: Upload | None = state.get(ACCEPTED_IMAGE)
+    if accepted is None:
+        st.error(state.get(REFUSED, ""), title="This file cannot be used")
     return accepted
 
 
+def _samples(version: VersionSummary) -> None:
+    """Images that the version was scored on, for who has none at hand."""
+    if st.session_state.get("upload") is not None:
+        return
+    paths: dict[str, Path] = {}
+    for split in SPLITS:
+        predicted = store.predictions_of(version.run_id, split)
+        found = {stem: predicted.path("image", stem) for stem in predicted.stems[:MOST_SAMPLES]}
+        paths.update({stem: path for stem, path in found.items() if path is not None})
+    if not paths:
+        return
+    st.caption("No image at hand? Click one that this version was scored on.")
+    items = [Item(stem, [Shot(thumbnail_url(path))], stem) for stem, path in paths.items()]
+    chosen = st.session_state.get(SAMPLE)
+    open_now = chosen.stem if chosen else ""
+    clicked = show_filmstrip(items, open_now, "Samples", key="samples", large=chosen is None)
+    if clicked in paths and paths[clicked] != chosen:
+        st.session_state[SAMPLE] = paths[clicked]
+        st.rerun()
+
+
 def _segmented(upload: Upload, uri: str, modes: tuple[str, ...]) -> Segmentation | None:
-    question = (uri, modes, st.session_state["upload-id"])
+    question = (uri, modes, st.session_state[GIVEN])
     kept = st.session_state.get(RESULT)
     if kept and kept[0] == question:
         found: Segmentation = kept[1]
@@ -114,7 +158,7 @@ def _counts(result: Segmentation) -> None:
             st.metric(f"{name}: foreground", f"{100 * objects.foreground:.2f} %", width=190)
 
 
-@st.fragment
+@states.fragment
 def _viewer(upload: Upload, result: Segmentation) -> None:
     """The panes; moving in them reruns this alone."""
     show_viewer(scene(upload, result), key="try-viewer")

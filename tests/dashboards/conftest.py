@@ -2,20 +2,15 @@
 
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import mlflow
 import pytest
-
-HERE = Path(__file__).parent
+from dashboard_server import Server, start_server, stop_server
+from store_folder import copy_store, environment_of, make_store
 
 
 class Store(NamedTuple):
@@ -36,29 +31,33 @@ class Store(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that is made once, whatever the number of pytest's workers."""
     ready = os.environ.get("TILEDSEG_TEST_STORE")  # for whoever works on the pages
-    folder = Path(ready) if ready else tmp_path_factory.mktemp("dashboard")
-    environment = {
-        "TILEDSEG_DATA": str(folder / "data"),
-        "TILEDSEG_CACHE": str(folder / "cache"),
-        "TILEDSEG_STATE": str(folder / "state"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{(folder / 'mlflow.db').as_posix()}",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    if not ready:
-        done = subprocess.run(
-            [sys.executable, str(HERE / "make_store.py"), str(folder)],
-            cwd=folder,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+    if ready:
+        return Path(ready)
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / "dashboard-store"
+    try:
+        folder.mkdir()
+    except FileExistsError:  # another worker is at it
+        while not any((folder / name).exists() for name in ("made", "failed")):
+            time.sleep(0.2)
+    else:
+        make_store(folder)
+    assert (folder / "made").exists(), (folder / "log.txt").read_text()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def store(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A copy of it, which tests of one worker share."""
+    folder = tmp_path_factory.mktemp("dashboard") / "store"
+    copy_store(made_store, folder)
     told = json.loads((folder / "told.json").read_text())
-    return Store(folder, environment, told["good"], told["poor"])
+    return Store(folder, environment_of(folder), told["good"], told["poor"])
 
 
 @pytest.fixture
@@ -84,52 +83,6 @@ def at_store(store: Store, monkeypatch: pytest.MonkeyPatch, empty_caches: None) 
     """The test runs on the shared store."""
     store.visit(monkeypatch)
     return store
-
-
-class Server(NamedTuple):
-    """A dashboard that runs."""
-
-    address: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-
-def start_server(environment: dict[str, str], folder: Path, *more: str) -> Server:
-    """``tiledseg dashboard`` on a free port; returns when it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = folder / f"server-{port}.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tiledseg", "dashboard", "--port", str(port), *more],
-            cwd=folder,
-            env={**os.environ, **environment},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    address = f"http://127.0.0.1:{port}"
-    end = time.monotonic() + 180
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return Server(address, process, log)
-        except OSError:
-            time.sleep(0.2)
-    process.kill()
-    raise AssertionError(log.read_text())
-
-
-def stop_server(server: Server) -> None:
-    """End it politely."""
-    server.process.send_signal(signal.SIGTERM)
-    try:
-        server.process.wait(20)
-    except subprocess.TimeoutExpired:
-        server.process.kill()
-        server.process.wait()
 
 
 @pytest.fixture(scope="session")

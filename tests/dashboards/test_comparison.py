@@ -32,8 +32,8 @@ def test_the_worst_image_comes_first(found):
 
 def test_orders(found):
     table = joined_scores("test", found["v1.tiled"], found["v2.tiled"])
-    assert ordered(table, "A gains most")["gain"].is_monotonic_decreasing
-    assert ordered(table, "A loses most")["gain"].is_monotonic_increasing
+    assert ordered(table, "A wins")["gain"].is_monotonic_decreasing
+    assert ordered(table, "B wins")["gain"].is_monotonic_increasing
     assert ordered(table, "by name")["image"].is_monotonic_increasing
     assert ordered(table, "worst first").equals(table)
 
@@ -87,6 +87,15 @@ def test_masks_are_downloaded_as_they_are_stored(found):
     assert sorted(archive.namelist()) == [f"{stem}.png" for stem in stems]
     path = store.predictions_of(side.source.run.run_id, "test").path("tiled", stems[0])
     assert archive.read(f"{stems[0]}.png") == path.read_bytes()
+
+
+def test_a_run_of_a_link_is_offered_however_old_it_is(at_store, monkeypatch):
+    monkeypatch.setattr(comparison, "MOST_RUNS", 0)
+    runs, versions = store.run_table().runs(), store.versions()
+    oldest = min((run for run in runs if run.kind == "trial"), key=lambda run: run.started)
+    keys = [source.key for source in sources("Discs", runs, versions, {oldest.short_id})]
+    assert keys == ["v2", "v1", oldest.short_id]
+    assert len(sources("Discs", runs, versions)) == 2
 
 
 def test_a_dataset_without_predictions(at_store):

@@ -85,9 +85,8 @@ def test_small_objects_survive_in_the_levels_above():
 
 def test_channels_are_probability_foreground_uncertainty():
     values = np.array([[0, 127, 128, 255]], np.uint8)
-    assert mask_channels(values).tolist() == [
-        [[0, 0, 0], [127, 0, 254], [128, 255, 254], [255, 255, 0]]
-    ]
+    channels = [[0, 0, 0], [127, 0, 254], [128, 255, 254], [255, 255, 0]]
+    assert mask_channels(values).tolist() == [channels]
 
 
 @pytest.mark.parametrize("place", [(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, 0, 1), (0, -1, 0)])

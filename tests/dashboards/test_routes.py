@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from dashboards import pictures, routes
+from dashboards import colours, pictures, routes, thumbnails
 from dashboards.pictures import Picture, forget, register
 from dashboards.uploads import UploadFolder
 from tiledseg.data.images import write_image
@@ -152,10 +152,35 @@ def test_a_thumbnail_has_the_mask_on_the_image(client, tmp_path):
     write_image(tmp_path / "mask.png", mask)
     picture = Picture(tmp_path / "mask.png", "mask", tmp_path / "image.png")
     pixels = decoded(client.get(f"/thumbnails/{register(picture)}")).astype(int)
-    assert max(pixels.shape) <= routes.THUMBNAIL
+    assert max(pixels.shape) <= thumbnails.SIDE
     middle, corner = pixels[pixels.shape[0] // 2, pixels.shape[1] // 2], pixels[5, 5]
     assert np.abs(corner - 230).max() < 6
     assert middle[0] < 160 < middle[1]
+
+
+def test_a_thumbnail_against_the_truth_shows_errors_in_their_colours(client, tmp_path):
+    """Four quarters: nothing, found, invented, missed."""
+    write_image(tmp_path / "image.png", np.full((800, 800, 3), 128, np.uint8))
+    mask, truth = np.zeros((2, 800, 800), np.uint8)
+    mask[:, 400:] = truth[:400, 400:] = truth[400:, :400] = 255
+    write_image(tmp_path / "mask.png", mask)
+    write_image(tmp_path / "truth.png", truth)
+    files = [tmp_path / f"{name}.png" for name in ("mask", "image", "truth")]
+    picture = Picture(files[0], "mask", files[1], files[2])
+    pixels = decoded(client.get(f"/thumbnails/{register(picture)}")).astype(int)
+    nothing, found, missed, invented = (
+        pixels[row, column] for row in (80, 240) for column in (80, 240)
+    )
+    assert np.abs(nothing - 128).max() < 6
+    assert np.abs(invented - colours.INVENTED).max() < 12
+    assert np.abs(missed - colours.MISSED).max() < 12
+    assert found.min() > 150
+
+
+def test_a_thumbnail_of_a_file_that_went_away(client, image):
+    address = register(Picture(image[0], "image"))
+    image[0].unlink()
+    assert client.get(f"/thumbnails/{address}").status_code == 404
 
 
 @pytest.mark.parametrize("kind", ["image", "mask"])
@@ -163,7 +188,7 @@ def test_a_thumbnail_has_the_mask_on_the_image(client, tmp_path):
 def test_a_thumbnail_of_any_size(client, tmp_path, kind, side):
     write_image(tmp_path / "a.png", np.full((side, side), 200, np.uint8))
     answer = client.get(f"/thumbnails/{register(Picture(tmp_path / 'a.png', kind))}")
-    assert max(decoded(answer).shape) == min(side, routes.THUMBNAIL) or side == 1400
+    assert max(decoded(answer).shape) == min(side, thumbnails.SIDE)
 
 
 def test_answers_may_not_be_sniffed_or_embedded_elsewhere(client, image):

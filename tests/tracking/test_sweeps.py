@@ -43,6 +43,23 @@ def test_a_study_has_one_run_however_often_it_is_opened(client):
     assert found.data.tags[KIND_TAG] == "sweep"
 
 
+def test_a_study_that_was_killed_at_once_finds_its_run_again(client, monkeypatch):
+    made, create_run = [], mlflow.MlflowClient.create_run
+
+    def created_and_killed(*args, **kwargs):
+        made.append(create_run(*args, **kwargs).info.run_id)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "create_run", created_and_killed)
+        with pytest.raises(KeyboardInterrupt), open_study_run("Tiny", "Tiny-default", "1"):
+            pass
+    assert status(client, made[0]) == "RUNNING"
+    with open_study_run("Tiny", "Tiny-default", "1") as again:
+        assert [again.run_id] == made
+    assert status(client, made[0]) == "FINISHED"
+
+
 def test_what_mlflow_run_made_points_to_the_study(client, monkeypatch):
     with open_study_run("Tiny", "Tiny-default", "1") as first:
         pass

@@ -10,6 +10,7 @@ import mlflow
 import pytest
 
 from tiledseg.notation import parse_yaml
+from tiledseg.tuning import closing
 from tiledseg.tuning.options import SweepOptions
 from tiledseg.tuning.space import parse_space
 from tiledseg.tuning.sweep import sweep
@@ -69,10 +70,15 @@ class Watcher:
 
 @pytest.fixture
 def fake_sweep(tiny_experiment, space_of, monkeypatch, tmp_path):
-    """Run a sweep of fake trials in this process; keywords are options, and the plan's."""
+    """Run a sweep of fake trials in this process; keywords are options, and the plan's.
 
-    def run(space=None, *, plan=None, observer=None, experiment=None, **options):
+    Pictures take seconds, and are drawn only where a test asks for them.
+    """
+    draw_study = closing.draw_study
+
+    def run(space=None, *, plan=None, observer=None, experiment=None, drawn=False, **options):
         monkeypatch.setenv("FAKE_TRIAL", json.dumps(plan or {}))
+        monkeypatch.setattr(closing, "draw_study", draw_study if drawn else lambda *_: [])
         options = SweepOptions(**{"trials": 6, "pruner": "", **options})
         return sweep(
             experiment or tiny_experiment(training={"epochs": 4}),

@@ -63,7 +63,8 @@ def main():
             time.sleep(3600)
             del eaten
         value = score * (1.0 - 0.5**epoch)
-        send(event="epoch", epoch=epoch, metrics={"val_dice_coef": value, "val_loss": 1 - value})
+        metrics = {"val_dice_coef": value, "val_loss": 1 - value}
+        send(event="epoch", epoch=epoch, is_last=epoch == epochs, metrics=metrics)
         if not wait(answers):
             send(event="left")
             return

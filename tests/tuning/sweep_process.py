@@ -15,6 +15,7 @@ from conftest import FAKE, SPACE, Watcher
 
 from tiledseg.experiment import Experiment
 from tiledseg.notation import parse_yaml
+from tiledseg.tuning import closing
 from tiledseg.tuning.options import SweepOptions
 from tiledseg.tuning.space import parse_space
 from tiledseg.tuning.sweep import sweep
@@ -30,4 +31,5 @@ if __name__ == "__main__":
         }
     )
     space = parse_space(parse_yaml(SPACE), "tiny.yaml")
+    closing.draw_study = lambda *_: []  # seconds of pictures, which other tests look at
     sweep(experiment, space, SweepOptions(**json.loads(sys.argv[1])), Watcher(), command=FAKE)

@@ -55,7 +55,7 @@ def test_a_trial_gets_the_same_settings_whoever_runs_it(sampler, space_of, tiny_
 
 @pytest.mark.parametrize("name", search.PRUNERS)
 def test_pruners_let_good_trials_pass_and_end_bad_ones(name):
-    pruner = make_pruner(name, 9, timed=False)
+    pruner = make_pruner(name, 9)
     study = optuna.create_study(study_name="s", direction="maximize", pruner=pruner)
 
     def trained(quality):

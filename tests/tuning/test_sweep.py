@@ -26,7 +26,7 @@ def study(name="Tiny-tiny"):
 
 
 def test_a_study_from_beginning_to_end_and_on(fake_sweep, tmp_path):
-    result = fake_sweep(trials=8, workers=2)
+    result = fake_sweep(trials=8, workers=2, drawn=True)
     rows = result.progress.rows
     assert len(rows) == len(study().trials) == 8
     assert rows[0].origin == "experiment"
@@ -129,7 +129,12 @@ limits: {parameters: 5000, seconds_per_megapixel: 0.2}
 def test_two_objectives_limits_and_a_front(fake_sweep, space_of):
     objectives = ("valid/tiled/dice", "valid/tiled/seconds_per_megapixel")
     result = fake_sweep(
-        space=space_of(LIMITED), objectives=objectives, trials=12, sampler="nsga2", workers=2
+        space=space_of(LIMITED),
+        objectives=objectives,
+        trials=12,
+        sampler="nsga2",
+        workers=2,
+        drawn=True,
     )
     rows = result.progress.rows
     large = [row for row in rows if row.params["model.base_filters"] == 64]

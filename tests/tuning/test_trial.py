@@ -30,9 +30,10 @@ def run(tiny_experiment):
         }
         seen = []
 
-        def on_epoch(epoch, metrics):
-            seen.append(epoch)
-            return "not good enough" if epoch == prune_at else ""
+        def on_epoch(end):
+            seen.append(end.epoch)
+            assert end.is_last == (end.epoch == 5)
+            return "not good enough" if end.epoch == prune_at else ""
 
         def on_built(parameters):
             return f"{parameters} is too many" if parameters > most_parameters else ""
@@ -94,7 +95,7 @@ def test_a_trial_that_is_to_stop(run):
 
 
 def test_an_error_of_the_worker_ends_the_process(tiny_experiment):
-    def on_epoch(epoch, metrics):
+    def on_epoch(end):
         raise RuntimeError("the storage is away")
 
     request = {

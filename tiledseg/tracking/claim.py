@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Mapping
 
 import mlflow
+from mlflow.entities import RunTag
 
 from tiledseg.errors import TrackingError
 
@@ -14,33 +16,38 @@ LAUNCHER_VARIABLE = "MLFLOW_RUN_ID"
 """Set by ``mlflow run`` to the run that it made for the project."""
 
 
-def claim_run(client: mlflow.MlflowClient, name: str, kind: str) -> str:
+def claim_run(
+    client: mlflow.MlflowClient, name: str, kind: str, tags: Mapping[str, str] | None = None
+) -> str:
     """Make the run, or take the one that ``mlflow run`` made; returns its id.
 
     Args:
         client: The store.
         name: The MLflow experiment that the run belongs to; made where there is none.
         kind: What the run is, kept as a tag.
+        tags: By which it is found again; in place as soon as the run is.
 
     Raises:
         TrackingError: The MLflow experiment is deleted.
     """
+    tags = {KIND_TAG: kind, **(tags or {})}
     launcher_id = os.environ.pop(LAUNCHER_VARIABLE, None)
     experiment_id = find_experiment_id(client, name) or client.create_experiment(name)
     if launcher_id is None:
-        tags = {KIND_TAG: kind, "mlflow.source.name": " ".join(["tiledseg", *sys.argv[1:]])}
-        return str(client.create_run(experiment_id, tags=tags).info.run_id)
+        source = {"mlflow.source.name": " ".join(["tiledseg", *sys.argv[1:]])}
+        return str(client.create_run(experiment_id, tags={**source, **tags}).info.run_id)
     launcher = client.get_run(launcher_id)
     if launcher.info.experiment_id == experiment_id:
-        if KIND_TAG not in launcher.data.tags:  # a sweep says beforehand what its runs are
-            client.set_tag(launcher_id, KIND_TAG, kind)
+        # A sweep says beforehand what its runs are.
+        tags[KIND_TAG] = launcher.data.tags.get(KIND_TAG, kind)
+        client.log_batch(launcher_id, tags=[RunTag(key, value) for key, value in tags.items()])
         return launcher_id
-    tags = {
+    source = {
         key: value
         for key, value in launcher.data.tags.items()
         if key.startswith(("mlflow.source.", "mlflow.project.", "mlflow.user"))
     }
-    run = client.create_run(experiment_id, tags={**tags, KIND_TAG: kind, LAUNCHER_TAG: launcher_id})
+    run = client.create_run(experiment_id, tags={**source, **tags, LAUNCHER_TAG: launcher_id})
     _point(client, launcher_id, str(run.info.run_id), name)
     return str(run.info.run_id)
 

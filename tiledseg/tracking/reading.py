@@ -18,11 +18,11 @@ from tiledseg.tracking.store import connect, store_errors
 
 PAGE = 250
 """Runs asked for in one request."""
+LOOK = 20
+"""Runs asked for at first where all may be known already."""
 PARENT_TAG = "mlflow.parentRunId"
 KIND_TAG = "tiledseg.kind"
 ERROR_TAG = "tiledseg.error"
-FOREVER = frozenset({"FINISHED", "FAILED", "KILLED"})
-"""A run of these states does not change any more."""
 
 Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 
@@ -81,7 +81,8 @@ def read_runs(
         condition: MLflow's filter, for example ``tags.`tiledseg.kind` = 'sweep'``.
         limit: Most runs.
         known: Summaries from before, by id. Reading stops at the first page whose runs are
-            all known and ended, so that a look at a large store costs one page.
+            all known, and begins with a small one, so that a look at a large store costs
+            little. What began before these runs is taken from ``known`` as it is.
 
     Raises:
         TrackingError: The store does not answer.
@@ -93,13 +94,15 @@ def read_runs(
         wanted = set(datasets)
         ids = [key for key, name in names.items() if not wanted or name in wanted]
         token: str | None = None
+        most = LOOK if known else PAGE
         while ids:
-            size = min(PAGE, limit - len(found)) if limit else PAGE
+            size = min(most, limit - len(found)) if limit else most
+            most = PAGE
             page = client.search_runs(
                 ids, condition, ViewType.ACTIVE_ONLY, size, ["attributes.start_time DESC"], token
             )
             rows = [_summary(run, names) for run in page]
-            settled = known is not None and rows and all(_same(known, row) for row in rows)
+            settled = known is not None and rows and all(row.run_id in known for row in rows)
             found.update((row.run_id, row) for row in rows)
             token = page.token
             if settled and known is not None:
@@ -186,11 +189,6 @@ def _aliases(client: mlflow.MlflowClient, name: str) -> dict[str, tuple[str, ...
     for alias, version in sorted(held.items()):
         versions[str(version)] = (*versions.get(str(version), ()), alias)
     return versions
-
-
-def _same(known: Mapping[str, RunSummary], row: RunSummary) -> bool:
-    before = known.get(row.run_id)
-    return before is not None and before.status in FOREVER and before == row
 
 
 def _summary(run: Run, names: Mapping[str, str]) -> RunSummary:

@@ -113,7 +113,8 @@ def promote(name: str, version: str) -> str | None:
     """
     client = connect()
     with store_errors():
-        found = client.search_model_versions(f"name = '{name}'", max_results=1000)
+        quoted = name.replace("'", "\\'")
+        found = client.search_model_versions(f"name = '{quoted}'", max_results=1000)
         held = client.get_registered_model(name).aliases if found else {}
     scores = {
         str(item.version): float(item.tags[CHAMPION_METRIC])

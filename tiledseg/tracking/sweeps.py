@@ -41,9 +41,14 @@ class StudyRun:
     run_id: str
 
     def log_definition(self, params: Mapping[str, str], files: Mapping[str, str]) -> None:
-        """Log what does not change between sittings: parameters, and texts by file name."""
+        """Log what does not change between sittings: parameters, and texts by file name.
+
+        Parameters that are there already stay as they are: MLflow refuses another spelling.
+        """
+        known = self.client.get_run(self.run_id).data.params
+        new = {key: value for key, value in params.items() if key not in known}
         self.client.log_batch(
-            self.run_id, params=[Param(key, value[:6000]) for key, value in params.items()]
+            self.run_id, params=[Param(key, value[:6000]) for key, value in new.items()]
         )
         self.log_texts(files)
 
@@ -208,10 +213,8 @@ def _parent(client: mlflow.MlflowClient, dataset: str, study: str, study_id: str
         if found:
             point_launcher_to(client, found[0].info.run_id, dataset)
             return str(found[0].info.run_id)
-    run_id = claim_run(client, dataset, SWEEP)
     tags = {STUDY_TAG: study, STUDY_ID_TAG: study_id, "mlflow.runName": study}
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    return run_id
+    return claim_run(client, dataset, SWEEP, tags)
 
 
 def _close(

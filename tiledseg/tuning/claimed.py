@@ -20,7 +20,7 @@ from tiledseg.tuning.definition import StudyDefinition
 from tiledseg.tuning.machine import shared_environment
 from tiledseg.tuning.objectives import PRUNED_ON
 from tiledseg.tuning.overrides import overridden
-from tiledseg.tuning.trial import COMMAND, Outcome, TrialLimits, TrialProcess
+from tiledseg.tuning.trial import COMMAND, EpochEnd, Outcome, TrialLimits, TrialProcess
 
 logger = logging.getLogger(__name__)
 
@@ -167,15 +167,18 @@ class ClaimedTrial:
             return dataclasses.replace(outcome, kind="diverged", reason=f"objective is {values}")
         return outcome
 
-    def _epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> str:
+    def _epoch_ended(self, end: EpochEnd) -> str:
         """Report to the pruner; the reason to stop, or nothing."""
         if len(self._definition.objectives) > 1:
             return ""
-        self._trial.report(metrics[PRUNED_ON] * self._sign(), epoch)
+        value = end.metrics[PRUNED_ON]
+        self._trial.report(value * self._sign(), end.epoch)
+        if end.is_last:
+            return ""  # what time ended before is compared first: slow networks score slowly, too
         pruned = self._trial.should_prune()
         if not pruned or self._trial.user_attrs.get(ledger.ORIGIN) == ledger.EXPERIMENT:
             return ""  # trial 0 is what all others are measured against
-        return f"pruned after epoch {epoch}: {PRUNED_ON} {metrics[PRUNED_ON]:.4f}"
+        return f"pruned after epoch {end.epoch}: {PRUNED_ON} {value:.4f}"
 
     def _sign(self) -> float:
         """Pruners compare in the objective's direction; more of ``PRUNED_ON`` is better."""

@@ -59,10 +59,10 @@ class Crew:
         Raises:
             SweepError: All that are left were given up.
         """
-        states = [member.look() for member in self._members]
+        states = {member.look() for member in self._members}
         if "working" in states:
             return True
-        if "failed" in states:
+        if "done" not in states:  # one that is done has seen that the study is
             reasons = dict.fromkeys(m.reason for m in self._members if m.reason)
             raise SweepError(f"no worker can go on: {'; '.join(reasons)}; mend it and start again")
         return False

@@ -1,6 +1,5 @@
 """What makes two sweeps the same study: experiment, space, objectives, budget of a trial."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any, Self
 
 from tiledseg.experiment import Experiment, parse_experiment
 from tiledseg.faults import shortened
+from tiledseg.tuning.ledger import EXPERIMENT, SOURCE
 from tiledseg.tuning.objectives import Objective, parse_objectives
 from tiledseg.tuning.overrides import overridden
 from tiledseg.tuning.space import SearchSpace, restored_space
@@ -37,6 +37,25 @@ class StudyDefinition:
         """The experiment with the budget of a trial: trial 0."""
         return overridden(self.experiment, self.space.trial)
 
+    @property
+    def likely_epochs(self) -> int:
+        """Epochs that a trial is likely to reach: half of them where time may end it before.
+
+        The experiment's own epochs and minutes tell how many go into the minutes of a trial.
+        """
+        trial, full = self.trial_base.training, self.experiment.training
+        if trial.max_minutes is None:
+            return trial.epochs
+        share = trial.max_minutes / full.max_minutes if full.max_minutes else 1.0
+        return max(1, round(min(trial.epochs, full.epochs * share) / 2))
+
+    @property
+    def starts(self) -> dict[str, dict[str, Any]]:
+        """What is tried before the search begins: values of parameters by where they are from."""
+        starts = {EXPERIMENT: self.space.own_values(self.own)}
+        source = self.space.start_values(self.own)
+        return starts if source is None else {**starts, SOURCE: source}
+
     def content(self) -> dict[str, Any]:
         """All of it in plain types; ``restore`` gives it back."""
         return {
@@ -44,12 +63,6 @@ class StudyDefinition:
             "space": self.space.content(),
             "objectives": [objective.metric for objective in self.objectives],
         }
-
-    @property
-    def digest(self) -> str:
-        """Sixteen hexadecimal digits of SHA-256 over ``content``."""
-        text = json.dumps(self.content(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod
     def restore(cls, content: Mapping[str, Any], source: str) -> Self:
@@ -62,7 +75,13 @@ class StudyDefinition:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Where two definitions' contents differ, for people: key, old value, new value."""
+    """Where two definitions' contents differ, for people: key, old value, new value.
+
+    A setting that the older one does not know yet has its default there, and so is no difference.
+
+    Raises:
+        ExperimentError: The older one has settings that are unknown by now.
+    """
     return [
         f"{key} was {shortened(before)}, is {shortened(after)}"
         for key, before, after in _changes(_readable(old), _readable(new))
@@ -70,7 +89,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _readable(content: Mapping[str, Any]) -> dict[str, Any]:
-    experiment = parse_experiment(content["experiment"], "study")
+    content = json.loads(json.dumps(content))  # as it comes out of the storage
+    experiment = parse_experiment(content["experiment"], "its experiment")
     return {
         "space": content["space"]["parameters"],
         "trial": content["space"]["trial"],

@@ -1,7 +1,7 @@
 """Does a search space fit an experiment: every key known, every value possible somewhere."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiledseg.errors import ExperimentError, SweepError
@@ -35,6 +35,11 @@ def check_space(space: SearchSpace, experiment: Experiment) -> None:
         _check_name(space, name, parameter, own)
         _check_conditions(space, name, parameter, own)
         _check_values(space, name, experiment)
+    for start in space.starts:
+        for key in start.settings:
+            if key not in own and key not in space.parameters:
+                hint = _hint(key, {*own, *space.parameters})
+                raise SweepError(f"{space.source}: starts: {start.name}: unknown key {key}{hint}")
 
 
 def _check_name(
@@ -62,15 +67,18 @@ def _check_conditions(
     for key, values in parameter.conditions.items():
         place = f"{space.source}: parameters.{name}: when: {key}"
         if key not in own and key not in space.parameters:
-            near = nearest(key, {*own, *space.parameters})
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise SweepError(f"{place} is no setting{hint}")
+            raise SweepError(f"{place} is no setting{_hint(key, {*own, *space.parameters})}")
         parent = space.parameters.get(key)
         for value in values:
             if parent is not None and not parent.contains(value):
                 raise SweepError(
                     f"{place} is never {value!r}: parameters.{key} does not hold that value"
                 )
+
+
+def _hint(key: str, known: Iterable[str]) -> str:
+    near = nearest(key, known)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _check_values(space: SearchSpace, name: str, experiment: Experiment) -> None:

@@ -77,6 +77,14 @@ def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in counted(trials) if trial.state.is_finished()]
 
 
+def is_due_again(trial: FrozenTrial) -> bool:
+    """Whether a trial failed in a way that it is run once more for."""
+    if trial.state != TrialState.FAIL:
+        return False
+    outcome = outcome_of(trial)
+    return outcome == INTERRUPTED or (outcome in RETRIED and trial.user_attrs.get(DEATHS, 0) == 0)
+
+
 def settle(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
     """Fail trials that nobody runs any more, and queue again those that deserve it.
 
@@ -102,19 +110,15 @@ def settle(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
         fail_stale_trials(study)
     trials = study.get_trials(deepcopy=False)
     for trial in counted(trials):
-        if trial.state == TrialState.FAIL:
+        if is_due_again(trial):
             _queue_again(study, trial)
     were = {trial.number for trial in running}
     return [trial for trial in trials if trial.number in were and trial.state == TrialState.FAIL]
 
 
 def _queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Add a waiting trial with the same settings, if this one deserves it."""
-    outcome, deaths = outcome_of(trial), trial.user_attrs.get(DEATHS, 0)
-    if outcome in RETRIED and deaths == 0:
-        deaths += 1
-    elif outcome != INTERRUPTED:
-        return
+    """Add a waiting trial with the same settings."""
+    deaths = trial.user_attrs.get(DEATHS, 0) + (outcome_of(trial) in RETRIED)
     again = copy.deepcopy(trial)
     again.user_attrs = {key: trial.user_attrs[key] for key in _KEPT if key in trial.user_attrs}
     again.set_user_attr(DEATHS, deaths)

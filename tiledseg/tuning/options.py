@@ -12,8 +12,8 @@ from tiledseg.tuning.feasibility import check_space
 from tiledseg.tuning.machine import memory_per_worker
 from tiledseg.tuning.objectives import DEFAULT_OBJECTIVE, parse_objectives
 from tiledseg.tuning.progress import Sitting
-from tiledseg.tuning.search import check_search
-from tiledseg.tuning.space import TRIAL_SETTINGS, SearchSpace
+from tiledseg.tuning.search import check_search, grid_points
+from tiledseg.tuning.space import SearchSpace
 
 DEFAULT_TRIALS = 20
 _UNTIMED_SECONDS = 24 * 3600.0
@@ -52,16 +52,14 @@ class SweepOptions:
     the machine's, shared among the workers."""
 
     def __post_init__(self) -> None:
-        for name in ("trials", "hours", "trial_minutes", "trial_epochs", "trial_timeout"):
-            if getattr(self, name) < 0:
-                option = name.replace("_", "-")
-                raise SweepError(f"--{option} is {getattr(self, name)}; use a number above 0")
-        if self.workers < 1:
-            raise SweepError(f"--workers is {self.workers}; use 1 or more")
-        if self.trial_memory < 0:
-            raise SweepError(f"--trial-memory is {self.trial_memory}; use a number above 0")
-        if self.seed < 0:
-            raise SweepError(f"--seed is {self.seed}; use 0 or more")
+        least = {
+            "trials": 0, "hours": 0, "workers": 1, "seed": 0,
+            "trial_minutes": 0, "trial_epochs": 0, "trial_timeout": 0, "trial_memory": 0,
+        }  # fmt: skip
+        for name, value in least.items():
+            given = getattr(self, name)
+            if not given >= value:
+                raise SweepError(f"--{name.replace('_', '-')} is {given}; use {value} or more")
 
     def completed(self, dataset: str, space: SearchSpace, storage: str) -> "SweepOptions":
         """With the names that are usual where none was given.
@@ -79,12 +77,16 @@ class SweepOptions:
             pruner=self.pruner or ("none" if len(self.objectives) > 1 else "asha"),
         )
 
-    def sitting(self) -> Sitting:
-        """What this sitting should reach, beginning now."""
-        now = time.time()
+    def sitting(self, definition: StudyDefinition) -> Sitting:
+        """What this sitting should reach, beginning now; a grid has no more than its points."""
+        now, wanted = time.time(), self.trials
+        if self.sampler == "grid":
+            most = len(grid_points(definition.space, definition.own, self.seed))
+            most += len(definition.starts)
+            wanted = min(wanted or most, most)
         return Sitting(
             began=now,
-            wanted=self.trials or None,
+            wanted=wanted or None,
             deadline=now + 3600 * self.hours if self.hours else None,
             workers=self.workers,
         )
@@ -111,8 +113,7 @@ def define_study(
     if options.trial_epochs:
         budget["training.epochs"] = options.trial_epochs
     if any("/seam/" in objective.metric for objective in objectives):
-        images = "evaluation.seam_images"
-        budget[images] = space.trial[images] or (1 if TRIAL_SETTINGS[images] == 0 else 0)
+        budget["evaluation.seam_images"] = max(1, space.trial["evaluation.seam_images"])
     space = replace(space, trial={**space.trial, **budget})
     check_space(space, experiment)
     return StudyDefinition(experiment, space, objectives)

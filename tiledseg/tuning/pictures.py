@@ -11,12 +11,15 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import optuna
 import optuna.visualization.matplotlib as drawn
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import TrialState
 
 from tiledseg.tuning.ledger import counted
+from tiledseg.tuning.objectives import PRUNED_ON
 from tiledseg.tuning.progress import is_feasible
 
 logger = logging.getLogger(__name__)
@@ -48,7 +51,7 @@ def draw_study(study: optuna.Study, names: Sequence[str], folder: Path) -> list[
     if several:
         pictures["pareto"] = partial(drawn.plot_pareto_front, kept, target_names=list(names))
     else:
-        pictures["epochs"] = partial(drawn.plot_intermediate_values, kept)
+        pictures["epochs"] = partial(_epochs, kept)
     files = [_saved(kind, draw, folder) for kind, draw in pictures.items()]
     return [path for path in files if path is not None]
 
@@ -63,21 +66,52 @@ class _ValueOf:
         return float(trial.values[self._number])
 
 
+def _history(study: optuna.Study, **options: Any) -> Any:
+    axes = drawn.plot_optimization_history(study, **options)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return axes
+
+
+def _epochs(study: optuna.Study) -> Any:
+    axes = drawn.plot_intermediate_values(study)
+    axes.set(title="Epochs of every trial", xlabel="epoch", ylabel=PRUNED_ON)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return axes
+
+
 def _slices(study: optuna.Study, **options: Any) -> Any:
-    """The parameters that most trials have, side by side."""
-    counts: dict[str, int] = {}
-    for trial in study.get_trials(deepcopy=False):
-        for name in trial.params:
-            counts[name] = counts.get(name, 0) + 1
-    names = sorted(counts, key=lambda name: -counts[name])[:_MOST_SLICES]
-    return drawn.plot_slice(study, params=names, **options)
+    names = sorted(_varied(study))[:_MOST_SLICES]
+    every: Any = drawn.plot_slice(study, params=names, **options)
+    for axes, name in zip(np.atleast_1d(every), names, strict=True):
+        axes.set_xlabel(name.rpartition(".")[2])
+        axes.tick_params(axis="x", labelrotation=60)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    return every
+
+
+def _parallel(study: optuna.Study, **options: Any) -> Any:
+    return drawn.plot_parallel_coordinate(study, params=_varied(study), **options)
+
+
+def _varied(study: optuna.Study) -> list[str]:
+    """Parameters that all complete trials have, with more than one value.
+
+    Raises:
+        ValueError: There is none.
+    """
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    common = set.intersection(*(set(trial.params) for trial in trials))
+    varied = [name for name in common if len({str(trial.params[name]) for trial in trials}) > 1]
+    if not varied:
+        raise ValueError("nothing varies")
+    return varied
 
 
 _SINGLE: Mapping[str, Callable[..., Any]] = {
-    "history": drawn.plot_optimization_history,
+    "history": _history,
     "importance": drawn.plot_param_importances,
     "slices": _slices,
-    "parallel": drawn.plot_parallel_coordinate,
+    "parallel": _parallel,
 }
 
 

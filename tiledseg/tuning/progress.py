@@ -126,7 +126,7 @@ def _row(trial: FrozenTrial, *, is_best: bool) -> TrialRow:
         values = (trial.intermediate_values[last],)
     return TrialRow(
         number=trial.number,
-        state=ledger.outcome_of(trial),
+        state="waiting" if ledger.is_due_again(trial) else ledger.outcome_of(trial),
         values=values,
         epochs=int(attributes.get(ledger.EPOCHS, last or 0)),
         seconds=_seconds(trial),

@@ -95,15 +95,14 @@ def trial_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
-def make_pruner(name: str, epochs: int, *, timed: bool) -> BasePruner:
-    """A pruner.
+def make_pruner(name: str, epochs: int) -> BasePruner:
+    """A pruner, which first looks a sixth of the way.
 
     Args:
         name: One of ``PRUNERS``.
-        epochs: Most epochs of a trial.
-        timed: Whether time may end a trial long before its last epoch; rungs then begin early.
+        epochs: Epochs that a trial is likely to reach.
     """
-    first = 1 if timed else max(1, round(epochs / REDUCTION**2))
+    first = max(1, round(epochs / 6))
     if name == "asha":
         return optuna.pruners.SuccessiveHalvingPruner(
             min_resource=first, reduction_factor=REDUCTION

@@ -5,12 +5,11 @@ from typing import Any
 
 import optuna
 
-from tiledseg.errors import SweepError
+from tiledseg.errors import ExperimentError, SweepError
 from tiledseg.tuning import ledger
 from tiledseg.tuning.definition import StudyDefinition, differences
 
 DEFINITION = "tiledseg.definition"
-DIGEST = "tiledseg.digest"
 STUDY_ID = "tiledseg.study_id"
 _MOST_NAMED = 3
 
@@ -31,7 +30,6 @@ def join_study(storage: Any, name: str, definition: StudyDefinition) -> optuna.S
         study = optuna.create_study(study_name=name, storage=storage, directions=directions)
     if DEFINITION not in study.user_attrs and not study.get_trials(deepcopy=False):
         study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
-        study.set_user_attr(DIGEST, definition.digest)
         study.set_user_attr(DEFINITION, definition.content())
     _check_same(study, definition)
     _enqueue_starts(study, definition)
@@ -55,9 +53,15 @@ def _check_same(study: optuna.Study, definition: StudyDefinition) -> None:
             f"study {study.study_name} was not made by tiledseg; "
             "give another name with --study, or another --storage"
         )
-    if attributes[DIGEST] == definition.digest:
+    try:
+        changed = differences(attributes[DEFINITION], definition.content())
+    except ExperimentError as error:
+        raise SweepError(
+            f"study {study.study_name} was made by another version of tiledseg ({error}); "
+            "begin a new study with --study NAME"
+        ) from None
+    if not changed:
         return
-    changed = differences(attributes[DEFINITION], definition.content())
     more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
     raise SweepError(
         f"study {study.study_name} was made with another space, experiment or objective, and "
@@ -68,12 +72,8 @@ def _check_same(study: optuna.Study, definition: StudyDefinition) -> None:
 
 def _enqueue_starts(study: optuna.Study, definition: StudyDefinition) -> None:
     """Queue what is tried before the search begins, once."""
-    space, own = definition.space, definition.own
     queued = {trial.user_attrs.get(ledger.ORIGIN) for trial in study.get_trials(deepcopy=False)}
-    starts = {
-        ledger.EXPERIMENT: space.own_values(own),
-        ledger.SOURCE: space.start_values(own),
-    }
-    for origin, values in starts.items():
-        if values is not None and origin not in queued:
-            study.enqueue_trial(space.stored(values), user_attrs={ledger.ORIGIN: origin})
+    for origin, values in definition.starts.items():
+        if origin not in queued:
+            stored = definition.space.stored(values)
+            study.enqueue_trial(stored, user_attrs={ledger.ORIGIN: origin})

@@ -84,7 +84,7 @@ def sweep(
     options = options.completed(dataset, space, default_storage(sweeps.tracking_uri()))
     definition = define_study(experiment, space, options)
     url = check_url(options.storage)
-    sitting = options.sitting()
+    sitting = options.sitting(definition)
     storage, lock = open_storage(url), StudyLock(url, options.study)
     with ExitStack() as stack:
         with storage_errors(url), lock:
@@ -115,7 +115,6 @@ def _log_definition(
     content = definition.content()
     params = {
         "study.name": options.study,
-        "study.digest": definition.digest,
         "study.objectives": ", ".join(content["objectives"]),
         "study.space": definition.space.source,
     }
@@ -140,7 +139,7 @@ def _prepare(experiment: Experiment, root: Path | None, command: tuple[str, ...]
     }
     limits = TrialLimits(_PREPARE_SECONDS, memory_per_worker(1))
     process = TrialProcess(request, limits, sweeps.environment_for(None), command)
-    outcome = process.run(lambda *_: "")
+    outcome = process.run(lambda _: "")
     if outcome.kind != "complete":
         raise DatasetError(outcome.reason)
 

@@ -38,6 +38,17 @@ class TrialLimits:
 
 
 @dataclass(frozen=True)
+class EpochEnd:
+    """An epoch of a trial that ended."""
+
+    epoch: int
+    """From 1."""
+    metrics: Mapping[str, float]
+    is_last: bool
+    """Whether the trial has all its epochs; time may end it before."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a trial ended."""
 
@@ -87,15 +98,15 @@ class TrialProcess:
 
     def run(
         self,
-        on_epoch: Callable[[int, Mapping[str, float]], str],
+        on_epoch: Callable[[EpochEnd], str],
         on_built: Callable[[int], str] = lambda _: "",
         stop: threading.Event | None = None,
     ) -> Outcome:
         """Run to the end.
 
         Args:
-            on_epoch: Told every epoch and its metrics; answers with the reason to prune, or
-                with nothing to go on.
+            on_epoch: Told every epoch that ended; answers with the reason to prune, or with
+                nothing to go on.
             on_built: Told the number of weights; answers with why that is too much.
             stop: Set when the trial should end at once.
 
@@ -106,7 +117,9 @@ class TrialProcess:
 
         def epoch_ended(message: Message) -> str:
             self._epochs = message["epoch"]
-            return on_epoch(message["epoch"], message["metrics"])
+            return on_epoch(
+                EpochEnd(message["epoch"], message["metrics"], is_last=message["is_last"])
+            )
 
         def network_built(message: Message) -> str:
             self._parameters = message["parameters"]

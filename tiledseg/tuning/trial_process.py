@@ -83,7 +83,9 @@ class TrialReporter:
         metrics = dict(report.metrics)
         if report.is_best:
             self.best_epoch = metrics
-        self._channel.send({"event": "epoch", "epoch": report.epoch, "metrics": metrics})
+        is_last = report.epoch >= report.epochs
+        message = {"event": "epoch", "epoch": report.epoch, "is_last": is_last, "metrics": metrics}
+        self._channel.send(message)
         answer = self._channel.receive()
         if answer is None or not answer["go_on"]:
             sys.exit()  # the open run is closed as KILLED on the way out

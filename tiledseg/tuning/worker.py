@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -50,11 +50,7 @@ class Worker:
         self._lock = StudyLock(self._url, options.study)
         self._study = optuna.load_study(study_name=options.study, storage=self._storage)
         self._definition = load_definition(self._study)
-        training = self._definition.trial_base.training
-        self._study.pruner = make_pruner(
-            options.pruner, training.epochs, timed=training.max_minutes is not None
-        )
-        self._grid = self._grid_points()
+        self._study.pruner = make_pruner(options.pruner, self._definition.likely_epochs)
         self._unavailable: list[str] = []
 
     def work(self) -> None:
@@ -81,13 +77,14 @@ class Worker:
         with self._lock:
             self._settle()
             trials = self._study.get_trials(deepcopy=False)
-            wanted = self._wanted(trials)
+            wanted = math.inf if self._options.trials is None else self._options.trials
             late = self._options.deadline is not None and time.time() >= self._options.deadline
             if late or len(ledger.finished(trials)) >= wanted:
                 return "stop"
             if len(ledger.begun(trials)) >= wanted:
                 return "wait"  # for trials of others: one of them may die and be queued again
-            self._enqueue_grid_point(trials)
+            if self._options.sampler == "grid":
+                self._enqueue_grid_point(trials)
             self._optimize()  # lets go of the lock as soon as the trial is claimed
             return "trial"
 
@@ -101,24 +98,16 @@ class Worker:
             except TrackingError as error:  # the sweep does it again at its end
                 logger.warning("%s", error)
 
-    def _wanted(self, trials: Sequence[FrozenTrial]) -> float:
-        wanted = math.inf if self._options.trials is None else self._options.trials
-        if self._grid is None:
-            return wanted
-        return min(wanted, len(self._grid) + len(ledger.counted(trials)) - len(_searched(trials)))
-
-    def _grid_points(self) -> list[dict[str, Any]] | None:
-        if self._options.sampler != "grid":
-            return None
-        definition = self._definition
-        return grid_points(definition.space, definition.own, self._options.seed)
-
     def _enqueue_grid_point(self, trials: Sequence[FrozenTrial]) -> None:
         """The next point of the grid, unless something waits already."""
-        if self._grid is None or any(trial.state == TrialState.WAITING for trial in trials):
+        if any(trial.state == TrialState.WAITING for trial in trials):
             return
-        point = self._grid[len(_searched(trials))]
-        self._study.enqueue_trial(self._definition.space.stored(point))
+        searched = [
+            trial for trial in ledger.counted(trials) if ledger.ORIGIN not in trial.user_attrs
+        ]
+        definition = self._definition
+        points = grid_points(definition.space, definition.own, self._options.seed)
+        self._study.enqueue_trial(definition.space.stored(points[len(searched)]))
 
     def _optimize(self) -> None:
         try:
@@ -144,11 +133,6 @@ class Worker:
         else:
             self._unavailable.clear()
         return told(outcome, self._definition)
-
-
-def _searched(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that count and were not given beforehand."""
-    return [trial for trial in ledger.counted(trials) if ledger.ORIGIN not in trial.user_attrs]
 
 
 def main() -> None:

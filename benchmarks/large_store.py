@@ -1,0 +1,190 @@
+"""A store of many runs, written in seconds: one run of each kind, and copies with noise.
+
+Used by ``dashboard_store.py``. MLflow itself writes the patterns; the copies are rows of its
+database, because a thousand runs through its client take minutes.
+"""
+
+import json
+import math
+import os
+import random
+import sqlite3
+import time
+import uuid
+from pathlib import Path
+
+import cv2
+import mlflow
+import numpy as np
+from mlflow.entities import Metric, Param
+
+from tiledseg.data.images import write_image, write_mask, write_probability
+from tiledseg.data.smear import draw_smear
+from tiledseg.experiment import load_experiment
+
+PATTERN = Path(__file__).resolve().parents[1] / "experiments" / "Synthetic-Cell.yaml"
+DATASETS = 5
+STUDIES = 2
+"""Of each dataset."""
+VERSIONS = 10
+"""Of each registered model."""
+MINUTE = 60_000
+CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", "learning_rate")
+SCORES = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
+NOISE = {"value": "value + (random() % 1000) / 2e4"}
+COPIES = {
+    "runs": {
+        "name": ":name",
+        "start_time": ":start",
+        "end_time": f":start + {MINUTE}",
+        "artifact_uri": "replace(artifact_uri, :pattern, :run)",
+    },
+    "tags": {"value": "CASE key WHEN 'tiledseg.trial' THEN :number ELSE value END"},
+    "params": {
+        "value": "CASE key WHEN 'model.base_filters' THEN :filters "
+        "WHEN 'training.learning_rate' THEN :rate ELSE value END"
+    },
+    "metrics": NOISE,
+    "latest_metrics": NOISE,
+}
+"""Table to what is different in a copy, as SQL."""
+
+
+def write_runs(folder: Path, runs: int, epochs: int) -> str:
+    """Fill the database that MLflow is pointed to.
+
+    Args:
+        folder: Where the artifacts are to lie.
+        runs: How many, spread evenly over the datasets; a fifth of them trainings, the rest
+            trials of studies.
+        epochs: Points of each curve.
+
+    Returns:
+        The first dataset's champion, which is the newest training.
+    """
+    client = mlflow.MlflowClient()
+    database = folder / "mlflow.db"
+    champions = []
+    for number in range(DATASETS):
+        began = int(time.time() * 1000) - (runs + number) * MINUTE
+        name = f"Cells-{number}"
+        experiment = client.create_experiment(name, (folder / "mlruns" / name).as_uri())
+        own = runs // DATASETS
+        training = _pattern(client, experiment, "train", epochs, began)
+        trainings = [training, *_copies(database, training, own // 5 - 1, began, "train")]
+        for study in range(STUDIES):
+            parent = client.create_run(
+                experiment,
+                began,
+                {"tiledseg.kind": "sweep", "tiledseg.study": f"study {study}"},
+                f"{name} study {study}",
+            ).info.run_id
+            client.set_terminated(parent, end_time=began + 60 * MINUTE)
+            trial = _pattern(client, experiment, "trial", epochs, began, parent)
+            _copies(database, trial, own * 4 // 5 // STUDIES - 2, began, f"study {study}")
+        client.create_registered_model(name)
+        newest = trainings[-VERSIONS:]
+        for version, run in enumerate(newest, start=1):
+            client.create_model_version(
+                name, str(folder), run, tags={"valid/tiled/dice": f"{0.9 + version / 1000:.4f}"}
+            )
+        client.set_registered_model_alias(name, "champion", str(len(newest)))
+        champions.append(newest[-1])
+    return champions[0]
+
+
+def write_pictures(run_id: str, images: int, side: int, epochs: int) -> None:
+    """Give a run predictions of both splits with their scores, and masks of its epochs."""
+    run = mlflow.MlflowClient().get_run(run_id)
+    root = Path(run.info.artifact_uri.removeprefix("file://"))
+    picture, truth = draw_smear(137, side)
+    pattern = root / "predictions" / "pattern"
+    _write_predictions(pattern, picture, truth)
+    rows = ["split,image,mode,dice,iou"]
+    for split, count in (("test", images), ("valid", 2)):
+        for number in range(count):
+            stem = f"field_{number:03d}"
+            for file in pattern.iterdir():  # another name is another picture to the dashboard
+                place = root / "predictions" / split / file.stem
+                place.mkdir(parents=True, exist_ok=True)
+                os.link(file, place / f"{stem}{file.suffix}")
+            scores = [(mode, 0.9 + number / 1000) for mode in ("tiled", "whole")]
+            rows += [f"{split},{stem},{mode},{dice},{dice - 0.1}" for mode, dice in scores]
+    (root / "scores.csv").write_text("\n".join(rows) + "\n")
+    (root / "images").mkdir(exist_ok=True)
+    for epoch in range(1, epochs + 1):
+        for mode in ("tiled", "whole"):
+            name = f"epochs~field_000~{mode}+step+{epoch}+0+{uuid.uuid4()}.png"
+            os.link(pattern / "truth.png", root / "images" / name)
+
+
+def _write_predictions(folder: Path, image: np.ndarray, truth: np.ndarray) -> None:
+    folder.mkdir(parents=True)
+    soft = cv2.GaussianBlur(truth.astype(np.float32), (0, 0), 1.5)
+    write_image(folder / "image.jpg", image)
+    write_mask(folder / "truth.png", truth)
+    write_probability(folder / "tiled.png", soft)
+    write_probability(folder / "whole.png", np.roll(soft, 3, 1))
+    middle = truth.shape[0] // 2
+    seams = {"rows": [middle], "columns": [middle]}
+    (folder / "grid.json").write_text(json.dumps(seams))
+
+
+def _pattern(
+    client: mlflow.MlflowClient,
+    experiment: str,
+    kind: str,
+    epochs: int,
+    began: int,
+    parent: str = "",
+) -> str:
+    """A run as a training leaves it."""
+    tags = {"tiledseg.kind": kind, "tiledseg.trial": "0", "tiledseg.outcome": "complete"}
+    if parent:
+        tags["mlflow.parentRunId"] = parent
+    run = client.create_run(experiment, began, tags, f"{kind} 0").info.run_id
+    settings = load_experiment(PATTERN).flattened()
+    client.log_batch(run, params=[Param(key, str(value)[:6000]) for key, value in settings.items()])
+    points = [
+        Metric(name, 1 - math.exp(-epoch / 9), began + epoch * 1000, epoch)
+        for name in CURVES
+        for epoch in range(1, epochs + 1)
+    ]
+    final = [
+        Metric(f"{split}/{mode}/{score}", 0.9, began + 50_000, epochs)
+        for split in ("valid", "test")
+        for mode in ("tiled", "whole")
+        for score in SCORES
+    ]
+    final.append(Metric("best_epoch", epochs, began + 50_000, epochs))
+    client.log_batch(run, metrics=[*points, *final])
+    client.set_terminated(run, end_time=began + MINUTE)
+    return str(run)
+
+
+def _copies(database: Path, pattern: str, count: int, began: int, name: str) -> list[str]:
+    """Runs like another one, minutes apart, with other numbers."""
+    made = [uuid.uuid4().hex for _ in range(count)]
+    store = sqlite3.connect(database)
+    with store:
+        for number, run in enumerate(made, start=1):
+            values = {
+                "pattern": pattern,
+                "run": run,
+                "name": f"{name} {number}",
+                "start": began + number * MINUTE,
+                "number": str(number),
+                "filters": random.choice(("8", "16", "32")),
+                "rate": f"{10 ** random.uniform(-4, -2):.3g}",
+            }
+            for table, changes in COPIES.items():
+                columns = [str(row[1]) for row in store.execute(f"PRAGMA table_info({table})")]
+                chosen = {"run_uuid": ":run", **changes}
+                shown = ", ".join(chosen.get(column, column) for column in columns)
+                store.execute(
+                    f"INSERT INTO {table} ({', '.join(columns)}) SELECT {shown} FROM {table} "
+                    "WHERE run_uuid = :pattern",
+                    values,
+                )
+    store.close()
+    return made

@@ -1,0 +1,35 @@
+"""Pairs of small pictures that say where tiled beats non-tiled before a number is read."""
+
+from dashboards import store, words
+from dashboards.comparison import MODE_NAMES, Side, Source, joined_scores
+from dashboards.filmstrip import Item, Shot, thumbnail_url
+
+MODES = ("whole", "tiled")
+"""From left to right."""
+KEY_TO_COLOURS = "White: found. Orange: invented. Blue: missed. The worst image comes first."
+
+
+def worst_images(source: Source, split: str, most: int) -> list[Item]:
+    """The images that a run segmented worst, non-tiled beside tiled, errors in colour.
+
+    Args:
+        source: A run with predictions.
+        split: Whose images.
+        most: How many.
+    """
+    table = joined_scores(split, Side(source, "tiled"), Side(source, "whole"))
+    found = store.predictions_of(source.run.run_id, split)
+    items = []
+    for row in table.head(most).to_dict("records"):
+        stem = str(row["image"])
+        scores = {"tiled": float(row["left"]), "whole": float(row["right"])}
+        image, truth = found.path("image", stem), found.path("truth", stem)
+        shots = []
+        for mode in MODES:
+            mask = found.path(mode, stem)
+            if mask is not None and image is not None:
+                label = f"{MODE_NAMES[mode]} {words.score(scores[mode])}"
+                shots.append(Shot(thumbnail_url(mask, "mask", image, truth), label))
+        if shots:
+            items.append(Item(stem, shots, stem))
+    return items

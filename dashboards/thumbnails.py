@@ -1,0 +1,93 @@
+"""Small pictures of large ones, with masks painted over them.
+
+They are made from the files and not from pyramids: a strip of them must not wait until every
+picture in it has been cut into tiles.
+"""
+
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboards import colours
+from dashboards.pictures import Picture
+from dashboards.pyramids import CUT, Kind
+from tiledseg.data.images import read_image, read_mask_levels
+from tiledseg.errors import ImageError
+
+SIDE = 320
+"""Largest side, in pixels."""
+MOST_KEPT = 192
+"""Reduced pictures that are remembered, at most 0.3 MB each."""
+
+_decoding = threading.BoundedSemaphore(2)
+
+
+def thumbnail(picture: Picture) -> NDArray[np.uint8]:
+    """A small picture, (h, w, 3) RGB.
+
+    A mask without an image is white on black. Over an image it is green with an outline; against
+    a truth, what was found is tinted lightly, and errors strongly.
+
+    Raises:
+        ImageError: A file cannot be read.
+    """
+    if picture.under is None:
+        shown = _reduced(picture.path, picture.kind)
+        return shown if picture.kind == "image" else np.repeat(shown[..., np.newaxis], 3, axis=2)
+    image = _reduced(picture.under, "image")
+    cover = _cover(picture.path, image)
+    if picture.against is not None:
+        return _with_errors(image, cover, _cover(picture.against, image))
+    inside = (cover >= 0.5).astype(np.uint8)
+    edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
+    share = np.maximum(0.45 * cover, edge * 0.95)[..., np.newaxis]
+    return np.asarray(image * (1 - share) + np.array(colours.MASK) * share, np.uint8)
+
+
+def _with_errors(
+    image: NDArray[np.uint8], cover: NDArray[np.float64], truth: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    found = np.minimum(cover, truth)
+    parts = (
+        (0.45 * found, colours.FOUND),
+        (cover - found, colours.INVENTED),
+        (truth - found, colours.MISSED),
+    )
+    shown = image.astype(np.float64)
+    for share, colour in parts:
+        shown += share[..., np.newaxis] * (np.array(colour) - shown)
+    return shown.astype(np.uint8)
+
+
+def _cover(path: Path, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How much of each of an image's pixels a mask covers, 0 to 1."""
+    size = (image.shape[1], image.shape[0])
+    cover = cv2.resize(_reduced(path, "mask"), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cover / 255.0, np.float64)
+
+
+def _reduced(path: Path, kind: Kind) -> NDArray[np.uint8]:
+    """(h, w, 3) RGB of an image; for a mask the covered share of each pixel, (h, w), 0 to 255."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    return _decoded(path, kind, (state.st_size, state.st_mtime_ns))
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _decoded(path: Path, kind: Kind, _state: tuple[int, int]) -> NDArray[np.uint8]:
+    with _decoding:
+        if kind == "image":
+            pixels = read_image(path)
+        else:
+            pixels = np.where(read_mask_levels(path) >= CUT, 255, 0).astype(np.uint8)
+        factor = SIDE / max(pixels.shape[:2])
+        if factor >= 1:
+            return pixels
+        size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
+        return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)

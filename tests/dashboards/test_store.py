@@ -1,0 +1,93 @@
+"""What pages know of the store follows the store, at little cost."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dashboards import store
+from dashboards.store import RunTable
+from tiledseg.errors import TrackingError
+from tiledseg.tracking import reading
+from tiledseg.tracking.reading import RunSummary
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run(number, status="FINISHED"):
+    return RunSummary(
+        run_id=f"{number:032x}", name=f"run {number}", dataset="Discs", kind="train",
+        status=status, started=START + timedelta(minutes=number), seconds=1.0, parent="",
+        error="", params={}, metrics={}, tags={},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    """Number to run; stands for the store, of which a look sees the newest page alone."""
+    rows = {}
+
+    def read_runs(*, condition="", known=None):
+        found = sorted(rows.values(), key=lambda row: row.started, reverse=True)
+        if condition:
+            return [row for row in found if row.status == "RUNNING"]
+        if known is None:
+            return found
+        page = {row.run_id: row for row in found[:2]}
+        return list({**known, **page}.values())
+
+    def read_run(run_id):
+        for row in rows.values():
+            if row.run_id == run_id:
+                return row
+        raise TrackingError(f"no run {run_id}")
+
+    monkeypatch.setattr(reading, "read_runs", read_runs)
+    monkeypatch.setattr(reading, "read_run", read_run)
+    monkeypatch.setattr(store, "FRESH", 0.0)
+    return rows
+
+
+def status_of(table):
+    return {row.name: row.status for row in table.runs()}
+
+
+def test_the_newest_comes_first(rows):
+    rows.update({number: run(number) for number in (2, 3, 1)})
+    assert [row.name for row in RunTable().runs()] == ["run 3", "run 2", "run 1"]
+
+
+def test_new_runs_appear(rows):
+    table = RunTable()
+    rows[1] = run(1)
+    assert status_of(table) == {"run 1": "FINISHED"}
+    rows[2] = run(2, "RUNNING")
+    assert status_of(table) == {"run 2": "RUNNING", "run 1": "FINISHED"}
+
+
+def test_a_run_that_began_before_many_others_is_seen_to_end(rows):
+    rows.update(
+        {number: run(number, "RUNNING" if number == 0 else "FINISHED") for number in range(9)}
+    )
+    table = RunTable()
+    assert status_of(table)["run 0"] == "RUNNING"
+    rows[0] = run(0)
+    assert status_of(table)["run 0"] == "FINISHED"
+
+
+def test_an_open_run_that_is_removed_disappears(rows):
+    rows.update(
+        {number: run(number, "RUNNING" if number == 0 else "FINISHED") for number in range(9)}
+    )
+    table = RunTable()
+    assert "run 0" in status_of(table)
+    del rows[0]
+    assert "run 0" not in status_of(table)
+
+
+def test_an_answer_is_good_for_a_while(rows, monkeypatch):
+    monkeypatch.setattr(store, "FRESH", 1000.0)
+    table = RunTable()
+    rows[1] = run(1)
+    assert len(table.runs()) == 1
+    rows[2] = run(2)
+    assert len(table.runs()) == 1
