@@ -190,7 +190,7 @@ def test_an_outside_scorer_agrees_to_four_digits(client, run, place):
 def test_the_screen_ends_with_scores_where_to_look_and_what_next(project_run):
     shown = project_run.stdout
     assert re.search(r"epoch +2/2 .*val_dice.*left", shown)
-    assert re.search(r"test +│ dice +│ 0\.\d{4} │ 0\.\d{4}", shown)
+    assert re.search(r"test +│ dice +│ +0\.\d{4} │ +0\.\d{4}", shown)
     assert "mlflow ui --backend-store-uri" in shown
     command = "tiledseg predict --model models:/Synthetic-Cell@champion"
     assert command in shown.strip().splitlines()[-1]
@@ -243,7 +243,7 @@ def test_a_fault_under_mlflow_run_leaves_no_run_open(place, project_run):
 )
 def test_every_experiment_trains_on_tiny_images(path, tiny_dataset):
     small = {
-        "image.size": 32,
+        "image.size": 64,
         "tiling.max_tile": 512,
         "model.base_filters": 2,
         "training.epochs": 1,

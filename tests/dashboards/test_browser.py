@@ -95,8 +95,15 @@ def assert_same(shown, file, columns=slice(None)):
     assert (found[..., 3] == 255).all()
 
 
+STILL = """document.getAnimations().every(
+    one => one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity
+)"""
+"""Streamlit fades what it draws anew, and a colour half-way there has no contrast."""
+
+
 def faults_of(page):
-    """What axe-core finds serious on a page."""
+    """What axe-core finds serious on a page, once nothing fades or slides any more."""
+    page.wait_for_function(STILL)
     axe = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
     page.evaluate(axe.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
@@ -221,7 +228,7 @@ class TestViewer:
         page.mouse.up()
         divider.press("ArrowRight")
         visitor.ready()
-        assert int(divider.get_attribute("aria-valuenow")) > 60
+        assert int(divider.get_attribute("aria-valuenow")) > 55
         shown = visitor.canvases()["b|a"]
         assert_same(shown, files["b"], slice(0, middle + 100))
 

@@ -243,8 +243,8 @@ class TestUploads:
         monkeypatch.setattr(try_out, "_viewer", lambda *_: None)
         image = at_store.folder / "data/Discs/test/images/disc 4.png"
         folders = []
-        for _ in range(2):
-            page = opened("try")
+        pages = [opened("try") for _ in range(2)]  # a visitor who leaves takes the folder along
+        for page in pages:
             page.file_uploader(key="upload").set_value(("a.png", image.read_bytes(), "image/png"))
             page.run()
             assert not page.error
