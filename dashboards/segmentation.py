@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dashboards.pyramids import CUT
 from tiledseg.data.images import read_image, write_probability
+from tiledseg.objects import labelled
 
 if TYPE_CHECKING:
     from tiledseg.prediction import Predictor
@@ -87,7 +88,6 @@ def count_objects(mask: NDArray[np.bool_]) -> Objects:
     Args:
         mask: (H, W).
     """
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    median = float(np.median(areas)) if count > 1 else 0.0
-    return Objects(count - 1, median, float(mask.mean()))
+    areas = np.bincount(labelled(mask).ravel())[1:]
+    median = float(np.median(areas)) if len(areas) else 0.0
+    return Objects(len(areas), median, float(mask.mean()))

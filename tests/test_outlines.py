@@ -67,7 +67,7 @@ def test_geojson_has_an_object_per_feature_with_its_measurements():
     mask[3, 5] = mask[4, 6] = True  # one object of two pixels that share a corner
     labels = labelled(mask)
     table = measured(labels, np.full(mask.shape, 0.75, np.float32))
-    collection = json.loads(json.dumps(geojson(labels, table, "Tiled-Cell")))
+    collection = json.loads(json.dumps(geojson(labels, table, "Tiled-Cell", "a")))
     assert collection["type"] == "FeatureCollection"
     first, second = collection["features"]
     assert first["geometry"]["type"] == "Polygon"
@@ -78,4 +78,5 @@ def test_geojson_has_an_object_per_feature_with_its_measurements():
     assert first["properties"]["measurements"]["area"] == 6
     assert second["geometry"]["type"] == "MultiPolygon"
     assert len(second["geometry"]["coordinates"]) == 2
-    assert first["id"] != second["id"]
+    other = geojson(labels, table, "Tiled-Cell", "b")["features"][0]
+    assert len({first["id"], second["id"], other["id"]}) == 3

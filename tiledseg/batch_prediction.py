@@ -126,7 +126,7 @@ def _write_objects(
     tifffile.imwrite(picture, labels.astype(np.uint32), compression="zlib")
     contents = (
         table.to_csv(index=False, float_format="%.6g").encode(),
-        json.dumps(geojson(labels, table, name)).encode(),
+        json.dumps(geojson(labels, table, name, stem.name)).encode(),
         picture.getvalue(),
     )
     for suffix, content in zip(OBJECT_SUFFIXES, contents, strict=True):

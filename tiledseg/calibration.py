@@ -18,6 +18,8 @@ from tiledseg.prediction import Predictor
 
 SHIFTS = np.arange(-2.0, 3.01, 0.25)
 """Logits that are tried as the cut."""
+CUTS = 1.0 / (1.0 + np.exp(-SHIFTS))
+"""The same as probabilities."""
 _LAYER = "logits"
 
 
@@ -43,9 +45,9 @@ def calibrate(predictor: Predictor, samples: Sequence[Sample]) -> float:
         )
         for sample in samples
     ]
-    shift = _best(np.mean(dice, axis=0))
-    layer.bias.assign(layer.bias - shift)
-    return float(1.0 / (1.0 + np.exp(-shift)))
+    best = _best(np.mean(dice, axis=0))
+    layer.bias.assign(layer.bias - SHIFTS[best])
+    return float(CUTS[best])
 
 
 def _logits(model: Any) -> Any:
@@ -61,26 +63,26 @@ def _logits(model: Any) -> Any:
 def _dice_by_shift(
     probability: NDArray[np.float32], truth: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Dice of the mask cut at each of ``SHIFTS``; 1 where truth and mask are both empty."""
-    cuts = 1.0 / (1.0 + np.exp(-SHIFTS))
+    """Dice of the mask at each of ``CUTS``; 1 where truth and mask are both empty."""
     # How many cuts a pixel reaches.
-    passed: NDArray[np.int64] = np.searchsorted(cuts, probability.ravel(), side="right")
-    found = _counts_from(passed, len(cuts))
-    right = _counts_from(passed[truth.ravel()], len(cuts))
+    passed: NDArray[np.int64] = np.searchsorted(CUTS, probability.ravel(), side="right")
+    found = _counts_from(passed)
+    right = _counts_from(passed[truth.ravel()])
     areas = found + np.count_nonzero(truth)
-    dice = np.divide(2.0 * right, areas, out=np.ones(len(cuts)), where=areas > 0)
+    dice = np.divide(2.0 * right, areas, out=np.ones(len(CUTS)), where=areas > 0)
     return np.asarray(dice, np.float64)
 
 
-def _counts_from(passed: NDArray[np.int64], cuts: int) -> NDArray[np.int64]:
+def _counts_from(passed: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number of pixels that reach each cut."""
-    reached = np.bincount(passed, minlength=cuts + 1)
+    reached = np.bincount(passed, minlength=len(CUTS) + 1)
     return np.asarray(reached[::-1].cumsum()[::-1][1:], np.int64)
 
 
-def _best(dice: NDArray[np.float64]) -> float:
-    """The shift of the best Dice; of equals the least, and none for less than a thousandth."""
-    if dice.max() - dice[SHIFTS == 0.0][0] < 1e-3:
-        return 0.0
-    best = SHIFTS[dice >= dice.max()]
-    return float(best[np.abs(best).argmin()])
+def _best(dice: NDArray[np.float64]) -> int:
+    """Which cut is best; of equals that next to 0.5, and 0.5 for less than a thousandth."""
+    unmoved = int(np.flatnonzero(SHIFTS == 0.0)[0])
+    if dice.max() - dice[unmoved] < 1e-3:
+        return unmoved
+    best = np.flatnonzero(dice >= dice.max())
+    return int(best[np.abs(SHIFTS[best]).argmin()])

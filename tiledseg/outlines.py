@@ -52,13 +52,14 @@ def twice_area(ring: Ring) -> int:
     return sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in pairwise(ring))
 
 
-def geojson(labels: Labels, table: pd.DataFrame, name: str) -> dict[str, Any]:
+def geojson(labels: Labels, table: pd.DataFrame, name: str, image: str) -> dict[str, Any]:
     """Objects as a GeoJSON feature collection (RFC 7946), with what QuPath looks for.
 
     Args:
         labels: (H, W), int32; 0 is background.
         table: One row per object with its ``label``; the other columns become measurements.
         name: Class of the objects.
+        image: What sets these objects' ids apart from those of other images.
 
     Returns:
         A collection of detections; an object of pieces that share only corners is a
@@ -77,7 +78,7 @@ def geojson(labels: Labels, table: pd.DataFrame, name: str) -> dict[str, Any]:
         features.append(
             {
                 "type": "Feature",
-                "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {row['label']}")),
+                "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {image} {row['label']}")),
                 "geometry": {
                     "type": "Polygon" if single else "MultiPolygon",
                     "coordinates": pieces[0] if single else pieces,

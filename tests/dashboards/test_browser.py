@@ -228,7 +228,9 @@ class TestViewer:
         page.mouse.up()
         divider.press("ArrowRight")
         visitor.ready()
-        assert int(divider.get_attribute("aria-valuenow")) > 55
+        page.wait_for_function(  # it is drawn a frame after it was moved
+            "one => Number(one.getAttribute('aria-valuenow')) > 60", arg=divider.element_handle()
+        )
         shown = visitor.canvases()["b|a"]
         assert_same(shown, files["b"], slice(0, middle + 100))
 
