@@ -4,7 +4,7 @@ import pytest
 
 from tiledseg.calibration import calibrate
 from tiledseg.data.dataset import data_root, load_dataset
-from tiledseg.data.images import read_image, write_mask
+from tiledseg.data.images import read_image, write_image, write_mask
 from tiledseg.errors import TrainingError
 from tiledseg.models import build_model
 from tiledseg.prediction import Predictor
@@ -42,6 +42,37 @@ def test_the_cut_that_made_the_truth_is_found(predictor, samples, shift):
     for sample, mask in zip(samples, wanted, strict=True):
         differing = predictor.mask(read_image(sample.image)) != mask
         assert differing.mean() < 1e-3, "0.5 is the cut now"
+
+
+@pytest.mark.parametrize(("smallest", "found"), [(20, 0.5), (0, 0.75)])
+def test_objects_that_are_too_small_do_not_count_at_any_cut(
+    samples, tiny_experiment, smallest, found
+):
+    """A cone cut at a logit of 0.5 is the truth; faint dots beside it reach one of 0.6."""
+    rows, columns = np.indices((96, 96))
+    logits = np.clip(4.0 - np.hypot(rows - 48, columns - 48) / 6, -4, 4)
+    truth = logits >= 0.5
+    for row in (4, 12, 84, 92):
+        for column in range(4, 96, 8):
+            logits[row - 1 : row + 3, column - 1 : column + 3] = 0.6
+    image = np.rint((logits + 4) * 25)[..., np.newaxis].repeat(3, axis=2).astype(np.uint8)
+    for sample in samples:
+        write_image(sample.image, image)
+        write_mask(sample.mask, truth)
+    predictor = Predictor(
+        network_of_brightness(), tiny_experiment(tiling={"smallest_object": smallest})
+    )
+    assert calibrate(predictor, samples) == pytest.approx(1 / (1 + np.exp(-found)))
+
+
+def network_of_brightness():
+    """Its logit is a 25th of the mean intensity, less 4."""
+    image = keras.Input((None, None, 3))
+    layer = keras.layers.Conv2D(1, 1, name="logits")
+    probability = keras.layers.Activation("sigmoid")(layer(image))
+    layer.kernel.assign(np.full((1, 1, 3, 1), 1 / 75))
+    layer.bias.assign([-4.0])
+    return keras.Model(image, probability)
 
 
 def test_nothing_moves_where_nothing_is_gained(predictor, samples):

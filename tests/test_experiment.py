@@ -124,6 +124,10 @@ class TestRefusals:
             ("image: {channels: 1}", "color_space 'rgb' does not go with channels 1; use gray"),
             ("model: {dropout_rate: 0.3}", "dropout_rate 0.3 times num_layers 5"),
             ("training: {clipvalue: 1}", "clipvalue (1.0) and clipnorm (1.0) exclude each other"),
+            (
+                "training: {lookalike_fraction: 0.6}",
+                "foreground_fraction (0.5) and lookalike_fraction (0.6) add up to more than 1",
+            ),
         ],
     )
     def test_say_the_key_the_value_and_what_is_accepted(self, text, words):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.objects import cleaned, labelled, measured
+from tiledseg.objects import cleaned, labelled, measured, without_small
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -41,6 +41,22 @@ def test_cleaning_twice_changes_nothing_more_and_the_input_stays(mask, smallest,
     once = cleaned(mask, smallest=smallest, holes=holes)
     assert np.array_equal(cleaned(once, smallest=smallest, holes=holes), once)
     assert np.array_equal(mask, before)
+
+
+@given(MASKS, st.integers(0, 9), st.integers(0, 99))
+def test_probabilities_without_small_objects_cut_to_the_cleaned_mask(mask, smallest, seed):
+    noise = np.random.default_rng(seed).random((2, *mask.shape), np.float32) / 2
+    probability = np.stack([mask / 2 + noise[0], noise[1] * 0.99], axis=-1).astype(np.float32)
+    before = probability.copy()
+    found = without_small(probability, smallest)
+    kept = cleaned(mask, smallest=smallest)
+    assert found.dtype == np.float32
+    assert np.array_equal(found[..., 0] >= 0.5, kept)
+    assert np.array_equal(np.rint(found[..., 0] * 255) >= 127.5, kept), "stored in 8 bits"
+    dropped = mask & ~kept
+    assert np.array_equal(found[~dropped], before[~dropped])
+    assert np.array_equal(found[..., 1], before[..., 1])
+    assert np.array_equal(probability, before)
 
 
 @given(MASKS)

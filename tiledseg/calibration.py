@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tiledseg.data.dataset import Sample
 from tiledseg.data.images import read_image, read_mask
 from tiledseg.errors import TrainingError
+from tiledseg.evaluation import mask_scores
+from tiledseg.objects import cleaned
 from tiledseg.prediction import Predictor
 
 SHIFTS = np.arange(-2.0, 3.01, 0.25)
@@ -37,11 +39,15 @@ def calibrate(predictor: Predictor, samples: Sequence[Sample]) -> float:
         TrainingError: The network has no layer ``logits`` with a bias.
     """
     layer = _logits(predictor.model)
-    threshold = predictor.experiment.dataset.mask_threshold
+    experiment = predictor.experiment
+    # Which objects are too small depends on the cut, so they are dropped at each one anew.
+    tiling = experiment.tiling.model_copy(update={"smallest_object": 0})
+    all_sizes = Predictor(predictor.model, experiment.model_copy(update={"tiling": tiling}))
     dice = [
         _dice_by_shift(
-            predictor.probability(read_image(sample.image))[..., 0],
-            read_mask(sample.mask, threshold),
+            all_sizes.probability(read_image(sample.image))[..., 0],
+            read_mask(sample.mask, experiment.dataset.mask_threshold),
+            experiment.tiling.smallest_object,
         )
         for sample in samples
     ]
@@ -61,22 +67,11 @@ def _logits(model: Any) -> Any:
 
 
 def _dice_by_shift(
-    probability: NDArray[np.float32], truth: NDArray[np.bool_]
+    probability: NDArray[np.float32], truth: NDArray[np.bool_], smallest: int
 ) -> NDArray[np.float64]:
     """Dice of the mask at each of ``CUTS``; 1 where truth and mask are both empty."""
-    # How many cuts a pixel reaches.
-    passed: NDArray[np.int64] = np.searchsorted(CUTS, probability.ravel(), side="right")
-    found = _counts_from(passed)
-    right = _counts_from(passed[truth.ravel()])
-    areas = found + np.count_nonzero(truth)
-    dice = np.divide(2.0 * right, areas, out=np.ones(len(CUTS)), where=areas > 0)
-    return np.asarray(dice, np.float64)
-
-
-def _counts_from(passed: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of pixels that reach each cut."""
-    reached = np.bincount(passed, minlength=len(CUTS) + 1)
-    return np.asarray(reached[::-1].cumsum()[::-1][1:], np.int64)
+    masks = (cleaned(probability >= cut, smallest=smallest) for cut in CUTS)
+    return np.array([mask_scores(truth, mask)["dice"] for mask in masks])
 
 
 def _best(dice: NDArray[np.float64]) -> int:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.int32]
+_JUST_UNDER = np.float32(127 / 255)
+"""The largest probability that is background, also when stored in 8 bits."""
 
 
 def cleaned(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
@@ -32,6 +34,28 @@ def cleaned(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
             small[border] = False
         small[0] = False
         kept |= small[labels]
+    return kept
+
+
+def without_small(probability: NDArray[np.float32], smallest: int) -> NDArray[np.float32]:
+    """Hold the probabilities of objects that are too small to be one just under 0.5.
+
+    What is measured, stored, served and shown are probabilities, so that all of them agree on
+    which objects there are.
+
+    Args:
+        probability: (H, W, K), in [0, 1].
+        smallest: Objects of fewer pixels are too small; 0 or 1 keeps all.
+
+    Returns:
+        (H, W, K) float32; cut at 0.5, each class is ``cleaned(..., smallest=smallest)``.
+    """
+    if smallest <= 1:
+        return probability
+    kept = probability.copy()
+    for index in range(probability.shape[2]):
+        mask = probability[..., index] >= 0.5
+        kept[mask & ~cleaned(mask, smallest=smallest), index] = _JUST_UNDER
     return kept
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tiledseg.data.preprocess import preprocess
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
+from tiledseg.objects import without_small
 from tiledseg.tiling.engine import model_field, predict_full, predict_resized, predict_tiled
 from tiledseg.tiling.grid import Grid, plan_grid
 from tiledseg.tiling.orientations import predict_oriented
@@ -73,7 +74,9 @@ class Predictor:
             TilingError: Unknown mode, or a network that cannot be tiled exactly.
         """
         shown = preprocess(_as_colour(image), self.experiment.image)
-        return predict_oriented(self._pass(mode), shown, self.experiment.tiling.orientations)
+        tiling = self.experiment.tiling
+        probability = predict_oriented(self._pass(mode), shown, tiling.orientations)
+        return without_small(probability, tiling.smallest_object)
 
     def _pass(self, mode: Mode) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
         if mode == "tiled":

@@ -175,6 +175,9 @@ class TrainingSettings(Section):
     """Most tiles on which val_loss and val_dice_coef are measured, spread over the images."""
     foreground_fraction: Fraction = 0.5
     """Fraction of crops that are centred on an object."""
+    lookalike_fraction: Fraction = 0.0
+    """Fraction of crops that are centred on background with the colours of objects, such as dirt
+    and smudged cells, which crops drawn anywhere seldom show."""
     loss: Literal["bce", "dice", "bce_dice", "iou", "bce_iou"] = "bce_dice"
     """Loss; a joined name is the mean of the two."""
     overlap_per_image: bool = False
@@ -224,6 +227,15 @@ class TrainingSettings(Section):
     """Validation images whose masks, tiled and whole, are kept after every epoch."""
 
     @model_validator(mode="after")
+    def _fractions_leave_no_debt(self) -> Self:
+        if self.foreground_fraction + self.lookalike_fraction > 1.0:
+            raise ValueError(
+                f"foreground_fraction ({self.foreground_fraction}) and lookalike_fraction "
+                f"({self.lookalike_fraction}) add up to more than 1; lower one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _one_clipping(self) -> Self:
         if self.clipvalue is not None and self.clipnorm is not None:
             raise ValueError(
@@ -266,6 +278,9 @@ class TilingSettings(Section):
     orientations: Literal[1, 2, 4, 8] = 1
     """Mirror images and turns whose probabilities are averaged (test-time augmentation), for
     tiled and whole inference alike; time grows with their number."""
+    smallest_object: Annotated[int, Field(ge=0)] = 0
+    """Objects of fewer pixels are none, in tiled and whole inference alike: their probabilities
+    are held just under 0.5."""
 
 
 class EvaluationSettings(Section):

@@ -160,6 +160,48 @@ class TestCrops:
         hits = [bool(mask.any()) for _, masks in epoch_of(sampler, 0) for mask in masks]
         assert np.mean(hits) == pytest.approx(fraction, abs=0.08 if fraction < 1 else 0.0)
 
+    @pytest.mark.parametrize("fraction", [0.0, 0.4, 1.0])
+    def test_lookalike_fraction(
+        self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache, fraction: float
+    ) -> None:
+        """One spot of dirt in the second of two images, dark as the objects of both."""
+        samples = []
+        for name, dirt in (("clean", False), ("dirty", True)):
+            image, mask = np.full((600, 600), 255, np.uint8), np.zeros((600, 600), np.uint8)
+            cv2.circle(image, (80, 80), 14, 0, -1)
+            cv2.circle(mask, (80, 80), 14, 255, -1)
+            if dirt:
+                cv2.circle(image, (500, 480), 14, 0, -1)
+            for kind, pixels in (("image", image), ("mask", mask)):
+                cv2.imwrite(str(tmp_path / f"{name}_{kind}.png"), pixels)
+            samples.append(
+                Sample(name, tmp_path / f"{name}_image.png", tmp_path / f"{name}_mask.png")
+            )
+        experiment = changed(
+            small_experiment,
+            training={
+                "foreground_fraction": 0.0,
+                "lookalike_fraction": fraction,
+                "batch_size": 50,
+            },
+            augmentation=dict.fromkeys(("brightness", "contrast", "color_cast"), 0),
+        )
+        batches = epoch_of(TileSampler(samples, experiment, cache, steps=8), 0)
+        dirt = [
+            bool((image < 60).any() and not mask.any())
+            for images, masks in batches
+            for image, mask in zip(images, masks, strict=True)
+        ]
+        assert np.mean(dirt) == pytest.approx(fraction, abs=0.08 if fraction < 1 else 0.0)
+
+    def test_without_lookalikes_those_crops_lie_anywhere(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        training = {"foreground_fraction": 0.0, "lookalike_fraction": 1.0}
+        experiment = changed(small_experiment, training=training)
+        images, _ = TileSampler(samples[:1], experiment, cache)[0]
+        assert images.shape == (2, 32, 32, 3)
+
     def test_objects_of_all_sizes_are_as_likely(
         self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache
     ) -> None:

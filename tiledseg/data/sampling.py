@@ -25,6 +25,7 @@ from tiledseg.data.crops import (
     stacked,
 )
 from tiledseg.data.dataset import Sample
+from tiledseg.data.lookalikes import ColorContrast
 from tiledseg.experiment import Experiment
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
@@ -37,7 +38,9 @@ class TileSampler(keras.utils.PyDataset):
 
     Images are chosen evenly, whatever their size, as scores are averaged over images. A fraction
     of crops (``training.foreground_fraction``) is centred on an object chosen evenly among those
-    of the image; the rest lies anywhere. Only the crop is read.
+    of the image; another (``training.lookalike_fraction``) on a place with the colours of objects
+    where there is none, of an image that has such places; the rest lies anywhere. Only the crop
+    is read.
 
     The stream has no end, and an epoch is ``steps`` batches of it: give ``fit`` the same number
     as ``steps_per_epoch``. Keras makes a new TensorFlow iterator for every pass over a finite
@@ -82,6 +85,7 @@ class TileSampler(keras.utils.PyDataset):
         self._cache = cache
         self._shapes = [self._image(index).shape[:2] for index in range(len(self._samples))]
         self._points: dict[int, NDArray[np.int32]] = {}
+        self._lookalikes = self._found_lookalikes()
         self._threads = experiment.training.workers if workers is None else workers
         self._pool = ThreadPoolExecutor(self._threads, "tiles") if self._threads else None
         self._ahead: dict[int, Future[Batch]] = {}
@@ -122,10 +126,8 @@ class TileSampler(keras.utils.PyDataset):
     def _draw_crop(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         experiment = self._experiment
         size, scale = experiment.image.size, experiment.augmentation.scale
-        chosen = int(rng.integers(len(self._samples)))
         side = max(1, round(size / (1.0 + float(rng.uniform(-scale, scale)))))
-        on_object = rng.random() < experiment.training.foreground_fraction
-        points = self._points_of(chosen) if on_object else None
+        chosen, points = self._draw_centre(rng)
         top, left = crop_origin(self._shapes[chosen], side, rng, points)
         image = read_crop(self._image(chosen), top, left, side)
         mask = read_crop(self._mask(chosen), top, left, side)
@@ -136,6 +138,28 @@ class TileSampler(keras.utils.PyDataset):
             experiment.augmentation,
             experiment.image.color_space,
         )
+
+    def _draw_centre(self, rng: np.random.Generator) -> tuple[int, NDArray[np.int32] | None]:
+        """An image, and the points of which one is to be in the crop; None for anywhere."""
+        training = self._experiment.training
+        kind = rng.random()
+        if kind < training.foreground_fraction:
+            chosen = int(rng.integers(len(self._samples)))
+            return chosen, self._points_of(chosen)
+        if self._lookalikes and kind < training.foreground_fraction + training.lookalike_fraction:
+            return self._lookalikes[int(rng.integers(len(self._lookalikes)))]
+        return int(rng.integers(len(self._samples))), None
+
+    def _found_lookalikes(self) -> list[tuple[int, NDArray[np.int32]]]:
+        """Images that have look-alikes, with the points of those."""
+        if not self._experiment.training.lookalike_fraction:
+            return []
+        images = range(len(self._samples))
+        contrast = ColorContrast((self._image(index), self._mask(index)) for index in images)
+        points = (
+            (index, contrast.points(self._image(index), self._mask(index))) for index in images
+        )
+        return [(index, found) for index, found in points if len(found)]
 
     def _points_of(self, index: int) -> NDArray[np.int32]:
         """Found once per mask; two threads may both find them, and find the same."""
