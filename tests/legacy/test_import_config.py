@@ -192,6 +192,20 @@ class TestWhatKeysMean:
         if "kernels" not in line:
             assert list(imports.notes(text, "unavailable")) == [line.split()[0]]
 
+    @pytest.mark.parametrize(
+        ("source", "ours"),
+        [
+            ("binary_crossentropy", "bce"),
+            ("dice_loss", "dice"),
+            ("iou_loss", "iou"),
+            ("bce_dice_loss", "bce_dice"),
+            ("bce_iou_loss", "bce_iou"),
+            ("basnet_hybrid_loss", "basnet_hybrid"),
+        ],
+    )
+    def test_losses_of_the_source(self, imports, source, ours):
+        assert imports.experiment(f"[model]\nloss = '{source}'\n").training.loss == ours
+
     def test_augmentations_that_are_missing_are_said(self, imports):
         text = (
             "[model]\ngenerator = True\n[augmentor]\nangles=[5,10]\nshears=[.1]\ndeformation=True\n"
