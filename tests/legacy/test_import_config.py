@@ -192,6 +192,22 @@ class TestWhatKeysMean:
         if "kernels" not in line:
             assert list(imports.notes(text, "unavailable")) == [line.split()[0]]
 
+    def test_files_of_the_later_program(self, imports):
+        """From 2025 on some keys have other names, and masks may hold several classes."""
+        text = (
+            "[model]\nmodel = 'TensorFlowFlexUNet'\nnum_classes = 3\nactivation = 'ReLU'\n"
+            "loss = 'categorical_crossentropy'\n[train]\nepoch_change_tiled_infer = True\n"
+            "images_dir = '../../../dataset/Fields/train/images/'\nnum_infer_images = 4\n"
+            "[valid]\nimages_dir = 'x'\n[mask]\nrgb_map = {(0,0,0):0, (9,9,9):1, (5,5,5):2}\n"
+            "mask_file_format = '.png'\n[image]\ncolor_order = 'RGB'\n[dataset]\nclass_name='a'\n"
+        )
+        experiment = imports.experiment(text)
+        assert experiment.dataset.name == "Fields"
+        assert experiment.training.epoch_pictures == 4
+        assert set(imports.notes(text, "unavailable")) == {"num_classes", "loss", "rgb_map"}
+        assert not imports.notes(text, "unreadable")
+        assert not [w for w in imports.notes(text, "ignored").values() if "no such key" in w]
+
     @pytest.mark.parametrize(
         ("source", "ours"),
         [

@@ -56,6 +56,28 @@ def test_equals_the_page(name, tmp_path):
     assert differing <= SAID_IN_WORDS.get(name, set())
 
 
+def test_every_key_of_the_table_is_known(tmp_path):
+    """The table beside the pages, as one file: no key is unheard of."""
+    table = SEEDS / "README.md"
+    if not table.exists():
+        pytest.skip("the published pages are not beside this checkout")
+    rows = re.findall(
+        r"^\| ([\w, ]+) \| ([^|]+) \|$", table.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    lines = []
+    for sections, cell in rows:
+        plain = re.sub(r"\([^()]*\)", "", re.sub(r"\([^()]*\)", "", cell))
+        keys = [key for key in re.split(r"[,;] *", plain.strip()) if re.fullmatch(r"\w+", key)]
+        if sections not in {"section", "losses", "metrics", "experiment"}:
+            lines += [f"[{sections.split(',')[0]}]", *(f"{key} = 1" for key in keys)]
+    path = tmp_path / "all.config"
+    path.write_text("\n".join(lines))
+    config = import_config(path)
+    unheard = {note.entry.key for note in config.notes if "no such key" in note.words}
+    assert len(lines) > 120
+    assert unheard == set()
+
+
 def test_all_are_there_and_named_after_their_datasets():
     assert available_experiments(SOURCE) == sorted(PAGES)
     for name in PAGES:

@@ -45,6 +45,7 @@ def test_literals_come_back(value):
         ("+2", 2),
         ("[(0.3, 0.3),\n (0.7, 0.3)]", [(0.3, 0.3), (0.7, 0.3)]),
         ("3 # three", 3),
+        ("{(0,0,0):0, (237,237,237):1,}", {(0, 0, 0): 0, (237, 237, 237): 1}),
     ],
 )
 def test_what_the_source_program_reads(text, value):
@@ -73,7 +74,9 @@ def test_what_the_source_program_reads(text, value):
         "1 / 0",
         "lambda: 0",
         "[x for x in (1,)]",
-        "{1: 2}",
+        "{[1]: 2}",
+        "{**{}}",
+        "{open: 2}",
         "b'a'",
         "1j",
         "f'{1}'",

@@ -178,6 +178,20 @@ class TestEveryLoss:
         assert float(again(ONE_PIXEL, guess)) == float(loss(ONE_PIXEL, guess))
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_network_of_any_input_size_learns_with_it(name):
+    """In its graph, height and width are unknown."""
+    image = keras.Input((None, None, 1))
+    output = keras.layers.Conv2D(1, 1, activation="sigmoid")(image)
+    network = keras.Model(image, output)
+    network.compile(keras.optimizers.Adam(0.1), make_loss(TrainingSettings(loss=name)))
+    truth = np.zeros((4, 32, 32, 1), np.uint8)
+    truth[:, 8:20, 8:24] = 1
+    losses = network.fit(truth - 0.5, truth, epochs=12, batch_size=4, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
 def gradient_of(name: str, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
     import tensorflow as tf
 

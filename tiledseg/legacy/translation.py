@@ -32,6 +32,11 @@ _ESCAPES = {
     ord(sign): f"/{letter}" for sign, letter in zip("\a\b\f\n\r\t\v", "abfnrtv", strict=True)
 }
 """What Windows paths in quotes lose: in ``"dataset\\train"`` Python reads a tab."""
+_PICTURE_SWITCHES = (
+    "train.epoch_change_infer",
+    "train.epoch_change_tiledinfer",
+    "train.epoch_change_tiled_infer",
+)
 _ADAMW_DECAY = 0.004
 """Keras's default, which the source program leaves alone."""
 _LIKE_SOURCE = "as the source program does"
@@ -59,7 +64,7 @@ def translate(entries: Iterable[Entry], stem: str) -> Reader:
 
 
 def _dataset(reader: Reader, stem: str) -> None:
-    paths = ("train.image_datapath", "eval.image_datapath", "test.image_datapath")
+    paths = ("train.image_datapath", "train.images_dir", "eval.image_datapath", "valid.images_dir")
     folders = [reader.value(path, words, "") for path in paths]
     source, folder = next(
         ((path, found) for path, found in zip(paths, folders, strict=True) if _dataset_name(found)),
@@ -87,6 +92,8 @@ def _dataset(reader: Reader, stem: str) -> None:
             "stored as JPEG, 127 is better",
         )
         reader.tell("ignored", "the source program uses it with binarize only", "mask.threshold")
+    one_class = "one foreground class: everything above mask_threshold"
+    reader.tell("unavailable", one_class, "mask.rgb_map", "dataset.rgb_mask", "mask.mask_colors")
 
 
 def _dataset_name(path: str) -> str:
@@ -107,7 +114,8 @@ def _dataset_name(path: str) -> str:
 
 
 def _model(reader: Reader) -> None:
-    named = reader.value("model.model", words, "TensorflowUNet").removeprefix("Tensorflow")
+    named = reader.value("model.model", words, "TensorflowUNet")
+    named = re.sub("^tensorflow", "", named, flags=re.IGNORECASE)
     reader.put("model.architecture", _RENAMED.get(named, named), "model.model", instead="UNet")
     reader.put(
         "model.num_classes", reader.value("model.num_classes", whole, 1), "model.num_classes"
@@ -123,7 +131,7 @@ def _model(reader: Reader) -> None:
     reader.put("model.dilation", reader.value("model.dilation", square, 1), "model.dilation")
     batch = reader.value("model.normalization", switch, False)
     reader.put("model.normalization", "batch" if batch else "none", "model.normalization")
-    activation = reader.value("model.activation", words, "relu")
+    activation = reader.value("model.activation", words, "relu").lower()  # "ReLU" is about, too
     reader.put("model.activation", activation, "model.activation", instead="relu")
     if reader.value("model.final_activation", words, "sigmoid") != "sigmoid":
         reader.tell(
@@ -212,10 +220,9 @@ def _training(reader: Reader) -> None:
     _optimizer(reader)
     _schedule(reader)
     pictures = reader.value("train.num_infer_images", whole, 1)
-    whole_, tiled = "train.epoch_change_infer", "train.epoch_change_tiledinfer"
-    shown = reader.value(whole_, switch, False) | reader.value(tiled, switch, False)
-    sources = (whole_, tiled, "train.num_infer_images")
-    reader.put("training.epoch_pictures", pictures if shown else 0, *sources)
+    shown = [reader.value(name, switch, False) for name in _PICTURE_SWITCHES]
+    sources = (*_PICTURE_SWITCHES, "train.num_infer_images")
+    reader.put("training.epoch_pictures", pictures if any(shown) else 0, *sources)
 
 
 def _optimizer(reader: Reader) -> None:

@@ -1,8 +1,8 @@
 """Values in Python's notation, read without running them.
 
 The source program hands each value to ``eval``. Here its syntax tree is walked: literals,
-lists, tuples and sums of numbers are taken, and everything else (a name, a call, an attribute)
-is refused, so that no text of a file is ever executed.
+lists, tuples, mappings and sums of numbers are taken, and everything else (a name, a call, an
+attribute) is refused, so that no text of a file is ever executed.
 """
 
 import ast
@@ -34,7 +34,7 @@ def parse_value(text: str) -> Any:
         text: For example ``"bce_dice_loss"``, ``(3, 3)``, ``[90, 180,]`` or ``512 * 2``.
 
     Returns:
-        Text, a number, a boolean, None, or a list or tuple of such.
+        Text, a number, a boolean, None, or a list, tuple or mapping of such.
 
     Raises:
         UnreadableValueError: It is no such value, for example ``Flase`` or ``[8.0 10.0]``.
@@ -104,13 +104,23 @@ def _value(node: ast.expr) -> Any:
             return [_value(item) for item in items]
         case ast.Tuple(elts=items):
             return tuple(_value(item) for item in items)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_number(operand)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _number(operand)
+        case ast.Dict(keys=keys, values=values):
+            return {_key(key): _value(value) for key, value in zip(keys, values, strict=True)}
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+            return -_number(operand) if isinstance(sign, ast.USub) else _number(operand)
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _ARITHMETIC:
             return _ARITHMETIC[type(sign)](_number(left), _number(right))
     raise UnreadableValueError("not a value")
+
+
+def _key(node: ast.expr | None) -> Any:
+    """A key of a mapping: a text, a number, or a tuple of numbers such as a colour."""
+    match node:
+        case ast.Tuple(elts=items):
+            return tuple(_number(item) for item in items)
+        case ast.Constant():
+            return _value(node)
+    raise UnreadableValueError("not a key")
 
 
 def _number(node: ast.expr) -> float:

@@ -89,16 +89,19 @@ def structural_similarity(y_true: Tensor, y_pred: Tensor) -> Tensor:
     that lie within the image, K1 = 0.01, K2 = 0.03, intensities in [0, 1].
 
     Args:
-        y_true: (B, H, W, K), with H and W known; below 11 pixels the window shrinks with them.
+        y_true: (B, H, W, K). Where H or W is known to be under 11 pixels, the window shrinks to
+            the largest odd side that fits.
         y_pred: The same shape.
 
     Returns:
         A float32 scalar, at most 1.
     """
     y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
-    height, width, channels = y_pred.shape[1:]
+    y_true = ops.reshape(y_true, ops.shape(y_pred))  # tells the graph its channels
+    channels = y_pred.shape[-1]
     maps = [y_true, y_pred, y_true * y_true, y_pred * y_pred, y_true * y_pred]
-    side = min(_SSIM_WINDOW, height - 1 + height % 2, width - 1 + width % 2)
+    known = [size for size in y_pred.shape[1:3] if size is not None]
+    side = min(_SSIM_WINDOW, *(size - 1 + size % 2 for size in known), _SSIM_WINDOW)
     weights = np.exp(-((np.arange(side) - side // 2) ** 2) / (2 * _SSIM_SIGMA**2))
     weights = np.tile((weights / weights.sum()).astype(np.float32), (len(maps) * channels, 1)).T
     means = ops.concatenate(maps, axis=-1)
