@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tiledseg.errors import ExperimentError
-from tiledseg.legacy.ini import read_entries, read_text
+from tiledseg.legacy import import_config
+from tiledseg.legacy.ini import LONGEST, read_entries, read_text
 
 
 def keys(text: str) -> list[tuple[str, str, str]]:
@@ -46,6 +47,35 @@ class TestEntries:
     def test_nothing_to_read(self, text):
         with pytest.raises(ExperimentError, match=r"a\.config: (is empty|has no key)"):
             read_entries(text, "a.config")
+
+
+class TestSize:
+    """Files near the largest size that is read end within the time that any test has."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[a]\nb = [1,\n" + " 2,\n" * 60_000,
+            "[a]\nb" + " " * 240_000,
+            "[a]\n" + "[" * 240_000,
+            "[a]\nb = " + "(" * 240_000,
+            "[a]\n" + "".join(f"key_{n} = {n}\n" for n in range(15_000)),
+            "[a]\n" + "b = 1\n" * 40_000,
+        ],
+        ids=["continued", "spaces", "brackets", "nested", "keys", "repeated"],
+    )
+    def test_is_read_in_time(self, text, tmp_path):
+        path = tmp_path / "a.config"
+        path.write_text(text)
+        if text.startswith("[a]\nb  ") or text.startswith("[a]\n[["):
+            with pytest.raises(ExperimentError):
+                import_config(path)
+        else:
+            assert import_config(path).count("ignored") + import_config(path).count("unreadable")
+
+    def test_long_values_are_cut(self):
+        (entry,) = read_entries("[a]\nb = " + "x" * 9999, "a")
+        assert len(entry.text) == LONGEST + 1
 
 
 class TestFiles:

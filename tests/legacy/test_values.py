@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiledseg.legacy.ini import LONGEST
 from tiledseg.legacy.values import (
-    LONGEST,
     UnreadableValueError,
     finite,
     numbers,

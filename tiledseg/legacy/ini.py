@@ -10,11 +10,13 @@ from pathlib import Path
 
 from tiledseg.errors import ExperimentError
 
-MOST_BYTES = 1_000_000
+MOST_BYTES = 250_000
 """Real files have two to eight kilobytes; what is larger is something else."""
+LONGEST = 2000
+"""Characters of a value that are kept; a longer one is unreadable anyway."""
 
 _SECTION = re.compile(r"\[(?P<name>[^\]]+)\]")
-_KEY = re.compile(r"(?P<key>[^=:\[\](){},'\"]+?)\s*[=:](?P<text>.*)", re.DOTALL)
+_KEY = re.compile(r"(?P<key>[^=:\[\](){},'\"]+)[=:](?P<text>.*)")
 _BINARY = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
@@ -81,7 +83,8 @@ def read_entries(text: str, source: str) -> list[Entry]:
         depth = len(line) - len(line.lstrip())
         last = entries[-1] if entries else None
         if last and last.section == section and depth > indent and _goes_on(last, stripped):
-            entries[-1] = Entry(last.line, last.section, last.key, f"{last.text}\n{stripped}")
+            longer = f"{last.text}\n{stripped}"[: LONGEST + 1]
+            entries[-1] = Entry(last.line, last.section, last.key, longer)
             continue
         header, pair = _SECTION.match(stripped), _KEY.fullmatch(stripped)
         if header:
@@ -89,9 +92,9 @@ def read_entries(text: str, source: str) -> list[Entry]:
         elif pair:
             indent = depth
             key, value = pair["key"].strip().lower(), pair["text"].strip()
-            entries.append(Entry(number, section, key, value))
+            entries.append(Entry(number, section, key, value[: LONGEST + 1]))
         else:
-            entries.append(Entry(number, section, "", stripped))
+            entries.append(Entry(number, section, "", stripped[: LONGEST + 1]))
     if not any(entry.section and entry.key for entry in entries):
         found = "is empty" if not text.strip() else "has no key under a [section]"
         raise ExperimentError(

@@ -30,6 +30,8 @@ SECTIONS: Mapping[str, type[Section]] = {
 }
 """The sections that are written, in the order of the YAML."""
 
+_MOST_GUESSES = 200
+
 Kind = Literal["ignored", "unavailable", "unreadable"]
 Value = TypeVar("Value")
 
@@ -141,7 +143,8 @@ class Reader:
         for name, entry in self._entries.items():
             words = reasons.get(name) or reasons.get(entry.section)
             if words is None:
-                words = "the source program reads no such key" + _meant(entry, known)
+                guess = _meant(entry, known) if len(self.notes) < _MOST_GUESSES else ""
+                words = f"the source program reads no such key{guess}"
             self._tell("ignored", entry, words)
 
     def _keep(self, entry: Entry) -> None:
@@ -171,7 +174,7 @@ class Reader:
 def _meant(entry: Entry, known: Iterable[str]) -> str:
     """A guess at the key that a misspelt one stands for."""
     here = [name.partition(".")[2] for name in known if name.startswith(f"{entry.section}.")]
-    near = nearest(entry.key.removeprefix("self."), here)
+    near = nearest(entry.key.removeprefix("self."), here) if len(entry.key) < 40 else []
     return f"; was {near[0]} meant?" if near else ""
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
+from tiledseg.legacy.augmentation import translate_augmentation
 from tiledseg.legacy.ini import Entry
 from tiledseg.legacy.reader import Reader
-from tiledseg.legacy.reasons import AUGMENTORS, DETAILS, KNOWN, REASONS, UNAVAILABLE
-from tiledseg.legacy.values import finite, numbers, square, switch, whole, words
+from tiledseg.legacy.reasons import KNOWN, REASONS
+from tiledseg.legacy.values import finite, square, switch, whole, words
 from tiledseg.settings import ModelSettings
 
 _LOSSES = {
@@ -40,7 +41,6 @@ _PICTURE_SWITCHES = (
 _ADAMW_DECAY = 0.004
 """Keras's default, which the source program leaves alone."""
 _LIKE_SOURCE = "as the source program does"
-_NOT_IN_SOURCE = "the source program has nothing like it"
 
 
 def translate(entries: Iterable[Entry], stem: str) -> Reader:
@@ -58,7 +58,7 @@ def translate(entries: Iterable[Entry], stem: str) -> Reader:
     _model(reader)
     _image(reader)
     _training(reader)
-    _augmentation(reader)
+    translate_augmentation(reader)
     reader.tell_the_rest(REASONS, KNOWN)
     return reader
 
@@ -252,62 +252,6 @@ def _schedule(reader: Reader) -> None:
         reader.put("training.schedule", "constant", reducer)
         reader.tell("ignored", "used with learning_rate_reducer = True only", *keys)
     reader.put("training.monitor", "val_loss", words=_LIKE_SOURCE)
-
-
-def _augmentation(reader: Reader) -> None:
-    switches = ("model.generator", "generator.augmentation")
-    online = reader.value(switches[0], switch, False) and reader.value(switches[1], switch, True)
-
-    def asked(name: str, default: bool) -> bool:
-        return reader.value(f"augmentor.{name}", switch, default) and online
-
-    for flip in ("hflip", "vflip"):
-        reader.put(f"augmentation.{flip}", asked(flip, True), f"augmentor.{flip}", *switches)
-    angles = reader.value("augmentor.angles", numbers, [60.0, 120.0, 180.0, 240.0, 300.0])
-    quarters = [angle for angle in angles if angle % 90 == 0 and angle % 360]
-    turned = asked("rotation", True)
-    reader.put(
-        "augmentation.quarter_turns", turned and bool(quarters), "augmentor.rotation", *switches
-    )
-    shrinks = reader.value("augmentor.shrinks", numbers, [0.8])
-    change = max((abs(1.0 - shrink) for shrink in shrinks), default=0.0) if online else 0.0
-    remark = "crops smaller and larger; there, smaller only" if change else ""
-    scale = round(min(change, 0.9), 6)
-    reader.put("augmentation.scale", scale, "augmentor.shrinks", *switches, words=remark)
-    _brightening(reader, asked("brightening", False))
-    for key in ("color_cast", "hue", "saturation"):
-        reader.put(f"augmentation.{key}", 0.0, words=_NOT_IN_SOURCE)
-    if not online:
-        off = "augmentation is off: generator or [generator] augmentation is not True"
-        reader.tell("ignored", off, *(f"augmentor.{key}" for key in AUGMENTORS))
-        return
-    if not turned:
-        reader.tell("ignored", "rotation is not True", "augmentor.angles")
-    elif quarters != angles:
-        only = "quarter turns alone are available; other angles are left out"
-        reader.tell("unavailable", only, "augmentor.angles")
-    reader.tell("ignored", "all quarter turns are drawn", "augmentor.angles")
-    for key, (is_list, feature) in UNAVAILABLE.items():
-        name = f"augmentor.{key}"
-        listed: list[float] = reader.value(name, numbers, []) if is_list else []
-        on = bool(listed) or (not is_list and asked(key, False))
-        details = DETAILS.get(key, ())
-        if on:
-            reader.tell("unavailable", f"{feature} is not available, and left out", name, *details)
-        else:
-            reader.tell("ignored", f"{feature} is off", name, *details)
-
-
-def _brightening(reader: Reader, asked: bool) -> None:
-    gain, offset = "brightening.alpha", "brightening.beta"
-    contrast = abs(reader.value(gain, finite, 1.2) - 1.0) if asked else 0.0
-    brightness = abs(reader.value(offset, finite, 10.0)) / 255.0 if asked else 0.0
-    remark = "drawn from both directions; there, one fixed change" if asked else ""
-    if not asked:
-        reader.tell("ignored", "brightening is off", gain, offset)
-    for key, value, name in (("brightness", brightness, offset), ("contrast", contrast, gain)):
-        rounded = round(min(value, 0.9), 6)
-        reader.put(f"augmentation.{key}", rounded, name, "augmentor.brightening", words=remark)
 
 
 def _taken(reader: Reader, section: str, key: str) -> Any:

@@ -11,8 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-LONGEST = 2000
-"""Characters of the longest value that is looked at."""
+from tiledseg.legacy.ini import LONGEST
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
