@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("notation", "faults"),
     ("settings",),
+    ("legacy",),
     ("experiment", "objects"),
     ("data", "models", "tiling", "outlines"),
     ("prediction",),

@@ -17,6 +17,7 @@ from tiledseg.experiment import (
     find_experiment,
     load_experiment,
 )
+from tiledseg.legacy import SUFFIXES, ImportedConfig, import_config, write_experiments
 
 app = typer.Typer(
     help="Tiled semantic segmentation of very large images.",
@@ -27,7 +28,9 @@ app = typer.Typer(
 )
 
 DatasetName = Annotated[str, typer.Option("--dataset", help="Name of a YAML in experiments/.")]
-ExperimentFile = Annotated[str, typer.Option("--experiment", help="Path of an experiment YAML.")]
+ExperimentFile = Annotated[
+    str, typer.Option("--experiment", help="An experiment YAML, or a .config.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated."),
@@ -53,6 +56,8 @@ def _chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> 
         raise ExperimentError(f"name a dataset (--dataset NAME) or a file; known: {known}")
     path = Path(file) if file else find_experiment(dataset, _experiments_folder())
     experiment = load_experiment(path, settings)
+    if path.suffix.lower() in SUFFIXES:
+        _show_import(import_config(path), f"{path}")
     if dataset and experiment.dataset.name != dataset:
         raise ExperimentError(
             f"{path}: dataset.name is {experiment.dataset.name!r}, not {dataset!r}; "
@@ -182,6 +187,27 @@ def datasets() -> None:
     show_line(f"data root: {root.resolve()}")
 
 
+@app.command(
+    "import-config",
+    epilog="Example: tiledseg import-config train_eval_infer.config --out experiments",
+)
+def import_configs(
+    files: Annotated[list[Path], typer.Argument(help="train_eval_infer.config files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the experiments.")] = Path(),
+) -> None:
+    """Turn configurations of the source program into experiments; nothing is overwritten."""
+    configs, faults = [], []
+    for file in files:
+        try:
+            configs.append(import_config(file))
+        except ExperimentError as error:
+            faults.append(str(error))
+    for config, path in zip(configs, write_experiments(configs, out), strict=True):
+        _show_import(config, f"{path}  from {config.source}")
+    if faults:
+        raise ExperimentError("; ".join(faults))
+
+
 @app.command(epilog="Example: tiledseg sweep --dataset Tiled-Cell --trials 40 --trial-minutes 4")
 def sweep(
     dataset: DatasetName = "",
@@ -286,6 +312,18 @@ def _train(experiment: Experiment, resume: str | None = None) -> None:
         show_line(f"registered  {name} version {version_}, alias {alias}")
         model = f"models:/{name}@{alias}"
         show_line(f"next        tiledseg predict --model {model} --images FOLDER --output masks")
+
+
+def _show_import(config: ImportedConfig, label: str) -> None:
+    show_line(
+        f"{label}: {config.count('unavailable')} keys not available, "
+        f"{config.count('unreadable')} unreadable, {config.count('ignored')} without an effect"
+    )
+    for note in config.notes:
+        if note.kind != "ignored":
+            show_line(
+                f"  line {note.entry.line}, {note.entry.key or note.entry.text}: {note.words}"
+            )
 
 
 def _show_where_to_look(run_id: str) -> None:

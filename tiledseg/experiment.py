@@ -8,6 +8,7 @@ from pydantic import ValidationError, model_validator
 
 from tiledseg.errors import ExperimentError
 from tiledseg.faults import explain, nearest, shortened
+from tiledseg.legacy import SUFFIXES, import_config
 from tiledseg.notation import parse_yaml, to_yaml
 from tiledseg.settings import (
     AugmentationSettings,
@@ -69,16 +70,18 @@ class Experiment(Section):
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Read an experiment from a YAML file.
+    """Read an experiment from a YAML file, or from a configuration of the source program.
 
     Args:
-        path: The file.
+        path: The file; one that ends in ``.config``, ``.ini`` or ``.cfg`` is translated first.
         overrides: ``KEY=VALUE`` texts with dotted keys, values in YAML's notation; a later one
             wins.
 
     Raises:
         ExperimentError: The file or an override is unreadable, unknown or impossible.
     """
+    if path.suffix.lower() in SUFFIXES:
+        return parse_experiment(import_config(path).text, str(path), overrides)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

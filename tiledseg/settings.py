@@ -178,8 +178,15 @@ class TrainingSettings(Section):
     lookalike_fraction: Fraction = 0.0
     """Fraction of crops that are centred on background with the colours of objects, such as dirt
     and smudged cells, which crops drawn anywhere seldom show."""
-    loss: Literal["bce", "dice", "bce_dice", "iou", "bce_iou"] = "bce_dice"
-    """Loss; a joined name is the mean of the two."""
+    loss: Literal[
+        "bce", "dice", "bce_dice", "iou", "bce_iou", "basnet_hybrid", "focal", "tversky"
+    ] = "bce_dice"
+    """Loss; a joined name is the mean of the two, basnet_hybrid that of bce, iou and structural
+    dissimilarity."""
+    focal_gamma: Annotated[float, Field(ge=0.0, le=5.0)] = 2.0
+    """Loss focal: exponent by which pixels that are nearly right weigh less."""
+    tversky_beta: Fraction = 0.7
+    """Loss tversky: weight of missed pixels; invented ones weigh the rest to 1."""
     overlap_per_image: bool = False
     """Dice and IoU in the loss: of each crop and averaged, so that what is invented on a crop
     with few objects weighs as much as among many; otherwise of the batch as a whole."""

@@ -1,0 +1,36 @@
+"""A place to write configuration files, and a way to read what became of them."""
+
+from pathlib import Path
+
+import pytest
+
+from tiledseg.experiment import Experiment, load_experiment
+from tiledseg.legacy import ImportedConfig, import_config
+
+
+class Imports:
+    """Writes texts as FILE.config and imports them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, text: str | bytes, name: str = "Tiny.config") -> Path:
+        path = self.folder / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    def config(self, text: str | bytes) -> ImportedConfig:
+        return import_config(self.write(text))
+
+    def experiment(self, text: str | bytes) -> Experiment:
+        return load_experiment(self.write(text))
+
+    def notes(self, text: str | bytes, kind: str) -> dict[str, str]:
+        """Words by key (or by text, where there is no key)."""
+        notes = self.config(text).notes
+        return {n.entry.key or n.entry.text: n.words for n in notes if n.kind == kind}
+
+
+@pytest.fixture
+def imports(tmp_path: Path) -> Imports:
+    return Imports(tmp_path)

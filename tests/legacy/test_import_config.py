@@ -1,0 +1,377 @@
+"""A configuration of the source program becomes an experiment, and every key is accounted for."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from tiledseg.cli import app
+from tiledseg.errors import ExperimentError, OutputError
+from tiledseg.experiment import load_experiment, parse_experiment
+from tiledseg.legacy import import_config, write_experiments
+from tiledseg.legacy.ini import read_entries
+from tiledseg.legacy.translation import translate
+
+ALL = """
+[model]
+model = "TensorflowUNet"
+generator = True
+image_width = 384
+image_height = 384
+image_channels = 3
+num_classes = 1
+base_filters = 8
+base_kernels = (5,5)
+num_layers = 6
+dropout_rate = 0.04
+learning_rate = 0.0003
+clipvalue = 0.5
+dilation = (2,2)
+activation = "mish"
+normalization = True
+optimizer = "AdamW"
+loss = "bce_iou_loss"
+metrics = ["dice_coef"]
+[train]
+epochs = 90
+batch_size = 3
+steps_per_epoch = 150
+validation_steps = 20
+patience = 8
+learning_rate_reducer = True
+reducer_factor = 0.4
+reducer_patience = 3
+image_datapath = "../../../dataset/Smears/train/images/"
+epoch_change_tiledinfer = True
+num_infer_images = 6
+[mask]
+binarize = True
+threshold = 60
+[image]
+color_converter = "cv2.COLOR_BGR2HSV_FULL"
+gamma = 1.5
+[augmentor]
+hflip = True
+vflip = False
+rotation = True
+angles = [90, 180, 270]
+shrinks = [0.8, 0.7]
+brightening = True
+[brightening]
+alpha = 1.2
+beta = 51
+"""
+
+
+_KEYS = [
+    *("model", "generator", "image_width", "num_layers", "base_kernels", "dropout_rate", "loss"),
+    *("epochs", "batch_size", "threshold", "binarize", "gamma", "angles", "shrinks"),
+    "image_channels",
+]
+
+
+class TestWhatKeysMean:
+    def test_all_that_the_experiment_has(self, imports):
+        experiment = imports.experiment(ALL)
+        flat = experiment.flattened()
+        expected = {
+            "dataset.name": "Smears",
+            "dataset.mask_threshold": 59,
+            "image.size": 384,
+            "image.channels": 3,
+            "image.color_space": "hsv",
+            "image.gamma": 1.5,
+            "model.architecture": "UNet",
+            "model.base_filters": 8,
+            "model.base_kernels": 5,
+            "model.num_layers": 6,
+            "model.dropout_rate": 0.04,
+            "model.dilation": 2,
+            "model.activation": "mish",
+            "model.normalization": "batch",
+            "training.epochs": 90,
+            "training.batch_size": 3,
+            "training.steps_per_epoch": 150,
+            "training.validation_tiles": 60,
+            "training.foreground_fraction": 0.0,
+            "training.loss": "bce_iou",
+            "training.optimizer": "AdamW",
+            "training.weight_decay": 0.004,
+            "training.learning_rate": 0.0003,
+            "training.clipvalue": 0.5,
+            "training.clipnorm": None,
+            "training.schedule": "plateau",
+            "training.reducer_factor": 0.4,
+            "training.reducer_patience": 3,
+            "training.patience": 8,
+            "training.monitor": "val_loss",
+            "training.epoch_pictures": 6,
+            "augmentation.hflip": True,
+            "augmentation.vflip": False,
+            "augmentation.quarter_turns": True,
+            "augmentation.scale": 0.3,
+            "augmentation.brightness": 0.2,
+            "augmentation.contrast": 0.2,
+            "augmentation.hue": 0.0,
+        }
+        assert {key: flat[key] for key in expected} == expected
+
+    def test_defaults_of_the_source_program(self, imports):
+        flat = imports.experiment("[model]\nnum_layers = 4\n").flattened()
+        assert flat["dataset.name"] == "Tiny"  # the file's own name
+        assert (flat["model.base_kernels"], flat["model.normalization"]) == (3, "none")
+        assert (flat["training.clipvalue"], flat["training.schedule"]) == (0.2, "constant")
+        assert flat["training.loss"] == "bce"
+        assert not any(value for key, value in flat.items() if key.startswith("augmentation.")), (
+            "augmentation is off unless generator is True"
+        )
+
+    def test_generator_alone_turns_the_default_augmentation_on(self, imports):
+        flat = imports.experiment("[model]\ngenerator = True\n").flattened()
+        assert flat["augmentation.hflip"]
+        assert flat["augmentation.quarter_turns"]
+        assert flat["augmentation.scale"] == 0.2
+        off = "[model]\ngenerator = True\n[generator]\naugmentation = False\n"
+        assert not imports.experiment(off).augmentation.hflip
+
+    @pytest.mark.parametrize(
+        ("path", "name"),
+        [
+            ("../../../dataset/Tiled-Cell/train/images/", "Tiled-Cell"),
+            ("./MultipleMyeloma/train/images/", "MultipleMyeloma"),
+            (
+                "../../dataset/Tiled-Cervical-Cancer/Metaplastic/train/images",
+                "Tiled-Cervical-Cancer",
+            ),
+            ("..\\..\\dataset\\Tiled-Cell\\train\\images", "Tiled-Cell"),
+            ("..../dataset/A b/train", "A b"),
+            ("/home/a/data/x/y/../Nerve(1)/images", "x"),
+            ("./images/", "Tiny"),
+        ],
+    )
+    def test_the_dataset_is_named_by_its_folder(self, imports, path, name):
+        assert imports.experiment(f'[train]\nimage_datapath = "{path}"\n').dataset.name == name
+
+    def test_a_default_file_name_names_no_dataset(self, imports, tmp_path):
+        folder = tmp_path / "Nerve"
+        folder.mkdir()
+        path = imports.write("[model]\nnum_layers = 3\n", "Nerve/train_eval_infer_aug.config")
+        assert load_experiment(path).dataset.name == "Nerve"
+
+    def test_sizes_suit_the_levels(self, imports):
+        text = "[model]\nimage_width = 200\nimage_height = 300\nnum_layers = 8\n"
+        config = imports.config(text)
+        assert config.settings["image"]["size"] == 256
+        assert "crops are square here, not 200 x 300; 8 levels need a multiple of 128" in (
+            " ".join(config.text.replace("#", "").split())
+        )
+        assert config.settings["tiling"]["max_tile"] >= 24 * 128
+
+    def test_dropout_leaves_something(self, imports):
+        text = "[model]\nnum_layers = 8\ndropout_rate = 0.2\n"
+        assert imports.experiment(text).model.dropout_rate == 0.112
+
+    @pytest.mark.parametrize(
+        ("line", "key", "value"),
+        [
+            ("base_kernels = (4,4)", "model.base_kernels", 5),
+            ("num_classes = 4", "model.num_classes", 1),
+            ("model = 'TensorflowTransUNet'", "model.architecture", "UNet"),
+            ("activation = 'snake'", "model.activation", "relu"),
+            ("optimizer = 'SGD'", "training.optimizer", "Adam"),
+            ("loss = 'categorical_focal'", "training.loss", "bce"),
+            ("clipvalue = 0", "training.clipvalue", 0.2),
+            ("base_filters = -1", "model.base_filters", 16),
+            ("image_channels = 4", "image.channels", 3),
+            ("learning_rate = 0", "training.learning_rate", 0.001),
+        ],
+    )
+    def test_what_the_experiment_cannot_take_is_said(self, imports, line, key, value):
+        text = f"[model]\n{line}\n"
+        assert imports.experiment(text).flattened()[key] == value
+        if "kernels" not in line:
+            assert list(imports.notes(text, "unavailable")) == [line.split()[0]]
+
+    def test_files_of_the_later_program(self, imports):
+        """From 2025 on some keys have other names, and masks may hold several classes."""
+        text = (
+            "[model]\nmodel = 'TensorFlowFlexUNet'\nnum_classes = 3\nactivation = 'ReLU'\n"
+            "loss = 'categorical_crossentropy'\n[train]\nepoch_change_tiled_infer = True\n"
+            "images_dir = '../../../dataset/Fields/train/images/'\nnum_infer_images = 4\n"
+            "[valid]\nimages_dir = 'x'\n[mask]\nrgb_map = {(0,0,0):0, (9,9,9):1, (5,5,5):2}\n"
+            "mask_file_format = '.png'\n[image]\ncolor_order = 'RGB'\n[dataset]\nclass_name='a'\n"
+        )
+        experiment = imports.experiment(text)
+        assert experiment.dataset.name == "Fields"
+        assert experiment.training.epoch_pictures == 4
+        assert set(imports.notes(text, "unavailable")) == {"num_classes", "loss", "rgb_map"}
+        assert not imports.notes(text, "unreadable")
+        assert not [w for w in imports.notes(text, "ignored").values() if "no such key" in w]
+
+    @pytest.mark.parametrize(
+        ("source", "ours"),
+        [
+            ("binary_crossentropy", "bce"),
+            ("dice_loss", "dice"),
+            ("iou_loss", "iou"),
+            ("bce_dice_loss", "bce_dice"),
+            ("bce_iou_loss", "bce_iou"),
+            ("basnet_hybrid_loss", "basnet_hybrid"),
+        ],
+    )
+    def test_losses_of_the_source(self, imports, source, ours):
+        assert imports.experiment(f"[model]\nloss = '{source}'\n").training.loss == ours
+
+    def test_augmentations_that_are_missing_are_said(self, imports):
+        text = (
+            "[model]\ngenerator = True\n[augmentor]\nangles=[5,10]\nshears=[.1]\ndeformation=True\n"
+            "distortion=False\nbarrdistortion=True\n[deformation]\nalpah=1300\n[distortion]\n"
+            "distortions=[.02]\n"
+        )
+        assert not imports.experiment(text).augmentation.quarter_turns
+        missing = imports.notes(text, "unavailable")
+        assert set(missing) == {"angles", "shears", "deformation", "barrdistortion", "alpah"}
+        assert "elastic deformation is not available" in missing["alpah"]
+        assert set(imports.notes(text, "ignored")) == {"distortion", "distortions"}
+
+
+class TestUnreadable:
+    def test_the_source_programs_default_is_used_and_said(self, imports):
+        text = "[model]\ngenerator = Flase\nnormalization = Ture\nclipvalue = 0,5,\n"
+        experiment = imports.experiment(text)
+        assert experiment.training.clipvalue == 0.2
+        assert experiment.model.normalization == "none"
+        notes = imports.notes(text, "unreadable")
+        assert set(notes) == {"generator", "normalization", "clipvalue"}
+        assert notes["generator"] == "not a value; False is used"
+
+    @pytest.mark.parametrize("key", ["epochs", "unheard_of", "model_dir"])
+    def test_code_is_not_run(self, imports, tmp_path, key):
+        text = f"[train]\n{key} = __import__('os').system('touch ran')\n"
+        assert key in imports.notes(text, "unreadable")
+        imports.experiment(text)
+        assert not (tmp_path / "ran").exists()
+
+    def test_a_semicolon_behind_a_value_that_must_be_there(self, imports):
+        text = "[model]\nlearning_rate = 0.0002 ; small\nclipvalue = 0.5 ; strict\n"
+        training = imports.experiment(text).training
+        assert (training.learning_rate, training.clipvalue) == (0.0002, 0.2)
+        assert set(imports.notes(text, "unreadable")) == {"learning_rate", "clipvalue"}
+
+    def test_keys_given_twice_misspelt_or_out_of_place(self, imports):
+        text = (
+            'x = 1\n[model]\nOptimizer = "Adam"\noptimizer = "AdamW"\nself.activation = "mish"\n'
+            "what\n"
+        )
+        assert imports.experiment(text).training.optimizer == "AdamW"
+        ignored = imports.notes(text, "ignored")
+        assert "given again in line 4" in ignored["optimizer"]
+        assert "was activation meant?" in ignored["self.activation"]
+        assert "before the first" in ignored["x"]
+        assert "what" in imports.notes(text, "unreadable")
+
+
+class TestTheYaml:
+    def test_names_every_key_of_the_file(self, imports):
+        text = ALL + "[segmentation]\ncolorize = True\n[future]\nkey = 1\n"
+        written = imports.config(text).text
+        for entry in read_entries(text, "a"):
+            assert f"[{entry.section}] {entry.key} = " in " ".join(
+                written.replace("\n    #", " ").split()
+            ), entry
+
+    def test_comments_cannot_be_broken_out_of(self, imports):
+        text = '[model]\nevil = "a\\nb"\n  training: {epochs: 1}\nnot \u2028 this\x85 = 3\n'
+        assert imports.experiment(text).training.epochs == 100
+
+    @settings(max_examples=40)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["model", "train", "mask", "image", "augmentor", "zzz", ""]),
+                st.sampled_from(_KEYS) | st.text(max_size=8),
+                st.text(max_size=12)
+                | st.integers(-5, 9999).map(str)
+                | st.floats().map(str)
+                | st.sampled_from(["True", "'TensorflowUNet'", "(3,3)", "[]", "None", "1e300"]),
+            ),
+            min_size=1,
+            max_size=12,
+        )
+    )
+    def test_is_an_experiment_whatever_the_file(self, keys):
+        from pathlib import Path
+
+        from tiledseg.legacy.document import _lines
+
+        text = "[model]\na = 1\n" + "".join(f"[{s}]\n{k} = {v}\n" for s, k, v in keys)
+        entries = read_entries(text, "a")
+        reader = translate(entries, "Tiny")
+        told = [id(note.entry) for note in reader.notes]
+        used = {id(entry) for setting in reader.settings for entry in setting.entries}
+        assert sorted(told) == sorted(set(told))
+        assert {id(entry) for entry in entries} == used | set(told)
+        assert not used & set(told)
+        parse_experiment("\n".join(_lines(Path("a.config"), reader)), "a")
+
+
+class TestFiles:
+    def test_are_never_overwritten(self, imports, tmp_path):
+        config = imports.config(ALL)
+        (path,) = write_experiments([config], tmp_path / "out")
+        assert load_experiment(path) == imports.experiment(ALL)
+        path.write_text("mine")
+        with pytest.raises(OutputError, match=r"Smears\.yaml: exists, and is not overwritten"):
+            write_experiments([config], tmp_path / "out")
+        assert path.read_text() == "mine"
+
+    def test_of_one_dataset_are_numbered(self, imports, tmp_path):
+        paths = write_experiments([imports.config(ALL)] * 3, tmp_path / "out")
+        assert [path.name for path in paths] == ["Smears.yaml", "Smears-2.yaml", "Smears-3.yaml"]
+
+    def test_into_a_place_that_is_none(self, imports, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OutputError, match="cannot be written"):
+            write_experiments([imports.config(ALL)], tmp_path / "file" / "out")
+
+    @pytest.mark.parametrize("content", [b"", b"\x00\x01\xff", b"[model]\n", b"PK\x03\x04" * 99])
+    def test_that_are_none_are_refused(self, imports, content):
+        with pytest.raises(ExperimentError) as caught:
+            import_config(imports.write(content))
+        assert "Tiny.config: " in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+class TestCommand:
+    def run(self, *words):
+        return CliRunner().invoke(app, ["import-config", *map(str, words)])
+
+    def test_writes_and_says_what_is_lost(self, imports, tmp_path):
+        path = imports.write(ALL.replace("bce_iou_loss", "made_up_loss"), "a.config")
+        done = self.run(path, "--out", tmp_path / "out")
+        assert done.exit_code == 0
+        assert "1 keys not available, 0 unreadable" in done.output
+        assert "training.loss cannot be 'made_up'" in done.output
+        assert load_experiment(tmp_path / "out" / "Smears.yaml").dataset.name == "Smears"
+
+    def test_writes_the_good_ones_and_names_the_bad(self, imports, tmp_path):
+        good, bad = imports.write(ALL, "good.config"), imports.write(b"\x00", "bad.config")
+        done = self.run(bad, good, tmp_path / "absent.config", "--out", tmp_path / "out")
+        assert isinstance(done.exception, ExperimentError)
+        assert "bad.config: holds bytes" in str(done.exception)
+        assert "absent.config: no such" in str(done.exception)
+        assert (tmp_path / "out" / "Smears.yaml").exists()
+
+    def test_experiment_takes_a_config(self, imports, monkeypatch):
+        caught = []
+
+        def train(experiment, observers, *, resume):
+            caught.append(experiment)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("tiledseg.pipeline.train", train)
+        path = imports.write(ALL)
+        words = ["train", "--experiment", str(path), "--set", "training.epochs=2"]
+        CliRunner().invoke(app, words)
+        assert caught[0].training.epochs == 2
+        assert caught[0].dataset.name == "Smears"

@@ -1,0 +1,170 @@
+"""An imported configuration as the YAML of an experiment, with a comment on every key."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiledseg.errors import OutputError
+from tiledseg.faults import shortened
+from tiledseg.legacy.ini import Entry, read_entries, read_text
+from tiledseg.legacy.reader import SECTIONS, Note, Reader, Setting
+from tiledseg.legacy.reasons import WITHOUT_DEFAULT
+from tiledseg.legacy.translation import translate
+from tiledseg.notation import to_yaml
+
+SUFFIXES = frozenset({".config", ".ini", ".cfg"})
+"""Endings of the files that are read as the source program's."""
+
+_WIDTH = 96
+_HEADINGS = {
+    "unreadable": "Unreadable: the source program would have used its default, and so does this.",
+    "unavailable": "Asked for, but not available here.",
+    "ignored": "Without an effect here.",
+}
+_DIFFERENCES = (
+    "Always different from the source program: it resized every image to the network's input; "
+    "here crops are drawn from images at full size, so tiles need not be cut beforehand. Images "
+    "are split into train, valid and test by their folders."
+)
+
+
+@dataclass(frozen=True)
+class ImportedConfig:
+    """A configuration file, translated.
+
+    Attributes:
+        source: The file.
+        dataset: The dataset's name; also the name that the YAML should have.
+        text: The YAML, with comments.
+        settings: What it sets, section by section.
+        notes: The keys of the file without an effect, or without the one they ask for.
+    """
+
+    source: Path
+    dataset: str
+    text: str
+    settings: dict[str, dict[str, Any]]
+    notes: tuple[Note, ...]
+
+    def count(self, kind: str) -> int:
+        """How many keys are ``ignored``, ``unavailable`` or ``unreadable``."""
+        return sum(note.kind == kind for note in self.notes)
+
+
+def import_config(path: Path) -> ImportedConfig:
+    """Translate a ``train_eval_infer.config``; no text of it is ever evaluated.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ExperimentError: The file is missing, no text, far too large, or holds no keys.
+    """
+    entries = read_entries(read_text(path), str(path))
+    stem = path.parent.name if path.stem.startswith("train_eval_infer") else path.stem
+    reader = translate(entries, stem)
+    settings: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for setting in reader.settings:
+        settings[setting.section][setting.key] = setting.value
+    return ImportedConfig(
+        source=path,
+        dataset=settings["dataset"]["name"],
+        text="\n".join(_lines(path, reader)) + "\n",
+        settings=settings,
+        notes=tuple(reader.notes),
+    )
+
+
+def write_experiments(configs: Sequence[ImportedConfig], folder: Path) -> list[Path]:
+    """Write each configuration as ``FOLDER/DATASET.yaml``; nothing is overwritten.
+
+    Several of one dataset are numbered: ``Tiled-Cell.yaml``, ``Tiled-Cell-2.yaml``.
+
+    Returns:
+        The files, in the order of the configurations.
+
+    Raises:
+        OutputError: A file exists already, or the folder cannot be written; then nothing new is
+            written.
+    """
+    paths: list[Path] = []
+    for config in configs:
+        number = 1
+        path = folder / f"{config.dataset}.yaml"
+        while path in paths:
+            number += 1
+            path = folder / f"{config.dataset}-{number}.yaml"
+        paths.append(path)
+    present = [str(path) for path in paths if path.exists()]
+    if present:
+        raise OutputError(
+            f"{', '.join(present)}: exists, and is not overwritten; give another folder with --out"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for config, path in zip(configs, paths, strict=True):
+            with path.open("x", encoding="utf-8") as file:
+                file.write(config.text)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror}); give another folder with --out"
+        ) from None
+    return paths
+
+
+def _lines(path: Path, reader: Reader) -> Iterator[str]:
+    yield from _comment(f"Imported from {shortened(path.name)[1:-1]}. {_DIFFERENCES}")
+    for section in SECTIONS:
+        yield f"{section}:"
+        for setting in reader.settings:
+            if setting.section == section:
+                yield from _setting(setting)
+    for kind, heading in _HEADINGS.items():
+        notes = [note for note in reader.notes if note.kind == kind]
+        if notes:
+            yield ""
+            yield from _comment(heading)
+            for note in sorted(notes, key=lambda note: note.entry.line):
+                yield from _comment(f"{_named(note.entry)}: {note.words}", "  ")
+
+
+def _setting(setting: Setting) -> Iterator[str]:
+    pair = "  " + to_yaml({setting.key: setting.value}).strip()
+    sources = "; ".join(map(_named, setting.entries))
+    remark = "; ".join(filter(None, (sources or _origin(setting), setting.words)))
+    line = f"{pair:<34}  # {remark}"
+    if len(line) <= _WIDTH:
+        yield line
+    else:
+        yield from (f"  {line}" for line in _comment(remark))
+        yield pair
+
+
+def _origin(setting: Setting) -> str:
+    """Where a value comes from that no key of the file gives."""
+    if setting.noted:
+        return "see the notes below"
+    if setting.words:
+        return ""
+    if f"{setting.section}.{setting.key}" in WITHOUT_DEFAULT:
+        return "not in the file; the source program has no default"
+    return "not in the file; the source program's default"
+
+
+def _named(entry: Entry) -> str:
+    """A key as the file has it, on one line and without what could end a comment."""
+    value = " ".join(entry.text.split())
+    shown = "".join(sign if sign.isprintable() else "?" for sign in value)
+    shown = shown if len(shown) <= 60 else f"{shown[:40]}...{shown[-15:]}"
+    if not entry.key:
+        return f"line {entry.line}, {shown}"
+    key = "".join(sign if sign.isprintable() else "?" for sign in entry.key)[:40]
+    place = f"[{entry.section}] " if entry.section else ""
+    return f"{place}{key} = {shown}"
+
+
+def _comment(text: str, indent: str = "") -> Iterator[str]:
+    for line in textwrap.wrap(text, _WIDTH - 2 - len(indent), subsequent_indent=indent * 2):
+        yield f"# {indent}{line}"
