@@ -47,7 +47,7 @@ def _experiments_folder() -> Path:
 
 
 def _chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> Experiment:
-    settings = [setting for text in overrides or [] for setting in _split_settings(text)]
+    settings = _split_overrides(overrides)
     if not dataset and not file:
         known = ", ".join(available_experiments(_experiments_folder()))
         raise ExperimentError(f"name a dataset (--dataset NAME) or a file; known: {known}")
@@ -59,6 +59,10 @@ def _chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> 
             "give --dataset or --experiment, not both"
         )
     return experiment
+
+
+def _split_overrides(overrides: list[str] | None) -> list[str]:
+    return [setting for text in overrides or [] for setting in _split_settings(text)]
 
 
 def _split_settings(text: str) -> list[str]:
@@ -166,6 +170,44 @@ def prepare(dataset: DatasetName = "", experiment: ExperimentFile = "") -> None:
     with ConsoleObserver() as observer:
         found = run_preparation(chosen, [observer])
     show_line(f"sound       {found.folder}")
+
+
+@app.command(epilog="Example: tiledseg check Tiled-Cell --html report.html")
+def check(
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset, or its folder.")],
+    experiment: ExperimentFile = "",
+    set_: Overrides = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with thumbnails.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write all findings as JSON.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace files that are no previous report.")
+    ] = False,
+) -> None:
+    """Say what is wrong with a dataset; exits with 1 where training would be unsound."""
+    from tiledseg.check_screen import reading_progress, show_report  # noqa: PLC0415
+    from tiledseg.checking.check import check_folder  # noqa: PLC0415
+    from tiledseg.checking.report_files import (  # noqa: PLC0415
+        require_writable,
+        write_html,
+        write_json,
+    )
+    from tiledseg.checking.target import find_target, network_halo  # noqa: PLC0415
+
+    for path in (html, json):
+        if path is not None:
+            require_writable(path, overwrite=overwrite)
+    folder, chosen = find_target(dataset, experiment, _split_overrides(set_), _experiments_folder())
+    with reading_progress() as progress:
+        report = check_folder(folder, chosen, halo=network_halo(chosen), progress=progress)
+    show_report(report)
+    if html is not None:
+        write_html(report, html, overwrite=overwrite)
+        show_line(f"page        {html}")
+    if json is not None:
+        write_json(report, json, overwrite=overwrite)
+        show_line(f"findings    {json}")
+    if not report.sound:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: tiledseg datasets")
