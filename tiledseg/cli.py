@@ -179,13 +179,21 @@ def check(
     set_: Overrides = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with thumbnails.")] = None,
     json: Annotated[Path | None, typer.Option(help="Also write all findings as JSON.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option(help="Replace files that are no previous report.")
+    overwrite: Annotated[bool, typer.Option(help="Replace files, whatever they hold.")] = False,
+    preview: Annotated[
+        Path | None, typer.Option(help="Also write augmented training samples as a PNG.")
+    ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Print the section that reads a folder, and leave.")
     ] = False,
 ) -> None:
     """Say what is wrong with a dataset; exits with 1 where training would be unsound."""
+    if suggest:
+        _suggest(dataset)
+        return
     from tiledseg.check_screen import reading_progress, show_report  # noqa: PLC0415
     from tiledseg.checking.check import check_folder  # noqa: PLC0415
+    from tiledseg.checking.preview import require_new_png, write_preview  # noqa: PLC0415
     from tiledseg.checking.report_files import (  # noqa: PLC0415
         require_writable,
         write_html,
@@ -196,6 +204,8 @@ def check(
     for path in (html, json):
         if path is not None:
             require_writable(path, overwrite=overwrite)
+    if preview is not None:
+        require_new_png(preview, overwrite=overwrite)
     folder, chosen = find_target(dataset, experiment, _split_overrides(set_), _experiments_folder())
     with reading_progress() as progress:
         report = check_folder(folder, chosen, halo=network_halo(chosen), progress=progress)
@@ -206,6 +216,9 @@ def check(
     if json is not None:
         write_json(report, json, overwrite=overwrite)
         show_line(f"findings    {json}")
+    if preview is not None:
+        write_preview(report, chosen, preview)
+        show_line(f"preview     {preview}")
     if not report.sound:
         raise typer.Exit(1)
 
@@ -311,6 +324,17 @@ def dashboard(
     from dashboards.app import serve  # noqa: PLC0415  # loads Streamlit
 
     serve(host, port)
+
+
+def _suggest(folder: str) -> None:
+    """Print the dataset section that reads a folder as it is."""
+    from tiledseg.checking.suggestion import suggest_section  # noqa: PLC0415
+    from tiledseg.checking.target import fitting_name, named_folder  # noqa: PLC0415
+
+    path = named_folder(folder)
+    suggestion = suggest_section(path, fitting_name(path.resolve().name))
+    show_line(f"# {suggestion.told}")
+    show_line(suggestion.section)
 
 
 def _train(experiment: Experiment, resume: str | None = None) -> None:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from faults_to_plant import empty_mask, image_without_mask, same_file_in_two_splits
+from faults_to_plant import empty_mask, image_without_mask, read, same_file_in_two_splits
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
@@ -85,3 +85,32 @@ def test_what_is_refused(run, sound, tmp_path):
         run("tini")
     with pytest.raises(ExperimentError, match=r"image\.sise"):
         run("Tiny", "--set", "image.sise=3")
+
+
+def test_a_section_is_suggested(run, sound, tmp_path):
+    for kind, name in (("images", "raw"), ("masks", "labels")):
+        for split in ("train", "valid", "test"):
+            (sound / split / kind).rename(sound / split / name)
+    with pytest.raises(DatasetError, match="does not exist"):
+        run("Nowhere", "--suggest")
+    code, shown = run("Tiny", "--suggest")
+    assert code == 0
+    assert shown.splitlines()[1:] == [
+        "dataset:",
+        "  name: Tiny",
+        "  images: raw",
+        "  masks: labels",
+    ]
+    declared = ("--set", "dataset.images=raw", "--set", "dataset.masks=labels")
+    assert run(str(sound), *declared)[0] == 0
+
+
+def test_a_preview_is_written(run, sound, tmp_path):
+    image_without_mask(sound)
+    path = tmp_path / "preview.png"
+    assert run("Tiny", "--preview", str(path))[0] == 1
+    assert read(path).shape[:2] == (756, 1968)
+    with pytest.raises(OutputError, match="exists; name another file"):
+        run("Tiny", "--preview", str(path))
+    with pytest.raises(OutputError, match=r"use the suffix \.png"):
+        run("Tiny", "--preview", str(tmp_path / "preview.jpg"))

@@ -13,7 +13,6 @@ from faults_to_plant import (
 from tiledseg.checking.split_rules import refuse_leaks
 from tiledseg.data.dataset import load_dataset
 from tiledseg.errors import DatasetError
-from tiledseg.pipeline import prepare
 from tiledseg.settings import DatasetSettings
 
 TINY = DatasetSettings(name="Tiny")
@@ -45,6 +44,8 @@ def test_an_image_twice_in_one_split_is_no_leak(sound):
 
 
 def test_training_begins_with_it(sound, tiny_experiment):
+    from tiledseg.pipeline import prepare  # loads Keras
+
     same_file_in_two_splits(sound)
     with pytest.raises(DatasetError, match=r"disc9\.png: is the same file as disc0\.png of train"):
         prepare(tiny_experiment())

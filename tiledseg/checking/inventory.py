@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiledseg.checking.finding import Finding
-from tiledseg.data.dataset import SPLITS, split_folders, with_drawn_splits
+from tiledseg.data.dataset import SPLITS, found_splits, with_drawn_splits
 from tiledseg.data.images import IMAGE_SUFFIXES
 from tiledseg.data.pairing import Sample, match_files, no_images_fault
 from tiledseg.errors import DatasetError
@@ -44,15 +44,15 @@ def take_inventory(folder: Path, settings: DatasetSettings) -> Inventory:
         folder: The dataset.
         settings: How files are found and splits are drawn.
     """
-    findings = list(_out_of_place(folder))
+    findings = list(_out_of_place(folder, settings))
     try:
-        homes = split_folders(folder)
+        places = found_splits(folder, settings)
     except DatasetError as error:
         findings.append(_as_finding("layout", folder, error))
         return Inventory({}, drawn=False, findings=findings)
     found: dict[str, tuple[Sample, ...]] = {}
-    for split, home in homes.items():
-        found[split], faults = _matched(home)
+    for split, place in places.items():
+        found[split], faults = _matched(folder, place, settings)
         findings.extend(faults)
     if not found["train"]:
         return Inventory(found, drawn=False, findings=findings)
@@ -64,11 +64,13 @@ def take_inventory(folder: Path, settings: DatasetSettings) -> Inventory:
     return Inventory(splits, drawn, findings)
 
 
-def _matched(home: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
+def _matched(
+    folder: Path, split: str, settings: DatasetSettings
+) -> tuple[tuple[Sample, ...], list[Finding]]:
     try:
-        matched = match_files(home)
+        matched = match_files(folder, split, settings)
     except DatasetError as error:
-        return (), [_as_finding("layout", home, error)]
+        return (), [_as_finding("layout", folder / split, error)]
     faults = [
         Finding(
             "error",
@@ -97,17 +99,19 @@ def _matched(home: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
         ]
     if not matched.samples and not matched.lonely_images and not matched.lonely_masks:
         faults.append(Finding("error", "layout", images, no_images_fault(), "or remove the folder"))
-    for place in matched.homes:
-        faults.extend(_unread(place))
+    for place in dict.fromkeys(matched.homes):
+        inner = settings.masks_per_image == "several" and place == masks
+        faults.extend(_unread(place, folders_are_read=inner or place in (folder, folder / split)))
     return matched.samples, faults
 
 
-def _out_of_place(folder: Path) -> Iterator[Finding]:
+def _out_of_place(folder: Path, settings: DatasetSettings) -> Iterator[Finding]:
     """Folders beside the splits; misnamed ones are the trap, as their images are never seen."""
     beside = [path for path in sorted(folder.iterdir()) if path.is_dir()]
     for path in beside:
         name = path.name
-        known = name in SPLITS or name in ("images", "masks") or name.startswith(".")
+        ours = {pattern.partition("/")[0] for pattern in (settings.images, settings.masks)}
+        known = name in SPLITS or name in ours or name.startswith(".")
         meant = _MISNAMED.get(name.casefold()) or (
             name.casefold() if name.casefold() in SPLITS else ""
         )
@@ -129,8 +133,10 @@ def _out_of_place(folder: Path) -> Iterator[Finding]:
             )
 
 
-def _unread(place: Path) -> Iterator[Finding]:
+def _unread(place: Path, *, folders_are_read: bool) -> Iterator[Finding]:
     for path in sorted(place.iterdir()):
+        if path.is_dir() and folders_are_read:
+            continue
         if path.name.startswith(".") or (path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES):
             continue
         image = path.suffix.lower() in _UNREAD_IMAGES

@@ -11,8 +11,9 @@ from tiledseg.checking.facts import ImageFacts, measure_image
 from tiledseg.checking.finding import Finding
 from tiledseg.data.dataset import size_fault
 from tiledseg.data.images import image_shape, read_mask_levels
+from tiledseg.data.mask_forms import with_binary_mask
 from tiledseg.data.pairing import Sample
-from tiledseg.errors import ImageError
+from tiledseg.errors import DatasetError, ImageError
 from tiledseg.settings import DatasetSettings
 
 _THREADS = 2
@@ -59,11 +60,16 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _measured(split: str, sample: Sample, settings: DatasetSettings) -> Measured:
-    faults = list(_unreadable([sample.image]))
+    faults, place = list(_unreadable([sample.image])), sample.mask_files[0]
     try:
-        levels = read_mask_levels(sample.mask)
+        levels = read_mask_levels(with_binary_mask(sample, settings).mask)
     except ImageError as error:
-        return None, [*faults, image_finding(sample.mask, error)]
+        broken = [path for path in sample.mask_files if str(error).startswith(f"{path}: ")]
+        return None, [*faults, image_finding((broken or [place])[0], error)]
+    except DatasetError as error:
+        fault, _, remedy = str(error).partition("; ")
+        finding = Finding("error", "sizes-differ", place, fault, remedy, sample.mask_files[1:])
+        return None, [*faults, finding]
     if faults:
         return None, faults
     shape = image_shape(sample.image)
@@ -71,11 +77,11 @@ def _measured(split: str, sample: Sample, settings: DatasetSettings) -> Measured
         fault, _, remedy = size_fault(sample.image, shape, levels.shape).partition("; ")
         if levels.shape == shape[::-1]:
             remedy = f"one of them is turned by a quarter: turn it back; {remedy}"
-        finding = Finding("error", "sizes-differ", sample.mask, fault, remedy, (sample.image,))
+        finding = Finding("error", "sizes-differ", place, fault, remedy, (sample.image,))
         return None, [finding]
     try:
         measured = measure_image(
-            split, sample.stem, sample.image, (sample.mask,), levels, settings.mask_threshold
+            split, sample.stem, sample.image, sample.mask_files, levels, settings.mask_threshold
         )
     except ImageError as error:
         return None, [image_finding(sample.image, error)]

@@ -72,9 +72,27 @@ def network_halo(experiment: Experiment) -> int | None:
         return None
 
 
-def _default_experiment(name: str, overrides: Sequence[str]) -> Experiment:
+def named_folder(named: str) -> Path:
+    """A folder, or that of its name under the data root.
+
+    Raises:
+        DatasetError: There is neither.
+    """
+    root = data_root()
+    path = Path(named) if Path(named).is_dir() else root / named
+    require_folder(path, root)
+    return path
+
+
+def fitting_name(name: str) -> str:
+    """A folder's name where a dataset can have it, or ``dataset``."""
     try:
-        fitting = DatasetSettings(name=name).name
+        return DatasetSettings(name=name).name
     except ValidationError:
-        fitting = _NAMELESS
-    return parse_experiment(f"dataset: {{name: '{fitting}'}}", f"check {name}", overrides)
+        return _NAMELESS
+
+
+def _default_experiment(name: str, overrides: Sequence[str]) -> Experiment:
+    return parse_experiment(
+        f"dataset: {{name: '{fitting_name(name)}'}}", f"check {name}", overrides
+    )

@@ -3,6 +3,8 @@
 ROOT/NAME/{train,valid,test}/{images,masks}/STEM.EXT    ready splits
 ROOT/NAME/train/{images,masks}/STEM.EXT                 missing splits are drawn from train
 ROOT/NAME/{images,masks}/STEM.EXT                       all splits are drawn
+
+Other names of folders and files, and other forms of masks, are declared in the settings.
 """
 
 import hashlib
@@ -17,7 +19,8 @@ import numpy as np
 
 from tiledseg.data.cache import PixelCache, content_hash
 from tiledseg.data.images import read_mask_levels
-from tiledseg.data.pairing import Sample, paired
+from tiledseg.data.mask_forms import recipe_of, with_binary_mask
+from tiledseg.data.pairing import Sample, home_of, paired
 from tiledseg.data.split import draw_splits
 from tiledseg.errors import DatasetError
 from tiledseg.experiment import Experiment
@@ -92,22 +95,29 @@ def data_root() -> Path:
 def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
     """Find, pair and split a dataset; a synthetic one that is not there yet is drawn first.
 
-    Nothing is decoded; ``check_dataset`` does that.
+    Nothing is decoded but masks of other forms, once; ``check_dataset`` does the rest.
 
     Args:
-        settings: Name, synthetic drawing and split.
+        settings: Name, synthetic drawing, names of files, form of masks, and split.
         root: The folder that holds datasets, usually ``data_root()``.
 
     Raises:
         DatasetError: A folder, image or mask is missing, doubled or too few to split.
         ImageError: A file cannot be read.
+        OutputError: A mask of another form cannot be written into the cache folder.
     """
     folder = root / settings.name
     draw_if_synthetic(settings, folder)
     require_folder(folder, root)
-    found = {split: paired(home) for split, home in split_folders(folder).items()}
+    found = {}
+    for split, place in found_splits(folder, settings).items():
+        samples = paired(folder, place, settings)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found[split] = tuple(
+                pool.map(lambda sample: with_binary_mask(sample, settings), samples)
+            )
     splits, drawn = with_drawn_splits(found, settings.split, folder)
-    return Dataset(settings.name, folder, splits, _digest(splits), drawn=drawn)
+    return Dataset(settings.name, folder, splits, _digest(splits, settings), drawn=drawn)
 
 
 def draw_if_synthetic(settings: DatasetSettings, folder: Path) -> None:
@@ -122,21 +132,32 @@ def draw_if_synthetic(settings: DatasetSettings, folder: Path) -> None:
         write_synthetic_dataset(settings.synthetic, folder, progress=None)
 
 
-def split_folders(folder: Path) -> dict[str, Path]:
-    """The splits that have a folder; images straight under the dataset count as train.
+def found_splits(folder: Path, settings: DatasetSettings) -> dict[str, str]:
+    """The splits that have a folder, and its name; images without any count as train.
+
+    Returns:
+        Split to the name of its folder, which is empty where the dataset has none.
 
     Raises:
         DatasetError: There is nothing to train on.
     """
-    present = [split for split in SPLITS if (folder / split).is_dir()]
-    if not present and (folder / "images").is_dir():
-        return {"train": folder}
+    last = "{split}" in settings.images
+    present = [
+        split
+        for split in SPLITS
+        if (home_of(folder, split, settings.images) if last else folder / split).is_dir()
+    ]
+    if not present and not last and (folder / settings.images).is_dir():
+        return {"train": ""}
     if "train" not in present:
+        train = home_of(Path(), "train", settings.images).as_posix()
+        masks = home_of(Path(), "train", settings.masks).as_posix()
         raise DatasetError(
-            f"{folder}: neither train/images nor images is there; lay it out as "
-            f"{folder.name}/train/images and {folder.name}/train/masks"
+            f"{folder}: neither {train} nor {settings.images} is there; lay it out as "
+            f"{folder.name}/{train} and {folder.name}/{masks}, or write dataset.images and "
+            f"dataset.masks into the experiment (tiledseg check {folder} --suggest says how)"
         )
-    return {split: folder / split for split in present}
+    return {split: split for split in present}
 
 
 def with_drawn_splits(
@@ -214,11 +235,12 @@ def require_folder(folder: Path, root: Path) -> None:
     )
 
 
-def _digest(splits: Mapping[str, Sequence[Sample]]) -> str:
+def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for split, samples in splits.items():
         for sample in samples:
-            parts = (split, sample.stem, content_hash(sample.image), content_hash(sample.mask))
+            mask = recipe_of(sample, settings) if sample.sources else content_hash(sample.mask)
+            parts = (split, sample.stem, content_hash(sample.image), mask)
             digest.update("\0".join(parts).encode() + b"\n")
     return digest.hexdigest()
 
@@ -228,7 +250,7 @@ def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple
     shape = cache.image(sample.image, experiment.image).shape[:2]
     mask = cache.mask(sample.mask, experiment.dataset.mask_threshold)
     if mask.shape != shape:
-        raise DatasetError(f"{sample.mask}: {size_fault(sample.image, shape, mask.shape)}")
+        raise DatasetError(f"{sample.mask_files[0]}: {size_fault(sample.image, shape, mask.shape)}")
     return mask.size, int(np.count_nonzero(mask))
 
 
@@ -254,6 +276,6 @@ def _no_foreground(samples: Sequence[Sample], threshold: int) -> DatasetError:
         else "they are all black; add masks with marked objects"
     )
     return DatasetError(
-        f"{samples[0].mask.parent}: no mask of train has a pixel above {threshold} "
+        f"{samples[0].mask_files[0].parent}: no mask of train has a pixel above {threshold} "
         f"(the brightest is {brightest}); {remedy}"
     )
