@@ -19,7 +19,6 @@ Activation = Literal[
 
 FolderName = Annotated[str, Field(pattern=r"^(\.|[^./\\][^/\\]*(/[^./\\][^/\\]*)*)$")]
 NameEnding = Annotated[str, Field(pattern=r"^[^/\\]*$")]
-MaskValue = Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
 
 
 class Section(BaseModel):
@@ -93,8 +92,8 @@ class DatasetSettings(Section):
     instances (8, 16 or 32 bits) or colours on black; values: those of mask_values."""
     mask_threshold: Annotated[int, Field(ge=0, le=254)] = 127
     """A mask pixel is foreground where its brightest channel (8 bits) is above this value."""
-    mask_values: Annotated[tuple[MaskValue, ...], Field(strict=False)] = ()
-    """Foreground of mask_form values: numbers as stored, or colours such as '#00ff00'."""
+    mask_values: str = ""
+    """Foreground of mask_form values: numbers as stored, or colours, as in '20, #00ff00'."""
     synthetic: SyntheticSettings | None = None
     """Draw the dataset instead of expecting it on disk."""
     split: SplitSettings = SplitSettings()
@@ -110,9 +109,20 @@ class DatasetSettings(Section):
         if bool(self.mask_values) != (self.mask_form == "values"):
             raise ValueError(
                 f"mask_form {self.mask_form!r} does not go with mask_values "
-                f"{list(self.mask_values)}; use mask_form values with at least one of them"
+                f"{self.mask_values!r}; use mask_form values with at least one of them"
             )
         return self
+
+    @field_validator("mask_values")
+    @classmethod
+    def _lists_values(cls, text: str) -> str:
+        for value in text.replace(",", " ").split():
+            if not re.fullmatch(r"[0-9]{1,10}|#[0-9a-fA-F]{6}", value):
+                raise ValueError(
+                    f"{value!r} is no value of a mask; list numbers as stored, or colours, as in "
+                    "'20, #00ff00'"
+                )
+        return text
 
     @field_validator("name")
     @classmethod

@@ -10,9 +10,7 @@ PAGE = (PROJECT / "docs" / "datasets.md").read_text()
 
 
 def test_every_kind_of_finding_is_explained():
-    source = "".join(
-        path.read_text() for path in (PROJECT / "tiledseg" / "checking").glob("*.py")
-    )
+    source = "".join(path.read_text() for path in (PROJECT / "tiledseg" / "checking").glob("*.py"))
     kinds = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source))
     assert len(kinds) > 30
     assert {kind for kind in kinds if f"`{kind}`" not in PAGE} == set()

@@ -19,13 +19,12 @@ def test_samples_beside_their_masks(sound, tiny_experiment, image):
     dataset = load_dataset(experiment.dataset, sound.parent)
     sheet = preview_sheet(dataset.splits["train"], experiment, PixelCache())
     assert sheet.dtype == np.uint8
-    panel = sheet[6:246, 6:486].astype(int)
-    shown, mask = panel[:, :240], panel[:, 240:]
+    shown, mask = sheet[6:246, 6:246].astype(int), sheet[6:246, 252:492]
     assert set(np.unique(mask)) <= {0, 255}
     dark = shown.sum(axis=2) < 450
     # Discs are dark on a bright ground: the mask beside a sample lies where it is dark.
     assert (dark == (mask[..., 0] > 0)).mean() > 0.9
-    assert sheet.shape == (756, 1968, 3)
+    assert sheet.shape == (756, 1992, 3)
     assert SAMPLES == 12
 
 

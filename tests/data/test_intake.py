@@ -136,7 +136,7 @@ FORMS: list[tuple[Write, dict[str, Any]]] = [
     (coloured({0: (0, 0, 0), 1: (0, 255, 0), 2: (0, 255, 0)}, "one_colour"), {}),
     (
         coloured({0: (200, 200, 255), 1: (90, 0, 0), 2: (0, 128, 0)}, "colours_on_colour"),
-        {"mask_form": "values", "mask_values": ("#008000", "#5a0000")},
+        {"mask_form": "values", "mask_values": "#008000, #5a0000"},
     ),
 ]
 EACH_FORM = pytest.mark.parametrize(
@@ -189,12 +189,7 @@ def test_declared(folder, write, keys):
 def test_suggested(folder, write, keys):
     root = folder(write)
     suggestion = suggest_section(root, "Mine")
-    assert parse_yaml(suggestion.section) == {
-        "dataset": {
-            "name": "Mine",
-            **{key: list(value) if key == "mask_values" else value for key, value in keys.items()},
-        }
-    }
+    assert parse_yaml(suggestion.section) == {"dataset": {"name": "Mine", **keys}}
     count = 2 if write is split_last else 4
     assert f"{count} images with masks" in suggestion.told
 
@@ -274,10 +269,10 @@ class TestConvertedMasks:
     [
         ({"images": "x", "masks": "x"}, "set mask_suffix"),
         ({"mask_form": "values"}, "at least one"),
-        ({"mask_values": [3]}, "does not go with"),
+        ({"mask_values": "3"}, "does not go with"),
         ({"images": "../x"}, "images"),
         ({"masks": "/x"}, "masks"),
-        ({"mask_form": "values", "mask_values": ["green"]}, "mask_values"),
+        ({"mask_form": "values", "mask_values": "3 green"}, "'green' is no value"),
     ],
 )
 def test_impossible_declarations(keys, words):

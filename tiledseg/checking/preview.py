@@ -114,7 +114,7 @@ def _panel(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint
     outlines, _ = cv2.findContours(marked, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(shown, outlines, -1, _GREEN, 2)
     plain = np.repeat(np.asarray(marked)[..., np.newaxis] * np.uint8(255), 3, axis=2)
-    panel = np.full((_SIDE + 2 * _GAP, 2 * _SIDE + 2 * _GAP, 3), 128, np.uint8)
+    panel = np.full((_SIDE + 2 * _GAP, 2 * _SIDE + 3 * _GAP, 3), 128, np.uint8)
     panel[_GAP:-_GAP, _GAP : _GAP + _SIDE] = shown
-    panel[_GAP:-_GAP, _GAP + _SIDE : -_GAP] = plain
+    panel[_GAP:-_GAP, -_GAP - _SIDE : -_GAP] = plain
     return panel

@@ -165,7 +165,8 @@ def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
     marks = [value for value in values if value != background]
     if any(background) and 0 < len(marks) <= _MOST_COLOURS and len(background) == 3:
         # A coloured ground: black is one of the objects' colours, or there is none.
-        return {"mask_form": "values", "mask_values": [_as_value(value) for value in sorted(marks)]}
+        listed = ", ".join(_as_value(value) for value in sorted(marks))
+        return {"mask_form": "values", "mask_values": listed}
     levels = [max(value) for value in marks]
     lossy = any(path.suffix.lower() in (".jpg", ".jpeg") for path in paths)
     grey = len(background) == 1 and len(marks) > 1 and max(levels) == 255
@@ -184,9 +185,9 @@ def _brightest(path: Path) -> int:
         return 0
 
 
-def _as_value(value: Sequence[int]) -> int | str:
+def _as_value(value: Sequence[int]) -> str:
     if len(set(value)) == 1:
-        return int(value[0])
+        return str(value[0])
     return "#" + "".join(f"{channel:02x}" for channel in value)
 
 

@@ -52,7 +52,7 @@ def with_binary_mask(sample: Sample, settings: DatasetSettings) -> Sample:
 
 def recipe_of(sample: Sample, settings: DatasetSettings) -> str:
     """32 hexadecimal digits of the mask files' bytes and the rule that reads them."""
-    rule = f"{settings.mask_form} {settings.mask_threshold} {list(settings.mask_values)}"
+    rule = f"{settings.mask_form} {settings.mask_threshold} {settings.mask_values}"
     parts = (_FORMAT, rule, *(content_hash(path) for path in sample.sources))
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
@@ -99,7 +99,7 @@ def read_foreground(path: Path, settings: DatasetSettings) -> NDArray[np.bool_]:
     if settings.mask_form == "nonzero":
         return np.asarray((pixels > (_JPEG_TOLERANCE if lossy else 0)).any(axis=-1))
     found = np.zeros(pixels.shape[:2], np.bool_)
-    for value in settings.mask_values:
+    for value in settings.mask_values.replace(",", " ").split():
         wanted = np.array(_channels(value), np.int64)
         apart = np.abs(pixels.astype(np.int64) - wanted).max(axis=-1)
         found |= apart <= (_JPEG_TOLERANCE if lossy else 0)
@@ -113,8 +113,8 @@ def colours_of(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1]
 
 
-def _channels(value: int | str) -> list[int]:
+def _channels(value: str) -> list[int]:
     """A number stands for grey; a colour for its red, green and blue."""
-    if isinstance(value, int):
-        return [value]
+    if not value.startswith("#"):
+        return [int(value)]
     return [int(value[start : start + 2], 16) for start in (1, 3, 5)]
