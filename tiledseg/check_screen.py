@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tiledseg.checking.finding import Report, Severity, by_code
+from tiledseg.checking.finding import Report, Severity, by_kind
 from tiledseg.checking.page import verdict
 from tiledseg.checking.summary import split_numbers
 from tiledseg.console import console, progress_bar, show_line
@@ -27,8 +27,8 @@ def show_report(report: Report) -> None:
     """Numbers, then all findings, grouped by kind, and the verdict last."""
     show_line(f"{report.name}  {report.folder}")
     console.print(_numbers(report))
-    for code, findings in by_code(report.findings).items():
-        severity = findings[0].severity
+    for findings in by_kind(report.findings):
+        severity, code = findings[0].severity, findings[0].code
         console.print()
         console.print(f"[{_STYLES[severity]}]{severity:<8}[/] [bold]{code}[/]  {len(findings)}")
         remedies = {finding.remedy for finding in findings}

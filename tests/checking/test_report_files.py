@@ -8,7 +8,13 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
-from faults_to_plant import empty_mask, saved_again_in_another_split, truncated_image
+from faults_to_plant import (
+    empty_mask,
+    folder_among_masks,
+    gif_among_images,
+    saved_again_in_another_split,
+    truncated_image,
+)
 
 from tiledseg.checking.report_files import write_html, write_json
 from tiledseg.errors import OutputError
@@ -53,6 +59,15 @@ def test_the_page_shows_every_finding_and_loads_nothing(report, tmp_path):
     pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(pictures[0]), np.uint8), 1)
     assert picture.shape == (96, 96, 3)
+
+
+def test_one_kind_in_two_severities(sound, check, tmp_path):
+    gif_among_images(sound)
+    folder_among_masks(sound)
+    write_html(check(sound), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert 'class="kind warning" id="warning-file-not-read"' in page
+    assert 'class="kind note" id="note-file-not-read"' in page
 
 
 def test_names_are_not_taken_for_markup(sound, check, tmp_path):

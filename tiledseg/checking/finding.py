@@ -1,6 +1,6 @@
 """A finding, and all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -70,12 +70,12 @@ class Report:
         return (path.relative_to(self.folder) if inside else path).as_posix()
 
 
-def by_code(findings: Sequence[Finding]) -> Mapping[str, Sequence[Finding]]:
-    """Findings of each kind; kinds and findings stay in order."""
-    groups: dict[str, list[Finding]] = {}
+def by_kind(findings: Sequence[Finding]) -> list[Sequence[Finding]]:
+    """Findings of one severity and code together; all stay in order, and no group is empty."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        groups.setdefault(finding.code, []).append(finding)
-    return groups
+        groups.setdefault((finding.severity, finding.code), []).append(finding)
+    return list(groups.values())
 
 
 def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:

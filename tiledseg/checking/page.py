@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from tiledseg.checking.facts import ImageFacts
-from tiledseg.checking.finding import Finding, Report, by_code
+from tiledseg.checking.finding import Finding, Report, by_kind
 from tiledseg.checking.summary import split_numbers
 
 MARK = "tiledseg check"
@@ -103,11 +103,11 @@ def _numbers(report: Report) -> Iterable[str]:
 def _findings(report: Report, pictures: Mapping[Path, ImageFacts]) -> Iterable[str]:
     if report.findings:
         yield "<h2>What was found</h2>"
-    for code, findings in by_code(report.findings).items():
+    for findings in by_kind(report.findings):
         first = findings[0]
-        yield f'<section class="kind {first.severity}" id="{code}">'
+        yield f'<section class="kind {first.severity}" id="{first.severity}-{first.code}">'
         yield (
-            f'<h3><span class="badge">{first.severity}</span> {code} '
+            f'<h3><span class="badge">{first.severity}</span> {first.code} '
             f'<span class="soft">{len(findings)}</span></h3><ul>'
         )
         for number, finding in enumerate(findings):

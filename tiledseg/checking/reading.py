@@ -74,7 +74,7 @@ def _measured(split: str, sample: Sample, settings: DatasetSettings) -> Measured
         return None, faults
     shape = image_shape(sample.image)
     if levels.shape != shape:
-        fault, _, remedy = size_fault(sample.image, shape, levels.shape).partition("; ")
+        fault, _, remedy = size_fault(Path(sample.image.name), shape, levels.shape).partition("; ")
         if levels.shape == shape[::-1]:
             remedy = f"one of them is turned by a quarter: turn it back; {remedy}"
         finding = Finding("error", "sizes-differ", place, fault, remedy, (sample.image,))
