@@ -50,7 +50,7 @@ def _experiments_folder() -> Path:
 
 
 def _chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> Experiment:
-    settings = [setting for text in overrides or [] for setting in _split_settings(text)]
+    settings = _split_overrides(overrides)
     if not dataset and not file:
         known = ", ".join(available_experiments(_experiments_folder()))
         raise ExperimentError(f"name a dataset (--dataset NAME) or a file; known: {known}")
@@ -64,6 +64,10 @@ def _chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> 
             "give --dataset or --experiment, not both"
         )
     return experiment
+
+
+def _split_overrides(overrides: list[str] | None) -> list[str]:
+    return [setting for text in overrides or [] for setting in _split_settings(text)]
 
 
 def _split_settings(text: str) -> list[str]:
@@ -171,6 +175,57 @@ def prepare(dataset: DatasetName = "", experiment: ExperimentFile = "") -> None:
     with ConsoleObserver() as observer:
         found = run_preparation(chosen, [observer])
     show_line(f"sound       {found.folder}")
+
+
+@app.command(epilog="Example: tiledseg check Tiled-Cell --html report.html")
+def check(
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset, or its folder.")],
+    experiment: ExperimentFile = "",
+    set_: Overrides = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with thumbnails.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write all findings as JSON.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace files, whatever they hold.")] = False,
+    preview: Annotated[
+        Path | None, typer.Option(help="Also write augmented training samples as a PNG.")
+    ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Print the section that reads a folder, and leave.")
+    ] = False,
+) -> None:
+    """Say what is wrong with a dataset; exits with 1 where training would be unsound."""
+    if suggest:
+        _suggest(dataset)
+        return
+    from tiledseg.check_screen import reading_progress, show_report  # noqa: PLC0415
+    from tiledseg.checking.check import check_folder  # noqa: PLC0415
+    from tiledseg.checking.preview import require_new_png, write_preview  # noqa: PLC0415
+    from tiledseg.checking.report_files import (  # noqa: PLC0415
+        require_writable,
+        write_html,
+        write_json,
+    )
+    from tiledseg.checking.target import find_target, network_halo  # noqa: PLC0415
+
+    for path in (html, json):
+        if path is not None:
+            require_writable(path, overwrite=overwrite)
+    if preview is not None:
+        require_new_png(preview, overwrite=overwrite)
+    folder, chosen = find_target(dataset, experiment, _split_overrides(set_), _experiments_folder())
+    with reading_progress() as progress:
+        report = check_folder(folder, chosen, halo=network_halo(chosen), progress=progress)
+    show_report(report)
+    if html is not None:
+        write_html(report, html, overwrite=overwrite)
+        show_line(f"page        {html}")
+    if json is not None:
+        write_json(report, json, overwrite=overwrite)
+        show_line(f"findings    {json}")
+    if preview is not None:
+        write_preview(report, chosen, preview)
+        show_line(f"preview     {preview}")
+    if not report.sound:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: tiledseg datasets")
@@ -295,6 +350,17 @@ def dashboard(
     from dashboards.app import serve  # noqa: PLC0415  # loads Streamlit
 
     serve(host, port)
+
+
+def _suggest(folder: str) -> None:
+    """Print the dataset section that reads a folder as it is."""
+    from tiledseg.checking.suggestion import suggest_section  # noqa: PLC0415
+    from tiledseg.checking.target import fitting_name, named_folder  # noqa: PLC0415
+
+    path = named_folder(folder)
+    suggestion = suggest_section(path, fitting_name(path.resolve().name))
+    show_line(f"# {suggestion.told}")
+    show_line(suggestion.section)
 
 
 def _train(experiment: Experiment, resume: str | None = None) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import platformdirs
 
 from tiledseg.calibration import calibrate
+from tiledseg.checking.split_rules import refuse_leaks
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import (
     Dataset,
@@ -186,6 +187,7 @@ def _checked_dataset(
     observers: Sequence[PipelineObserver],
 ) -> Dataset:
     dataset = load_dataset(experiment.dataset, root or data_root())
+    refuse_leaks(dataset.splits)
     summary = check_dataset(dataset, experiment, cache)
     for observer in observers:
         observer.dataset_checked(dataset, summary)

@@ -3,6 +3,8 @@
 ROOT/NAME/{train,valid,test}/{images,masks}/STEM.EXT    ready splits
 ROOT/NAME/train/{images,masks}/STEM.EXT                 missing splits are drawn from train
 ROOT/NAME/{images,masks}/STEM.EXT                       all splits are drawn
+
+Other names of folders and files, and other forms of masks, are declared in the settings.
 """
 
 import hashlib
@@ -17,11 +19,12 @@ import numpy as np
 
 from tiledseg.data.cache import PixelCache, content_hash
 from tiledseg.data.images import read_mask_levels
-from tiledseg.data.pairing import Sample, paired
+from tiledseg.data.mask_forms import recipe_of, with_binary_mask
+from tiledseg.data.pairing import Sample, home_of, paired
 from tiledseg.data.split import draw_splits
 from tiledseg.errors import DatasetError
 from tiledseg.experiment import Experiment
-from tiledseg.settings import DatasetSettings
+from tiledseg.settings import DatasetSettings, SplitSettings
 
 __all__ = [
     "SPLITS",
@@ -92,33 +95,96 @@ def data_root() -> Path:
 def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
     """Find, pair and split a dataset; a synthetic one that is not there yet is drawn first.
 
-    Nothing is decoded; ``check_dataset`` does that.
+    Nothing is decoded but masks of other forms, once; ``check_dataset`` does the rest.
 
     Args:
-        settings: Name, synthetic drawing and split.
+        settings: Name, synthetic drawing, names of files, form of masks, and split.
         root: The folder that holds datasets, usually ``data_root()``.
 
     Raises:
         DatasetError: A folder, image or mask is missing, doubled or too few to split.
         ImageError: A file cannot be read.
+        OutputError: A mask of another form cannot be written into the cache folder.
     """
     folder = root / settings.name
+    draw_if_synthetic(settings, folder)
+    require_folder(folder, root)
+    found = {}
+    for split, place in found_splits(folder, settings).items():
+        samples = paired(folder, place, settings)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found[split] = tuple(
+                pool.map(lambda sample: with_binary_mask(sample, settings), samples)
+            )
+    splits, drawn = with_drawn_splits(found, settings.split, folder)
+    return Dataset(settings.name, folder, splits, _digest(splits, settings), drawn=drawn)
+
+
+def draw_if_synthetic(settings: DatasetSettings, folder: Path) -> None:
+    """Draw a synthetic dataset that is not there yet.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
     if settings.synthetic is not None and not folder.exists():
         from tiledseg.data.synthetic import write_synthetic_dataset  # noqa: PLC0415 - rarely needed
 
         write_synthetic_dataset(settings.synthetic, folder, progress=None)
-    _require_folder(folder, root)
-    found = _found_splits(folder)
+
+
+def found_splits(folder: Path, settings: DatasetSettings) -> dict[str, str]:
+    """The splits that have a folder, and its name; images without any count as train.
+
+    Returns:
+        Split to the name of its folder, which is empty where the dataset has none.
+
+    Raises:
+        DatasetError: There is nothing to train on.
+    """
+    last = "{split}" in settings.images
+    present = [
+        split
+        for split in SPLITS
+        if (home_of(folder, split, settings.images) if last else folder / split).is_dir()
+    ]
+    if not present and not last and (folder / settings.images).is_dir():
+        return {"train": ""}
+    if "train" not in present:
+        train = home_of(Path(), "train", settings.images).as_posix()
+        masks = home_of(Path(), "train", settings.masks).as_posix()
+        raise DatasetError(
+            f"{folder}: neither {train} nor {settings.images} is there; lay it out as "
+            f"{folder.name}/{train} and {folder.name}/{masks}, or write dataset.images and "
+            f"dataset.masks into the experiment (tiledseg check {folder} --suggest says how)"
+        )
+    return {split: split for split in present}
+
+
+def with_drawn_splits(
+    found: Mapping[str, tuple[Sample, ...]], settings: SplitSettings, folder: Path
+) -> tuple[dict[str, tuple[Sample, ...]], bool]:
+    """Draw the splits that are missing from ``train``.
+
+    Args:
+        found: Samples of the splits that were found, ``train`` among them.
+        settings: Fractions and seed.
+        folder: The dataset, named in errors.
+
+    Returns:
+        Samples of ``train``, ``valid`` and ``test``, and whether any split was drawn.
+
+    Raises:
+        DatasetError: There are fewer source images than splits.
+    """
     missing = [split for split in SPLITS if split not in found]
     splits = dict(found)
     if missing:
-        fractions = {"valid": settings.split.valid, "test": settings.split.test}
+        fractions = {"valid": settings.valid, "test": settings.test}
         by_stem = {sample.stem: sample for sample in found["train"]}
         wanted = {split: fractions[split] for split in missing}
-        drawn = draw_splits(sorted(by_stem), wanted, settings.split.seed, folder)
+        drawn = draw_splits(sorted(by_stem), wanted, settings.seed, folder)
         splits |= {split: tuple(by_stem[stem] for stem in stems) for split, stems in drawn.items()}
-    splits = {split: splits[split] for split in SPLITS}
-    return Dataset(settings.name, folder, splits, _digest(splits), drawn=bool(missing))
+    return {split: splits[split] for split in SPLITS}, bool(missing)
 
 
 def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -> DatasetSummary:
@@ -149,7 +215,8 @@ def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -
     return DatasetSummary(summaries)
 
 
-def _require_folder(folder: Path, root: Path) -> None:
+def require_folder(folder: Path, root: Path) -> None:
+    """Raise DatasetError unless a dataset's folder is there; the message offers near names."""
     if folder.is_dir():
         return
     if not root.is_dir():
@@ -168,24 +235,12 @@ def _require_folder(folder: Path, root: Path) -> None:
     )
 
 
-def _found_splits(folder: Path) -> dict[str, tuple[Sample, ...]]:
-    """The splits that have a folder; images straight under the dataset count as train."""
-    present = [split for split in SPLITS if (folder / split).is_dir()]
-    if not present and (folder / "images").is_dir():
-        return {"train": paired(folder)}
-    if "train" not in present:
-        raise DatasetError(
-            f"{folder}: neither train/images nor images is there; lay it out as "
-            f"{folder.name}/train/images and {folder.name}/train/masks"
-        )
-    return {split: paired(folder / split) for split in present}
-
-
-def _digest(splits: Mapping[str, Sequence[Sample]]) -> str:
+def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for split, samples in splits.items():
         for sample in samples:
-            parts = (split, sample.stem, content_hash(sample.image), content_hash(sample.mask))
+            mask = recipe_of(sample, settings) if sample.sources else content_hash(sample.mask)
+            parts = (split, sample.stem, content_hash(sample.image), mask)
             digest.update("\0".join(parts).encode() + b"\n")
     return digest.hexdigest()
 
@@ -195,11 +250,22 @@ def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple
     shape = cache.image(sample.image, experiment.image).shape[:2]
     mask = cache.mask(sample.mask, experiment.dataset.mask_threshold)
     if mask.shape != shape:
-        raise DatasetError(
-            f"{sample.mask}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, but "
-            f"{sample.image} is {shape[1]} x {shape[0]} (width x height); export them at one size"
-        )
+        raise DatasetError(f"{sample.mask_files[0]}: {size_fault(sample.image, shape, mask.shape)}")
     return mask.size, int(np.count_nonzero(mask))
+
+
+def size_fault(image: Path, image_size: Sequence[int], mask_size: Sequence[int]) -> str:
+    """What is said of a mask whose size is not its image's; fault and remedy.
+
+    Args:
+        image: The image.
+        image_size: Height and width, in pixels.
+        mask_size: Height and width, in pixels.
+    """
+    return (
+        f"the mask is {mask_size[1]} x {mask_size[0]} pixels, but "
+        f"{image} is {image_size[1]} x {image_size[0]} (width x height); export them at one size"
+    )
 
 
 def _no_foreground(samples: Sequence[Sample], threshold: int) -> DatasetError:
@@ -210,6 +276,6 @@ def _no_foreground(samples: Sequence[Sample], threshold: int) -> DatasetError:
         else "they are all black; add masks with marked objects"
     )
     return DatasetError(
-        f"{samples[0].mask.parent}: no mask of train has a pixel above {threshold} "
+        f"{samples[0].mask_files[0].parent}: no mask of train has a pixel above {threshold} "
         f"(the brightest is {brightest}); {remedy}"
     )

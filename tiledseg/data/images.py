@@ -107,6 +107,24 @@ def read_mask_levels(path: Path) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 2 else reduce(np.maximum, cv2.split(pixels))
 
 
+def read_as_stored(path: Path) -> NDArray[Any]:
+    """A file's own values, for masks whose values are names: labels, colours.
+
+    Returns:
+        (H, W) or (H, W, C), channels as RGB(A); the file's own dtype. A palette's indices are
+        replaced by their colours.
+
+    Raises:
+        ImageError: The file is missing, truncated, damaged, too large, or of another kind.
+    """
+    data = _read_bytes(path)
+    _claimed_shape(path, data)
+    try:
+        return read_tiff(path) if kind_of(data[:16]) == "tiff" else _decode(data)
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+
+
 def image_shape(path: Path) -> tuple[int, int]:
     """Height and width, in pixels, from the file's header; nothing is decoded.
 
@@ -186,13 +204,7 @@ def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> Non
 
 def _read_pixels(path: Path) -> NDArray[np.uint8]:
     """(H, W) grey or (H, W, 3) RGB, uint8."""
-    data = _read_bytes(path)
-    _claimed_shape(path, data)
-    try:
-        pixels = read_tiff(path) if kind_of(data[:16]) == "tiff" else _decode(data)
-    except ValueError as error:
-        raise _fault(path, str(error)) from None
-    return _without_alpha(path, _to_8_bits(path, pixels))
+    return _without_alpha(path, _to_8_bits(path, read_as_stored(path)))
 
 
 def _read_bytes(path: Path) -> bytes:

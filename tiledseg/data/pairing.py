@@ -1,11 +1,15 @@
 """Images and their masks, paired by the stem of their names and never by position."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiledseg.data.images import IMAGE_SUFFIXES, list_images
 from tiledseg.errors import DatasetError, ImageError
+from tiledseg.settings import DatasetSettings
+
+_SEPARATORS = "_-. "
+_USUAL = DatasetSettings(name="usual")
 
 
 @dataclass(frozen=True)
@@ -15,16 +19,102 @@ class Sample:
     Attributes:
         stem: Name shared by both files, without suffix.
         image: The image file.
-        mask: The mask file.
+        mask: The mask file; where masks are of another form, its copy as 0 and 255.
+        sources: The mask files as they lie in the dataset, where they are of another form.
     """
 
     stem: str
     image: Path
     mask: Path
+    sources: tuple[Path, ...] = ()
+
+    @property
+    def mask_files(self) -> tuple[Path, ...]:
+        """The mask files as they lie in the dataset; at least one."""
+        return self.sources or (self.mask,)
 
 
-def paired(folder: Path) -> tuple[Sample, ...]:
-    """Pair the files of ``folder/images`` with those of ``folder/masks`` by stem.
+@dataclass(frozen=True)
+class Pairing:
+    """What two folders hold, sound or not.
+
+    Attributes:
+        samples: Those that have both, sorted by stem.
+        lonely_images: Images without mask.
+        lonely_masks: Masks without image.
+        doubled: Files of a stem that an earlier file in the same folder has, after it.
+        homes: The folder of the images and that of the masks.
+    """
+
+    samples: tuple[Sample, ...]
+    lonely_images: tuple[Path, ...]
+    lonely_masks: tuple[Path, ...]
+    doubled: tuple[tuple[Path, Path], ...]
+    homes: tuple[Path, Path]
+
+
+def home_of(folder: Path, split: str, pattern: str) -> Path:
+    """The folder of a split's images or masks.
+
+    Args:
+        folder: The dataset.
+        split: The split; empty where the dataset has none.
+        pattern: ``dataset.images`` or ``dataset.masks``.
+    """
+    if "{split}" in pattern:
+        return folder / pattern.replace("{split}", split)
+    return folder / split / pattern
+
+
+def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
+    """Match images with masks by stem.
+
+    Args:
+        folder: The dataset.
+        split: The split; empty where the dataset has none.
+        settings: Folders and suffixes.
+
+    Raises:
+        DatasetError: A folder is missing or cannot be listed.
+    """
+    homes = home_of(folder, split, settings.images), home_of(folder, split, settings.masks)
+    listed = _listed(homes[0])
+    if homes[0] == homes[1]:
+        mask_paths = [path for path in listed if _is_mask(path, settings)]
+        listed = [path for path in listed if path not in set(mask_paths)]
+    else:
+        mask_paths = _listed(homes[1], with_folders=settings.masks_per_image == "several")
+    images, twins, strangers = _by_stem(listed, settings.image_suffix)
+    if settings.masks_per_image == "several":
+        groups, lonely = _grouped(mask_paths, settings.mask_suffix, images)
+        mask_twins: list[tuple[Path, Path]] = []
+    else:
+        masks, mask_twins, lonely = _by_stem(mask_paths, settings.mask_suffix)
+        groups = {stem: (path,) for stem, path in masks.items() if stem in images}
+        lonely += [path for stem, path in sorted(masks.items()) if stem not in images]
+    other_form = settings.masks_per_image == "several" or settings.mask_form != "threshold"
+    return Pairing(
+        samples=tuple(
+            Sample(stem, images[stem], groups[stem][0], groups[stem] if other_form else ())
+            for stem in sorted(groups)
+        ),
+        lonely_images=(
+            *strangers,
+            *(path for stem, path in sorted(images.items()) if stem not in groups),
+        ),
+        lonely_masks=tuple(lonely),
+        doubled=(*twins, *mask_twins),
+        homes=homes,
+    )
+
+
+def paired(folder: Path, split: str = "", settings: DatasetSettings = _USUAL) -> tuple[Sample, ...]:
+    """Pair images with masks by stem.
+
+    Args:
+        folder: The dataset.
+        split: The split; empty where the dataset has none.
+        settings: Folders and suffixes.
 
     Returns:
         One sample per stem, sorted by stem; at least one.
@@ -33,40 +123,114 @@ def paired(folder: Path) -> tuple[Sample, ...]:
         DatasetError: A folder is missing or empty, a stem is there twice, or an image or mask
             is without partner.
     """
-    images, masks = _by_stem(folder / "images"), _by_stem(folder / "masks")
-    if not images and not masks:
-        raise DatasetError(
-            f"{folder / 'images'} holds no images; add some ({', '.join(IMAGE_SUFFIXES)})"
-        )
-    _require_partners(images, masks, "image", "mask", folder / "masks")
-    _require_partners(masks, images, "mask", "image", folder / "images")
-    return tuple(Sample(stem, images[stem], masks[stem]) for stem in sorted(images))
+    found = match_files(folder, split, settings)
+    for first, second in found.doubled:
+        raise DatasetError(f"{first} and {second.name} have the same stem; rename or remove one")
+    count = len(found.samples)
+    if not count and not found.lonely_images and not found.lonely_masks:
+        raise DatasetError(f"{found.homes[0]} {no_images_fault()}")
+    images, masks = found.homes
+    _require_none(found.lonely_images, count, "image", "mask", masks, settings.mask_suffix)
+    _require_none(found.lonely_masks, count, "mask", "image", images, settings.image_suffix)
+    return found.samples
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def no_images_fault() -> str:
+    """What is said of a folder without images, after its name."""
+    return f"holds no images; add some ({', '.join(IMAGE_SUFFIXES)})"
+
+
+def stem_of(path: Path, suffix: str) -> str | None:
+    """A file's name without what follows its stem, or None where that is something else.
+
+    Args:
+        path: The file.
+        suffix: An end with extension (``_mask.png``, ``.png``), without (``_mask``), or nothing.
+    """
+    name = path.name if "." in suffix else path.stem
+    if not name.endswith(suffix) or name == suffix:
+        return None
+    return name.removesuffix(suffix)
+
+
+def _is_mask(path: Path, settings: DatasetSettings) -> bool:
+    """In a folder of both: the longer of the suffixes that fit decides."""
+    numbered = settings.masks_per_image == "several" and settings.mask_suffix in path.stem
+    if settings.mask_suffix and numbered:
+        return True
+    ends = (
+        (len(settings.image_suffix), False, settings.image_suffix),
+        (len(settings.mask_suffix), True, settings.mask_suffix),
+    )
+    fitting = [end for end in ends if stem_of(path, end[2]) is not None]
+    return max(fitting, default=(0, False, ""))[1]
+
+
+def _listed(folder: Path, *, with_folders: bool = False) -> list[Path]:
     if not folder.is_dir():
         raise DatasetError(f"{folder} does not exist; add it, with one file per stem")
     try:
         paths = list_images(folder)
+        if with_folders:
+            inner = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+            paths += [path for place in inner for path in list_images(place)]
     except ImageError as error:
         raise DatasetError(str(error)) from None
+    return paths
+
+
+def _by_stem(
+    paths: Iterable[Path], suffix: str
+) -> tuple[dict[str, Path], list[tuple[Path, Path]], list[Path]]:
+    """Files by stem, those whose stem is taken, and those that end in something else."""
     found: dict[str, Path] = {}
+    doubled, strangers = [], []
     for path in paths:
-        if path.stem in found:
-            raise DatasetError(
-                f"{found[path.stem]} and {path.name} have the same stem; rename or remove one"
-            )
-        found[path.stem] = path
-    return found
+        stem = stem_of(path, suffix)
+        if stem is None:
+            strangers.append(path)
+        elif stem in found:
+            doubled.append((found[stem], path))
+        else:
+            found[stem] = path
+    return found, doubled, strangers
 
 
-def _require_partners(
-    files: Mapping[str, Path], partners: Mapping[str, Path], kind: str, other: str, home: Path
+def _grouped(
+    paths: Iterable[Path], suffix: str, images: Mapping[str, Path]
+) -> tuple[dict[str, tuple[Path, ...]], list[Path]]:
+    """Several masks by the stem of their image, and those that belong to none."""
+    groups: dict[str, tuple[Path, ...]] = {}
+    lonely = []
+    for path in paths:
+        owner = _owner(path, suffix, images)
+        if owner is None:
+            lonely.append(path)
+        else:
+            groups[owner] = (*groups.get(owner, ()), path)
+    return groups, lonely
+
+
+def _owner(path: Path, suffix: str, images: Mapping[str, Path]) -> str | None:
+    """The image's stem that a mask's name begins with, followed by a separator; the longest."""
+    if path.parent.name in images:
+        return path.parent.name
+    for length in range(len(path.stem), 0, -1):
+        stem, rest = path.stem[:length], path.stem[length:]
+        if stem in images and (not rest or rest[0] in _SEPARATORS):
+            return stem if suffix.partition(".")[0] in rest else None
+    return None
+
+
+def _require_none(
+    lonely: Sequence[Path], paired_count: int, kind: str, other: str, home: Path, suffix: str
 ) -> None:
-    lonely = [files[stem] for stem in sorted(files) if stem not in partners]
-    if lonely:
-        names = ", ".join(path.name for path in lonely[:3]) + (", ..." if len(lonely) > 3 else "")
-        raise DatasetError(
-            f"{lonely[0].parent}: {len(lonely)} of {len(files)} {kind}s without {other}: {names}; "
-            f"add {home / lonely[0].stem}{lonely[0].suffix} and so on, or remove the {kind}s"
-        )
+    if not lonely:
+        return
+    names = ", ".join(path.name for path in lonely[:3]) + (", ..." if len(lonely) > 3 else "")
+    first = lonely[0]
+    ending = suffix if "." in suffix else suffix + first.suffix
+    raise DatasetError(
+        f"{first.parent}: {len(lonely)} of {paired_count + len(lonely)} {kind}s without {other}: "
+        f"{names}; add {home / first.stem}{ending} and so on, or remove the {kind}s"
+    )

@@ -1,0 +1,1 @@
+"""What is wrong with a dataset: findings with their severity, their file and the remedy."""

@@ -1,0 +1,188 @@
+"""What is measured on one image and its mask."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.data.cache import content_hash
+from tiledseg.data.images import read_image
+from tiledseg.data.stored import StoredForm, stored_form
+
+THUMBNAIL_SIDE = 32
+"""Side of the grey thumbnail by which images are compared, in pixels."""
+PREVIEW_SIDE = 200
+"""Longest side of the picture shown in a report, in pixels."""
+SPECK = 9
+"""An object of fewer pixels is a speck: JPEG leaves such islands, and a slip of the pen does."""
+_EDGE = 8
+"""Pixels around an edge that JPEG's ringing reaches: the side of its blocks."""
+_DARK, _NEAR = 32, 32
+_GREEN = (0, 158, 115)
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What a mask holds.
+
+    Attributes:
+        kind: Kind of its file, for example ``png``.
+        brightest: Largest value on the 8-bit scale.
+        foreground: Fraction of the pixels that is foreground.
+        dim: Pixels that are neither black nor foreground, away from all edges, over the
+            foreground's pixels: objects that the threshold loses.
+        uneven: Foreground pixels that differ from its commonest value, away from all edges,
+            over the foreground's pixels: several classes, or grey levels.
+        between: All pixels between black and the commonest value, over the foreground's pixels.
+        sides: Longer side of the box of each object but specks, in pixels, (objects,), int64.
+        specks: Objects of fewer than 9 pixels.
+    """
+
+    kind: str
+    brightest: int
+    foreground: float
+    dim: float
+    uneven: float
+    between: float
+    sides: NDArray[np.int64]
+    specks: int
+
+    @property
+    def median_side(self) -> float:
+        """Median of ``sides``, in pixels; 0 without objects."""
+        return float(np.median(self.sides)) if len(self.sides) else 0.0
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an image and its mask hold.
+
+    Attributes:
+        split: ``train``, ``valid`` or ``test``.
+        stem: Name shared by both files, without suffix.
+        image: The image file.
+        masks: The mask files; more than one where each holds one object.
+        shape: Height and width, in pixels.
+        form: How the image is stored.
+        digest: Hash of the image file's bytes.
+        mask_digest: Hash of the mask files' bytes.
+        brightness: Mean of the grey image, 0 to 255.
+        contrast: Standard deviation of the grey image, 0 to 127.5.
+        thumbnail: (32, 32), float32, the grey image reduced.
+        preview: JPEG bytes of the image reduced to 200 pixels, with the outlines of its mask.
+        mask: What the mask holds.
+    """
+
+    split: str
+    stem: str
+    image: Path
+    masks: tuple[Path, ...]
+    shape: tuple[int, int]
+    form: StoredForm
+    digest: str
+    mask_digest: str
+    brightness: float
+    contrast: float
+    thumbnail: NDArray[np.float32]
+    preview: bytes
+    mask: MaskFacts
+
+
+def measure_image(
+    split: str,
+    stem: str,
+    image: Path,
+    masks: tuple[Path, ...],
+    levels: NDArray[np.uint8],
+    threshold: int,
+) -> ImageFacts:
+    """Measure an image and its mask, which have the same size.
+
+    Args:
+        split: Name of the split.
+        stem: Name of the sample.
+        image: The image file.
+        masks: The mask files.
+        levels: (H, W), uint8: the mask on the 8-bit scale.
+        threshold: Foreground is brighter than this.
+
+    Raises:
+        ImageError: A file cannot be read.
+    """
+    pixels = read_image(image)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    mean, deviation = cv2.meanStdDev(grey)
+    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    return ImageFacts(
+        split=split,
+        stem=stem,
+        image=image,
+        masks=masks,
+        shape=(pixels.shape[0], pixels.shape[1]),
+        form=stored_form(image),
+        digest=content_hash(image),
+        mask_digest="".join(content_hash(mask) for mask in masks),
+        brightness=float(mean[0][0]),
+        contrast=float(deviation[0][0]),
+        thumbnail=cv2.resize(grey, side, interpolation=cv2.INTER_AREA).astype(np.float32),
+        preview=_preview(pixels, levels > threshold),
+        mask=measure_mask(levels, threshold, stored_form(masks[0]).kind),
+    )
+
+
+def measure_mask(levels: NDArray[np.uint8], threshold: int, kind: str) -> MaskFacts:
+    """Measure a mask.
+
+    Args:
+        levels: (H, W), uint8.
+        threshold: Foreground is brighter than this.
+        kind: Kind of its file.
+    """
+    histogram = np.bincount(levels.ravel(), minlength=256)
+    foreground = (levels > threshold).astype(np.uint8)
+    count = max(1, int(histogram[threshold + 1 :].sum()))
+    common = threshold + 1 + int(histogram[threshold + 1 :].argmax())
+    inside = _away_from_edges(foreground)
+    dim = (levels > _DARK) & (foreground == 0) & inside
+    uneven = (cv2.absdiff(levels, np.full_like(levels, common)) > _NEAR) & (foreground > 0) & inside
+    sides, specks = _object_sides(foreground)
+    return MaskFacts(
+        kind=kind,
+        brightest=int(np.flatnonzero(histogram)[-1]),
+        foreground=float(histogram[threshold + 1 :].sum() / levels.size),
+        dim=float(np.count_nonzero(dim) / count),
+        uneven=float(np.count_nonzero(uneven) / count),
+        between=float(histogram[_DARK + 1 : max(_DARK + 1, common - _NEAR)].sum() / count),
+        sides=sides,
+        specks=specks,
+    )
+
+
+def _away_from_edges(foreground: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    kernel = np.ones((2 * _EDGE + 1, 2 * _EDGE + 1), np.uint8)
+    grown, shrunk = cv2.dilate(foreground, kernel), cv2.erode(foreground, kernel)
+    return np.asarray(grown == shrunk)
+
+
+def _object_sides(foreground: NDArray[np.uint8]) -> tuple[NDArray[np.int64], int]:
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(foreground, connectivity=8)
+    boxes = np.asarray(boxes)[1:]
+    large = boxes[:, cv2.CC_STAT_AREA] >= SPECK
+    sides = boxes[large][:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1, initial=0)
+    return sides.astype(np.int64), int(np.count_nonzero(~large))
+
+
+def _preview(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bytes:
+    factor = min(1.0, PREVIEW_SIDE / max(pixels.shape[:2]))
+    size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
+    small = np.array(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    # Area averages keep a small object visible, where nearest neighbour would drop it.
+    marked = cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) > 64
+    outlines, _ = cv2.findContours(marked.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(small, outlines, -1, _GREEN, 1)
+    _, encoded = cv2.imencode(
+        ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, 80)
+    )
+    return bytes(encoded.tobytes())

@@ -1,0 +1,138 @@
+"""What images hold: odd ones out in brightness, channels and bits; nothing to see."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tiledseg.checking.facts import ImageFacts
+from tiledseg.checking.finding import Finding
+from tiledseg.data.images import read_image
+
+_UNIFORM = 1.0
+"""Standard deviation of grey levels under which nothing can be seen."""
+_SIGMAS, _LEAST_STEP = 4.0, 30.0
+"""An outlier is so many standard deviations, and so many grey levels, from the median."""
+_DIM = 32
+"""Brightest 8-bit value of a 16-bit image that uses 13 bits or fewer."""
+
+
+def image_findings(images: Sequence[ImageFacts], size: int) -> Iterator[Finding]:
+    """Judge images by how they are stored and how bright they are.
+
+    Args:
+        images: What was measured.
+        size: Side of a training crop, in pixels.
+    """
+    for facts in images:
+        yield from _of_content(facts)
+        yield from _of_form(facts)
+    yield from _smaller_than(images, size)
+    yield from _outliers(images)
+    yield from _odd_ones_out(
+        images, [_colours(facts) for facts in images], "channels-differ", "channels"
+    )
+    yield from _odd_ones_out(
+        images, [f"{facts.form.bits} bits" for facts in images], "bits-differ", "bit depth"
+    )
+
+
+def _of_content(facts: ImageFacts) -> Iterator[Finding]:
+    if facts.form.bits > 8 and _brightest(facts) <= _DIM:
+        yield Finding(
+            "warning",
+            "image-few-bits",
+            facts.image,
+            f"has {facts.form.bits} bits, but uses the lowest of them: read with 8 bits its "
+            f"brightest value is {_brightest(facts)} of 255",
+            "stretch its values over all bits, alike for all images",
+        )
+    elif facts.contrast < _UNIFORM:
+        yield Finding(
+            "warning",
+            "image-uniform",
+            facts.image,
+            f"shows nothing: all its values are about {facts.brightness:.0f}",
+            "export it again, or remove the pair",
+        )
+
+
+def _of_form(facts: ImageFacts) -> Iterator[Finding]:
+    if facts.form.alpha:
+        yield Finding(
+            "warning",
+            "image-alpha",
+            facts.image,
+            "has an alpha channel, which is dropped: what it hides will be seen",
+            "save it without alpha, on the background that is meant",
+        )
+    if facts.form.pages > 1:
+        yield Finding(
+            "warning",
+            "image-pages",
+            facts.image,
+            f"has {facts.form.pages} pages, of which the first is read",
+            "save the page that is meant as a file of its own",
+        )
+
+
+def _smaller_than(images: Sequence[ImageFacts], size: int) -> Iterator[Finding]:
+    small = [facts for facts in images if min(facts.shape) < size]
+    if small:
+        least = min(small, key=lambda facts: min(facts.shape))
+        yield Finding(
+            "note",
+            "images-smaller-than-crop",
+            least.image.parent,
+            f"{len(small)} of {len(images)} images are smaller than a training crop of {size} x "
+            f"{size}, and are reflected beyond their border; the smallest, {least.image.name}, is "
+            f"{least.shape[1]} x {least.shape[0]} pixels",
+            f"set image.size to {min(least.shape)} or less where most images are so small",
+        )
+
+
+def _brightest(facts: ImageFacts) -> int:
+    return int(read_image(facts.image).max())
+
+
+def _outliers(images: Sequence[ImageFacts]) -> Iterator[Finding]:
+    """Robust: median, and median absolute deviation times 1.4826 (that of a normal one)."""
+    values = np.array([facts.brightness for facts in images])
+    if len(values) < 5:
+        return
+    middle = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    limit = max(_SIGMAS * spread, _LEAST_STEP)
+    for facts in images:
+        if abs(facts.brightness - middle) > limit:
+            kind = "brighter" if facts.brightness > middle else "darker"
+            yield Finding(
+                "warning",
+                "brightness-outlier",
+                facts.image,
+                f"is much {kind} than the others: mean {facts.brightness:.0f} of 255, "
+                f"median of all {middle:.0f}",
+                "check exposure and stain; widen augmentation.brightness, or remove the pair",
+            )
+
+
+def _colours(facts: ImageFacts) -> str:
+    return "grey" if facts.form.channels <= 2 else "colour"
+
+
+def _odd_ones_out(
+    images: Sequence[ImageFacts], values: Sequence[str], code: str, what: str
+) -> Iterator[Finding]:
+    counts = Counter(values)
+    if len(counts) < 2:
+        return
+    usual, number = counts.most_common(1)[0]
+    for facts, value in zip(images, values, strict=True):
+        if value != usual:
+            yield Finding(
+                "warning",
+                code,
+                facts.image,
+                f"{what}: {value}, where {number} of {len(images)} images have {usual}",
+                "save all images alike; a network tells them apart by it",
+            )

@@ -1,0 +1,120 @@
+"""Augmented training samples with their masks, as one picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.backend import load_backend
+from tiledseg.checking.finding import Report
+from tiledseg.checking.inventory import take_inventory
+from tiledseg.data.cache import PixelCache
+from tiledseg.data.images import write_image
+from tiledseg.data.mask_forms import with_binary_mask
+from tiledseg.data.pairing import Sample
+from tiledseg.errors import DatasetError, OutputError
+from tiledseg.experiment import Experiment
+
+SAMPLES, COLUMNS = 12, 4
+_SIDE, _GAP = 240, 6
+_GREEN = (0, 158, 115)
+_TO_RGB = {
+    "hsv": cv2.COLOR_HSV2RGB_FULL,
+    "lab": cv2.COLOR_LAB2RGB,
+    "gray": cv2.COLOR_GRAY2RGB,
+}
+
+
+def require_new_png(path: Path, *, overwrite: bool) -> None:
+    """Refuse a path that is no PNG or is taken.
+
+    Raises:
+        OutputError: It is.
+    """
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path}: a preview is a PNG; use the suffix .png")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise OutputError(f"{path}: exists; name another file, or give --overwrite")
+
+
+def write_preview(report: Report, experiment: Experiment, path: Path) -> None:
+    """Write training samples as the network gets them, each beside its mask.
+
+    They come from the sampler of training: the same crops, the same augmentation.
+
+    Args:
+        report: Of a check of the dataset; unreadable images are left out.
+        experiment: Size, colour space, augmentation, seed.
+        path: The PNG.
+
+    Raises:
+        DatasetError: No training image can be read.
+        OutputError: The file or the cache cannot be written.
+    """
+    read = {facts.image for facts in report.images}
+    inventory = take_inventory(report.folder, experiment.dataset)
+    samples = [
+        with_binary_mask(sample, experiment.dataset)
+        for sample in inventory.splits.get("train", ())
+        if sample.image in read
+    ]
+    if not samples:
+        raise DatasetError(
+            f"{report.folder}: no training image can be read; mend what tiledseg check finds first"
+        )
+    write_image(path, preview_sheet(samples, experiment, PixelCache()))
+
+
+def preview_sheet(
+    samples: Sequence[Sample], experiment: Experiment, cache: PixelCache
+) -> NDArray[np.uint8]:
+    """Twelve training samples, each with its mask's outline and beside its mask.
+
+    Args:
+        samples: At least one.
+        experiment: Size, colour space, augmentation, seed.
+        cache: Where decoded pixels are kept.
+
+    Returns:
+        (H, W, 3), uint8, RGB.
+    """
+    load_backend()
+    from tiledseg.data.sampling import TileSampler  # noqa: PLC0415  # loads Keras
+
+    sampler = TileSampler(samples, experiment, cache, workers=0)
+    panels: list[NDArray[np.uint8]] = []
+    step = 0
+    while len(panels) < SAMPLES:
+        images, masks = sampler[step][:2]
+        for image, mask in zip(images, masks, strict=True):
+            shown = _in_rgb(np.asarray(image), experiment.image.color_space)
+            panels.append(_panel(shown, np.asarray(mask)[..., 0] > 0.5))
+        step += 1
+    rows = [
+        np.concatenate(panels[start : start + COLUMNS], axis=1)
+        for start in range(0, SAMPLES, COLUMNS)
+    ]
+    return np.concatenate(rows, axis=0)
+
+
+def _in_rgb(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
+    if color_space == "rgb":
+        return image
+    return np.asarray(cv2.cvtColor(image, _TO_RGB[color_space]))
+
+
+def _panel(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    size = (_SIDE, _SIDE)
+    shrinks = image.shape[0] > _SIDE
+    smooth = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    shown = np.array(cv2.resize(image, size, interpolation=smooth))
+    marked = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
+    outlines, _ = cv2.findContours(marked, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(shown, outlines, -1, _GREEN, 2)
+    plain = np.repeat(np.asarray(marked)[..., np.newaxis] * np.uint8(255), 3, axis=2)
+    panel = np.full((_SIDE + 2 * _GAP, 2 * _SIDE + 3 * _GAP, 3), 128, np.uint8)
+    panel[_GAP:-_GAP, _GAP : _GAP + _SIDE] = shown
+    panel[_GAP:-_GAP, -_GAP - _SIDE : -_GAP] = plain
+    return panel

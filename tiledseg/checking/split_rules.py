@@ -1,0 +1,95 @@
+"""Splits that are too small, or share what they must not share."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from tiledseg.checking.finding import Finding
+from tiledseg.data.cache import content_hash
+from tiledseg.data.pairing import Sample
+from tiledseg.data.split import source_of
+from tiledseg.errors import DatasetError, ImageError
+
+_FEW = {"train": 5, "valid": 2, "test": 2}
+_SHARED = "put it in one split alone; scores on the other would be too good"
+
+
+def split_findings(splits: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
+    """Judge splits by their names and sizes, and by the bytes of their images.
+
+    This is the quick part of a check: nothing is decoded.
+
+    Args:
+        splits: Samples of each split.
+    """
+    for split, samples in splits.items():
+        if 0 < len(samples) < _FEW[split]:
+            yield Finding(
+                "warning",
+                "split-small",
+                samples[0].image.parent,
+                f"{split} has {len(samples)} image(s): "
+                + ("too few to learn from" if split == "train" else "one image decides the score"),
+                "add images",
+            )
+    yield from _shared_sources(splits)
+    yield from _same_bytes(splits)
+
+
+def refuse_leaks(splits: Mapping[str, Sequence[Sample]]) -> None:
+    """Refuse splits that share a source image or an image file.
+
+    Args:
+        splits: Samples of each split.
+
+    Raises:
+        DatasetError: They do; the message names the first, and the number of all.
+    """
+    leaks = [finding for finding in split_findings(splits) if finding.severity == "error"]
+    if leaks:
+        first = leaks[0]
+        more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
+        raise DatasetError(
+            f"{first.place}: {first.message}{more}; {first.remedy}; "
+            "tiledseg check lists all findings"
+        )
+
+
+def _shared_sources(splits: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
+    homes = {
+        split: {source_of(sample.stem): sample for sample in reversed(samples)}
+        for split, samples in splits.items()
+    }
+    for one, other in combinations(homes, 2):
+        for source in sorted(homes[one].keys() & homes[other].keys()):
+            here, there = homes[one][source], homes[other][source]
+            yield Finding(
+                "error",
+                "source-in-two-splits",
+                there.image,
+                f"comes from {source}, as {here.image.name} of {one} does",
+                _SHARED,
+                (here.image,),
+            )
+
+
+def _same_bytes(splits: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
+    first_with: dict[str, tuple[str, Path]] = {}
+    for split, samples in splits.items():
+        for sample in samples:
+            try:
+                digest = content_hash(sample.image)
+            except ImageError:  # found, with its reason, where images are read
+                continue
+            home, twin = first_with.setdefault(digest, (split, sample.image))
+            if twin == sample.image:
+                continue
+            apart = home != split
+            yield Finding(
+                "error" if apart else "warning",
+                "same-image-in-two-splits" if apart else "same-image-twice",
+                sample.image,
+                f"is the same file as {twin.name} of {home}",
+                _SHARED if apart else "remove one, or it counts twice",
+                (twin,),
+            )

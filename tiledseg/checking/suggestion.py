@@ -1,0 +1,220 @@
+"""What a folder holds, and the section of an experiment that reads it."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from tiledseg.data.images import IMAGE_SUFFIXES, list_images, read_as_stored, read_mask_levels
+from tiledseg.data.mask_forms import colours_of
+from tiledseg.data.pairing import Pairing, home_of, match_files
+from tiledseg.errors import DatasetError, ImageError
+from tiledseg.notation import to_yaml
+from tiledseg.settings import DatasetSettings
+
+_MASK_WORDS = ("mask", "label", "annot", "truth", "gt", "target", "seg")
+_LOOKED_AT = 12
+"""Masks from which the rule is told."""
+_MOST_COLOURS = 8
+_TEMPLATE = """dataset:
+  name: NAME
+  images: images        # folder of the images; "." is the folder itself
+  masks: masks          # folder of the masks; may be the same
+  image_suffix: ''      # what names of images end in, such as _img or .jpg
+  mask_suffix: ''       # what names of masks end in, such as _mask or .png"""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """How a folder can be read.
+
+    Attributes:
+        section: The ``dataset`` section, as YAML.
+        settings: The same, checked.
+        told: What was found, in words.
+    """
+
+    section: str
+    settings: DatasetSettings
+    told: str
+
+
+def suggest_section(folder: Path, name: str) -> Suggestion:
+    """Find out how images and masks of a folder belong together, and how masks are read.
+
+    Args:
+        folder: A folder with images and masks in it, or one folder below, with or without splits.
+        name: For ``dataset.name``.
+
+    Raises:
+        DatasetError: They do not; the message says what is there, and the section to write.
+    """
+    split, folders = _with_images(folder)
+    best: tuple[int, dict[str, Any], Pairing] | None = None
+    for here, naming in _namings(folder, split, folders):
+        try:
+            settings = DatasetSettings.model_validate({"name": name, **naming})
+            found = match_files(folder, here, settings)
+        except (ValidationError, DatasetError):
+            continue
+        score = 2 * len(found.samples) - len(found.lonely_images) - len(found.lonely_masks)
+        if found.samples and (best is None or score > best[0]):
+            best = score, naming, found
+    if best is None:
+        raise _fits_no_form(folder)
+    _, naming, found = best
+    naming = {
+        **naming,
+        **_mask_rule([path for sample in found.samples for path in sample.mask_files]),
+    }
+    usual = DatasetSettings(name=name).model_dump(mode="json")
+    section = {key: value for key, value in naming.items() if usual[key] != value}
+    lonely = len(found.lonely_images) + len(found.lonely_masks)
+    return Suggestion(
+        to_yaml({"dataset": {"name": name, **section}}).rstrip(),
+        DatasetSettings.model_validate({"name": name, **naming}),
+        f"{len(found.samples)} images with masks in {found.homes[0]}"
+        + (f", {lonely} files without partner" if lonely else ""),
+    )
+
+
+def _with_images(folder: Path) -> tuple[str, list[str]]:
+    """The split to look at (empty: none), and the folders in it that hold images."""
+    split = "train" if (folder / "train").is_dir() else ""
+    home = folder / split
+    inside = [path for path in sorted(home.iterdir()) if path.is_dir()]
+    folders = [path.name for path in inside if _holds_images(path)]
+    return split, [".", *folders] if list_images(home) else folders
+
+
+def _holds_images(folder: Path) -> bool:
+    """Itself, or in the folders of it: splits, or one folder for the masks of an image."""
+    inside = [path for path in folder.iterdir() if path.is_dir()]
+    return any(list_images(path) for path in (folder, *inside))
+
+
+def _namings(
+    folder: Path, split: str, folders: Sequence[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Splits, and ways to name files that might fit; those that need least saying come first."""
+    pairs = sorted(permutations(folders, 2), key=lambda pair: _sounds_like_masks(*pair))
+    for images, masks in (*pairs, *((one, one) for one in folders)):
+        last = not split and (folder / images / "train").is_dir()
+        here, end = ("train", "/{split}") if last else (split, "")
+        named = {"images": images + end, "masks": masks + end}
+        homes = [home_of(folder, here, pattern) for pattern in named.values()]
+        if not all(home.is_dir() for home in homes):
+            continue
+        if images != masks:
+            yield here, named
+        names = [path.name for home in dict.fromkeys(homes) for path in list_images(home)]
+        for image_suffix, mask_suffix in _suffixes(names):
+            suffixed = {**named, "image_suffix": image_suffix, "mask_suffix": mask_suffix}
+            for several in ("one", "several"):
+                yield here, {**suffixed, "masks_per_image": several}
+        if images != masks:
+            yield here, {**named, "masks_per_image": "several"}
+
+
+def _suffixes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Endings of names that may tell images from masks, the commonest first."""
+    stems = [Path(name).stem for name in names]
+    ends = Counter("_" + part for stem in stems for part in stem.split("_")[1:])
+    words = [end for end, _ in ends.most_common(12) if not end[1:].isdigit()]
+    for end in sorted(words, key=lambda end: _sounds_like_masks("", end)):
+        yield "", end
+        for other in words:
+            if other != end:
+                yield other, end
+    kinds = [kind for kind, _ in Counter(Path(name).suffix for name in names).most_common(3)]
+    yield from permutations(kinds, 2)
+
+
+def _sounds_like_masks(images: str, masks: str) -> int:
+    """0 where only the second is a word for masks, so that it sorts first."""
+
+    def heard(text: str) -> bool:
+        return any(word in text.casefold() for word in _MASK_WORDS)
+
+    return heard(images) + (not heard(masks))
+
+
+def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
+    """The rule that finds foreground, told from some of the masks.
+
+    Where only one of several grey levels is 255, the mask is taken for a soft one, not for labels.
+    """
+    step = max(1, len(paths) // _LOOKED_AT)
+    values: Counter[tuple[int, ...]] = Counter()
+    brightest = 0
+    for path in paths[::step][:_LOOKED_AT]:
+        try:
+            pixels = colours_of(read_as_stored(path))
+            brightest = max(brightest, _brightest(path))
+        except ImageError:
+            continue
+        values.update(_counted(pixels))
+    background = values.most_common(1)[0][0] if values else (0,)
+    marks = [value for value in values if value != background]
+    if any(background) and 0 < len(marks) <= _MOST_COLOURS and len(background) == 3:
+        # A coloured ground: black is one of the objects' colours, or there is none.
+        listed = ", ".join(_as_value(value) for value in sorted(marks))
+        return {"mask_form": "values", "mask_values": listed}
+    levels = [max(value) for value in marks]
+    lossy = any(path.suffix.lower() in (".jpg", ".jpeg") for path in paths)
+    grey = len(background) == 1 and len(marks) > 1 and max(levels) == 255
+    named = levels and not lossy and not grey and not any(background)
+    if named and (min(levels) <= 127 or max(levels) > 255):
+        return {"mask_form": "nonzero"}
+    if 0 < brightest <= 127:
+        return {"mask_threshold": brightest // 2}
+    return {}
+
+
+def _counted(pixels: NDArray[Any]) -> dict[tuple[int, ...], int]:
+    """How often each value or colour occurs in (H, W, 1) or (H, W, 3)."""
+    flat = pixels.reshape(-1, pixels.shape[-1])
+    if pixels.shape[-1] == 1:
+        found, counts = np.unique(flat, return_counts=True)
+        rows = found[:, np.newaxis]
+    elif pixels.dtype.itemsize <= 2:
+        # One number for a colour: sorting millions of rows takes a hundred times as long.
+        packed = flat.astype(np.int64) @ (1 << np.array([32, 16, 0], np.int64))
+        found, counts = np.unique(packed, return_counts=True)
+        rows = np.stack([found >> 32, found >> 16 & 0xFFFF, found & 0xFFFF], axis=-1)
+    else:
+        rows, counts = np.unique(flat, axis=0, return_counts=True)
+    return dict(zip(map(tuple, rows.tolist()), counts.tolist(), strict=True))
+
+
+def _brightest(path: Path) -> int:
+    try:
+        return int(read_mask_levels(path).max())
+    except ImageError:  # 32 bits: labels, which have no brightness
+        return 0
+
+
+def _as_value(value: Sequence[int]) -> str:
+    if len(set(value)) == 1:
+        return str(value[0])
+    return "#" + "".join(f"{channel:02x}" for channel in value)
+
+
+def _fits_no_form(folder: Path) -> DatasetError:
+    held = []
+    for path in [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())][:20]:
+        files = list_images(path)
+        if files:
+            name = path.relative_to(folder).as_posix()
+            held.append(f"{len(files)} in {name} ({files[0].name}, ...)")
+    found = "; ".join(held) or f"no images ({', '.join(IMAGE_SUFFIXES)})"
+    return DatasetError(
+        f"{folder}: no masks can be told from images by folder, suffix or extension. Images found: "
+        f"{found}. Name masks after their images, and write into the experiment\n{_TEMPLATE}"
+    )
