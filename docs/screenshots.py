@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from playwright.sync_api import expect
 
 HOUSE = Path(__file__).resolve().parents[1]
 sys.path.append(str(HOUSE / "tests" / "dashboards"))
@@ -46,7 +47,10 @@ QUICK = (
 )
 """Small enough to learn in a minute."""
 TRAIN = f"train --dataset {DATASET} {QUICK} --set training.epochs=6"
-SWEEP = f"sweep --dataset {DATASET} {QUICK} --trials 8 --trial-epochs 2 --space quick.yaml"
+SWEEP = (
+    f"sweep --dataset {DATASET} {QUICK} --space quick.yaml "
+    "--trials 8 --trial-epochs 2 --pruner none"
+)
 PAGES = {
     "overview": "",
     "runs": "runs",
@@ -144,6 +148,8 @@ def take_pictures(address: str, folder: Path, names: list[str]) -> None:
                         page.locator("input[type=file]").set_input_files(upload)
                         visitor.viewer()
                     page.mouse.move(0, 0)
+                    skeletons = page.locator("[data-testid=stSkeleton]")
+                    expect(skeletons).to_have_count(0, timeout=60_000)
                     page.wait_for_timeout(1500)  # charts draw after the script has run
                     keep(page.screenshot(), TARGET / f"{name}-{scheme}-{screen}.webp")
                 visitor.close()
