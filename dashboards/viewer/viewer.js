@@ -64,13 +64,16 @@ class Viewer {
     if (!this.style.swipe.every((id) => known.has(id))) this.style.swipe = data.style.swipe;
     if (other) this.begin(first ? data.link : "");
     this.frames.show(data.frames || [], data.frame || 0);
+    const changed = other || this.structure !== structure;
     if (this.structure !== structure) {
       this.structure = structure;
       const hasTruth = data.panes.some((pane) => pane.show === "mask" && pane.against);
       this.toolbar.build(data.panes, this.style, { hasTruth, hasGrid: Boolean(data.grid) });
     }
     this.stage.dataset.picture = data.picture;
-    this.arrange();
+    // A page that runs again shows the same: whoever drags the divider keeps hold of it.
+    if (changed) this.arrange();
+    else this.redraw();
   }
 
   begin(link) {

@@ -222,8 +222,9 @@ class TestViewer:
         assert_same(shown, files["a"], slice(middle + 2, None))
         divider = page.get_by_role("slider", name="Divider")
         box = divider.bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+        divider.hover(position={"x": box["width"] / 2, "y": 100})  # waits until it stands still
         page.mouse.down()
+        visitor.settle()  # the page runs again, and leaves the divider in the hand
         page.mouse.move(box["x"] + 300, box["y"] + 100, steps=3)
         page.mouse.up()
         divider.press("ArrowRight")
