@@ -35,23 +35,6 @@ _FOREIGN = (
 )
 
 
-_LONGEST = (
-    "test_browser.py",
-    "test_killed.py",
-    "test_front_door.py",
-    "test_end_to_end.py",
-    "test_postgresql.py",
-    "test_bad_input.py",
-    "test_pages.py",
-)
-"""Files of few tests that take minutes: begun last, they would keep one core idle."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first; ``make test`` tells xdist to keep this order."""
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
-
-
 def _move_in(patch: pytest.MonkeyPatch, place: Path) -> None:
     for name in _FOREIGN:
         patch.delenv(name, raising=False)

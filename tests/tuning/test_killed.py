@@ -173,7 +173,7 @@ def test_killed_at_random_again_and_again():
 
 
 def test_a_polite_end_and_a_loss_of_power():
-    process = started(trials=6, workers=2, epoch_seconds=1.0)
+    process = started(trials=6, workers=2, epoch_seconds=10.0)  # none ends on its own
     me = psutil.Process(process.pid)
     wait_for(lambda: family(me, "fake_trial") and running())
     process.send_signal(signal.SIGINT)
