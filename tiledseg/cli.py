@@ -16,6 +16,7 @@ from tiledseg.experiment import (
     available_experiments,
     find_experiment,
     load_experiment,
+    parse_experiment,
 )
 from tiledseg.legacy import SUFFIXES, ImportedConfig, import_config, write_experiments
 
@@ -55,9 +56,12 @@ def _chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> 
         known = ", ".join(available_experiments(_experiments_folder()))
         raise ExperimentError(f"name a dataset (--dataset NAME) or a file; known: {known}")
     path = Path(file) if file else find_experiment(dataset, _experiments_folder())
-    experiment = load_experiment(path, settings)
     if path.suffix.lower() in SUFFIXES:
-        _show_import(import_config(path), f"{path}")
+        config = import_config(path)
+        experiment = parse_experiment(config.text, str(path), settings)
+        _show_import(config, str(path))
+    else:
+        experiment = load_experiment(path, settings)
     if dataset and experiment.dataset.name != dataset:
         raise ExperimentError(
             f"{path}: dataset.name is {experiment.dataset.name!r}, not {dataset!r}; "

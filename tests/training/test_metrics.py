@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiledseg.training.metrics import (
-    Dice,
-    DiceCoefficient,
-    IouCoefficient,
-    Sensitivity,
-    Specificity,
-)
+from tiledseg.training.metrics import Dice, DiceCoefficient
 
 SHAPE = (6, 8, 8, 1)
 
@@ -145,56 +139,7 @@ class TestDiceCoefficient:
         assert float(metric.result()) == pytest.approx(value)
 
 
-class TestSensitivityAndSpecificity:
-    @pytest.mark.parametrize("cuts", [[], [1], [2, 3, 5]])
-    def test_are_shares_of_all_pixels_whatever_the_batches(self, pixels, cuts):
-        truth, guess = pixels
-        mask = guess >= 0.5
-        found = over_batches(Sensitivity(), truth, guess, cuts)
-        assert found == pytest.approx(mask[truth > 0].mean())
-        left = over_batches(Specificity(), truth, guess, cuts)
-        assert left == pytest.approx((~mask)[truth == 0].mean())
-
-    def test_sensitivity_is_keras_recall(self, pixels):
-        recall = over_batches(keras.metrics.Recall(), *pixels, [])
-        assert over_batches(Sensitivity(), *pixels, []) == pytest.approx(recall)
-
-    @pytest.mark.parametrize(
-        ("truth", "guess", "sensitivity", "specificity"),
-        [(0, 0, 1, 1), (0, 1, 1, 0), (1, 0, 0, 1), (1, 1, 1, 1)],
-    )
-    def test_corners(self, truth, guess, sensitivity, specificity):
-        for kind, value in ((Sensitivity, sensitivity), (Specificity, specificity)):
-            metric = kind()
-            metric.update_state(np.full(SHAPE, truth), np.full(SHAPE, guess, np.float32))
-            assert float(metric.result()) == value
-
-    def test_one_pixel(self):
-        truth = np.zeros(SHAPE, bool)
-        truth[2, 3, 4] = True
-        for guess, sensitivity, wrong in ((truth, 1, 0), (~truth, 0, truth.size - 1)):
-            assert over_batches(Sensitivity(), truth, guess, []) == sensitivity
-            specificity = 1 - wrong / (truth.size - 1)
-            assert over_batches(Specificity(), truth, guess, []) == specificity
-
-
-def test_iou_coef_is_that_of_the_source(pixels):
-    truth, guess = (array.astype(np.float64) for array in pixels)
-    inside = (truth * guess).sum()
-    expected = (inside + 1) / (truth.sum() + guess.sum() - inside + 1)
-    assert over_batches(IouCoefficient(), *pixels, []) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        (Dice, "dice"),
-        (DiceCoefficient, "dice_coef"),
-        (IouCoefficient, "iou_coef"),
-        (Sensitivity, "sensitivity"),
-        (Specificity, "specificity"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "name"), [(Dice, "dice"), (DiceCoefficient, "dice_coef")])
 def test_a_metric_has_its_name_in_the_history_and_can_be_saved(kind, name):
     assert kind().name == name
     saved = keras.saving.serialize_keras_object(kind())

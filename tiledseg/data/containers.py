@@ -12,8 +12,8 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 # A marker that is neither a stuffed byte (FF00), a fill byte, TEM nor a restart (FFD0..FFD7).
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 
 
@@ -86,13 +86,13 @@ def without_png_extras(data: bytes) -> bytes:
 def _inspect_jpeg(data: bytes) -> tuple[int, int]:
     """Walk the segments, so that the end marker of a thumbnail inside one is not taken for ours."""
     shape, scanned, position = (0, 0), False, 2
-    while match := _JPEG_MARKER.search(data, position):
+    while match := JPEG_MARKER.search(data, position):
         marker, position = data[match.start(1)], match.end()
         if marker == _JPEG_END:
             if not scanned:
                 break
             return shape
-        if marker in _JPEG_FRAMES:
+        if marker in JPEG_FRAMES:
             shape = _number(data, position + 3, 2), _number(data, position + 5, 2)
         scanned = scanned or marker == _JPEG_SCAN
         position += _number(data, position, 2)

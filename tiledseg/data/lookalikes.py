@@ -6,6 +6,7 @@ They are found from colours alone, without a network: the same crops are drawn o
 in a first training and in one that is resumed.
 """
 
+import math
 from collections.abc import Iterable
 
 import cv2
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.crops import object_points
+from tiledseg.objects import cleaned
 
 _BITS = 4
 """Bits kept of each channel: 16 shades, 4096 colours."""
@@ -52,7 +54,7 @@ class ColorContrast:
         more = np.sum(inside, axis=0) - np.sum(beside, axis=0)
         self._like_objects: NDArray[np.bool_] = more > 0
         found = np.concatenate(areas)
-        self._smallest = _SMALLEST * float(np.median(found)) if len(found) else np.inf
+        self._smallest = _SMALLEST * float(np.median(found)) if len(found) else 0.0
 
     def points(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.int32]:
         """A few pixels of every region of an image that looks like an object and is none.
@@ -70,8 +72,8 @@ class ColorContrast:
         # Thin bridges, as between red cells that touch, would join all of them to one region.
         like = np.asarray(cv2.morphologyEx(like, cv2.MORPH_OPEN, disk), np.uint8)
         factor = _factor(mask.shape)
-        regions = _without_small(like, self._smallest / factor**2)
-        points = ((object_points(regions) + 0.5) * factor).astype(np.int32)
+        regions = cleaned(like > 0, smallest=math.ceil(self._smallest / factor**2))
+        points = ((object_points(regions.astype(np.uint8)) + 0.5) * factor).astype(np.int32)
         return np.minimum(points, np.array(mask.shape, np.int32) - 1)
 
 
@@ -83,7 +85,8 @@ def _reduced(pixels: NDArray[np.uint8], method: int) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     factor = _factor(pixels.shape)
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    return np.asarray(cv2.resize(np.ascontiguousarray(pixels), size, interpolation=method))
+    small = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=method)
+    return np.asarray(small).reshape(*small.shape[:2], *pixels.shape[2:])  # grey loses its axis
 
 
 def _reduced_mask(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -92,27 +95,15 @@ def _reduced_mask(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _reduced_colors(image: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Number of each pixel's colour, (h, w), int64."""
-    channels = image.shape[2]
-    shades = _reduced(image, cv2.INTER_AREA).reshape(-1, channels) >> (8 - _BITS)
-    weights = 1 << (_BITS * np.arange(channels))
-    height, width = image.shape[:2]
-    factor = _factor(image.shape)
-    shape = (max(1, round(height / factor)), max(1, round(width / factor)))
-    return np.asarray((shades.astype(np.int64) @ weights).reshape(shape))
+    shades = _reduced(image, cv2.INTER_AREA) >> (8 - _BITS)
+    return np.asarray(shades.astype(np.int64) @ (1 << (_BITS * np.arange(image.shape[2]))))
 
 
 def _shares(colors: NDArray[np.int64], channels: int) -> NDArray[np.float64]:
-    counts = np.bincount(colors.ravel(), minlength=2 ** (_BITS * channels))
+    counts = np.bincount(colors, minlength=2 ** (_BITS * channels))
     return np.asarray(counts / max(1, len(colors)), np.float64)
 
 
 def _areas(mask: NDArray[np.uint8]) -> NDArray[np.float64]:
     stats = cv2.connectedComponentsWithStats(mask, connectivity=8)[2]
     return np.asarray(stats[1:, cv2.CC_STAT_AREA], np.float64)
-
-
-def _without_small(mask: NDArray[np.uint8], smallest: float) -> NDArray[np.uint8]:
-    _, names, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= smallest
-    kept[0] = False
-    return np.asarray(kept[names], np.uint8)

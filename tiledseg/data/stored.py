@@ -3,19 +3,16 @@
 The reader turns everything into 8-bit grey or RGB; what was lost on the way is seen here.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import tifffile
 
-from tiledseg.data.containers import kind_of
+from tiledseg.data.containers import JPEG_FRAMES, JPEG_MARKER, kind_of
 from tiledseg.errors import ImageError
 
 _HEAD = 2**18
 """Bytes in which a JPEG's frame header is looked for; a thumbnail may stand before it."""
-_JPEG_SEGMENT = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 
@@ -78,9 +75,9 @@ def _png_form(head: bytes) -> StoredForm:
 
 def _jpeg_form(head: bytes) -> StoredForm:
     position = 2
-    while match := _JPEG_SEGMENT.search(head, position):
+    while match := JPEG_MARKER.search(head, position):
         marker, start = head[match.start(1)], match.end()
-        if marker in _JPEG_FRAMES:
+        if marker in JPEG_FRAMES:
             return StoredForm("jpeg", head[start + 7], head[start + 2])
         position = start + int.from_bytes(head[start : start + 2], "big")
     return StoredForm("jpeg", 3, 8)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tiledseg.training.losses import Tensor, soft_dice, soft_iou
+from tiledseg.training.losses import Tensor, soft_dice
 
 _BASE = 4096.0
 
@@ -30,7 +30,7 @@ class Dice(keras.metrics.Metric):
     """Dice of masks cut at 0.5, over all pixels seen since the last reset.
 
     Areas are summed over batches and divided once, so the value does not depend on how the
-    pixels were grouped into batches. Two empty masks score 1. Subclasses divide other areas.
+    pixels were grouped into batches. Two empty masks score 1.
 
     Float32 counts no further than 2**24, the pixels of one crop of 4096 x 4096. Areas are
     therefore kept as digits to the base 4096, which stay exact up to 68 gigapixels.
@@ -54,63 +54,9 @@ class Dice(keras.metrics.Metric):
 
     def result(self) -> Tensor:
         """Dice in [0, 1], a float32 scalar."""
-        intersection, truth, guess = self._counts()
+        intersection, truth, guess = ops.unstack(_BASE * self.areas[:, 0] + self.areas[:, 1])
         both = truth + guess
         return ops.where(both > 0, 2.0 * intersection / ops.maximum(both, 1.0), 1.0)
-
-    def _counts(self) -> list[Tensor]:
-        """Pixels of the intersection, the truth and the guess."""
-        counts: list[Tensor] = ops.unstack(_BASE * self.areas[:, 0] + self.areas[:, 1])
-        return counts
-
-
-@keras.saving.register_keras_serializable(package="tiledseg")
-class Sensitivity(Dice):
-    """Share of the foreground that a mask cut at 0.5 finds, over all pixels since the last reset.
-
-    Also called recall; 1 where there is no foreground, as in ``tiledseg.evaluation``.
-    ``keras.metrics.Recall`` counts in float32, no further than 2**24 pixels.
-    """
-
-    def __init__(self, name: str = "sensitivity", **options: Any) -> None:
-        super().__init__(name=name, **options)
-
-    def result(self) -> Tensor:
-        """Sensitivity in [0, 1], a float32 scalar."""
-        intersection, truth, _ = self._counts()
-        return ops.where(truth > 0, intersection / ops.maximum(truth, 1.0), 1.0)
-
-
-@keras.saving.register_keras_serializable(package="tiledseg")
-class Specificity(Sensitivity):
-    """Share of the background that a mask cut at 0.5 leaves alone; 1 where there is none.
-
-    It is the sensitivity to the background.
-    """
-
-    def __init__(self, name: str = "specificity", **options: Any) -> None:
-        super().__init__(name=name, **options)
-
-    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
-        """Add one batch of truths in {0, 1} and probabilities, both (B, H, W, K)."""
-        background = 1.0 - ops.cast(y_true, "float32")
-        left_alone = ops.cast(ops.cast(y_pred, "float32") < 0.5, "float32")
-        super().update_state(background, left_alone, sample_weight)
-
-
-@keras.saving.register_keras_serializable(package="tiledseg")
-class IouCoefficient(keras.metrics.Mean):
-    """The source experiments' ``iou_coef``: soft, flattened over a batch, averaged over batches.
-
-    Like ``dice_coef`` it depends on the batch size.
-    """
-
-    def __init__(self, name: str = "iou_coef", **options: Any) -> None:
-        super().__init__(name=name, **options)
-
-    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
-        """Add one batch of truths and probabilities, both (B, H, W, K)."""
-        super().update_state(soft_iou(y_true, y_pred), sample_weight)
 
 
 def _digits(counts: Tensor) -> Tensor:
