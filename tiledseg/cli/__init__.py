@@ -1,0 +1,11 @@
+"""Verbs of the command line: read arguments, call one function, show the result.
+
+A verb is listed in the order in which it is imported here.
+"""
+
+# isort: off
+from tiledseg.cli import train, predict, datasets, imports, sweep, dashboard
+from tiledseg.cli.app import app
+# isort: on
+
+__all__ = ["app", "dashboard", "datasets", "imports", "predict", "sweep", "train"]

@@ -1,0 +1,92 @@
+"""The search for better settings."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tiledseg.cli.app import app
+from tiledseg.cli.choosing import (
+    DatasetName,
+    ExperimentFile,
+    Overrides,
+    chosen_experiment,
+    experiments_folder,
+)
+from tiledseg.cli.train import show_where_to_look, train_and_show
+
+
+@app.command(epilog="Example: tiledseg sweep --dataset Tiled-Cell --trials 40 --trial-minutes 4")
+def sweep(
+    dataset: DatasetName = "",
+    experiment: ExperimentFile = "",
+    set_: Overrides = None,
+    trials: Annotated[
+        int, typer.Option(help="Trials of the study; 0: 20, or as many as fit into --hours.")
+    ] = 0,
+    hours: Annotated[float, typer.Option(help="After so long no trial begins; 0: no limit.")] = 0.0,
+    space: Annotated[
+        str, typer.Option(help="Search space: a YAML, or the name of one in experiments/sweeps/.")
+    ] = "default",
+    storage: Annotated[
+        str,
+        typer.Option(
+            help="sqlite:///FILE or postgresql://...; by default TILEDSEG_STORAGE or ./sweeps.db."
+        ),
+    ] = "",
+    study: Annotated[str, typer.Option(help="Name; by default dataset and search space.")] = "",
+    workers: Annotated[int, typer.Option(help="Trials side by side on this machine.")] = 1,
+    trial_minutes: Annotated[
+        float, typer.Option(help="Minutes of training in a trial; 0: the experiment's.")
+    ] = 0.0,
+    trial_epochs: Annotated[int, typer.Option(help="Epochs of a trial; 0: the experiment's.")] = 0,
+    trial_timeout: Annotated[
+        float, typer.Option(help="Minutes until a trial is killed; 0: from its minutes.")
+    ] = 0.0,
+    trial_memory: Annotated[
+        float, typer.Option(help="GB at which a trial is killed; 0: from this machine's.")
+    ] = 0.0,
+    sampler: Annotated[str, typer.Option(help="tpe, nsga2, random, grid, gp or cmaes.")] = "tpe",
+    pruner: Annotated[
+        str, typer.Option(help="asha, hyperband, median or none; by default asha.")
+    ] = "",
+    objective: Annotated[
+        list[str] | None, typer.Option(help="A metric; several give a Pareto front.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 137,
+    retrain: Annotated[
+        Literal["yes", "no"], typer.Option(help="Train the best in full, and register it.")
+    ] = "no",
+) -> None:
+    """Search for better settings; the same command goes on, and shares the study."""
+    from tiledseg.sweep_screen import SweepScreen, show_study  # noqa: PLC0415
+    from tiledseg.tuning.objectives import DEFAULT_OBJECTIVE  # noqa: PLC0415
+    from tiledseg.tuning.options import SweepOptions  # noqa: PLC0415
+    from tiledseg.tuning.space import load_space  # noqa: PLC0415
+    from tiledseg.tuning.sweep import sweep as run_sweep  # noqa: PLC0415
+
+    chosen = chosen_experiment(dataset, experiment, set_)
+    named = experiments_folder() / "sweeps" / f"{space}.yaml"
+    objectives = [name for text in objective or [] for name in text.replace(",", " ").split()]
+    options = SweepOptions(
+        study=study,
+        storage=storage,
+        trials=trials,
+        hours=hours,
+        workers=workers,
+        sampler=sampler,
+        pruner=pruner,
+        objectives=tuple(objectives or [DEFAULT_OBJECTIVE]),
+        seed=seed,
+        trial_minutes=trial_minutes,
+        trial_epochs=trial_epochs,
+        trial_timeout=trial_timeout,
+        trial_memory=trial_memory,
+    )
+    searched = load_space(named if named.is_file() else Path(space))
+    with SweepScreen() as screen:
+        result = run_sweep(chosen, searched, options, screen, export_to=experiments_folder())
+    show_study(result)
+    show_where_to_look(result.run_id)
+    if retrain == "yes" and result.experiment is not None:
+        train_and_show(result.experiment)

@@ -1,0 +1,80 @@
+"""Verbs that train and score."""
+
+from typing import Annotated
+
+import typer
+
+from tiledseg.backend import load_backend
+from tiledseg.cli.app import app
+from tiledseg.cli.choosing import (
+    DatasetName,
+    ExperimentFile,
+    ModelUri,
+    Overrides,
+    chosen_experiment,
+)
+from tiledseg.console import ConsoleObserver, show_line, show_scores
+from tiledseg.experiment import Experiment
+
+
+@app.command(epilog="Example: tiledseg train --dataset Tiled-Cell --set training.epochs=3")
+def train(
+    dataset: DatasetName = "",
+    experiment: ExperimentFile = "",
+    set_: Overrides = None,
+    resume: Annotated[str, typer.Option(help="Id of an interrupted run to go on with.")] = "",
+) -> None:
+    """Train, evaluate tiled beside whole, log to MLflow, register."""
+    load_backend()
+    from tiledseg.tracking.runs import read_experiment  # noqa: PLC0415  # loads TensorFlow
+
+    chosen = read_experiment(resume) if resume else chosen_experiment(dataset, experiment, set_)
+    train_and_show(chosen, resume or None)
+
+
+@app.command(epilog="Example: tiledseg evaluate --model Tiled-Cell --dataset Tiled-Cell")
+def evaluate(
+    model: ModelUri,
+    dataset: DatasetName = "",
+    experiment: ExperimentFile = "",
+    split: Annotated[str, typer.Option(help="train, valid, test; all but train if absent.")] = "",
+) -> None:
+    """Score a model on a dataset, tiled beside whole, image by image."""
+    load_backend()
+    from tiledseg.pipeline import EVALUATED_SPLITS  # noqa: PLC0415
+    from tiledseg.pipeline import evaluate as run_evaluation  # noqa: PLC0415
+    from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
+
+    chosen = chosen_experiment(dataset, experiment, None)
+    predictor = load_predictor(model)
+    merged = predictor.experiment.model_copy(update={"dataset": chosen.dataset})
+    splits = (split,) if split else EVALUATED_SPLITS
+    with ConsoleObserver() as observer:
+        result = run_evaluation(predictor, merged, splits, [observer])
+    show_scores(result.metrics)
+    show_where_to_look(result.run_id)
+
+
+def train_and_show(experiment: Experiment, resume: str | None = None) -> None:
+    """Train, and show what came of it."""
+    load_backend()
+    from tiledseg.pipeline import train as run_training  # noqa: PLC0415
+
+    with ConsoleObserver() as observer:
+        result = run_training(experiment, [observer], resume=resume)
+    show_scores(result.metrics)
+    show_where_to_look(result.run_id)
+    if result.registration:
+        name, version_ = result.registration.name, result.registration.version
+        alias = "champion" if result.registration.is_champion else "latest-trained"
+        show_line(f"registered  {name} version {version_}, alias {alias}")
+        model = f"models:/{name}@{alias}"
+        show_line(f"next        tiledseg predict --model {model} --images FOLDER --output masks")
+
+
+def show_where_to_look(run_id: str) -> None:
+    """Name the run, and the command that opens its page."""
+    from tiledseg.tracking.store import page_command  # noqa: PLC0415
+
+    show_line(f"run         {run_id}")
+    show_line(f"look        {page_command()}")
