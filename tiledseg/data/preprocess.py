@@ -21,13 +21,23 @@ from tiledseg.data.stain import ColorMap, color_map
 from tiledseg.errors import ImageError
 from tiledseg.settings import ImageSettings
 
-__all__ = ["ColorMap", "PixelSample", "color_map", "preprocess", "preprocess_region", "reach"]
+__all__ = [
+    "ColorMap",
+    "PixelSample",
+    "color_map",
+    "from_rgb",
+    "preprocess",
+    "preprocess_region",
+    "reach",
+    "to_rgb",
+]
 
 _FROM_RGB = {
     "hsv": cv2.COLOR_RGB2HSV_FULL,  # hue over the whole byte: 256 steps are a full turn
     "lab": cv2.COLOR_RGB2LAB,
     "gray": cv2.COLOR_RGB2GRAY,
 }
+_TO_RGB = {"hsv": cv2.COLOR_HSV2RGB_FULL, "lab": cv2.COLOR_LAB2RGB}
 _UNSHARP_SIGMA = 1.0
 _UNSHARP_RADIUS = 3
 """Pixels on each side that OpenCV takes for that sigma in 8 bits."""
@@ -112,6 +122,18 @@ def preprocess_region(
 def reach(settings: ImageSettings) -> int:
     """Pixels of surroundings, on each side, that decide how a pixel is shown."""
     return _UNSHARP_RADIUS if settings.sharpening else 0
+
+
+def to_rgb(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
+    """An image of the network's colour space, (h, w, C), as RGB; a grey one stays grey."""
+    code = _TO_RGB.get(color_space)
+    return image if code is None else np.asarray(cv2.cvtColor(image, code), np.uint8)
+
+
+def from_rgb(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
+    """What ``to_rgb`` was given, but for rounding."""
+    code = _FROM_RGB[color_space] if color_space in _TO_RGB else None
+    return image if code is None else np.asarray(cv2.cvtColor(image, code), np.uint8)
 
 
 def _require_pixels(image: NDArray[np.uint8]) -> None:
