@@ -2,11 +2,9 @@
 
 import dataclasses
 import json
-import shutil
 import sys
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from tiledseg.notation import parse_yaml
@@ -25,20 +23,9 @@ parameters:
 """
 
 
-@pytest.fixture(scope="session")
-def _tables(tmp_path_factory):
-    """An MLflow database without runs; making one takes seconds."""
-    folder = tmp_path_factory.mktemp("tables")
-    uri, before = f"sqlite:///{folder.as_posix()}/mlflow.db", mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    mlflow.MlflowClient().search_experiments(max_results=1)
-    mlflow.set_tracking_uri(before)
-    return folder / "mlflow.db"
-
-
 @pytest.fixture(autouse=True)
-def _own_tables(_tables, tmp_path):
-    shutil.copy(_tables, tmp_path / "mlflow.db")
+def _ready_store(own_tables):
+    """Every test here has an MLflow store."""
 
 
 @pytest.fixture(scope="session")
