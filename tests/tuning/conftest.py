@@ -61,11 +61,11 @@ def fake_sweep(tiny_experiment, space_of, monkeypatch, tmp_path):
 
     Pictures take seconds, and are drawn only where a test asks for them.
     """
-    draw_study = closing.draw_study
+    draw_plots = closing.draw_plots
 
     def run(space=None, *, plan=None, observer=None, experiment=None, drawn=False, **options):
         monkeypatch.setenv("FAKE_TRIAL", json.dumps(plan or {}))
-        monkeypatch.setattr(closing, "draw_study", draw_study if drawn else lambda *_: [])
+        monkeypatch.setattr(closing, "draw_plots", draw_plots if drawn else lambda *_: None)
         options = SweepOptions(**{"trials": 6, "pruner": "", **options})
         return sweep(
             experiment or tiny_experiment(training={"epochs": 4}),
