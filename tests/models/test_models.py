@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tiledseg.models import ARCHITECTURES, build_model
-from tiledseg.settings import Activation, ModelSettings
+from tiledseg.settings import ModelSettings
+from tiledseg.settings.model import Activation
 
 SMALL = ModelSettings(base_filters=2, num_layers=3)
 
