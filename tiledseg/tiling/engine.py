@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import TilingError
 from tiledseg.tiling.grid import Grid, plan_grid
-from tiledseg.tiling.receptive_field import (
-    ReceptiveField,
-    receptive_field,
-    verify_receptive_field,
-)
+from tiledseg.tiling.perturbation import verify_receptive_field
+from tiledseg.tiling.receptive_field import ReceptiveField, receptive_field
 from tiledseg.tiling.regions import ArraySink, ArraySource, Forward
 from tiledseg.tiling.streaming import check_channels, predict_regions
 
