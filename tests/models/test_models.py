@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tiledseg.models import ARCHITECTURES, build_model
-from tiledseg.settings import Activation, ModelSettings
+from tiledseg.settings import ModelSettings
+from tiledseg.settings.model import Activation
 
 SMALL = ModelSettings(base_filters=2, num_layers=3)
 
@@ -44,6 +45,14 @@ class TestOutput:
         assert probability.dtype == np.float32
         assert np.all((probability >= 0) & (probability <= 1))
         assert probability.std() > 0
+
+    def test_is_shared_out_among_several_classes(self, image, precision):
+        settings = SMALL.model_copy(update={"num_classes": 4})
+        probability = predicted(build_model(settings, 3, precision=precision), image)
+        assert probability.shape == (2, 24, 40, 4)
+        assert probability.dtype == np.float32
+        assert probability.std(axis=-1).min() > 0
+        np.testing.assert_allclose(probability.sum(axis=-1), 1.0, atol=1e-6)
 
     def test_stays_in_bounds_where_the_network_is_certain(self, image, precision):
         model = build_model(SMALL, 3, precision=precision)

@@ -117,9 +117,10 @@ def _model(reader: Reader) -> None:
     named = reader.value("model.model", words, "TensorflowUNet")
     named = re.sub("^tensorflow", "", named, flags=re.IGNORECASE)
     reader.put("model.architecture", _RENAMED.get(named, named), "model.model", instead="UNet")
-    reader.put(
-        "model.num_classes", reader.value("model.num_classes", whole, 1), "model.num_classes"
-    )
+    classes = reader.value("model.num_classes", whole, 1)
+    if classes > 1:
+        reader.tell("unavailable", "masks are read as one class; 1 is used", "model.num_classes")
+    reader.put("model.num_classes", min(classes, 1), "model.num_classes")
     filters = reader.value("model.base_filters", whole, 16)
     reader.put("model.base_filters", filters, "model.base_filters", instead=16)
     kernel = reader.value("model.base_kernels", square, 3)

@@ -56,7 +56,9 @@ def double_convolution(
 def probabilities(
     tensor: keras.KerasTensor, classes: int, *, reduction: int = 1
 ) -> keras.KerasTensor:
-    """Foreground probability per pixel and class, always in float32.
+    """Probabilities per pixel, always in float32: of foreground (B, H, W, 1), or of each class.
+
+    One class ends in a sigmoid; several end in a softmax over their channels, which add up to 1.
 
     With a reduction, the logits are enlarged by a learned filter that overlaps its neighbours,
     so that outlines are placed finer than the network's own grid.
@@ -72,4 +74,5 @@ def probabilities(
             dtype="float32",
             name="logits",
         )(tensor)
-    return layers.Activation("sigmoid", dtype="float32", name="probability")(logits)
+    activation = "sigmoid" if classes == 1 else "softmax"
+    return layers.Activation(activation, dtype="float32", name="probability")(logits)

@@ -17,8 +17,9 @@ class ModelSettings(Section):
 
     architecture: Literal["UNet"] = "UNet"
     """Name in the table of architectures."""
-    num_classes: Literal[1] = 1
-    """Foreground classes; 1 means a binary mask."""
+    num_classes: Annotated[int, Field(ge=1, le=255)] = 1
+    """1: foreground or not, one probability by a sigmoid. Above 1: so many labels, the background
+    included, with probabilities that add up to 1 by a softmax."""
     base_filters: Annotated[int, Field(ge=1, le=256)] = 16
     """Filters of the first level, doubled at each deeper level."""
     base_kernels: Annotated[int, Field(ge=3, le=15)] = 3
