@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
 from tiledseg.data.preprocess import preprocess
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
