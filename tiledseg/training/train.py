@@ -144,6 +144,8 @@ def compiled_model(experiment: Experiment) -> keras.Model:
         metrics=[DiceCoefficient(), Dice()],
         jit_compile=compiles_by_xla(settings.precision),
     )
+    # Variables that are made in the first step make TensorFlow trace it twice.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
