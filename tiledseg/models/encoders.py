@@ -4,6 +4,7 @@ Images come in as 0..255; the preprocessing that an encoder's published weights 
 with is part of the graph.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class WeightFile:
     @property
     def path(self) -> Path:
         """Where Keras keeps it."""
-        return Path(keras.config.keras_home()) / "models" / self.name
+        return keras_home() / "models" / self.name
 
 
 _EFFICIENTNET_SUMS = {
@@ -63,6 +64,11 @@ PUBLISHED = {
     for size, md5 in _EFFICIENTNET_SUMS.items()
 }
 """By the encoder's name in ``keras.applications``."""
+
+
+def keras_home() -> Path:
+    """The folder of Keras's downloads."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
 def encoder_name(settings: ModelSettings) -> str | None:
@@ -155,7 +161,11 @@ def require_encoder_weights(settings: ModelSettings) -> Path | None:
     try:
         return Path(
             keras.utils.get_file(
-                origin=file.url, fname=file.name, cache_subdir="models", file_hash=file.md5
+                origin=file.url,
+                fname=file.name,
+                file_hash=file.md5,
+                cache_dir=str(keras_home()),
+                cache_subdir="models",
             )
         )
     except Exception as error:  # Keras raises Exception itself
