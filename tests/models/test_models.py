@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from tiledseg.models import ARCHITECTURES, build_model
+from tiledseg.models import build_model
 from tiledseg.settings import ModelSettings
 from tiledseg.settings.model import Activation
 
@@ -28,12 +28,6 @@ def seed() -> None:
 
 def predicted(model: Any, image: np.ndarray) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(model(image, training=False)))
-
-
-def test_the_table_holds_what_settings_accept():
-    assert set(ARCHITECTURES) == set(
-        get_args(ModelSettings.model_fields["architecture"].annotation)
-    )
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
@@ -128,7 +122,7 @@ class TestSaving:
         with zipfile.ZipFile(tmp_path / "model.keras") as archive:
             config = json.loads(archive.read("config.json"))
         objects = list(serialized(config))
-        assert len(objects) > len(ARCHITECTURES) + 20
+        assert len(objects) > 20
         for item in objects:
             assert item["module"].split(".")[0] == "keras", item
             assert item["registered_name"] in {None, "Functional"}, item
