@@ -5,17 +5,16 @@ public code between 2023 and 2025.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import Any
 
 from tiledseg.legacy.augmentation import translate_augmentation
 from tiledseg.legacy.ini import Entry
+from tiledseg.legacy.network import translate_network
 from tiledseg.legacy.reader import Reader
 from tiledseg.legacy.reasons import KNOWN, REASONS
-from tiledseg.legacy.values import finite, square, switch, whole, words
+from tiledseg.legacy.values import finite, switch, whole, words
 from tiledseg.settings import ModelSettings
-from tiledseg.settings.architectures import ARCHITECTURES
 
 _LOSSES = {
     "binary_crossentropy": "bce",
@@ -25,15 +24,6 @@ _LOSSES = {
     "bce_iou_loss": "bce_iou",
 }
 _COLOR_SPACES = {"HSV": "hsv", "HSV_FULL": "hsv", "LAB": "lab", "Lab": "lab", "GRAY": "gray"}
-_RENAMED = {
-    "EfficientNetB7UNet": "EfficientUNet",
-    "FlexUNet": "UNet",
-    "SlightlyFlexibleUNet": "UNet",
-}
-_SIZES = (
-    "base_filters", "base_kernels", "num_layers", "dilation", "normalization", "activation",
-)  # fmt: skip
-"""Settings that several architectures read, and others do not."""
 _ESCAPES = {
     ord(sign): f"/{letter}" for sign, letter in zip("\a\b\f\n\r\t\v", "abfnrtv", strict=True)
 }
@@ -60,7 +50,7 @@ def translate(entries: Iterable[Entry], stem: str) -> Reader:
     """
     reader = Reader(entries)
     _dataset(reader, stem)
-    _model(reader)
+    translate_network(reader)
     _image(reader)
     _training(reader)
     translate_augmentation(reader)
@@ -116,85 +106,6 @@ def _dataset_name(path: str) -> str:
             break
     name = re.sub(r"[^A-Za-z0-9._ -]+", "-", parts[0]) if parts else ""
     return name.strip(" ._-")
-
-
-def _model(reader: Reader) -> None:
-    named = reader.value("model.model", words, "TensorflowUNet")
-    named = re.sub("^tensorflow", "", named, flags=re.IGNORECASE)
-    named = {known.casefold(): known for known in (*ARCHITECTURES, *_RENAMED)}.get(
-        named.casefold(), named
-    )
-    reader.put("model.architecture", _RENAMED.get(named, named), "model.model", instead="UNet")
-    classes = reader.value("model.num_classes", whole, 1)
-    if classes > 1:
-        reader.tell("unavailable", "masks are read as one class; 1 is used", "model.num_classes")
-    reader.put("model.num_classes", min(classes, 1), "model.num_classes")
-    architecture = _taken(reader, "model", "architecture")
-    reads = ARCHITECTURES[architecture].reads
-    for key in _SIZES:
-        if not reads(key):
-            reader.tell("ignored", f"{architecture} has no such setting here", f"model.{key}")
-    if reads("base_filters"):
-        filters = reader.value("model.base_filters", whole, 16)
-        reader.put("model.base_filters", filters, "model.base_filters", instead=16)
-    if reads("base_kernels"):
-        kernel = reader.value("model.base_kernels", square, 3)
-        odd = kernel + 1 - kernel % 2
-        remark = "" if odd == kernel else "made odd"
-        reader.put("model.base_kernels", odd, "model.base_kernels", words=remark)
-    if reads("num_layers"):
-        layers = reader.value("model.num_layers", whole, 5)
-        reader.put("model.num_layers", layers, "model.num_layers")
-    _dropout(reader)
-    if reads("dilation"):
-        reader.put("model.dilation", reader.value("model.dilation", square, 1), "model.dilation")
-    if reads("normalization"):
-        batch = reader.value("model.normalization", switch, False)
-        reader.put("model.normalization", "batch" if batch else "none", "model.normalization")
-    _sizes_of_one(reader, named, reads)
-    if reads("activation"):
-        activation = reader.value("model.activation", words, "relu").lower()  # "ReLU" is about
-        reader.put("model.activation", activation, "model.activation", instead="relu")
-    if reader.value("model.final_activation", words, "sigmoid") != "sigmoid":
-        reader.tell(
-            "unavailable", "one foreground class ends in a sigmoid", "model.final_activation"
-        )
-    reader.tell("ignored", "a sigmoid, always", "model.final_activation")
-
-
-def _sizes_of_one(reader: Reader, named: str, reads: Callable[[str], bool]) -> None:
-    """Settings that one architecture reads, and the source program's names for them."""
-    if reads("efficientnet"):
-        size = "B7" if "B7" in named else reader.value("model.efficientnet", words, "B0").upper()
-        source = "model.model" if "B7" in named else "model.efficientnet"
-        reader.put("model.efficientnet", size, source, instead="B0")
-    if reads("encoder_weights") and reader.value("model.weights", words, "none") == "imagenet":
-        reader.put("model.encoder_weights", "imagenet", "model.weights")
-    if reads("patch_size"):
-        reader.put(
-            "model.patch_size", reader.value("model.patch_size", square, 4), "model.patch_size"
-        )
-    if reads("num_transformer"):
-        count = reader.value("model.num_transformer", whole, 12)
-        reader.put("model.num_transformer", count, "model.num_transformer")
-        channels = reader.value("model.embed_dim", whole, 768)
-        reader.put("model.hidden_size", channels, "model.embed_dim")
-
-
-def _dropout(reader: Reader) -> None:
-    rate = reader.value("model.dropout_rate", finite, 0.0)
-    if not ARCHITECTURES[_taken(reader, "model", "architecture")].reads("num_layers"):
-        reader.put("model.dropout_rate", min(rate, 0.3), "model.dropout_rate")
-        return
-    layers = _taken(reader, "model", "num_layers")
-    most = min(0.3, int(900 / layers) / 1000)
-    reader.put(
-        "model.dropout_rate",
-        min(rate, most),
-        "model.dropout_rate",
-        words="counted from level 1 here, from level 0 there"
-        + (f"; {rate} would drop everything at the bridge" if rate > most else ""),
-    )
 
 
 def _image(reader: Reader) -> None:
@@ -274,7 +185,7 @@ def _training(reader: Reader) -> None:
 def _optimizer(reader: Reader) -> None:
     optimizer = reader.value("model.optimizer", words, "Adam")
     reader.put("training.optimizer", optimizer, "model.optimizer", instead="Adam")
-    if _taken(reader, "training", "optimizer") == "AdamW":
+    if reader.taken("training.optimizer") == "AdamW":
         reader.put("training.weight_decay", _ADAMW_DECAY, words=_LIKE_SOURCE)
     rate = reader.value("model.learning_rate", finite, 1e-3)
     reader.put("training.learning_rate", rate, "model.learning_rate")
@@ -298,12 +209,3 @@ def _schedule(reader: Reader) -> None:
         reader.put("training.schedule", "constant", reducer)
         reader.tell("ignored", "used with learning_rate_reducer = True only", *keys)
     reader.put("training.monitor", "val_loss", words=_LIKE_SOURCE)
-
-
-def _taken(reader: Reader, section: str, key: str) -> Any:
-    """The value that was put down for a key."""
-    return next(
-        setting.value
-        for setting in reader.settings
-        if (setting.section, setting.key) == (section, key)
-    )
