@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
 from tiledseg.backend import compiled_forward
 from tiledseg.data.preprocess import preprocess, preprocess_reach
 from tiledseg.errors import ImageError, RegistryError, TilingError

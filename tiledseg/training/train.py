@@ -132,7 +132,12 @@ def with_decided_precision(experiment: Experiment) -> Experiment:
 def compiled_model(experiment: Experiment) -> keras.Model:
     """A fresh network with the experiment's loss, optimizer and metrics."""
     settings = with_decided_precision(experiment).training
-    model = build_model(experiment.model, experiment.image.channels, precision=settings.precision)
+    model = build_model(
+        experiment.model,
+        experiment.image.channels,
+        precision=settings.precision,
+        pretrained=True,
+    )
     model.compile(
         optimizer=_optimizer(settings),
         loss=make_loss(settings),
