@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("notation", "faults"),
     ("settings",),
     ("legacy",),
-    ("experiment", "objects"),
+    ("experiment", "objects", "labels"),
     ("data", "models", "tiling", "outlines"),
     ("prediction", "checking"),
     ("training", "evaluation"),

@@ -16,6 +16,7 @@ from tiledseg.backend import compiled_forward
 from tiledseg.data.preprocess import preprocess, preprocess_reach
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
+from tiledseg.labels import labels_of
 from tiledseg.objects import without_small
 from tiledseg.settings import ImageSettings
 from tiledseg.tiling.engine import predict_full, predict_resized
@@ -71,7 +72,7 @@ class Predictor:
         (folder / EXPERIMENT_FILE).write_text(self.experiment.to_yaml(), encoding="utf-8")
 
     def probability(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.float32]:
-        """Foreground probability of every pixel.
+        """Probability of every pixel to be foreground or, with several classes, of each label.
 
         Args:
             image: RGB (H, W, 3), or grey (H, W) or (H, W, 1); uint8, of any size.
@@ -169,7 +170,7 @@ class Predictor:
         return exact_tiling(self.model, self.experiment.tiling) is not None
 
     def mask(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.bool_]:
-        """Foreground where the probability is at least 0.5, (H, W) bool; see ``probability``."""
+        """Where there is an object of any class, (H, W) bool; see ``probability``."""
         return to_mask(self.probability(image, mode))
 
 
@@ -206,9 +207,13 @@ class _Shown:
 
 
 def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Cut probabilities (H, W, 1) at 0.5, giving (H, W) bool."""
-    mask: NDArray[np.bool_] = probability[..., 0] >= 0.5
-    return mask
+    """Foreground of probabilities, (H, W) bool.
+
+    Args:
+        probability: (H, W, 1), cut at 0.5, or (H, W, K), where another label than the background
+            is the most probable.
+    """
+    return labels_of(probability) > 0
 
 
 def _as_colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
