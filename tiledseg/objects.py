@@ -48,14 +48,22 @@ def without_small(probability: NDArray[np.float32], smallest: int) -> NDArray[np
         smallest: Objects of fewer pixels are too small; 0 or 1 keeps all.
 
     Returns:
-        (H, W, K) float32; cut at 0.5, each class is ``cleaned(..., smallest=smallest)``.
+        (H, W, K) float32; its mask is ``cleaned(..., smallest=smallest)``. Of several classes
+        each is cleaned, and what is too small exchanges its probability with the background.
     """
     if smallest <= 1:
         return probability
     kept = probability.copy()
-    for index in range(probability.shape[2]):
-        mask = probability[..., index] >= 0.5
-        kept[mask & ~cleaned(mask, smallest=smallest), index] = _JUST_UNDER
+    if probability.shape[2] == 1:
+        mask = probability[..., 0] >= 0.5
+        kept[mask & ~cleaned(mask, smallest=smallest), 0] = _JUST_UNDER
+        return kept
+    labels = probability.argmax(axis=2)
+    for label in range(1, probability.shape[2]):
+        mask = labels == label
+        small = mask & ~cleaned(mask, smallest=smallest)
+        kept[small, 0] = probability[small, label]
+        kept[small, label] = probability[small, 0]
     return kept
 
 

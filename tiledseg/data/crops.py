@@ -189,10 +189,10 @@ def stacked(
     """Make a batch of crops.
 
     Args:
-        crops: Images (s, s, C) and their masks (s, s), uint8, 0 or 1.
+        crops: Images (s, s, C) and their labels (s, s), uint8.
 
     Returns:
-        Images (B, s, s, C), uint8, and masks (B, s, s, 1), float32.
+        Images (B, s, s, C), uint8, and labels (B, s, s, 1), float32.
     """
     images = np.empty((len(crops), *crops[0][0].shape), np.uint8)
     masks = np.empty((len(crops), *crops[0][1].shape, 1), np.float32)

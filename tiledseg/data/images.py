@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from tiledseg.data.atomic import atomic_file
 from tiledseg.data.containers import inspect, kind_of, without_png_extras
-from tiledseg.data.tiff import read_tiff, tiff_shape
+from tiledseg.data.palettes import grey_as_indices, indices_as_grey
+from tiledseg.data.tiff import read_tiff, tiff_indices, tiff_shape
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.labels import Labels, label_palette
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 MAX_PIXELS = 2**30
@@ -27,6 +29,9 @@ _ENCODING = {
     ".tif": (cv2.IMWRITE_TIFF_COMPRESSION, 8),  # deflate, which every reader knows
     ".tiff": (cv2.IMWRITE_TIFF_COMPRESSION, 8),
 }
+_BYTE = 8
+_PNG_BITS = 24
+"""Place of the bits per channel in a PNG."""
 _SIXTEEN_TO_EIGHT = ((np.arange(2**16) + 128) // 257).astype(np.uint8)
 
 # Faults come back as ImageError; OpenCV would also write its own lines on the terminal.
@@ -125,6 +130,33 @@ def read_as_stored(path: Path) -> NDArray[Any]:
         raise _fault(path, str(error)) from None
 
 
+def read_indices(path: Path) -> NDArray[Any]:
+    """The indices of a PNG or TIFF with a palette, instead of the colours they stand for.
+
+    Returns:
+        (H, W), integers.
+
+    Raises:
+        ImageError: As for ``read_as_stored``, or the file's kind has no palettes.
+    """
+    data = _read_bytes(path)
+    _claimed_shape(path, data)
+    kind = kind_of(data[:16])
+    try:
+        if kind == "tiff":
+            return tiff_indices(path)
+        if kind == "png":
+            return unstretched(_decode(indices_as_grey(data)), data[_PNG_BITS])
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+    raise _fault(path, f"a palette of {kind} is not read", "save it as PNG")
+
+
+def unstretched(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
+    """The numbers in a PNG of 1, 2 or 4 bits, which its reader stretches to 255."""
+    return pixels if bits >= _BYTE else pixels // (255 // (2**bits - 1))
+
+
 def image_shape(path: Path) -> tuple[int, int]:
     """Height and width, in pixels, from the file's header; nothing is decoded.
 
@@ -174,6 +206,27 @@ def write_mask(path: Path, mask: NDArray[Any]) -> None:
     """
     _require_png(path)
     write_image(path, (mask != 0).astype(np.uint8) * np.uint8(255))
+
+
+def write_labels(path: Path, labels: Labels, count: int) -> None:
+    """Write a label map as a PNG whose pixels are indices of a palette, whole or not at all.
+
+    The index is the label; the colours are those of ``tiledseg.labels``.
+
+    Args:
+        path: The file, ending in .png.
+        labels: (H, W), uint8.
+        count: Labels there may be, background included.
+
+    Raises:
+        OutputError: The suffix is another, or the file cannot be written.
+    """
+    _require_png(path)
+    fits, encoded = cv2.imencode(".png", np.ascontiguousarray(labels))
+    if not fits:
+        raise OutputError(f"{path}: labels of shape {labels.shape} do not fit into a PNG")
+    with atomic_file(path) as file:
+        file.write(grey_as_indices(encoded.tobytes(), label_palette(count)))
 
 
 def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> None:
