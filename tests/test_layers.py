@@ -43,8 +43,8 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "mlflow": ("tiledseg/tracking/", "tiledseg/__main__.py"),
     "optuna": ("tiledseg/tuning/",),
     "streamlit": ("dashboards/",),
-    "tensorflow": (),
-    "jax": (),
+    "tensorflow": ("tiledseg/backend.py",),
+    "jax": ("tiledseg/backend.py",),
     "torch": (),
 }
 """Where a library may be imported; ``__main__`` does it to tell MLflow's errors from others."""

@@ -3,7 +3,7 @@
 What is measured is what is served, because all of them call ``Predictor.probability``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,13 +11,24 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.preprocess import preprocess
+from tiledseg.backend import compiled_forward
+from tiledseg.data.preprocess import preprocess, preprocess_reach
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.objects import without_small
-from tiledseg.tiling.engine import model_field, predict_full, predict_resized, predict_tiled
+from tiledseg.settings import ImageSettings
+from tiledseg.tiling.engine import model_field, predict_full, predict_resized
 from tiledseg.tiling.grid import Grid, plan_grid
-from tiledseg.tiling.orientations import predict_oriented
+from tiledseg.tiling.orientations import oriented
+from tiledseg.tiling.regions import (
+    ArraySink,
+    ArraySource,
+    Forward,
+    Region,
+    RegionSink,
+    RegionSource,
+)
+from tiledseg.tiling.streaming import predict_regions
 
 Mode = Literal["tiled", "whole", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -73,21 +84,63 @@ class Predictor:
             ImageError: ``image`` is not uint8 or has a shape that is not an image's.
             TilingError: Unknown mode, or a network that cannot be tiled exactly.
         """
-        shown = preprocess(_as_colour(image), self.experiment.image)
-        tiling = self.experiment.tiling
-        probability = predict_oriented(self._pass(mode), shown, tiling.orientations)
-        return without_small(probability, tiling.smallest_object)
+        pixels = _as_colour(image)
+        sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
+        self.predict_regions(ArraySource(pixels), sink, mode)
+        return without_small(sink.values, self.experiment.tiling.smallest_object)
 
-    def _pass(self, mode: Mode) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    def predict_regions(
+        self,
+        source: RegionSource,
+        sink: RegionSink,
+        mode: Mode = "tiled",
+        *,
+        finished: frozenset[int] = frozenset(),
+        on_batch: Callable[[Sequence[int]], object] = lambda _: None,
+    ) -> None:
+        """Foreground probability of an image that need not fit into memory.
+
+        Args:
+            source: RGB or grey, as it is stored; (H, W, 3) or (H, W, 1).
+            sink: Is given probabilities (h, w, K), from a thread of its own.
+            mode: See ``probability``. Only ``tiled`` reads and writes piece by piece.
+            finished: Indices in ``grid(H, W).tiles`` that the sink holds already.
+            on_batch: Told which tiles have just been written, from the sink's thread.
+
+        What the sink is given equals what ``probability`` returns, but for
+        ``tiling.smallest_object``: the size of an object is known when all of it is there.
+
+        Raises:
+            ImageError: The image is neither RGB nor grey, or cannot be read.
+            TilingError: See ``probability``.
+        """
+        shown = _Shown(source, self.experiment.image)
+        height, width, _ = shown.shape
         if mode == "tiled":
-            max_tile = self.experiment.tiling.max_tile
-            return lambda shown: predict_tiled(self.model, shown, max_tile=max_tile)
+            grid = self.grid(height, width)
+            predict_regions(
+                self.model,
+                shown,
+                sink,
+                grid=grid,
+                finished=finished,
+                on_batch=on_batch,
+                forward=self._forward(),
+            )
+            return
+        everything = (slice(0, height), slice(0, width))
+        sink.write(everything, self._at_once(shown.read(everything), mode))
+
+    def _at_once(self, shown: NDArray[np.uint8], mode: Mode) -> NDArray[np.float32]:
         if mode == "whole":
             size = self.experiment.image.size
-            return lambda shown: predict_resized(self.model, shown, size)
+            return predict_resized(self.model, shown, size, forward=self._forward())
         if mode == "full":
-            return lambda shown: predict_full(self.model, shown)
+            return predict_full(self.model, shown, forward=self._forward())
         raise TilingError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
+
+    def _forward(self) -> Forward:
+        return oriented(compiled_forward(self.model), self.experiment.tiling.orientations)
 
     def grid(self, height: int, width: int) -> Grid:
         """The tiles that mode ``tiled`` cuts an image of this size into."""
@@ -103,6 +156,38 @@ class Predictor:
     def mask(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.bool_]:
         """Foreground where the probability is at least 0.5, (H, W) bool; see ``probability``."""
         return to_mask(self.probability(image, mode))
+
+
+class _Shown:
+    """An image as the network sees it, pre-processed piece by piece."""
+
+    def __init__(self, source: RegionSource, settings: ImageSettings) -> None:
+        height, width, channels = source.shape
+        if channels not in {1, 3} or 0 in (height, width):
+            raise ImageError(
+                f"image has shape {source.shape}; expected (height, width, 3) RGB or (h, w, 1)"
+            )
+        self._source, self._settings = source, settings
+        self._reach = preprocess_reach(settings)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        height, width, _ = self._source.shape
+        return height, width, self._settings.channels
+
+    def read(self, region: Region) -> NDArray[np.uint8]:
+        """Pixels of a rectangle, read with the context that pre-processing needs."""
+        spans = zip(region, self._source.shape[:2], strict=True)
+        wide = [
+            slice(max(span.start - self._reach, 0), min(span.stop + self._reach, length))
+            for span, length in spans
+        ]
+        pixels = preprocess(self._source.read((wide[0], wide[1])), self._settings)
+        rows, columns = (
+            slice(span.start - outer.start, span.stop - outer.start)
+            for span, outer in zip(region, wide, strict=True)
+        )
+        return pixels[rows, columns]
 
 
 def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -54,7 +54,9 @@ def test_tiled_is_the_whole_answer(make_unet, noise, options):
         tiled = predict_tiled(model, image, max_tile=tile_of(model, spare))
         assert tiled.shape == full.shape == (height, width, 1)
         assert max_difference(tiled, full) <= 1e-5
-        assert flipped_labels(tiled, full) == 0
+        # float32 rounds by the shape of what is computed: on the cut itself a label is a toss
+        certain = np.abs(full - 0.5) > 1e-6
+        assert flipped_labels(tiled * certain, full * certain) == 0
         if width > 300:
             assert 0.01 < (full > 0.5).mean() < 0.99
 
@@ -98,17 +100,20 @@ def test_many_tiles_were_in_play(make_unet):
     assert len(grid.tiles) > 50
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="counts tf.function traces")
-@pytest.mark.parametrize("up", ["transpose", "bilinear"])
-def test_no_retracing_and_no_output(make_unet, noise, capfd, up):
+@pytest.mark.parametrize(("up", "expected"), [("transpose", 1), ("bilinear", 2)])
+def test_no_retracing_and_no_output(make_unet, noise, capfd, up, expected):
+    """Python runs the graph when it is traced, and never again."""
     model = make_unet(2, up=up)
     model_field(model)
-    traces = []
+    traced = []
+    looked_at = layers.Activation(lambda x: traced.append(x.shape) or x)
+    seen = keras.Model(model.input, looked_at(model.output))
+    traced.clear()
     capfd.readouterr()
     for _ in range(2):
-        predict_tiled(model, noise(100, 120), max_tile=40)
-        traces.append(model.predict_function.experimental_get_tracing_count())
-    assert traces == [1, 1]
+        for side in (100, 60):
+            predict_tiled(seen, noise(side, 120), max_tile=40, field=model_field(model))
+        assert len(traced) == expected
     assert capfd.readouterr().out == ""
 
 

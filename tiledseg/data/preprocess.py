@@ -13,6 +13,7 @@ _FROM_RGB = {
     "gray": cv2.COLOR_RGB2GRAY,
 }
 _UNSHARP_SIGMA = 1.0
+_UNSHARP_SIDE = 7  # what cv2 would choose for the sigma in 8 bits; named for preprocess_reach
 
 
 def preprocess(image: NDArray[np.uint8], settings: ImageSettings) -> NDArray[np.uint8]:
@@ -41,6 +42,14 @@ def preprocess(image: NDArray[np.uint8], settings: ImageSettings) -> NDArray[np.
     return np.ascontiguousarray(pixels.reshape(*image.shape[:2], settings.channels))
 
 
+def preprocess_reach(settings: ImageSettings) -> int:
+    """How far around a pixel ``preprocess`` looks, in pixels.
+
+    A part of an image that is cut with so much context is pre-processed as the whole image is.
+    """
+    return _UNSHARP_SIDE // 2 if settings.sharpening else 0
+
+
 def _with_gamma(image: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
     if gamma == 1.0:
         return image
@@ -51,7 +60,7 @@ def _with_gamma(image: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
 def _sharpened(image: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:
     if weight == 0.0:
         return image
-    blurred = cv2.GaussianBlur(image, (0, 0), _UNSHARP_SIGMA)
+    blurred = cv2.GaussianBlur(image, (_UNSHARP_SIDE, _UNSHARP_SIDE), _UNSHARP_SIGMA)
     sharp = cv2.addWeighted(image.reshape(blurred.shape), 1.0 + weight, blurred, -weight, 0.0)
     return np.asarray(sharp).reshape(image.shape)
 
