@@ -1,13 +1,16 @@
 """Components of a mask in bands are those of the mask in memory, wherever it is cut."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.objects import Measurements, labelled, measured
+from tiledseg.objects import Measurements, cleaned, labelled, measured
 from tiledseg.outlines import geojson, streamed_polygons
+from tiledseg.slides.cleaning import cleaned_bands
 from tiledseg.slides.components import find_components
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 16), st.integers(1, 12)))
@@ -18,7 +21,7 @@ def cut(mask, heights):
     tops = [0]
     while tops[-1] < len(mask):
         tops.append(tops[-1] + heights[(len(tops) - 1) % len(heights)])
-    return [mask[top:bottom] for top, bottom in zip(tops, tops[1:], strict=False)]
+    return [mask[top:bottom] for top, bottom in pairwise(tops)]
 
 
 HEIGHTS = st.lists(st.integers(1, 5), min_size=1, max_size=3)
@@ -65,9 +68,7 @@ def test_measurements_and_outlines_are_those_of_the_mask_in_memory(mask, heights
         measurements.add(band, probability[top : top + len(band)], top)
         top += len(band)
     streamed = measurements.table()
-    assert streamed.drop(columns="mean_probability").equals(
-        table.drop(columns="mean_probability")
-    )
+    assert streamed.drop(columns="mean_probability").equals(table.drop(columns="mean_probability"))
     assert streamed["mean_probability"].tolist() == pytest.approx(
         table["mean_probability"].tolist()
     )
@@ -106,3 +107,12 @@ def test_outlines_leave_as_soon_as_their_object_ends():
     first, _ = next(streamed_polygons(watched()))
     assert first == 1
     assert len(taken) <= 2
+
+
+@settings(max_examples=25)
+@given(MASKS, HEIGHTS, st.integers(0, 9), st.integers(0, 9))
+def test_cleaning_is_that_of_the_mask_in_memory(mask, heights, smallest, holes):
+    bands = cleaned_bands(lambda: iter(cut(mask, heights)), smallest=smallest, holes=holes)
+    expected = cleaned(mask, smallest=smallest, holes=holes)
+    for _ in range(2):
+        assert np.array_equal(np.vstack(list(bands())), expected)

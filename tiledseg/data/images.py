@@ -192,14 +192,26 @@ def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> Non
             written.
     """
     _require_png(path)
-    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
-    scaled = np.asarray(probability, dtype=np.float64) * 255.0
-    if np.isnan(scaled).any():
+    if np.isnan(probability).any():
         raise OutputError(
             f"{path}: the prediction holds values that are not numbers; the model has diverged, "
             "train it again with a lower learning rate"
         )
-    write_image(path, np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8))
+    write_image(path, probability_levels(probability))
+
+
+def probability_levels(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Probabilities in 8 bits, as ``write_probability`` has it.
+
+    Args:
+        probability: Any shape and float dtype, in [0, 1] (values outside are clipped).
+
+    Returns:
+        The same shape, uint8; at least 128 exactly where the probability is at least 0.5.
+    """
+    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
+    scaled = np.asarray(probability, dtype=np.float64) * 255.0
+    return np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8)
 
 
 def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -59,7 +59,7 @@ class Canvas:
     def rows(self, top: int, bottom: int) -> NDArray[Any]:
         """The rows from ``top`` to just above ``bottom``, (h, W)."""
         wanted = np.empty((bottom - top, self.width), self.dtype)
-        view = memoryview(wanted).cast("B")
+        view = memoryview(wanted.view(np.uint8).reshape(-1).data)
         self._file.seek(top * self.width * self.dtype.itemsize)
         got = 0
         while got < len(view):
@@ -87,8 +87,8 @@ class Canvas:
 
     def _put(self, pixel: int, values: NDArray[Any]) -> None:
         self._file.seek(pixel * self.dtype.itemsize)
-        view = memoryview(values).cast("B")
-        while len(view):
+        view = memoryview(values.reshape(-1).view(np.uint8).data)
+        while view:
             view = view[self._file.write(view) :]
 
 

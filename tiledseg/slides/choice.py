@@ -1,5 +1,6 @@
 """Which tiles are worth predicting: those in a region of interest, those that are not glass."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import cv2
@@ -74,15 +75,16 @@ def is_glass(pixels: NDArray[np.uint8]) -> bool:
 
 def tiles_outside(grid: Grid, interest: RegionOfInterest) -> list[int]:
     """Indices of the tiles of which nothing is kept."""
-    return [
-        index for index, tile in enumerate(grid.tiles) if not interest.inside(tile.core).any()
-    ]
+    return [index for index, tile in enumerate(grid.tiles) if not interest.inside(tile.core).any()]
 
 
-def tiles_of_glass(grid: Grid, source: RegionSource) -> list[int]:
-    """Indices of the tiles whose cores show only glass; every tile is read for it."""
+def tiles_of_glass(grid: Grid, source: RegionSource, but: Collection[int] = ()) -> list[int]:
+    """Indices of the tiles, ``but`` some, whose cores show only glass; each is read for it."""
+    known = set(but)
     return [
-        index for index, tile in enumerate(grid.tiles) if is_glass(source.read(tile.core))
+        index
+        for index, tile in enumerate(grid.tiles)
+        if index not in known and is_glass(source.read(tile.core))
     ]
 
 

@@ -48,7 +48,7 @@ class Workplace:
         _mention_others(folder, stem, self.folder, key)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._journal = (self.folder / _TILES).open("a+", encoding="ascii")
+            self._journal = (self.folder / _TILES).open("a+b")
             _lock(self._journal, self.folder)
             (self.folder / _KEY).write_text(text, encoding="utf-8")
         except OSError as error:
@@ -58,8 +58,11 @@ class Workplace:
     def finished(self) -> frozenset[int]:
         """Indices of the tiles whose probabilities are there."""
         self._journal.seek(0)
-        lines = self._journal.read().split("\n")
-        return frozenset(int(line) for line in lines[:-1])  # the last one may be cut short
+        text = self._journal.read()
+        # The last line may have been cut short; nothing may be appended to it.
+        whole = text[: text.rfind(b"\n") + 1]
+        self._journal.truncate(len(whole))
+        return frozenset(int(line) for line in whole.split())
 
     def finish(self, tiles: Sequence[int]) -> None:
         """Enter tiles that have just been written.
@@ -69,7 +72,7 @@ class Workplace:
         """
         self.canvas.sync()
         try:
-            self._journal.write("".join(f"{tile}\n" for tile in tiles))
+            self._journal.write("".join(f"{tile}\n" for tile in tiles).encode())
             self._journal.flush()
         except OSError as error:
             raise cannot_write(self.folder / _TILES, error) from None

@@ -67,21 +67,19 @@ def ngff_pixel_size(multiscale: dict[str, Any], axes: list[str]) -> PixelSize | 
     for transformation in transformations:
         values = transformation.get("scale")
         if transformation.get("type") == "scale" and len(values or ()) == len(axes):
-            scale = [
-                old * values[axes.index(name)] for old, name in zip(scale, "yx", strict=True)
-            ]
+            scale = [old * values[axes.index(name)] for old, name in zip(scale, "yx", strict=True)]
             found = True
     described = multiscale.get("axes", axes)
     units = [
         str(axis.get("unit", "")) if isinstance(axis, dict) else ""
         for axis in (described[axes.index(name)] for name in "yx")
     ]
-    return PixelSize.of(*scale, *units) if found else None
+    return PixelSize.of(scale[0], scale[1], units[0], units[1]) if found else None
 
 
 def _from_ome(text: str) -> PixelSize | None:
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - expat refuses expansion bombs
+        root = ElementTree.fromstring(text)
     except ElementTree.ParseError:
         return None
     pixels = next((item for item in root.iter() if item.tag.endswith("}Pixels")), None)
@@ -89,7 +87,7 @@ def _from_ome(text: str) -> PixelSize | None:
         return None
     height, width = pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")
     units = [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX"]
-    return PixelSize.of(height, width, *units)
+    return PixelSize.of(height, width, units[0], units[1])
 
 
 def _per_unit(page: Any, tag: str) -> float | None:

@@ -31,15 +31,18 @@ def open_zarr(path: Path) -> StoredSlide:
         multiscale = (attributes.get("ome") or attributes)["multiscales"][0]
         pixels: Any = group[multiscale["datasets"][0]["path"]]
         axes = [_name(axis) for axis in multiscale.get("axes", _OLD_AXES)]
-        if len(axes) != len(pixels.shape) or not {"y", "x"} <= set(axes):
-            raise ValueError(f"axes {axes} do not fit shape {pixels.shape}")
-        size = ngff_pixel_size(multiscale, axes)
+        size = ngff_pixel_size(multiscale, axes) if {"y", "x"} <= set(axes) else None
     except Exception as error:  # zarr's own, KeyError, ValueError... by the fault
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ImageError(
             f"{path}: is not an OME-Zarr image of version 0.4 or 0.5 ({reason}); name the folder "
             "that holds its multiscales"
         ) from error
+    if len(axes) != len(pixels.shape) or not {"y", "x"} <= set(axes):
+        raise ImageError(
+            f"{path}: names the axes {', '.join(axes)}, but its array has the shape "
+            f"{pixels.shape}; export it again"
+        )
     return StoredSlide(path, pixels, "".join(axes), size)
 
 
