@@ -67,7 +67,7 @@ def write_results(
     if options.with_objects and targets.labels is not None:
         made += _write_objects(result, workplace, targets, mask, objects)
         labels = workplace.file(targets.labels.name)
-        picture = _picture(result, canvas, np.uint32, objects.labels(mask()), False)
+        picture = _picture(result, canvas, np.uint32, _labels(objects, mask, np.uint32), False)
         write_picture(labels, picture, "ome-tiff", workplace.folder)
         made.append((labels, targets.labels))
     if targets.skipped is not None:
@@ -82,7 +82,7 @@ def write_results(
                 "pass --format ome-tiff, what is predicted so far is used again"
             )
         dtype: Any = np.uint16 if form == "png" else np.uint32
-        bands: Iterator[NDArray[Any]] = (band.astype(dtype) for band in objects.labels(mask()))
+        bands = _labels(objects, mask, dtype)
     elif content == "mask":
         dtype, bands = np.uint8, (band.astype(np.uint8) * np.uint8(255) for band in mask())
     else:
@@ -109,6 +109,10 @@ def _cleaned_mask(workplace: Workplace, smallest: int, holes: int) -> Bands:
         kept.write((slice(top, top + len(band)), slice(0, canvas.width)), band)
         top += len(band)
     return kept.bands
+
+
+def _labels(objects: Components, mask: Bands, dtype: Any) -> Iterator[NDArray[Any]]:
+    return (band.astype(dtype) for band in objects.labels(mask()))
 
 
 def _agreeing(canvas: Canvas, mask: Bands) -> Iterator[NDArray[np.uint8]]:
