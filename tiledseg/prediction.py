@@ -17,9 +17,10 @@ from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.objects import without_small
 from tiledseg.settings import ImageSettings
-from tiledseg.tiling.engine import model_field, predict_full, predict_resized
-from tiledseg.tiling.grid import Grid, plan_grid
+from tiledseg.tiling.engine import predict_full, predict_resized
+from tiledseg.tiling.grid import Grid
 from tiledseg.tiling.orientations import oriented
+from tiledseg.tiling.planner import Plan, exact_tiling, plan_tiles
 from tiledseg.tiling.regions import (
     ArraySink,
     ArraySource,
@@ -73,7 +74,8 @@ class Predictor:
 
         Args:
             image: RGB (H, W, 3), or grey (H, W) or (H, W, 1); uint8, of any size.
-            mode: ``tiled``: tile by tile with a true halo, the same answer as one pass.
+            mode: ``tiled``: tile by tile with a true halo, the same answer as one pass; blended
+                tiles where the network or ``tiling.mode`` asks for them.
                 ``whole``: the image resized to the network's input, the answer resized back.
                 ``full``: one pass at full size, for comparison; needs the memory for it.
 
@@ -143,15 +145,27 @@ class Predictor:
         return oriented(compiled_forward(self.model), self.experiment.tiling.orientations)
 
     def grid(self, height: int, width: int) -> Grid:
-        """The tiles that mode ``tiled`` cuts an image of this size into."""
-        field = model_field(self.model)
-        return plan_grid(
-            height,
-            width,
-            halo=field.halo,
-            stride=field.stride,
-            max_tile=self.experiment.tiling.max_tile,
+        """The tiles that mode ``tiled`` cuts an image of this size into.
+
+        Raises:
+            TilingError: See ``plan``.
+        """
+        return self.plan(height, width).grid
+
+    def plan(self, height: int, width: int) -> Plan:
+        """How mode ``tiled`` goes about an image of this size, for ``--explain``.
+
+        Raises:
+            TilingError: No tile fits, or the network cannot be tiled as the settings ask.
+        """
+        return plan_tiles(
+            self.model, height, width, self.experiment.tiling, self.experiment.image.size
         )
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether mode ``tiled`` gives the answer of one pass over the whole image."""
+        return exact_tiling(self.model, self.experiment.tiling) is not None
 
     def mask(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.bool_]:
         """Foreground where the probability is at least 0.5, (H, W) bool; see ``probability``."""
