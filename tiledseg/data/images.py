@@ -245,19 +245,68 @@ def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> Non
             written.
     """
     _require_png(path)
-    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
-    scaled = np.asarray(probability, dtype=np.float64) * 255.0
-    if np.isnan(scaled).any():
+    if np.isnan(probability).any():
         raise OutputError(
             f"{path}: the prediction holds values that are not numbers; the model has diverged, "
             "train it again with a lower learning rate"
         )
-    write_image(path, np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8))
+    write_image(path, probability_levels(probability))
+
+
+def probability_levels(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Probabilities in 8 bits, as ``write_probability`` has it.
+
+    Args:
+        probability: Any shape and float dtype, in [0, 1] (values outside are clipped).
+
+    Returns:
+        The same shape, uint8; at least 128 exactly where the probability is at least 0.5.
+    """
+    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
+    scaled = np.asarray(probability, dtype=np.float64) * 255.0
+    return np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8)
+
+
+def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Values as stored, on the 8-bit scale: 16 bits are divided by 257 and rounded.
+
+    Args:
+        path: Where they come from, for the message.
+        pixels: Any shape; uint8, uint16 or bool.
+
+    Raises:
+        ImageError: They are of another type.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return np.asarray(_SIXTEEN_TO_EIGHT[pixels])
+    if pixels.dtype == np.bool_:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
+
+
+def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey (H, W) or RGB (H, W, 3) of pixels that may have an alpha channel.
+
+    Args:
+        path: Where they come from, for the message.
+        pixels: (H, W) or (H, W, 1 to 4).
+
+    Raises:
+        ImageError: There are more channels.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    samples = pixels.shape[2]
+    if samples > 4:
+        raise _fault(path, f"holds {samples} channels", "save it as grey or RGB")
+    return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
 def _read_pixels(path: Path) -> NDArray[np.uint8]:
     """(H, W) grey or (H, W, 3) RGB, uint8."""
-    return _without_alpha(path, _to_8_bits(path, read_as_stored(path)))
+    return without_alpha(path, to_8_bits(path, read_as_stored(path)))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -313,25 +362,6 @@ def _decode(data: bytes) -> NDArray[Any]:
         code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
         pixels = cv2.cvtColor(pixels, code)
     return np.asarray(pixels)
-
-
-def _to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == np.uint16:
-        return np.asarray(_SIXTEEN_TO_EIGHT[pixels])
-    if pixels.dtype == np.bool_:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
-
-
-def _without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if pixels.ndim == 2:
-        return pixels
-    samples = pixels.shape[2]
-    if samples > 4:
-        raise _fault(path, f"holds {samples} channels", "save it as grey or RGB")
-    return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
 def _require_png(path: Path) -> None:
