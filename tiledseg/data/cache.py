@@ -42,7 +42,7 @@ class PixelCache:
 
         Args:
             path: The image file.
-            settings: Colour space, channels, gamma and sharpening; the size is not used.
+            settings: Stain, colour space, channels, gamma and sharpening; the size is not used.
 
         Returns:
             (H, W, settings.channels), uint8, read-only, mapped from disk: only what is sliced
@@ -52,7 +52,9 @@ class PixelCache:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        recipe = "image" + settings.model_dump_json(exclude={"size"})
+        # Without stain normalisation the key is what it was before there was any.
+        unused = {"stain", "stain_reference"} if settings.stain == "none" else set()
+        recipe = "image" + settings.model_dump_json(exclude={"size", *unused})
         stored: tuple[int, ...] = (settings.channels,)
         return self._pixels(path, recipe, stored, lambda: preprocess(read_image(path), settings))
 
