@@ -5,30 +5,15 @@ from typing import Annotated
 
 import typer
 
-from tiledseg.backend import load_backend
 from tiledseg.cli.app import app
 from tiledseg.cli.choosing import (
-    DatasetName,
     ExperimentFile,
     Overrides,
-    chosen_experiment,
     experiments_folder,
     split_overrides,
 )
-from tiledseg.console import ConsoleObserver, show_line
+from tiledseg.console import counting_progress, show_line
 from tiledseg.experiment import available_experiments, load_experiment
-
-
-@app.command(epilog="Example: tiledseg prepare --dataset Synthetic-Cell")
-def prepare(dataset: DatasetName = "", experiment: ExperimentFile = "") -> None:
-    """Draw a synthetic dataset, check every file, and fill the cache of decoded images."""
-    load_backend()
-    from tiledseg.pipeline import prepare as run_preparation  # noqa: PLC0415
-
-    chosen = chosen_experiment(dataset, experiment, None)
-    with ConsoleObserver() as observer:
-        found = run_preparation(chosen, [observer])
-    show_line(f"sound       {found.folder}")
 
 
 @app.command(epilog="Example: tiledseg check Tiled-Cell --html report.html")
@@ -50,7 +35,7 @@ def check(
     if suggest:
         _suggest(dataset)
         return
-    from tiledseg.check_screen import reading_progress, show_report  # noqa: PLC0415
+    from tiledseg.check_screen import show_report  # noqa: PLC0415
     from tiledseg.checking.check import check_folder  # noqa: PLC0415
     from tiledseg.checking.preview import require_new_png, write_preview  # noqa: PLC0415
     from tiledseg.checking.report_files import (  # noqa: PLC0415
@@ -66,7 +51,7 @@ def check(
     if preview is not None:
         require_new_png(preview, overwrite=overwrite)
     folder, chosen = find_target(dataset, experiment, split_overrides(set_), experiments_folder())
-    with reading_progress() as progress:
+    with counting_progress("reading") as progress:
         report = check_folder(folder, chosen, halo=network_halo(chosen), progress=progress)
     show_report(report)
     if html is not None:
