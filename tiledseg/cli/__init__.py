@@ -4,8 +4,18 @@ A verb is listed in the order in which it is imported here.
 """
 
 # isort: off
-from tiledseg.cli import train, predict, prepare, datasets, imports, sweep, dashboard
+from tiledseg.cli import train, predict, prepare, check, datasets, imports, sweep, dashboard
 from tiledseg.cli.app import app
 # isort: on
 
-__all__ = ["app", "dashboard", "datasets", "imports", "predict", "prepare", "sweep", "train"]
+__all__ = [
+    "app",
+    "check",
+    "dashboard",
+    "datasets",
+    "imports",
+    "predict",
+    "prepare",
+    "sweep",
+    "train",
+]

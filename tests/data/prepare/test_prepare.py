@@ -163,7 +163,7 @@ class TestGoingOn:
             f"    {RECIPE!r})\n"
         )
         killed = subprocess.run(
-            [sys.executable, "-c", program, str(experiment), str(root), "30"],
+            [sys.executable, "-c", program, str(experiment), str(root), "50"],
             check=False,
             capture_output=True,
         )
