@@ -8,6 +8,7 @@ FILE            complete, and what was promised
 import hashlib
 import http.client
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from tiledseg.errors import DatasetError, OutputError
 _BLOCK = 2**18
 _ATTEMPTS = 4
 """Connections in a row that bring nothing new before it is given up."""
+_PAUSE = 1.0
+"""Seconds before the next one, longer each time."""
 _SECONDS = 30.0
 """Without a byte for so long, a connection counts as lost."""
 Progress = Callable[[int, int], None]
@@ -88,6 +91,7 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
                 f"{url}: {fault}; {_size(part)} bytes are here: the same command goes on from "
                 "there once the network is back"
             )
+        time.sleep(idle * _PAUSE)
 
 
 def _receive_once(url: str, part: Path, progress: Progress | None) -> bool:
