@@ -1,6 +1,7 @@
 """What the command line shows: progress while work goes on, results when it is done."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,14 @@ def progress_bar() -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+@contextmanager
+def counting_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; yields what is told how many are done, and how many there are."""
+    with progress_bar() as progress:
+        task = progress.add_task(label, total=None, note="")
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 class ConsoleObserver:
