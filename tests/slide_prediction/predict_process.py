@@ -67,17 +67,18 @@ def start(work: Work) -> BaseProcess:
     return process
 
 
-def kill_somewhere(work: Work, dice: random.Random, tiles: int) -> int:
+def kill_somewhere(work: Work, dice: random.Random, tiles: int, kills: int) -> int:
     """Begin the work and kill it after some batches of its own; returns the exit code.
 
     Args:
         work: What to do.
         dice: Chooses the moment.
         tiles: That the image has in all.
+        kills: How many there are to be, this one included, which leave work for one another.
     """
     before = len(work.begun())
-    left = max(1, tiles // TILES_AT_ONCE - before)
-    wanted = dice.randint(1, max(1, min(left, tiles // TILES_AT_ONCE // 2)))
+    left = (tiles - sum(work.begun())) // TILES_AT_ONCE
+    wanted = dice.randint(1, max(1, 2 * left // (kills + 1)))
     process = start(work)
     while process.is_alive() and len(work.begun()) < before + wanted:
         time.sleep(0.002)
