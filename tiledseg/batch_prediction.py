@@ -121,19 +121,14 @@ def is_streamed(image: Path, options: SlideOptions) -> bool:
 
 
 def explained(predictor: Predictor, image: Path) -> str:
-    """How an image would be cut into tiles, in one line.
+    """How an image would be cut into tiles, and why so; a fact a line.
 
     Raises:
         ImageError: It cannot be read.
         TilingError: The network cannot predict it tile by tile.
     """
     height, width = slide_shape(image)
-    grid = predictor.grid(height, width)
-    return (
-        f"{image}  {width} x {height} px, {len(grid.tiles)} tiles of {grid.tile_shape[1]} x "
-        f"{grid.tile_shape[0]}, halo {grid.halo}, stride {grid.stride}, "
-        f"{grid.work_ratio:.2f} times the pixels of the image are computed"
-    )
+    return "\n".join((str(image), *predictor.plan(height, width).lines()))
 
 
 def _predict_streamed(
