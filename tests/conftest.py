@@ -4,6 +4,7 @@ The folders of pixels, checkpoints and datasets, the MLflow store and the workin
 lie under pytest's temporary folder, so no test touches the checkout or the home folder.
 """
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -80,6 +81,7 @@ def _session_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fixtures that are shared by a module are set up here."""
     with pytest.MonkeyPatch.context() as patch:
         _move_in(patch, tmp_path_factory.mktemp("session"))
+        gc.freeze()  # what is imported by now stays; TensorFlow alone is a second of every look
         yield
 
 

@@ -60,6 +60,42 @@ class Experiment(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _classes_fit_together(self) -> Self:
+        count, names = self.model.num_classes, self.dataset.classes
+        labels = max(count, 2)
+        if names and len(names) != labels:
+            raise ValueError(
+                f"dataset.classes names {len(names)} labels ({', '.join(names)}), but "
+                f"model.num_classes {count} means {labels}, the background included; set "
+                f"model.num_classes to {len(names) if len(names) > 2 else 1}"
+            )
+        if count > 1 and not self.dataset.holds_labels:
+            raise ValueError(
+                f"model.num_classes is {count}, but dataset.mask_form "
+                f"{self.dataset.mask_form!r} tells only foreground from background; use "
+                "mask_form labels or colors with dataset.classes"
+            )
+        weights = self.training.class_weights
+        if weights and len(weights) != labels:
+            raise ValueError(
+                f"training.class_weights holds {len(weights)} numbers for {labels} labels; give "
+                "one each, the background first"
+            )
+        if self.training.calibrate and count > 1:
+            raise ValueError(
+                f"training.calibrate moves the cut of one class, but model.num_classes is {count}; "
+                "set training.calibrate to false, or use training.class_weights"
+            )
+        return self
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the labels from 0, the background; at least two."""
+        if self.dataset.classes:
+            return self.dataset.classes
+        return ("background", "foreground")
+
     def flattened(self) -> dict[str, Any]:
         """All settings as one level of dotted keys, for example ``model.base_filters``."""
         return dict(_flatten(self.model_dump(mode="json")))

@@ -1,5 +1,6 @@
 """One small store and one server for all tests of the dashboard."""
 
+import gc
 import json
 import os
 import shutil
@@ -51,6 +52,8 @@ def store(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("dashboard") / "store"
     copy_store(made_store, folder)
     told = json.loads((folder / "told.json").read_text())
+    gc.collect()
+    gc.freeze()  # Streamlit collects garbage after every look at a page
     return Store(folder, environment_of(folder), told["good"], told["poor"])
 
 

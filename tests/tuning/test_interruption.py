@@ -10,6 +10,16 @@ import pytest
 from tiledseg.tuning.interruption import interruptible
 
 
+@pytest.fixture(autouse=True)
+def _usual_handlers():
+    """Those of a program that a person started, whatever started the tests."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_ctrl_c_in_a_finalizer_is_not_lost():
     class Closing:
         def __del__(self):
@@ -42,6 +52,14 @@ def test_nothing_is_left_behind():
         interruption.pause(0.0)
         assert signal.getsignal(signal.SIGINT) != before[0]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_what_is_ignored_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interruptible() as interruption:
+        signal.raise_signal(signal.SIGINT)
+        interruption.pause(0.0)
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 def test_other_threads_leave_signals_alone():

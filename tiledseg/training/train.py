@@ -32,7 +32,7 @@ from tiledseg.training.callbacks import (
     epoch_file,
 )
 from tiledseg.training.losses import make_loss
-from tiledseg.training.metrics import Dice, DiceCoefficient
+from tiledseg.training.metrics import make_metrics
 from tiledseg.training.observer import TrainingObserver
 from tiledseg.training.schedule import Clock, CosineRate, TimeBudget
 
@@ -141,7 +141,7 @@ def compiled_model(experiment: Experiment) -> keras.Model:
     model.compile(
         optimizer=_optimizer(settings),
         loss=make_loss(settings),
-        metrics=[DiceCoefficient(), Dice()],
+        metrics=make_metrics(settings, experiment.model.num_classes, experiment.class_names),
         jit_compile=compiles_by_xla(settings.precision),
     )
     # Variables that are made in the first step make TensorFlow trace it twice.

@@ -43,13 +43,16 @@ class Interruption:
 def interruptible() -> Iterator[Interruption]:
     """Note the first signal; the second acts at once, as it would have without this.
 
-    In a thread other than the main one, signals stay as they are.
+    In a thread other than the main one, signals stay as they are; so do ignored ones.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
+    ignored = [number for number, handler in before.items() if handler == signal.SIG_IGN]
+    for number in ignored:  # as a shell does for what it starts in the background
+        del before[number]
 
     def restore() -> None:
         for number, handler in before.items():
@@ -59,7 +62,7 @@ def interruptible() -> Iterator[Interruption]:
         restore()
         interruption.note(number)
 
-    for number in _SIGNALS:
+    for number in before:
         signal.signal(number, note)
     try:
         yield interruption
