@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("legacy",),
     ("experiment", "objects", "labels"),
     ("data", "models", "tiling", "outlines"),
-    ("prediction", "checking"),
+    ("prediction", "checking", "class_objects"),
     ("training", "evaluation"),
     ("pictures", "calibration"),
     ("tracking",),

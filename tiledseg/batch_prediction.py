@@ -7,18 +7,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import tifffile
 from numpy.typing import NDArray
 
+from tiledseg.class_objects import (
+    cleaned_labels,
+    measured_classes,
+    numbered,
+    outlined_classes,
+)
 from tiledseg.data.atomic import atomic_file
-from tiledseg.data.images import list_images, read_image, write_image, write_mask
+from tiledseg.data.images import list_images, read_image, write_image, write_labels, write_mask
 from tiledseg.errors import ImageError, OutputError
-from tiledseg.objects import cleaned, labelled, measured
+from tiledseg.labels import labels_of
+from tiledseg.objects import measured
 from tiledseg.outlines import geojson
 from tiledseg.pictures import overlay
-from tiledseg.prediction import Mode, Predictor, to_mask
+from tiledseg.prediction import Mode, Predictor
 
 OBJECT_SUFFIXES = (".csv", ".geojson", ".tif")
 """A row per object, outlines, and labels."""
@@ -69,7 +78,9 @@ def predict_files(
     overwrite: bool = False,
     observer: Callable[[PredictedFile], None] = lambda _: None,
 ) -> list[PredictedFile]:
-    """Write one mask ``STEM.png`` (grey, 0 or 255) per image into ``output``.
+    """Write one mask ``STEM.png`` per image into ``output``.
+
+    It is grey, 0 or 255; of several classes it has a palette, whose index is the label.
 
     Args:
         predictor: The network.
@@ -96,14 +107,25 @@ def predict_files(
         began = time.perf_counter()
         pixels = read_image(image)
         probability = predictor.probability(pixels, mode)
-        mask = cleaned(to_mask(probability), smallest=smallest, holes=holes)
-        labels = labelled(mask)
-        write_mask(target, mask)
+        classes = cleaned_labels(labels_of(probability), smallest=smallest, holes=holes)
+        mask, labels = classes > 0, numbered(classes)
+        several = probability.shape[2] > 1
+        if several:
+            write_labels(target, classes, probability.shape[2])
+        else:
+            write_mask(target, mask)
         if with_overlay:
-            write_image(output / "overlay" / target.name, overlay(pixels, mask))
+            write_image(output / "overlay" / target.name, overlay(pixels, classes))
         if with_objects:
-            name = predictor.experiment.dataset.name
-            _write_objects(output / "objects" / image.stem, labels, probability[..., 0], name)
+            stem = output / "objects" / image.stem
+            if several:
+                names = predictor.experiment.class_names
+                table = measured_classes(labels, classes, probability, names)
+                outlines = outlined_classes(labels, table, names, stem.name)
+            else:
+                table = measured(labels, probability[..., 0])
+                outlines = geojson(labels, table, predictor.experiment.dataset.name, stem.name)
+            _write_objects(stem, labels, table, outlines)
         done.append(
             PredictedFile(
                 image=image,
@@ -119,14 +141,13 @@ def predict_files(
 
 
 def _write_objects(
-    stem: Path, labels: NDArray[np.int32], probability: NDArray[np.float32], name: str
+    stem: Path, labels: NDArray[np.int32], table: pd.DataFrame, outlines: dict[str, Any]
 ) -> None:
-    table = measured(labels, probability)
     picture = io.BytesIO()
     tifffile.imwrite(picture, labels.astype(np.uint32), compression="zlib")
     contents = (
         table.to_csv(index=False, float_format="%.6g").encode(),
-        json.dumps(geojson(labels, table, name, stem.name)).encode(),
+        json.dumps(outlines).encode(),
         picture.getvalue(),
     )
     for suffix, content in zip(OBJECT_SUFFIXES, contents, strict=True):

@@ -28,7 +28,7 @@ def predict(
     holes: Annotated[int, typer.Option(min=0, help="Fill holes of at most so many pixels.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace masks that exist.")] = False,
 ) -> None:
-    """Write a mask (PNG, 0 or 255) for every image."""
+    """Write a mask (PNG, 0 or 255; of several classes their labels) for every image."""
     load_backend()
     from tiledseg.batch_prediction import find_images, predict_files  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
