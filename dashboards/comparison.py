@@ -164,8 +164,8 @@ def scene(split: str, stem: str, left: Side, right: Side, name: str = "") -> Sce
     panes += [Pane(f"{key}-doubt", "Uncertainty", "uncertainty", key) for key in doubted[:1]]
     shown = [pane.id for pane in panes if pane.id in {"image", "truth", "a", "b"}]
     for key, path in several.items():
-        layers.append(Layer(f"{key}-classes", "", path, "image"))
         title = f"Classes, {labels.get(key, 'truth').lower()}"
+        layers.append(Layer(f"{key}-classes", title, path, "image"))
         panes.append(Pane(f"{key}-classes", title, "image", f"{key}-classes"))
     if several and label is None:
         shown = [pane.id for pane in panes if pane.id == "image" or pane.id.endswith("-classes")]

@@ -178,8 +178,8 @@ def scene(upload: Upload, result: Segmentation) -> Scene:
         panes.append(Pane("difference", "Difference", "difference", "tiled", "whole"))
     several = [mode for mode, path in result.masks.items() if holds_labels(path)]
     for mode in several:
-        layers.append(Layer(f"{mode}-classes", "", result.masks[mode], "image"))
         name = f"Classes, {MODE_NAMES[mode].lower()}"
+        layers.append(Layer(f"{mode}-classes", name, result.masks[mode], "image"))
         panes.append(Pane(f"{mode}-classes", name, "image", f"{mode}-classes"))
     panes += [
         Pane(f"{mode}-doubt", f"Uncertainty, {MODE_NAMES[mode].lower()}", "uncertainty", mode)
