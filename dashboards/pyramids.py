@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboards.decoding import decoding
 from dashboards.masks import mask_levels
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.images import read_image
@@ -39,7 +40,6 @@ MOST_BYTES = int(float(os.environ.get("TILEDSEG_DASHBOARD_CACHE_GB", "8")) * 2**
 """Room for pyramids on disk; the longest unused are removed beyond it."""
 
 _FORMAT = "pyramid-1"
-_building = threading.BoundedSemaphore(2)
 _locks: OrderedDict[str, threading.Lock] = OrderedDict()
 _locks_guard = threading.Lock()
 
@@ -123,7 +123,7 @@ def open_pyramid(
     with _lock_of(folder.name):
         found = _found(folder, kind)
         if found is None:
-            with _building:
+            with decoding(urgent=True):
                 _build(path, kind, folder, label)
             _make_room(home, folder)
             found = _found(folder, kind)
@@ -164,7 +164,8 @@ def mask_channels(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     table = np.stack(
         [value, np.where(value >= CUT, 255, 0), 255 - np.abs(2 * value - 255)], axis=-1
     )
-    return table.astype(np.uint8)[probability]
+    three = cv2.merge([probability] * 3)
+    return np.asarray(cv2.LUT(three, table.astype(np.uint8)[np.newaxis]), np.uint8)
 
 
 def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:

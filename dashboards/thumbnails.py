@@ -4,7 +4,6 @@ They are made from the files and not from pyramids: a strip of them must not wai
 picture in it has been cut into tiles.
 """
 
-import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards import colours
+from dashboards.decoding import decoding
 from dashboards.masks import mask_levels
 from dashboards.pictures import Picture
 from dashboards.pyramids import CUT, Kind
@@ -23,8 +23,6 @@ SIDE = 320
 """Largest side, in pixels."""
 MOST_KEPT = 192
 """Reduced pictures that are remembered, at most 0.3 MB each."""
-
-_decoding = threading.BoundedSemaphore(2)
 
 
 def thumbnail(picture: Picture) -> NDArray[np.uint8]:
@@ -84,7 +82,7 @@ def _reduced(path: Path, kind: Kind, label: int | None = None) -> NDArray[np.uin
 def _decoded(
     path: Path, kind: Kind, label: int | None, _state: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    with _decoding:
+    with decoding(urgent=False):
         if kind == "image":
             pixels = read_image(path)
         else:

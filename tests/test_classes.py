@@ -1,6 +1,7 @@
 """Four classes from end to end: masks, training, scores, registry, prediction."""
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -46,8 +47,17 @@ def experiment(**sections) -> Experiment:
 
 
 @pytest.fixture(scope="module")
-def trained():
-    return train(experiment())
+def trained_once():
+    return train(experiment()), os.environ["MLFLOW_TRACKING_URI"]
+
+
+@pytest.fixture
+def trained(trained_once, monkeypatch):
+    """The run, with its store in place."""
+    result, uri = trained_once
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    mlflow.set_tracking_uri(uri)
+    return result
 
 
 class TestARun:

@@ -53,10 +53,10 @@ class Experiment(Section):
         for key, size in sizes.items():
             if size % stride:
                 near = {size // stride * stride or stride, (size // stride + 1) * stride}
+                fewer = ", or fewer layers" if "num_layers" in self.model.stride_reason else ""
                 raise ValueError(
-                    f"{key} is {size}, but model.num_layers = {self.model.num_layers} with "
-                    f"model.reduction = {self.model.reduction} needs a multiple of {stride} px; "
-                    f"use {' or '.join(map(str, sorted(near)))}, or fewer layers"
+                    f"{key} is {size}, but {self.model.stride_reason} needs a multiple of "
+                    f"{stride} px; use {' or '.join(map(str, sorted(near)))}{fewer}"
                 )
         return self
 

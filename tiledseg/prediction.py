@@ -11,16 +11,19 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
 from tiledseg.backend import compiled_forward
-from tiledseg.data.preprocess import preprocess, preprocess_reach
+from tiledseg.data.preprocess import PixelSample, preprocess_region, reach
+from tiledseg.data.stain import ColorMap, color_map
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.labels import labels_of
 from tiledseg.objects import without_small
 from tiledseg.settings import ImageSettings
-from tiledseg.tiling.engine import model_field, predict_full, predict_resized
-from tiledseg.tiling.grid import Grid, plan_grid
+from tiledseg.tiling.engine import predict_full, predict_resized
+from tiledseg.tiling.grid import Grid
 from tiledseg.tiling.orientations import oriented
+from tiledseg.tiling.planner import Plan, exact_tiling, plan_tiles
 from tiledseg.tiling.regions import (
     ArraySink,
     ArraySource,
@@ -33,6 +36,7 @@ from tiledseg.tiling.streaming import predict_regions
 
 Mode = Literal["tiled", "whole", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+_BAND_ROWS = 512
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
 
@@ -74,7 +78,8 @@ class Predictor:
 
         Args:
             image: RGB (H, W, 3), or grey (H, W) or (H, W, 1); uint8, of any size.
-            mode: ``tiled``: tile by tile with a true halo, the same answer as one pass.
+            mode: ``tiled``: tile by tile with a true halo, the same answer as one pass; blended
+                tiles where the network or ``tiling.mode`` asks for them.
                 ``whole``: the image resized to the network's input, the answer resized back.
                 ``full``: one pass at full size, for comparison; needs the memory for it.
 
@@ -144,15 +149,27 @@ class Predictor:
         return oriented(compiled_forward(self.model), self.experiment.tiling.orientations)
 
     def grid(self, height: int, width: int) -> Grid:
-        """The tiles that mode ``tiled`` cuts an image of this size into."""
-        field = model_field(self.model)
-        return plan_grid(
-            height,
-            width,
-            halo=field.halo,
-            stride=field.stride,
-            max_tile=self.experiment.tiling.max_tile,
+        """The tiles that mode ``tiled`` cuts an image of this size into.
+
+        Raises:
+            TilingError: See ``plan``.
+        """
+        return self.plan(height, width).grid
+
+    def plan(self, height: int, width: int) -> Plan:
+        """How mode ``tiled`` goes about an image of this size, for ``--explain``.
+
+        Raises:
+            TilingError: No tile fits, or the network cannot be tiled as the settings ask.
+        """
+        return plan_tiles(
+            self.model, height, width, self.experiment.tiling, self.experiment.image.size
         )
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether mode ``tiled`` gives the answer of one pass over the whole image."""
+        return exact_tiling(self.model, self.experiment.tiling) is not None
 
     def mask(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.bool_]:
         """Where there is an object of any class, (H, W) bool; see ``probability``."""
@@ -169,7 +186,8 @@ class _Shown:
                 f"image has shape {source.shape}; expected (height, width, 3) RGB or (h, w, 1)"
             )
         self._source, self._settings = source, settings
-        self._reach = preprocess_reach(settings)
+        self._reach = reach(settings)
+        self._stain = _stain_of(source, settings)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -183,12 +201,25 @@ class _Shown:
             slice(max(span.start - self._reach, 0), min(span.stop + self._reach, length))
             for span, length in spans
         ]
-        pixels = preprocess(self._source.read((wide[0], wide[1])), self._settings)
+        stored = self._source.read((wide[0], wide[1]))
+        pixels = preprocess_region(stored, self._settings, self._stain)
         rows, columns = (
             slice(span.start - outer.start, span.stop - outer.start)
             for span, outer in zip(region, wide, strict=True)
         )
         return pixels[rows, columns]
+
+
+def _stain_of(source: RegionSource, settings: ImageSettings) -> ColorMap | None:
+    """The change of colours that a sample of the whole image asks for, read in bands."""
+    if settings.stain == "none":
+        return None
+    height, width, _ = source.shape
+    sample = PixelSample(*source.shape)
+    for top in range(0, height, _BAND_ROWS):
+        band = (slice(top, min(top + _BAND_ROWS, height)), slice(0, width))
+        sample.add(source.read(band), top, 0)
+    return color_map(sample.pixels, settings)
 
 
 def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:

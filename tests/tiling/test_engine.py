@@ -8,8 +8,9 @@ import pytest
 from keras import layers
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling import engine
-from tiledseg.tiling.engine import model_field, predict_full, predict_resized, predict_tiled
+from tiledseg.tiling import exactness
+from tiledseg.tiling.engine import predict_full, predict_resized, predict_tiled
+from tiledseg.tiling.exactness import model_field
 from tiledseg.tiling.grid import plan_grid
 from tiledseg.tiling.receptive_field import ReceptiveField
 from tiledseg.tiling.seams import flipped_labels, max_difference
@@ -128,17 +129,17 @@ def test_changing_shapes(make_unet, noise, up):
 
 def test_field_is_verified_once_and_forgotten_with_the_model(make_unet, noise, monkeypatch):
     verified = []
-    monkeypatch.setattr(engine, "verify_receptive_field", lambda *_: verified.append(1))
+    monkeypatch.setattr(exactness, "verify_receptive_field", lambda *_: verified.append(1))
     model = make_unet(2, up="bilinear")
     for side in (16, 24):
         predict_full(model, noise(side, side))
     assert model_field(model) is model_field(model)
     assert verified == [1]
-    gone, known = weakref.ref(model), len(engine._fields)
+    gone, known = weakref.ref(model), len(exactness._fields)
     del model
     gc.collect()
     assert gone() is None
-    assert len(engine._fields) < known
+    assert len(exactness._fields) < known
 
 
 def test_hidden_reach_is_refused_at_first_use(make_model, noise):

@@ -14,6 +14,7 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.images import write_image
 from tiledseg.data.mask_forms import with_one_mask
 from tiledseg.data.pairing import Sample
+from tiledseg.data.preprocess import to_rgb
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.experiment import Experiment
 from tiledseg.labels import Labels, foreground, painted
@@ -21,11 +22,6 @@ from tiledseg.labels import Labels, foreground, painted
 SAMPLES, COLUMNS = 12, 4
 _SIDE, _GAP = 240, 6
 _GREEN = (0, 158, 115)
-_TO_RGB = {
-    "hsv": cv2.COLOR_HSV2RGB_FULL,
-    "lab": cv2.COLOR_LAB2RGB,
-    "gray": cv2.COLOR_GRAY2RGB,
-}
 
 
 def require_new_png(path: Path, *, overwrite: bool) -> None:
@@ -102,9 +98,8 @@ def preview_sheet(
 
 
 def _in_rgb(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
-    if color_space == "rgb":
-        return image
-    return np.asarray(cv2.cvtColor(image, _TO_RGB[color_space]))
+    shown = to_rgb(image, color_space)
+    return np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown
 
 
 def _panel(image: NDArray[np.uint8], labels: Labels, classes: int) -> NDArray[np.uint8]:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from tiledseg.data.augment import augment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.crops import (
+    Window,
     crop_origin,
     grid_origins,
     object_points,
     read_crop,
-    resized,
     shared_evenly,
     stacked,
 )
@@ -130,14 +130,13 @@ class TileSampler(keras.utils.PyDataset):
         side = max(1, round(size / (1.0 + float(rng.uniform(-scale, scale)))))
         chosen, points = self._draw_centre(rng)
         top, left = crop_origin(self._shapes[chosen], side, rng, points)
-        image = read_crop(self._image(chosen), top, left, side)
-        mask = read_crop(self._mask(chosen), top, left, side)
         return augment(
-            resized(image, size, labels=False),
-            resized(mask, size, labels=True),
+            self._image(chosen),
+            self._mask(chosen),
             rng,
             experiment.augmentation,
             experiment.image.color_space,
+            Window(top, left, side, size),
         )
 
     def _draw_centre(self, rng: np.random.Generator) -> tuple[int, NDArray[np.int32] | None]:

@@ -1,7 +1,6 @@
 """Prediction of an image of any size: in tiles, in one pass, or resized."""
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import cv2
 import keras
@@ -9,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import TilingError
+from tiledseg.tiling.exactness import model_field
 from tiledseg.tiling.grid import Grid, plan_grid
-from tiledseg.tiling.perturbation import verify_receptive_field
-from tiledseg.tiling.receptive_field import ReceptiveField, receptive_field
+from tiledseg.tiling.receptive_field import ReceptiveField
 from tiledseg.tiling.regions import ArraySink, ArraySource, Forward
 from tiledseg.tiling.streaming import check_channels, predict_regions
-
-_fields: WeakKeyDictionary[Any, ReceptiveField] = WeakKeyDictionary()
 
 
 def predict_tiled(
@@ -103,30 +100,6 @@ def predict_resized(
     prediction = _predict_grid(model, square.reshape(size, size, channels), grid, forward)
     back = cv2.resize(prediction, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(back, np.float32).reshape(height, width, -1)
-
-
-def model_field(model: keras.Model) -> ReceptiveField:
-    """The receptive field of a model, computed and verified once in the model's life.
-
-    Args:
-        model: A Functional or Sequential keras.Model with Input((None, None, C)).
-
-    Returns:
-        Halo and stride, in pixels.
-
-    Raises:
-        TilingError: If the model cannot be tiled exactly.
-    """
-    if model not in _fields:
-        field = receptive_field(model)
-        if model.input_shape[1:3] != (None, None):
-            raise TilingError(
-                f"model {model.name!r} accepts images of {model.input_shape[1:3]} pixels alone; "
-                "build it with Input((None, None, channels))"
-            )
-        verify_receptive_field(model, field)
-        _fields[model] = field
-    return _fields[model]
 
 
 def _check_image(model: Any, image: NDArray[np.uint8]) -> None:

@@ -21,14 +21,14 @@ class Step:
         layer: The Keras layer or operation; None for the input.
         sources: Numbers of the tensors it is given.
         result: Number of the tensor it makes.
-        channels: Channels of the first tensor it is given.
+        channels: Channels of the first tensor it is given, and of the one it makes.
         trains: Whether it is called with training=True.
     """
 
     layer: Any
     sources: tuple[int, ...]
     result: int
-    channels: int
+    channels: tuple[int, int]
     trains: bool = False
 
 
@@ -53,7 +53,10 @@ def steps_of(model: Any) -> list[Step]:
     numbers = count()
     first = next(numbers)
     numbered = {id(graph.inputs[0]): first}
-    steps = [Step(None, (), first, graph.inputs[0].shape[-1]), *_unfolded(graph, numbered, numbers)]
+    steps = [
+        Step(None, (), first, (graph.inputs[0].shape[-1],) * 2),
+        *_unfolded(graph, numbered, numbers),
+    ]
     return _leading_to(numbered[id(graph.outputs[0])], steps)
 
 
@@ -78,7 +81,8 @@ def _unfolded(graph: Any, numbered: dict[int, int], numbers: Iterator[int]) -> I
         if len(node.outputs) != 1:
             raise untileable(layer, f"it makes {len(node.outputs)} tensors")
         result = numbered[id(node.outputs[0])] = next(numbers)
-        yield Step(layer, sources, result, node.input_tensors[0].shape[-1], trains)
+        channels = node.input_tensors[0].shape[-1], node.outputs[0].shape[-1]
+        yield Step(layer, sources, result, channels, trains)
 
 
 def _leading_to(result: int, steps: list[Step]) -> list[Step]:

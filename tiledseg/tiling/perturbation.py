@@ -41,7 +41,7 @@ def verify_receptive_field(model: keras.Model, field: ReceptiveField | None = No
             raise TilingError(
                 f"an output of model {model.name!r} changes by {change:.2g} when pixels more than "
                 f"its halo of {field.halo} {name} away change, so it cannot be tiled exactly; look "
-                "for a layer or activation that reads the whole image, or predict whole images"
+                "for a layer or activation that reads the whole image, or blend (tiling.mode)"
             )
 
 

@@ -87,7 +87,7 @@ def untileable(layer: Any, reason: str) -> TilingError:
     """The error for a layer that stands in the way of exact tiling."""
     return TilingError(
         f"the model cannot be tiled exactly because of layer {layer.name!r} "
-        f"({type(layer).__name__}): {reason}; replace the layer, or predict whole images"
+        f"({type(layer).__name__}): {reason}; replace the layer, or blend (tiling.mode)"
     )
 
 

@@ -109,7 +109,7 @@ def _follow(step: Step, sources: list[_Tensor], axis: int, length: int) -> _Tens
         raise untileable(layer, TRAINS)
     scale = source.scale * reach.down / reach.up
     if type(layer) not in MERGING:
-        size = layer.compute_output_shape((1, size, size, step.channels))[1 + axis]
+        size = layer.compute_output_shape((1, size, size, step.channels[0]))[1 + axis]
     excess = size - int(length / scale)
     return _Tensor(step.result, step.sources, reach, scale, excess)
 

@@ -13,7 +13,7 @@ from tiledseg.errors import TilingError
 from tiledseg.tiling.grid import Grid
 from tiledseg.tiling.regions import Forward, Probabilities, RegionSink, RegionSource, Windows
 from tiledseg.tiling.stages import run_stages
-from tiledseg.tiling.stitch import CropStitcher
+from tiledseg.tiling.stitch import stitcher_for
 from tiledseg.tiling.windows import read_window
 
 BATCH_PIXELS = 512 * 512
@@ -33,7 +33,8 @@ def predict_regions(
     """Predict an image tile by tile, without holding more than a few tiles of it.
 
     One thread reads windows, the calling one computes, another writes cores; at most five
-    batches are alive at once, whatever the size of the image.
+    batches are alive at once, whatever the size of the image. A grid that blends also keeps a
+    strip as wide as the image.
 
     Args:
         model: (N, H, W, C) -> (N, H, W, K).
@@ -55,10 +56,10 @@ def predict_regions(
             "plan the grid for the image"
         )
     compute = forward or compiled_forward(model)
-    stitcher = CropStitcher(grid)
+    stitcher = stitcher_for(grid, model.output_shape[-1], finished)
 
     def read() -> Iterator[tuple[Sequence[int], Windows]]:
-        for indices in _batches(stitcher.needed(finished), grid):
+        for indices in _batches(stitcher.needed, grid):
             windows = [read_window(source, grid.tiles[index].window) for index in indices]
             yield indices, np.stack(windows)
 
@@ -72,9 +73,8 @@ def predict_regions(
         for index, prediction in zip(*batch, strict=True):
             _check_finite(model, prediction, grid.tiles[index].window)
             for complete, values in stitcher.add(index, prediction):
-                if complete not in finished:
-                    sink.write(grid.tiles[complete].core, values)
-                    written.append(complete)
+                sink.write(grid.tiles[complete].core, values)
+                written.append(complete)
         if written:
             on_batch(written)
 
