@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboards.decoding import decoding
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.images import read_image, read_mask_levels
 from tiledseg.errors import ImageError, OutputError
@@ -38,7 +39,6 @@ MOST_BYTES = int(float(os.environ.get("TILEDSEG_DASHBOARD_CACHE_GB", "8")) * 2**
 """Room for pyramids on disk; the longest unused are removed beyond it."""
 
 _FORMAT = "pyramid-1"
-_building = threading.BoundedSemaphore(2)
 _locks: OrderedDict[str, threading.Lock] = OrderedDict()
 _locks_guard = threading.Lock()
 
@@ -118,7 +118,7 @@ def open_pyramid(path: Path, kind: Kind, cache: Path | None = None) -> Pyramid:
     with _lock_of(folder.name):
         found = _found(folder, kind)
         if found is None:
-            with _building:
+            with decoding(urgent=True):
                 _build(path, kind, folder)
             _make_room(home, folder)
             found = _found(folder, kind)
@@ -159,7 +159,8 @@ def mask_channels(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     table = np.stack(
         [value, np.where(value >= CUT, 255, 0), 255 - np.abs(2 * value - 255)], axis=-1
     )
-    return table.astype(np.uint8)[probability]
+    three = cv2.merge([probability] * 3)
+    return np.asarray(cv2.LUT(three, table.astype(np.uint8)[np.newaxis]), np.uint8)
 
 
 def _build(path: Path, kind: Kind, folder: Path) -> None:

@@ -1,8 +1,10 @@
 """Segmenting an uploaded image; Keras is imported by the first call, not before."""
 
+import gc
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,12 +76,20 @@ def segment(uri: str, image: Path, modes: Sequence[str]) -> Segmentation:
 @st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
 def load_model(uri: str) -> "Predictor":
     """A network, kept in memory for the next image."""
-    from tiledseg.backend import load_backend  # noqa: PLC0415  # loads TensorFlow
-
-    load_backend()
+    _load_tensorflow()
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
     return load_predictor(uri)
+
+
+@cache
+def _load_tensorflow() -> None:
+    """Streamlit collects garbage after every page; it need not go through TensorFlow then."""
+    from tiledseg.backend import load_backend  # noqa: PLC0415
+
+    load_backend()
+    gc.collect()
+    gc.freeze()
 
 
 def count_objects(mask: NDArray[np.bool_]) -> Objects:

@@ -4,7 +4,6 @@ They are made from the files and not from pyramids: a strip of them must not wai
 picture in it has been cut into tiles.
 """
 
-import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards import colours
+from dashboards.decoding import decoding
 from dashboards.pictures import Picture
 from dashboards.pyramids import CUT, Kind
 from tiledseg.data.images import read_image, read_mask_levels
@@ -22,8 +22,6 @@ SIDE = 320
 """Largest side, in pixels."""
 MOST_KEPT = 192
 """Reduced pictures that are remembered, at most 0.3 MB each."""
-
-_decoding = threading.BoundedSemaphore(2)
 
 
 def thumbnail(picture: Picture) -> NDArray[np.uint8]:
@@ -81,7 +79,7 @@ def _reduced(path: Path, kind: Kind) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=MOST_KEPT)
 def _decoded(path: Path, kind: Kind, _state: tuple[int, int]) -> NDArray[np.uint8]:
-    with _decoding:
+    with decoding(urgent=False):
         if kind == "image":
             pixels = read_image(path)
         else:

@@ -28,6 +28,7 @@ def test_tiled_is_one_pass_over_the_whole_image(predictor, image):
 @pytest.mark.parametrize("mode", ["tiled", "whole"])
 def test_orientations_are_averaged(tiny_experiment, predictor, image, mode):
     pair = Predictor(predictor.model, tiny_experiment(tiling={"orientations": 2}))
+    image = image[:, :96]  # of an odd width, the padding would lie on the other side
     mirrored = predictor.probability(np.ascontiguousarray(image[:, ::-1]), mode)[:, ::-1]
     expected = (predictor.probability(image, mode) + mirrored) / 2
     assert np.allclose(pair.probability(image, mode), expected, atol=1e-6)
@@ -38,6 +39,76 @@ def test_tiled_is_one_pass_in_every_orientation(tiny_experiment, predictor, imag
     turned = Predictor(predictor.model, tiny_experiment(tiling={"orientations": 8}))
     tiled, full = turned.probability(image), turned.probability(image, "full")
     assert np.abs(tiled - full).max() <= 1e-5
+
+
+class Recorded:
+    """An image that knows which rectangles of it were read, and a sink that keeps them apart."""
+
+    def __init__(self, image):
+        self.image, self.shape = image, image.shape
+        self.read_regions, self.written = [], {}
+
+    def read(self, region):
+        for span, length in zip(region, self.shape[:2], strict=True):
+            assert 0 <= span.start < span.stop <= length
+        self.read_regions.append(region)
+        return self.image[region].copy()
+
+    def write(self, region, values):
+        self.written[tuple((span.start, span.stop) for span in region)] = values.copy()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sharpening": 2.0, "gamma": 1.7},
+        {"color_space": "lab", "sharpening": 1.0},
+        {"color_space": "hsv"},
+        {"color_space": "gray", "channels": 1, "sharpening": 1.0},
+    ],
+    ids=str,
+)
+def test_streamed_is_the_answer_at_once(tiny_experiment, image, channels, settings):
+    experiment = tiny_experiment(
+        image=settings, model={"base_filters": 2}, tiling={"orientations": 4}
+    )
+    predictor = Predictor(build_model(experiment.model, experiment.image.channels), experiment)
+    stored = Recorded(image[..., :channels])
+    predictor.predict_regions(stored, stored)
+    assert len(stored.written) == len(predictor.grid(130, 97).tiles) > 1
+    answer = np.full((130, 97, 1), np.nan, np.float32)
+    for (rows, columns), values in stored.written.items():
+        answer[slice(*rows), slice(*columns)] = values
+    full = predictor.probability(image[..., :channels], "full")
+    assert np.abs(answer - full).max() <= 1e-5
+    assert np.array_equal(answer, predictor.probability(image[..., :channels]))
+    largest = max(rows.stop - rows.start for rows, _ in stored.read_regions)
+    assert largest <= experiment.tiling.max_tile + 6
+
+
+def test_streaming_goes_on_where_it_stopped(predictor, image):
+    count = len(predictor.grid(130, 97).tiles)
+    stored, told = Recorded(image), []
+    finished = frozenset(range(0, count, 2))
+    predictor.predict_regions(stored, stored, finished=finished, on_batch=told.extend)
+    assert told == sorted(set(range(count)) - finished)
+    cores = [predictor.grid(130, 97).tiles[index].core for index in told]
+    assert list(stored.written) == [tuple((s.start, s.stop) for s in core) for core in cores]
+
+
+@pytest.mark.parametrize("mode", ["whole", "full"])
+def test_modes_that_see_the_image_at_once_can_be_streamed_to(predictor, image, mode):
+    stored = Recorded(image)
+    predictor.predict_regions(stored, stored, mode)
+    (values,) = stored.written.values()
+    assert np.array_equal(values, predictor.probability(image, mode))
+
+
+def test_a_stored_image_of_other_channels_is_refused(predictor):
+    stored = Recorded(np.zeros((4, 4, 2), np.uint8))
+    with pytest.raises(ImageError, match=r"\(4, 4, 2\)"):
+        predictor.predict_regions(stored, stored)
 
 
 def test_whole_sees_a_resized_image(predictor, image):

@@ -1,10 +1,21 @@
 """What depends on the machine: loading Keras and its backend, and the arithmetic it is good at."""
 
+import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
+
+_KEPT = "_tiledseg_forward"
+_KEPT_SIZES = 8
+
+_UNUSED = ("matplotlib", "sklearn")
+"""What Keras imports where it is installed, for plots and wrappers that nothing here uses."""
 
 
 def load_backend() -> None:
@@ -20,7 +31,8 @@ def load_backend() -> None:
         standard_error = os.dup(2)
         os.dup2(chatter.fileno(), 2)
         try:
-            import_module("keras")
+            with _without(_unused()):
+                import_module("keras")
         except BaseException:
             chatter.seek(0)
             os.write(standard_error, chatter.read())
@@ -28,6 +40,36 @@ def load_backend() -> None:
         finally:
             os.dup2(standard_error, 2)
             os.close(standard_error)
+
+
+def _unused() -> tuple[str, ...]:
+    """Packages that Keras and TensorFlow load in vain, which takes a third of the time."""
+    return (*_UNUSED, "jax") if _chosen_backend() == "tensorflow" else _UNUSED
+
+
+def _chosen_backend() -> str:
+    """What Keras will choose: a variable, else its file, else TensorFlow."""
+    named = os.environ.get("KERAS_BACKEND")
+    if named:
+        return named
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    try:
+        settings = json.loads((Path(home) / "keras.json").read_text(encoding="utf-8"))
+        return str(settings["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
+
+
+@contextmanager
+def _without(packages: tuple[str, ...]) -> Iterator[None]:
+    """Optional packages look as if they were not installed, unless they are loaded already."""
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not to be found
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def fast_precision(cpu_flags: Path = Path("/proc/cpuinfo")) -> str:
@@ -56,3 +98,69 @@ def compiles_by_xla(precision: str) -> bool:
     import keras  # noqa: PLC0415  # this module is imported before a backend is wanted
 
     return precision != "float32" or bool(keras.config.backend() == "jax")
+
+
+def compiled_forward(model: Any) -> Callable[[Any], Any]:
+    """The pass of a model over a batch, compiled once in the model's life.
+
+    Later changes of the weights are seen. The function is kept on the model, where it goes when
+    the model goes, and may be called from several threads.
+
+    Args:
+        model: A keras.Model of one input and one output.
+
+    Returns:
+        Maps an array (B, H, W, C) to a float32 array (B, H, W, K).
+    """
+    kept = vars(model)
+    if _KEPT not in kept:
+        backend = str(import_module("keras").config.backend())
+        kept[_KEPT] = {"tensorflow": _tensorflow_forward, "jax": _jax_forward}[backend](model)
+    forward: Callable[[Any], Any] = kept[_KEPT]
+    return forward
+
+
+def _tensorflow_forward(model: Any) -> Callable[[Any], Any]:
+    """One function for all shapes; for a model that refuses open sizes, one for each size.
+
+    Keras 3.15's bilinear UpSampling2D compares sizes with 0, which fails where they are open.
+    """
+    tensorflow, numpy = import_module("tensorflow"), import_module("numpy")
+
+    def traced(height: int | None, width: int | None) -> Any:
+        spec = tensorflow.TensorSpec((None, height, width, model.input_shape[-1]), "uint8")
+        function = tensorflow.function(
+            lambda batch: tensorflow.cast(model(batch, training=False), "float32"),
+            input_signature=[spec],
+            autograph=False,
+        )
+        return function.get_concrete_function()
+
+    try:
+        every_size = traced(*model.input_shape[1:3])
+    except (TypeError, ValueError):
+        of_size = lru_cache(_KEPT_SIZES)(traced)
+        return lambda batch: numpy.asarray(
+            of_size(*batch.shape[1:3])(tensorflow.convert_to_tensor(batch))
+        )
+    return lambda batch: numpy.asarray(every_size(tensorflow.convert_to_tensor(batch)))
+
+
+def _jax_forward(model: Any) -> Callable[[Any], Any]:
+    """JAX compiles once per shape, batch size included."""
+    jax, numpy = import_module("jax"), import_module("numpy")
+
+    def compute(trainable: Any, other: Any, batch: Any) -> Any:
+        answer, _ = model.stateless_call(trainable, other, batch, training=False)
+        return answer.astype("float32")
+
+    compiled = jax.jit(compute)
+
+    def forward(batch: Any) -> Any:
+        trainable, other = (
+            [variable.value for variable in variables]
+            for variables in (model.trainable_variables, model.non_trainable_variables)
+        )
+        return numpy.asarray(compiled(trainable, other, batch))
+
+    return forward

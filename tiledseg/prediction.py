@@ -3,7 +3,7 @@
 What is measured is what is served, because all of them call ``Predictor.probability``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,16 +11,32 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.preprocess import preprocess
+import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
+from tiledseg.backend import compiled_forward
+from tiledseg.data.preprocess import PixelSample, preprocess_region, reach
+from tiledseg.data.stain import ColorMap, color_map
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
+from tiledseg.labels import labels_of
 from tiledseg.objects import without_small
-from tiledseg.tiling.engine import model_field, predict_full, predict_resized, predict_tiled
-from tiledseg.tiling.grid import Grid, plan_grid
-from tiledseg.tiling.orientations import predict_oriented
+from tiledseg.settings import ImageSettings
+from tiledseg.tiling.engine import predict_full, predict_resized
+from tiledseg.tiling.grid import Grid
+from tiledseg.tiling.orientations import oriented
+from tiledseg.tiling.planner import Plan, exact_tiling, plan_tiles
+from tiledseg.tiling.regions import (
+    ArraySink,
+    ArraySource,
+    Forward,
+    Region,
+    RegionSink,
+    RegionSource,
+)
+from tiledseg.tiling.streaming import predict_regions
 
 Mode = Literal["tiled", "whole", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+_BAND_ROWS = 512
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
 
@@ -58,11 +74,12 @@ class Predictor:
         (folder / EXPERIMENT_FILE).write_text(self.experiment.to_yaml(), encoding="utf-8")
 
     def probability(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.float32]:
-        """Foreground probability of every pixel.
+        """Probability of every pixel to be foreground or, with several classes, of each label.
 
         Args:
             image: RGB (H, W, 3), or grey (H, W) or (H, W, 1); uint8, of any size.
-            mode: ``tiled``: tile by tile with a true halo, the same answer as one pass.
+            mode: ``tiled``: tile by tile with a true halo, the same answer as one pass; blended
+                tiles where the network or ``tiling.mode`` asks for them.
                 ``whole``: the image resized to the network's input, the answer resized back.
                 ``full``: one pass at full size, for comparison; needs the memory for it.
 
@@ -73,42 +90,146 @@ class Predictor:
             ImageError: ``image`` is not uint8 or has a shape that is not an image's.
             TilingError: Unknown mode, or a network that cannot be tiled exactly.
         """
-        shown = preprocess(_as_colour(image), self.experiment.image)
-        tiling = self.experiment.tiling
-        probability = predict_oriented(self._pass(mode), shown, tiling.orientations)
-        return without_small(probability, tiling.smallest_object)
+        pixels = _as_colour(image)
+        sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
+        self.predict_regions(ArraySource(pixels), sink, mode)
+        return without_small(sink.values, self.experiment.tiling.smallest_object)
 
-    def _pass(self, mode: Mode) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    def predict_regions(
+        self,
+        source: RegionSource,
+        sink: RegionSink,
+        mode: Mode = "tiled",
+        *,
+        finished: frozenset[int] = frozenset(),
+        on_batch: Callable[[Sequence[int]], object] = lambda _: None,
+    ) -> None:
+        """Foreground probability of an image that need not fit into memory.
+
+        Args:
+            source: RGB or grey, as it is stored; (H, W, 3) or (H, W, 1).
+            sink: Is given probabilities (h, w, K), from a thread of its own.
+            mode: See ``probability``. Only ``tiled`` reads and writes piece by piece.
+            finished: Indices in ``grid(H, W).tiles`` that the sink holds already.
+            on_batch: Told which tiles have just been written, from the sink's thread.
+
+        What the sink is given equals what ``probability`` returns, but for
+        ``tiling.smallest_object``: the size of an object is known when all of it is there.
+
+        Raises:
+            ImageError: The image is neither RGB nor grey, or cannot be read.
+            TilingError: See ``probability``.
+        """
+        shown = _Shown(source, self.experiment.image)
+        height, width, _ = shown.shape
         if mode == "tiled":
-            max_tile = self.experiment.tiling.max_tile
-            return lambda shown: predict_tiled(self.model, shown, max_tile=max_tile)
+            grid = self.grid(height, width)
+            predict_regions(
+                self.model,
+                shown,
+                sink,
+                grid=grid,
+                finished=finished,
+                on_batch=on_batch,
+                forward=self._forward(),
+            )
+            return
+        everything = (slice(0, height), slice(0, width))
+        sink.write(everything, self._at_once(shown.read(everything), mode))
+
+    def _at_once(self, shown: NDArray[np.uint8], mode: Mode) -> NDArray[np.float32]:
         if mode == "whole":
             size = self.experiment.image.size
-            return lambda shown: predict_resized(self.model, shown, size)
+            return predict_resized(self.model, shown, size, forward=self._forward())
         if mode == "full":
-            return lambda shown: predict_full(self.model, shown)
+            return predict_full(self.model, shown, forward=self._forward())
         raise TilingError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
 
+    def _forward(self) -> Forward:
+        return oriented(compiled_forward(self.model), self.experiment.tiling.orientations)
+
     def grid(self, height: int, width: int) -> Grid:
-        """The tiles that mode ``tiled`` cuts an image of this size into."""
-        field = model_field(self.model)
-        return plan_grid(
-            height,
-            width,
-            halo=field.halo,
-            stride=field.stride,
-            max_tile=self.experiment.tiling.max_tile,
+        """The tiles that mode ``tiled`` cuts an image of this size into.
+
+        Raises:
+            TilingError: See ``plan``.
+        """
+        return self.plan(height, width).grid
+
+    def plan(self, height: int, width: int) -> Plan:
+        """How mode ``tiled`` goes about an image of this size, for ``--explain``.
+
+        Raises:
+            TilingError: No tile fits, or the network cannot be tiled as the settings ask.
+        """
+        return plan_tiles(
+            self.model, height, width, self.experiment.tiling, self.experiment.image.size
         )
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether mode ``tiled`` gives the answer of one pass over the whole image."""
+        return exact_tiling(self.model, self.experiment.tiling) is not None
+
     def mask(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.bool_]:
-        """Foreground where the probability is at least 0.5, (H, W) bool; see ``probability``."""
+        """Where there is an object of any class, (H, W) bool; see ``probability``."""
         return to_mask(self.probability(image, mode))
 
 
+class _Shown:
+    """An image as the network sees it, pre-processed piece by piece."""
+
+    def __init__(self, source: RegionSource, settings: ImageSettings) -> None:
+        height, width, channels = source.shape
+        if channels not in {1, 3} or 0 in (height, width):
+            raise ImageError(
+                f"image has shape {source.shape}; expected (height, width, 3) RGB or (h, w, 1)"
+            )
+        self._source, self._settings = source, settings
+        self._reach = reach(settings)
+        self._stain = _stain_of(source, settings)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        height, width, _ = self._source.shape
+        return height, width, self._settings.channels
+
+    def read(self, region: Region) -> NDArray[np.uint8]:
+        """Pixels of a rectangle, read with the context that pre-processing needs."""
+        spans = zip(region, self._source.shape[:2], strict=True)
+        wide = [
+            slice(max(span.start - self._reach, 0), min(span.stop + self._reach, length))
+            for span, length in spans
+        ]
+        stored = self._source.read((wide[0], wide[1]))
+        pixels = preprocess_region(stored, self._settings, self._stain)
+        rows, columns = (
+            slice(span.start - outer.start, span.stop - outer.start)
+            for span, outer in zip(region, wide, strict=True)
+        )
+        return pixels[rows, columns]
+
+
+def _stain_of(source: RegionSource, settings: ImageSettings) -> ColorMap | None:
+    """The change of colours that a sample of the whole image asks for, read in bands."""
+    if settings.stain == "none":
+        return None
+    height, width, _ = source.shape
+    sample = PixelSample(*source.shape)
+    for top in range(0, height, _BAND_ROWS):
+        band = (slice(top, min(top + _BAND_ROWS, height)), slice(0, width))
+        sample.add(source.read(band), top, 0)
+    return color_map(sample.pixels, settings)
+
+
 def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Cut probabilities (H, W, 1) at 0.5, giving (H, W) bool."""
-    mask: NDArray[np.bool_] = probability[..., 0] >= 0.5
-    return mask
+    """Foreground of probabilities, (H, W) bool.
+
+    Args:
+        probability: (H, W, 1), cut at 0.5, or (H, W, K), where another label than the background
+            is the most probable.
+    """
+    return labels_of(probability) > 0
 
 
 def _as_colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -138,7 +138,7 @@ class TestWriteSyntheticDataset:
     def test_a_complete_folder_is_left_alone(self, folder, monkeypatch):
         write_synthetic_dataset(SMALL, folder)
         times = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-        monkeypatch.setattr(synthetic, "draw_smear", None)
+        monkeypatch.setattr(synthetic, "draw_cells", None)
         write_synthetic_dataset(SMALL, folder)
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == times
 

@@ -7,7 +7,8 @@ import pytest
 from tiledseg.models import build_model
 from tiledseg.settings import ModelSettings
 from tiledseg.tiling.engine import predict_full, predict_tiled
-from tiledseg.tiling.receptive_field import perturbed_halo, receptive_field
+from tiledseg.tiling.perturbation import perturbed_halo
+from tiledseg.tiling.receptive_field import receptive_field
 
 
 def outline(settings: ModelSettings) -> keras.Model:

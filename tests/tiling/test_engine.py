@@ -8,8 +8,9 @@ import pytest
 from keras import layers
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling import engine
-from tiledseg.tiling.engine import model_field, predict_full, predict_resized, predict_tiled
+from tiledseg.tiling import exactness
+from tiledseg.tiling.engine import predict_full, predict_resized, predict_tiled
+from tiledseg.tiling.exactness import model_field
 from tiledseg.tiling.grid import plan_grid
 from tiledseg.tiling.receptive_field import ReceptiveField
 from tiledseg.tiling.seams import flipped_labels, max_difference
@@ -54,7 +55,9 @@ def test_tiled_is_the_whole_answer(make_unet, noise, options):
         tiled = predict_tiled(model, image, max_tile=tile_of(model, spare))
         assert tiled.shape == full.shape == (height, width, 1)
         assert max_difference(tiled, full) <= 1e-5
-        assert flipped_labels(tiled, full) == 0
+        # float32 rounds by the shape of what is computed: on the cut itself a label is a toss
+        certain = np.abs(full - 0.5) > 1e-6
+        assert flipped_labels(tiled * certain, full * certain) == 0
         if width > 300:
             assert 0.01 < (full > 0.5).mean() < 0.99
 
@@ -98,17 +101,20 @@ def test_many_tiles_were_in_play(make_unet):
     assert len(grid.tiles) > 50
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="counts tf.function traces")
-@pytest.mark.parametrize("up", ["transpose", "bilinear"])
-def test_no_retracing_and_no_output(make_unet, noise, capfd, up):
+@pytest.mark.parametrize(("up", "expected"), [("transpose", 1), ("bilinear", 2)])
+def test_no_retracing_and_no_output(make_unet, noise, capfd, up, expected):
+    """Python runs the graph when it is traced, and never again."""
     model = make_unet(2, up=up)
     model_field(model)
-    traces = []
+    traced = []
+    looked_at = layers.Activation(lambda x: traced.append(x.shape) or x)
+    seen = keras.Model(model.input, looked_at(model.output))
+    traced.clear()
     capfd.readouterr()
     for _ in range(2):
-        predict_tiled(model, noise(100, 120), max_tile=40)
-        traces.append(model.predict_function.experimental_get_tracing_count())
-    assert traces == [1, 1]
+        for side in (100, 60):
+            predict_tiled(seen, noise(side, 120), max_tile=40, field=model_field(model))
+        assert len(traced) == expected
     assert capfd.readouterr().out == ""
 
 
@@ -123,17 +129,17 @@ def test_changing_shapes(make_unet, noise, up):
 
 def test_field_is_verified_once_and_forgotten_with_the_model(make_unet, noise, monkeypatch):
     verified = []
-    monkeypatch.setattr(engine, "verify_receptive_field", lambda *_: verified.append(1))
+    monkeypatch.setattr(exactness, "verify_receptive_field", lambda *_: verified.append(1))
     model = make_unet(2, up="bilinear")
     for side in (16, 24):
         predict_full(model, noise(side, side))
     assert model_field(model) is model_field(model)
     assert verified == [1]
-    gone, known = weakref.ref(model), len(engine._fields)
+    gone, known = weakref.ref(model), len(exactness._fields)
     del model
     gc.collect()
     assert gone() is None
-    assert len(engine._fields) < known
+    assert len(exactness._fields) < known
 
 
 def test_hidden_reach_is_refused_at_first_use(make_model, noise):

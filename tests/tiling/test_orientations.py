@@ -4,41 +4,41 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tiledseg.tiling.orientations import ORIENTATIONS, predict_oriented
+from tiledseg.tiling.orientations import ORIENTATIONS, oriented
 
-IMAGE = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+WINDOWS = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), np.uint8)
 
 
-def identity(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return image.astype(np.float32)
+def identity(windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return windows.astype(np.float32)
 
 
 @pytest.mark.parametrize("orientations", [1, 2, 4, 8])
-def test_identity_gives_the_image_back(orientations: int) -> None:
-    answer = predict_oriented(identity, IMAGE, orientations)
+def test_identity_gives_the_windows_back(orientations: int) -> None:
+    answer = oriented(identity, orientations)(WINDOWS)
     assert answer.dtype == np.float32
-    assert np.array_equal(answer, IMAGE)
+    assert np.array_equal(answer, WINDOWS)
 
 
 def test_every_orientation_is_seen_once() -> None:
     seen = []
 
-    def remember(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        seen.append((image.shape, image.tobytes()))
-        return identity(image)
+    def remember(windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append((windows.shape, windows.tobytes()))
+        return identity(windows)
 
-    predict_oriented(remember, IMAGE, 8)
+    oriented(remember, 8)(WINDOWS)
     assert len(set(seen)) == len(seen) == len(ORIENTATIONS) == 8
-    assert all(shape == IMAGE.shape for shape, _ in seen[:4]), "half turns keep the shape"
+    assert all(shape == WINDOWS.shape for shape, _ in seen[:4]), "half turns keep the shape"
 
 
 @pytest.mark.parametrize("orientations", [2, 4, 8])
 def test_the_answer_turns_with_the_image(orientations: int) -> None:
-    def lopsided(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        ramp = np.arange(image.shape[1], dtype=np.float32)[np.newaxis, :, np.newaxis]
-        return image * (1 + ramp)
+    def lopsided(windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        ramp = np.arange(windows.shape[2], dtype=np.float32)[:, np.newaxis]
+        return windows * (1 + ramp)
 
-    plain = predict_oriented(lopsided, IMAGE, orientations)
-    mirrored = predict_oriented(lopsided, np.ascontiguousarray(IMAGE[:, ::-1]), orientations)
-    assert np.allclose(mirrored[:, ::-1], plain)
-    assert not np.allclose(lopsided(IMAGE), plain)
+    turning = oriented(lopsided, orientations)
+    plain, mirrored = turning(WINDOWS), turning(np.ascontiguousarray(WINDOWS[:, :, ::-1]))
+    assert np.allclose(mirrored[:, :, ::-1], plain)
+    assert not np.allclose(lopsided(WINDOWS), plain)

@@ -3,12 +3,8 @@ import pytest
 from keras import layers, ops
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling.receptive_field import (
-    ReceptiveField,
-    perturbed_halo,
-    receptive_field,
-    verify_receptive_field,
-)
+from tiledseg.tiling.perturbation import perturbed_halo, verify_receptive_field
+from tiledseg.tiling.receptive_field import ReceptiveField, receptive_field
 
 
 def chain(*steps):
@@ -29,6 +25,16 @@ def small_unet(tensor):
     deep = conv(3)(layers.MaxPooling2D(2)(skip))
     wide = layers.Conv2DTranspose(4, 2, strides=2, padding="same")(deep)
     return conv(3)(layers.Concatenate()([wide, skip]))
+
+
+def nested(tensor):
+    """A model with two outputs, one of them unused, holding a Sequential that is used twice."""
+    inside = keras.Input((None, None, 4))
+    twice = keras.Sequential([keras.Input((None, None, 4)), conv(3), layers.ReLU()])
+    low = layers.MaxPooling2D(2)(twice(inside))
+    used = layers.UpSampling2D(2)(twice(low))
+    block = keras.Model(inside, [conv(9)(used), layers.Add()([used, inside])])
+    return conv(3)(block(conv(3)(tensor))[1])
 
 
 BY_HAND = {
@@ -82,6 +88,36 @@ BY_HAND = {
         2,
     ),
     "small U-Net": (lambda: small_unet, 5, 2),
+    "pool 3 and interpolate": (
+        lambda: chain(layers.MaxPooling2D(3), layers.UpSampling2D(3, interpolation="bilinear")),
+        3,
+        3,
+    ),
+    "pool 6, interpolate by 2 and 3": (
+        lambda: chain(
+            layers.AveragePooling2D(6),
+            layers.UpSampling2D(2, interpolation="bilinear"),
+            layers.UpSampling2D(3, interpolation="bilinear"),
+        ),
+        9,
+        6,
+    ),
+    "repeat by 5": (lambda: chain(layers.MaxPooling2D(5), layers.UpSampling2D(5)), 4, 5),
+    "pointwise around 3x3": (
+        lambda: chain(
+            layers.Dense(4),
+            layers.LayerNormalization(),
+            conv(3),
+            layers.LayerNormalization(axis=[3]),
+            layers.PReLU(shared_axes=[1, 2]),
+            layers.RMSNormalization(),
+            layers.UnitNormalization(),
+            layers.Dense(2, activation="sigmoid"),
+        ),
+        1,
+        1,
+    ),
+    "models in models": (lambda: nested, 6, 2),
 }
 
 UNETS = {
@@ -157,15 +193,25 @@ def test_sequential_and_shared_layers(make_model):
     assert receptive_field(make_model(chain(conv(1), shared, shared, shared))).halo == 3
 
 
+class TwoOutputs(layers.Layer):
+    def call(self, inputs):
+        return inputs, inputs + 1.0
+
+
 REFUSED = {
     "GlobalAveragePooling2D": lambda t: layers.Multiply()(
         [t, layers.GlobalAveragePooling2D(keepdims=True)(t)]
     ),
-    "GroupNormalization": layers.GroupNormalization(1),
+    r"GroupNormalization): it looks at the whole": layers.GroupNormalization(1),
+    r"Attention): it looks at the whole": lambda t: layers.Attention()([t, t]),
+    r"Resizing): it looks at the whole": layers.Resizing(20, 20),
+    "'inner' (Lambda)": keras.Sequential(
+        [keras.Input((None, None, 3)), layers.Lambda(lambda x: x, name="inner")]
+    ),
+    "makes 2 tensors": lambda t: TwoOutputs()(t)[0],
     "Lambda": layers.Lambda(lambda x: x),
     "Reshape": lambda t: layers.Conv1D(3, 3)(layers.Reshape((-1, 3))(t)),
     "axis 1 is not": layers.Softmax(axis=1),
-    "bilinear by 3": lambda t: layers.UpSampling2D(3, interpolation="bilinear")(conv(3)(t)),
     "'bicubic' is not known": layers.UpSampling2D(2, interpolation="bicubic"),
     "output_padding": layers.Conv2DTranspose(4, 3, 2, output_padding=1),
     "channels come first": layers.UpSampling2D(2, data_format="channels_first"),
@@ -183,9 +229,22 @@ def test_what_cannot_be_tiled_is_named(make_model, reason, body):
     assert reason in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("reason", "layer"),
+    [
+        (r"axis \[1, 2, 3\] is not that", layers.LayerNormalization(axis=[1, 2, 3])),
+        ("slope for each pixel", layers.PReLU()),
+    ],
+)
+def test_weights_of_places_cannot_be_tiled(reason, layer):
+    model = keras.Sequential([keras.Input((8, 8, 3)), layer])
+    with pytest.raises(TilingError, match=reason):
+        receptive_field(model)
+
+
 def test_message_names_layer_and_class(make_model):
-    model = make_model(layers.LayerNormalization(name="whitening"))
-    with pytest.raises(TilingError, match=r"'whitening' \(LayerNormalization\).*replace"):
+    model = make_model(layers.GroupNormalization(1, name="whitening"))
+    with pytest.raises(TilingError, match=r"'whitening' \(GroupNormalization\).*replace"):
         receptive_field(model)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tiledseg.data.images import READ_SUFFIXES, list_images, read_as_stored, read_mask_levels
-from tiledseg.data.mask_forms import colours_of
+from tiledseg.data.label_files import colours_of
 from tiledseg.data.pairing import Pairing, home_of, match_files
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.notation import to_yaml

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from tiledseg.data.atomic import atomic_file
 from tiledseg.data.containers import inspect, kind_of, without_png_extras
 from tiledseg.data.ome_zarr import STORE_SUFFIX, is_store, read_store, store_shape
-from tiledseg.data.tiff import read_tiff, tiff_shape
+from tiledseg.data.palettes import grey_as_indices, indices_as_grey
+from tiledseg.data.tiff import read_tiff, tiff_indices, tiff_shape
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.labels import Labels, label_palette
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 READ_SUFFIXES = (*IMAGE_SUFFIXES, STORE_SUFFIX)
@@ -30,6 +32,9 @@ _ENCODING = {
     ".tif": (cv2.IMWRITE_TIFF_COMPRESSION, 8),  # deflate, which every reader knows
     ".tiff": (cv2.IMWRITE_TIFF_COMPRESSION, 8),
 }
+_BYTE = 8
+_PNG_BITS = 24
+"""Place of the bits per channel in a PNG."""
 _SIXTEEN_TO_EIGHT = ((np.arange(2**16) + 128) // 257).astype(np.uint8)
 
 # Faults come back as ImageError; OpenCV would also write its own lines on the terminal.
@@ -132,6 +137,33 @@ def read_as_stored(path: Path) -> NDArray[Any]:
         raise _fault(path, str(error)) from None
 
 
+def read_indices(path: Path) -> NDArray[Any]:
+    """The indices of a PNG or TIFF with a palette, instead of the colours they stand for.
+
+    Returns:
+        (H, W), integers.
+
+    Raises:
+        ImageError: As for ``read_as_stored``, or the file's kind has no palettes.
+    """
+    data = _read_bytes(path)
+    _claimed_shape(path, data)
+    kind = kind_of(data[:16])
+    try:
+        if kind == "tiff":
+            return tiff_indices(path)
+        if kind == "png":
+            return unstretched(_decode(indices_as_grey(data)), data[_PNG_BITS])
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+    raise _fault(path, f"a palette of {kind} is not read", "save it as PNG")
+
+
+def unstretched(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
+    """The numbers in a PNG of 1, 2 or 4 bits, which its reader stretches to 255."""
+    return pixels if bits >= _BYTE else pixels // (255 // (2**bits - 1))
+
+
 def image_shape(path: Path) -> tuple[int, int]:
     """Height and width, in pixels, from the file's header; nothing is decoded.
 
@@ -182,6 +214,27 @@ def write_mask(path: Path, mask: NDArray[Any]) -> None:
     write_image(path, (mask != 0).astype(np.uint8) * np.uint8(255))
 
 
+def write_labels(path: Path, labels: Labels, count: int) -> None:
+    """Write a label map as a PNG whose pixels are indices of a palette, whole or not at all.
+
+    The index is the label; the colours are those of ``tiledseg.labels``.
+
+    Args:
+        path: The file, ending in .png.
+        labels: (H, W), uint8.
+        count: Labels there may be, background included.
+
+    Raises:
+        OutputError: The suffix is another, or the file cannot be written.
+    """
+    _require_png(path)
+    fits, encoded = cv2.imencode(".png", np.ascontiguousarray(labels))
+    if not fits:
+        raise OutputError(f"{path}: labels of shape {labels.shape} do not fit into a PNG")
+    with atomic_file(path) as file:
+        file.write(grey_as_indices(encoded.tobytes(), label_palette(count)))
+
+
 def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> None:
     """Write probabilities as a grey PNG of 8 bits, whole or not at all.
 
@@ -198,19 +251,68 @@ def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> Non
             written.
     """
     _require_png(path)
-    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
-    scaled = np.asarray(probability, dtype=np.float64) * 255.0
-    if np.isnan(scaled).any():
+    if np.isnan(probability).any():
         raise OutputError(
             f"{path}: the prediction holds values that are not numbers; the model has diverged, "
             "train it again with a lower learning rate"
         )
-    write_image(path, np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8))
+    write_image(path, probability_levels(probability))
+
+
+def probability_levels(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Probabilities in 8 bits, as ``write_probability`` has it.
+
+    Args:
+        probability: Any shape and float dtype, in [0, 1] (values outside are clipped).
+
+    Returns:
+        The same shape, uint8; at least 128 exactly where the probability is at least 0.5.
+    """
+    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
+    scaled = np.asarray(probability, dtype=np.float64) * 255.0
+    return np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8)
+
+
+def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Values as stored, on the 8-bit scale: 16 bits are divided by 257 and rounded.
+
+    Args:
+        path: Where they come from, for the message.
+        pixels: Any shape; uint8, uint16 or bool.
+
+    Raises:
+        ImageError: They are of another type.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return np.asarray(_SIXTEEN_TO_EIGHT[pixels])
+    if pixels.dtype == np.bool_:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
+
+
+def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey (H, W) or RGB (H, W, 3) of pixels that may have an alpha channel.
+
+    Args:
+        path: Where they come from, for the message.
+        pixels: (H, W) or (H, W, 1 to 4).
+
+    Raises:
+        ImageError: There are more channels.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    samples = pixels.shape[2]
+    if samples > 4:
+        raise _fault(path, f"holds {samples} channels", "save it as grey or RGB")
+    return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
 def _read_pixels(path: Path) -> NDArray[np.uint8]:
     """(H, W) grey or (H, W, 3) RGB, uint8."""
-    return _without_alpha(path, _to_8_bits(path, read_as_stored(path)))
+    return without_alpha(path, to_8_bits(path, read_as_stored(path)))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -268,25 +370,6 @@ def _decode(data: bytes) -> NDArray[Any]:
         code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
         pixels = cv2.cvtColor(pixels, code)
     return np.asarray(pixels)
-
-
-def _to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == np.uint16:
-        return np.asarray(_SIXTEEN_TO_EIGHT[pixels])
-    if pixels.dtype == np.bool_:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
-
-
-def _without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if pixels.ndim == 2:
-        return pixels
-    samples = pixels.shape[2]
-    if samples > 4:
-        raise _fault(path, f"holds {samples} channels", "save it as grey or RGB")
-    return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
 def _require_png(path: Path) -> None:

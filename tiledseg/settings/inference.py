@@ -10,10 +10,20 @@ from tiledseg.settings.section import Section
 class TilingSettings(Section):
     """Tiled inference."""
 
-    mode: Literal["exact"] = "exact"
-    """exact: halo and stride from the network's graph; the same answer as one whole pass."""
+    mode: Literal["auto", "exact", "blend"] = "auto"
+    """exact: halo and stride from the network's graph; the same answer as one whole pass. blend:
+    overlapping windows of image.size, their probabilities averaged. auto: exact where the graph
+    allows it, else blend."""
     max_tile: Annotated[int, Field(ge=32, le=16384)] = 1536
-    """Largest side of a tile, halo included, in pixels; fitted to the image below it."""
+    """Side of the largest square tile, halo included, in pixels. Tiles are fitted to the image
+    below its area; those of a narrow image may be longer."""
+    memory_gigabytes: Annotated[float, Field(gt=0.0)] | None = None
+    """Memory for the passes of a tile (estimated), in gigabytes; tiles become smaller to keep it.
+    null: max_tile alone bounds them."""
+    overlap: Annotated[float, Field(ge=0.0, le=4096.0)] = 0.25
+    """Overlap of windows in mode blend: below 1 a fraction of their side, from 1 on pixels."""
+    window: Literal["hann", "gaussian"] = "hann"
+    """How a window's probabilities lose weight towards its border in mode blend."""
     orientations: Literal[1, 2, 4, 8] = 1
     """Mirror images and turns whose probabilities are averaged (test-time augmentation), for
     tiled and whole inference alike; time grows with their number."""

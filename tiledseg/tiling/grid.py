@@ -93,7 +93,9 @@ class _Axis:
             yield slice(origin, origin + self.tile), slice(start, stop)
 
 
-def plan_grid(height: int, width: int, *, halo: int, stride: int, max_tile: int) -> Grid:
+def plan_grid(
+    height: int, width: int, *, halo: int, stride: int, max_tile: int | tuple[int, int]
+) -> Grid:
     """Cover an image with the fewest equal tiles that give the whole-image answer.
 
     The image is padded at the bottom and the right to multiples of the stride. An
@@ -105,7 +107,8 @@ def plan_grid(height: int, width: int, *, halo: int, stride: int, max_tile: int)
         width: Columns of the image, in pixels.
         halo: Context the network needs around a pixel, in pixels.
         stride: Total stride of the network, in pixels.
-        max_tile: Largest side of a window, in pixels; counted down to the stride.
+        max_tile: Largest side of a window, or height and width, in pixels; counted down to the
+            stride.
 
     Returns:
         The grid; every pixel of the image lies in exactly one core.
@@ -115,8 +118,9 @@ def plan_grid(height: int, width: int, *, halo: int, stride: int, max_tile: int)
             between two halos.
     """
     _check_sizes(height, width, halo, stride)
-    rows = _solve_axis("height", height, halo, stride, max_tile)
-    columns = _solve_axis("width", width, halo, stride, max_tile)
+    most = max_tile if isinstance(max_tile, tuple) else (max_tile, max_tile)
+    rows = _solve_axis("height", height, halo, stride, most[0])
+    columns = _solve_axis("width", width, halo, stride, most[1])
     tiles = tuple(
         Tile((row_window, column_window), (row_core, column_core))
         for row_window, row_core in rows.spans()

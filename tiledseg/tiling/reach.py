@@ -65,11 +65,12 @@ def layer_reach(layer: Any, axis: int, size: int) -> Reach:
     Raises:
         TilingError: If tiles cannot give what one pass over the whole image gives.
     """
+    if isinstance(layer, _WHOLE):
+        raise untileable(layer, "it looks at the whole image")
     if getattr(layer, "data_format", None) == "channels_first":
         raise untileable(layer, "its channels come first; use data_format 'channels_last'")
     if type(layer) in POINTWISE + MERGING:
-        if getattr(layer, "axis", -1) not in {-1, 3}:
-            raise untileable(layer, f"its axis {layer.axis} is not that of the channels (-1)")
+        _check_pointwise(layer)
         return Reach()
     if type(layer) not in _RULES:
         raise untileable(layer, "what it reads of its input is not known")
@@ -86,8 +87,16 @@ def untileable(layer: Any, reason: str) -> TilingError:
     """The error for a layer that stands in the way of exact tiling."""
     return TilingError(
         f"the model cannot be tiled exactly because of layer {layer.name!r} "
-        f"({type(layer).__name__}): {reason}; replace the layer, or predict whole images"
+        f"({type(layer).__name__}): {reason}; replace the layer, or blend (tiling.mode)"
     )
+
+
+def _check_pointwise(layer: Any) -> None:
+    axes = getattr(layer, "axis", -1)
+    if any(axis not in {-1, 3} for axis in (axes if isinstance(axes, list | tuple) else [axes])):
+        raise untileable(layer, f"its axis {axes} is not that of the channels (-1)")
+    if isinstance(layer, layers.PReLU) and not {1, 2} <= set(layer.shared_axes or ()):
+        raise untileable(layer, "it learned a slope for each pixel; use shared_axes=[1, 2]")
 
 
 def _window(extent: int, stride: int, padding: str, size: int) -> Reach:
@@ -122,10 +131,6 @@ def _upsampling(layer: Any, axis: int, size: int) -> Reach:  # noqa: ARG001
         return Reach(up=factor, before=factor - 1)
     if layer.interpolation != "bilinear":
         raise untileable(layer, f"interpolation {layer.interpolation!r} is not known here")
-    if factor & (factor - 1):
-        raise untileable(
-            layer, f"bilinear by {factor} rounds by position; use a power of 2, or nearest"
-        )
     return Reach(up=factor, before=factor - 1 + factor // 2, after=factor // 2)
 
 
@@ -141,19 +146,41 @@ def _cropping(layer: Any, axis: int, size: int) -> Reach:  # noqa: ARG001
 
 POINTWISE: tuple[Any, ...] = (
     layers.Activation,
+    layers.ActivityRegularization,
+    layers.AlphaDropout,
     layers.BatchNormalization,
+    layers.Dense,
     layers.Dropout,
     layers.ELU,
     layers.GaussianDropout,
     layers.GaussianNoise,
     layers.Identity,
+    layers.LayerNormalization,
     layers.LeakyReLU,
+    layers.PReLU,
+    layers.RMSNormalization,
     layers.ReLU,
     layers.Rescaling,
     layers.Softmax,
     layers.SpatialDropout2D,
+    layers.UnitNormalization,
 )
 """Layers whose output pixel reads the same pixel of the one input (in inference)."""
+
+_WHOLE: tuple[Any, ...] = (
+    layers.AdaptiveAveragePooling2D,
+    layers.AdaptiveMaxPooling2D,
+    layers.AdditiveAttention,
+    layers.Attention,
+    layers.Flatten,
+    layers.GlobalAveragePooling2D,
+    layers.GlobalMaxPooling2D,
+    layers.GroupNormalization,
+    layers.GroupQueryAttention,
+    layers.MultiHeadAttention,
+    layers.Resizing,
+)
+"""Layers whose every output pixel depends on all pixels, or on how many there are."""
 
 MERGING: tuple[Any, ...] = (
     layers.Add,

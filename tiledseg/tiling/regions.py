@@ -1,5 +1,6 @@
 """Where the engine reads pixels from, and where it puts probabilities: one rectangle at a time."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -7,6 +8,15 @@ from numpy.typing import NDArray
 
 Region = tuple[slice, slice]
 """Rows and columns, in pixels of the image; both ends given, none negative."""
+
+Windows = NDArray[np.uint8]
+"""Windows of an image that go through the network together, (B, h, w, C)."""
+
+Probabilities = NDArray[np.float32]
+"""What a network makes of windows, (B, h, w, K)."""
+
+Forward = Callable[[Windows], Probabilities]
+"""One pass of a network over a batch."""
 
 
 class RegionSource(Protocol):

@@ -1,73 +1,137 @@
-"""From predictions of tiles to one prediction of the image."""
+"""From predictions of windows to the cores of an image."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling.grid import Tile
+from tiledseg.tiling.blending import BlendGrid
+from tiledseg.tiling.grid import Grid, Tile
+
+Values = NDArray[np.float32]
+
+
+class Stitcher(Protocol):
+    """Takes predictions of windows in the order of ``needed``, gives cores when they are whole."""
+
+    needed: list[int]
+    """Tiles that have to be predicted."""
+
+    def add(self, index: int, prediction: Values) -> Iterator[tuple[int, Values]]:
+        """Take the prediction (window height, window width, K) of one tile.
+
+        Returns:
+            Tiles whose cores are whole now, with the cores' values.
+
+        Raises:
+            TilingError: The prediction's shape is not the window's.
+        """
+        ...
+
+
+def stitcher_for(grid: Grid, classes: int, finished: frozenset[int]) -> Stitcher:
+    """The stitcher that a grid is made for.
+
+    Args:
+        grid: The tiles.
+        classes: Channels of a prediction.
+        finished: Tiles whose cores are not wanted.
+    """
+    if isinstance(grid, BlendGrid):
+        return BlendStitcher(grid, classes, finished)
+    return CropStitcher(grid, classes, finished)
 
 
 class CropStitcher:
-    """Keeps the core of every tile; overlaps are computed twice and used once.
+    """Keeps the core of every window; overlaps are computed twice and used once."""
 
-    Args:
-        height: Rows of the image, in pixels.
-        width: Columns of the image, in pixels.
-        classes: Channels of a prediction.
+    def __init__(self, grid: Grid, classes: int, finished: frozenset[int]) -> None:
+        self._grid, self._classes = grid, classes
+        self.needed = [index for index in range(len(grid.tiles)) if index not in finished]
+
+    def add(self, index: int, prediction: Values) -> Iterator[tuple[int, Values]]:
+        """See ``Stitcher``."""
+        _check_shape(self._grid, index, prediction, self._classes)
+        yield index, prediction[self._grid.tiles[index].core_in_window]
+
+
+class BlendStitcher:
+    """Adds up weighted windows in a strip of the image, and gives the cores that are whole.
+
+    The strip is as wide as the image, and not much higher than a window.
     """
 
-    def __init__(self, height: int, width: int, classes: int) -> None:
-        self._values = np.zeros((height, width, classes), np.float32)
-        self._covered = np.zeros((height, width), np.bool_)
-        self._broken: tuple[int, int] | None = None
+    def __init__(self, grid: BlendGrid, classes: int, finished: frozenset[int]) -> None:
+        self._grid, self._classes = grid, classes
+        self._wanted = deque(index for index in range(len(grid.tiles)) if index not in finished)
+        self.needed = _overlapping(grid, self._wanted)
+        following = (grid.tiles[index].window[0].start for index in self.needed[1:])
+        self._whole_until = dict(zip(self.needed, [*following, grid.padded_shape[0]], strict=False))
+        self._top = 0
+        self._strip: Values = np.zeros((0, grid.image_shape[1], classes), np.float32)
 
-    def add(self, tile: Tile, prediction: NDArray[np.floating]) -> None:
-        """Take the core of one tile's prediction.
+    def add(self, index: int, prediction: Values) -> Iterator[tuple[int, Values]]:
+        """See ``Stitcher``."""
+        _check_shape(self._grid, index, prediction, self._classes)
+        rows, columns = self._grid.tiles[index].window
+        self._move_strip(rows)
+        part = self._strip[rows.start - self._top : rows.stop - self._top, columns]
+        weighted = prediction * self._grid.weights(index)[..., np.newaxis]
+        part += weighted[: part.shape[0], : part.shape[1]]
+        while self._wanted:
+            core = self._grid.tiles[self._wanted[0]].core
+            if core[0].stop > self._whole_until[index]:
+                break
+            whole = slice(core[0].start - self._top, core[0].stop - self._top), core[1]
+            yield self._wanted.popleft(), self._strip[whole]
 
-        Args:
-            tile: Where the prediction belongs.
-            prediction: Float array (window height, window width, classes).
+    def _move_strip(self, window: slice) -> None:
+        """Let the strip hold a window's rows, and none above the first core that is wanted."""
+        first = min(window.start, self._grid.tiles[self._wanted[0]].core[0].start)
+        stop = min(window.stop, self._grid.image_shape[0])
+        self._strip = self._strip[max(first - self._top, 0) :]
+        self._top = max(first, self._top)
+        missing = stop - self._top - len(self._strip)
+        if missing > 0:
+            below = np.zeros((missing, *self._strip.shape[1:]), np.float32)
+            self._strip = np.concatenate([self._strip, below])
 
-        Raises:
-            TilingError: If the prediction's shape is not the window's.
-        """
-        rows, columns = tile.window
-        expected = (rows.stop - rows.start, columns.stop - columns.start, self._values.shape[2])
-        if prediction.shape != expected:
-            raise TilingError(
-                f"the prediction of the tile at row {rows.start}, column {columns.start} has shape "
-                f"{prediction.shape} instead of {expected}; the model must return its input's size"
-            )
-        core = prediction[tile.core_in_window]
-        self._values[tile.core] = core
-        self._covered[tile.core] = True
-        self._look_for_non_finite(tile, core)
 
-    def result(self) -> NDArray[np.float32]:
-        """The whole prediction.
+def _overlapping(grid: BlendGrid, wanted: Iterable[int]) -> list[int]:
+    """Tiles whose windows reach into the cores of others, in order."""
+    rows = _meeting(grid.tiles[:: grid.columns], 0)
+    columns = _meeting(grid.tiles[: grid.columns], 1)
+    return sorted(
+        {
+            row * grid.columns + column
+            for index in wanted
+            for row in rows[index // grid.columns]
+            for column in columns[index % grid.columns]
+        }
+    )
 
-        Returns:
-            Float32 array (height, width, classes).
 
-        Raises:
-            TilingError: If a tile was not added, or one held NaN or infinity.
-        """
-        if self._broken is not None:
-            row, column = self._broken
-            raise TilingError(
-                f"the prediction is not a finite number at row {row}, column {column} of the "
-                "image; look for NaN in the model's weights"
-            )
-        if not self._covered.all():
-            row, column = np.argwhere(~self._covered)[0]
-            raise TilingError(
-                f"no tile was added for row {row}, column {column} of the image; "
-                "add every tile of the grid before asking for the result"
-            )
-        return self._values
+def _meeting(tiles: Sequence[Tile], axis: int) -> list[list[int]]:
+    """For each core along an axis, the windows that reach into it."""
+    return [
+        [
+            place
+            for place, other in enumerate(tiles)
+            if other.window[axis].start < tile.core[axis].stop
+            and other.window[axis].stop > tile.core[axis].start
+        ]
+        for tile in tiles
+    ]
 
-    def _look_for_non_finite(self, tile: Tile, core: NDArray[np.floating]) -> None:
-        finite = np.isfinite(core)
-        if self._broken is None and not finite.all():
-            row, column, _ = np.argwhere(~finite)[0]
-            self._broken = (int(tile.core[0].start + row), int(tile.core[1].start + column))
+
+def _check_shape(grid: Grid, index: int, prediction: Values, classes: int) -> None:
+    if prediction.shape != (*grid.tile_shape, classes):
+        rows, columns = grid.tiles[index].window
+        raise TilingError(
+            f"the prediction of the tile at row {rows.start}, column {columns.start} has shape "
+            f"{prediction.shape} instead of {(*grid.tile_shape, classes)}; the model must return "
+            "its input's size"
+        )

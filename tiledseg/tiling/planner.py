@@ -1,0 +1,177 @@
+"""Which tiles: fitted to the image, the memory and the network's stride, with the least work."""
+
+import math
+from dataclasses import dataclass
+
+import keras
+
+from tiledseg.errors import TilingError
+from tiledseg.settings import TilingSettings
+from tiledseg.tiling.blending import BlendGrid, plan_blend_grid
+from tiledseg.tiling.exactness import exact_field, model_field
+from tiledseg.tiling.grid import Grid, plan_grid
+from tiledseg.tiling.memory import bytes_per_pixel
+from tiledseg.tiling.receptive_field import ReceptiveField
+from tiledseg.tiling.streaming import BATCH_PIXELS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an image is going to be predicted, and why so.
+
+    Attributes:
+        grid: The tiles.
+        why: What decides on the mode, in words.
+        memory: Bytes for one pass, estimated; None where the model's graph cannot be read.
+    """
+
+    grid: Grid
+    why: str
+    memory: int | None
+
+    @property
+    def mode(self) -> str:
+        """``exact`` or ``blend``."""
+        return "blend" if isinstance(self.grid, BlendGrid) else "exact"
+
+    def lines(self) -> list[str]:
+        """The plan in words, a fact a line."""
+        grid = self.grid
+        (height, width), (rows, columns) = grid.image_shape, grid.tile_shape
+        down, across = len(grid.seam_rows) + 1, len(grid.seam_columns) + 1
+        memory = "unknown" if self.memory is None else f"about {self.memory / 1e9:.2f} GB"
+        if isinstance(grid, BlendGrid):
+            context = f"overlap {2 * grid.halo} px or more, {grid.window_function} window"
+        else:
+            context = f"halo {grid.halo} px, stride {grid.stride} px"
+        return [
+            f"mode    {self.mode}: {self.why}",
+            f"image   {height} x {width} px",
+            f"tiles   {len(grid.tiles)} ({down} x {across}) of {rows} x {columns} px; {context}",
+            f"work    {grid.work_ratio:.2f} times the image's pixels",
+            f"memory  {memory} for a pass, beside the model",
+        ]
+
+
+def exact_tiling(model: keras.Model, settings: TilingSettings) -> ReceptiveField | None:
+    """Halo and stride to tile a model exactly by, or None where its tiles are blended.
+
+    Raises:
+        TilingError: ``tiling.mode`` is exact, and the model cannot be tiled so.
+    """
+    if settings.mode == "exact":
+        return model_field(model)
+    return exact_field(model) if settings.mode == "auto" else None
+
+
+def plan_tiles(
+    model: keras.Model, height: int, width: int, settings: TilingSettings, window: int
+) -> Plan:
+    """Choose mode and tiles for an image.
+
+    Args:
+        model: (N, H, W, C) -> (N, H, W, K).
+        height: Rows of the image, in pixels.
+        width: Columns of the image, in pixels.
+        settings: Mode, and what bounds the tiles.
+        window: Side of the windows that are blended, in pixels; a model of one input size has
+            its own.
+
+    Returns:
+        The plan.
+
+    Raises:
+        TilingError: No tile fits, or the model cannot be tiled as the settings ask.
+    """
+    field = exact_tiling(model, settings)
+    per_pixel = bytes_per_pixel(model)
+    if field is None:
+        own_height, own_width = model.input_shape[1:3]
+        grid: Grid = plan_blend_grid(
+            height,
+            width,
+            tile_shape=(own_height or window, own_width or window),
+            overlap=settings.overlap,
+            window_function=settings.window,
+        )
+        asked = settings.mode == "blend"
+        why = "tiling.mode asks for it" if asked else "the network cannot be tiled exactly"
+    else:
+        grid = _exact_grid(height, width, field, settings, per_pixel)
+        why = "the same answer as one pass over the whole image"
+    return Plan(grid, why, per_pixel and per_pixel * _pixels_at_once(grid))
+
+
+def _exact_grid(
+    height: int,
+    width: int,
+    field: ReceptiveField,
+    settings: TilingSettings,
+    per_pixel: int | None,
+) -> Grid:
+    halo, stride, most = field.halo, field.stride, settings.max_tile**2
+    gigabytes = settings.memory_gigabytes
+    if gigabytes is not None and per_pixel is not None and gigabytes * 1e9 < most * per_pixel:
+        most = int(gigabytes * 1e9 / per_pixel)
+        least = ((-(-2 * halo // stride) + 1) * stride) ** 2
+        if most < min(least, height * width):
+            raise TilingError(
+                f"tiling.memory_gigabytes is {gigabytes:g}, which a pass of {most} pixels fills; "
+                f"a tile with halos of {halo} px needs {least} pixels; set it to "
+                f"{math.ceil(least * per_pixel / 1e7) / 100:g} or more"
+            )
+    return fit_grid(height, width, halo=halo, stride=stride, most_pixels=most)
+
+
+def _pixels_at_once(grid: Grid) -> int:
+    area = grid.tile_shape[0] * grid.tile_shape[1]
+    return area * min(len(grid.tiles), max(1, BATCH_PIXELS // area))
+
+
+def fit_grid(height: int, width: int, *, halo: int, stride: int, most_pixels: int) -> Grid:
+    """Cover an image exactly with tiles of one shape that compute the fewest pixels.
+
+    Sides are chosen together: of all numbers of tiles along the rows, each with the longest
+    columns that its rows leave room for. Long narrow tiles suit long narrow images.
+
+    Args:
+        height: Rows of the image, in pixels.
+        width: Columns of the image, in pixels.
+        halo: Context the network needs around a pixel, in pixels.
+        stride: Total stride of the network, in pixels.
+        most_pixels: Area of the largest tile, halo included.
+
+    Returns:
+        The grid; of two with the same work the one with fewer tiles.
+
+    Raises:
+        TilingError: A size is impossible, or no tile of that area has room for its halos.
+    """
+    down, across = -(-height // stride), -(-width // stride)
+    overlap, area = -(-2 * halo // stride), most_pixels // stride**2
+    best: tuple[int, int, int, int] | None = None
+    for count in range(1, down + 1):
+        rows = -(-(down + (count - 1) * overlap) // count)
+        if count > 1 and rows <= overlap:
+            break
+        columns, tiles = _longest(across, area // rows, overlap)
+        if tiles:
+            work = count * rows * tiles * columns
+            plan = (work, count * tiles, rows, columns)
+            best = plan if best is None else min(best, plan)
+    if best is None:
+        return plan_grid(
+            height, width, halo=halo, stride=stride, max_tile=math.isqrt(max(most_pixels, 0))
+        )
+    sides = best[2] * stride, best[3] * stride
+    return plan_grid(height, width, halo=halo, stride=stride, max_tile=sides)
+
+
+def _longest(total: int, most: int, overlap: int) -> tuple[int, int]:
+    """Side and number of the fewest tiles of at most ``most`` along an axis; 0 tiles if none."""
+    if total <= most:
+        return total, 1
+    if most <= overlap:
+        return 0, 0
+    count = -(-(total - overlap) // (most - overlap))
+    return -(-(total + (count - 1) * overlap) // count), count

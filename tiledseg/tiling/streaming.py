@@ -1,0 +1,108 @@
+"""An image of any size through a network: read, forward and write side by side."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.backend import compiled_forward
+from tiledseg.errors import TilingError
+from tiledseg.tiling.grid import Grid
+from tiledseg.tiling.regions import Forward, Probabilities, RegionSink, RegionSource, Windows
+from tiledseg.tiling.stages import run_stages
+from tiledseg.tiling.stitch import stitcher_for
+from tiledseg.tiling.windows import read_window
+
+BATCH_PIXELS = 512 * 512
+"""Small windows go through the network together up to this many pixels."""
+
+
+def predict_regions(
+    model: keras.Model,
+    source: RegionSource,
+    sink: RegionSink,
+    *,
+    grid: Grid,
+    finished: frozenset[int] = frozenset(),
+    on_batch: Callable[[Sequence[int]], object] = lambda _: None,
+    forward: Forward | None = None,
+) -> None:
+    """Predict an image tile by tile, without holding more than a few tiles of it.
+
+    One thread reads windows, the calling one computes, another writes cores; at most five
+    batches are alive at once, whatever the size of the image. A grid that blends also keeps a
+    strip as wide as the image.
+
+    Args:
+        model: (N, H, W, C) -> (N, H, W, K).
+        source: The image, pre-processed; the model rescales it.
+        sink: Is given the core of every tile once, from a thread of ours.
+        grid: The tiles of the image.
+        finished: Indices in ``grid.tiles`` of cores that the sink holds already.
+        on_batch: Told, from the writing thread, which tiles' cores have just been written.
+        forward: Another runtime's pass over a batch; Keras' own, compiled, if not given.
+
+    Raises:
+        TilingError: The image does not suit the model or the grid, or a value is not finite.
+        Exception: What the source, the sink or ``on_batch`` raised, by its own type.
+    """
+    check_channels(model, source.shape)
+    if source.shape[:2] != grid.image_shape:
+        raise TilingError(
+            f"the image is {source.shape[:2]} pixels, the grid's {grid.image_shape}; "
+            "plan the grid for the image"
+        )
+    compute = forward or compiled_forward(model)
+    stitcher = stitcher_for(grid, model.output_shape[-1], finished)
+
+    def read() -> Iterator[tuple[Sequence[int], Windows]]:
+        for indices in _batches(stitcher.needed, grid):
+            windows = [read_window(source, grid.tiles[index].window) for index in indices]
+            yield indices, np.stack(windows)
+
+    def predict(
+        batch: tuple[Sequence[int], Windows],
+    ) -> tuple[Sequence[int], Probabilities]:
+        return batch[0], compute(batch[1])
+
+    def write(batch: tuple[Sequence[int], Probabilities]) -> None:
+        written = []
+        for index, prediction in zip(*batch, strict=True):
+            _check_finite(model, prediction, grid.tiles[index].window)
+            for complete, values in stitcher.add(index, prediction):
+                sink.write(grid.tiles[complete].core, values)
+                written.append(complete)
+        if written:
+            on_batch(written)
+
+    run_stages(read(), predict, write)
+
+
+def check_channels(model: Any, shape: tuple[int, ...]) -> None:
+    """Refuse an image whose channels are not those that the model reads."""
+    if shape[2] != model.input_shape[-1]:
+        raise TilingError(
+            f"the image has {shape[2]} channels, model {model.name!r} reads "
+            f"{model.input_shape[-1]}; convert the image (image.channels, image.color_space)"
+        )
+
+
+def _batches(indices: Sequence[int], grid: Grid) -> Iterator[Sequence[int]]:
+    """Batches of nearly equal length, of at most BATCH_PIXELS if that is more than a window."""
+    most = max(1, BATCH_PIXELS // (grid.tile_shape[0] * grid.tile_shape[1]))
+    count = -(-len(indices) // most)
+    for start, stop in pairwise(k * len(indices) // count for k in range(count + 1)):
+        yield indices[start:stop]
+
+
+def _check_finite(model: Any, prediction: NDArray[np.float32], window: tuple[slice, slice]) -> None:
+    finite = np.isfinite(prediction)
+    if not finite.all():
+        row, column = (int(place) for place in np.argwhere(~finite)[0][:2])
+        raise TilingError(
+            f"model {model.name!r} gave NaN or infinity at row {row + window[0].start}, "
+            f"column {column + window[1].start}; look for NaN in its weights"
+        )
