@@ -26,7 +26,7 @@ run: install
 	GIT_PYTHON_REFRESH=quiet PATH="$(CURDIR)/$(BIN)$(PATHSEP)$$PATH" $(BIN)/mlflow run . --env-manager local -P dataset=$(DATASET)
 
 test: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 20
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 check: install
 	$(BIN)/ruff check

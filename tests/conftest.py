@@ -4,8 +4,13 @@ The folders of pixels, checkpoints and datasets, the MLflow store and the workin
 lie under pytest's temporary folder, so no test touches the checkout or the home folder.
 """
 
+import gc
 import os
+import shutil
+import sqlite3
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +31,7 @@ settings.load_profile("house")
 
 TinyDataset = Callable[..., Path]
 TinyExperiment = Callable[..., Experiment]
+MakeFolder = Callable[[Path], None]
 
 _FOREIGN = (
     "MLFLOW_RUN_ID",
@@ -33,6 +39,27 @@ _FOREIGN = (
     "MLFLOW_EXPERIMENT_NAME",
     "MLFLOW_REGISTRY_URI",
 )
+
+
+_LONGEST = (
+    "test_killed.py",
+    "test_browser.py",
+    "test_pages.py",
+    "test_end_to_end.py",
+    "test_front_door.py",
+    "test_train.py",
+    "test_sweep.py",
+    "test_postgresql.py",
+    "test_pipeline.py",
+    "test_trial.py",
+)
+"""Files that take minutes: begun last, they would keep one core idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; ``make test`` tells xdist to keep this order."""
+    place = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 def _move_in(patch: pytest.MonkeyPatch, place: Path) -> None:
@@ -54,12 +81,60 @@ def _session_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fixtures that are shared by a module are set up here."""
     with pytest.MonkeyPatch.context() as patch:
         _move_in(patch, tmp_path_factory.mktemp("session"))
+        gc.freeze()  # what is imported by now stays; TensorFlow alone is a second of every look
         yield
 
 
 @pytest.fixture(autouse=True)
 def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _move_in(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, MakeFolder], Path]:
+    """A folder that is filled once, whatever the number of pytest's workers."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def make(name: str, fill: MakeFolder) -> Path:
+        folder, ready, failed = (base / f"{name}{end}" for end in ("", ".ready", ".failed"))
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another worker is at it, or was
+            while not (ready.exists() or failed.exists()):
+                time.sleep(0.1)
+        else:
+            try:
+                fill(folder)
+            except BaseException as error:
+                failed.write_text(repr(error))
+                raise
+            ready.touch()
+        assert ready.exists(), failed.read_text()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def mlflow_tables(made_once: Callable[[str, MakeFolder], Path]) -> Path:
+    """An MLflow database without runs; making one takes seconds."""
+
+    def fill(folder: Path) -> None:
+        code = "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]); mlflow.search_runs([])"
+        uri = f"sqlite:///{(folder / 'mlflow.db').as_posix()}"
+        subprocess.run([sys.executable, "-c", code, uri], check=True, cwd=folder)
+        with sqlite3.connect(folder / "mlflow.db") as database:
+            assert database.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+
+    return made_once("mlflow-tables", fill) / "mlflow.db"
+
+
+@pytest.fixture
+def own_tables(mlflow_tables: Path, tmp_path: Path, _own_place: None) -> None:
+    """The test's own MLflow store has its tables already."""
+    shutil.copy(mlflow_tables, tmp_path / "mlflow.db")
 
 
 def draw_discs(number: int, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,8 @@ import yaml
 from tiledseg.__main__ import main
 from tiledseg.data.images import write_image, write_mask
 
+pytestmark = pytest.mark.usefixtures("own_tables")
+
 
 def contents(folder: Path) -> dict[str, str]:
     """Every file below a folder and its digest."""

@@ -45,8 +45,8 @@ def test_cleaning_twice_changes_nothing_more_and_the_input_stays(mask, smallest,
 
 @given(MASKS, st.integers(0, 9), st.integers(0, 99))
 def test_probabilities_without_small_objects_cut_to_the_cleaned_mask(mask, smallest, seed):
-    noise = np.random.default_rng(seed).random((2, *mask.shape), np.float32) / 2
-    probability = np.stack([mask / 2 + noise[0], noise[1] * 0.99], axis=-1).astype(np.float32)
+    noise = np.random.default_rng(seed).random(mask.shape, np.float32) / 2
+    probability = (mask / 2 + noise).astype(np.float32)[..., np.newaxis]
     before = probability.copy()
     found = without_small(probability, smallest)
     kept = cleaned(mask, smallest=smallest)
@@ -55,7 +55,16 @@ def test_probabilities_without_small_objects_cut_to_the_cleaned_mask(mask, small
     assert np.array_equal(np.rint(found[..., 0] * 255) >= 127.5, kept), "stored in 8 bits"
     dropped = mask & ~kept
     assert np.array_equal(found[~dropped], before[~dropped])
-    assert np.array_equal(found[..., 1], before[..., 1])
+    assert np.array_equal(probability, before)
+
+
+def test_small_objects_of_several_classes_become_background_class_by_class():
+    labels = np.array([[1, 1, 1, 0], [0, 2, 0, 0], [2, 0, 0, 1]])
+    probability = np.where(np.arange(3) == labels[..., np.newaxis], 0.6, 0.2).astype(np.float32)
+    before = probability.copy()
+    found = without_small(probability, 3)
+    assert found.argmax(axis=2).tolist() == [[1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    np.testing.assert_allclose(found.sum(axis=2), 1, atol=1e-6)
     assert np.array_equal(probability, before)
 
 

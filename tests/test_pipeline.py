@@ -9,6 +9,8 @@ from tiledseg.errors import DatasetError
 from tiledseg.pipeline import prepare
 from tiledseg.tracking.registry import CHAMPION, load_predictor
 
+pytestmark = pytest.mark.usefixtures("own_tables")
+
 
 class Listener:
     def __init__(self, interrupt_after=None):

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.dataset import Sample
-from tiledseg.data.images import read_image, read_mask
+from tiledseg.data.images import read_image
+from tiledseg.data.label_files import read_label_map
 from tiledseg.errors import TrainingError
 from tiledseg.evaluation import mask_scores
+from tiledseg.labels import IGNORED, Labels
 from tiledseg.objects import cleaned
 from tiledseg.prediction import Predictor
 
@@ -36,8 +38,13 @@ def calibrate(predictor: Predictor, samples: Sequence[Sample]) -> float:
         The probability that was the best cut before; 0.5 where nothing was to be gained.
 
     Raises:
-        TrainingError: The network has no layer ``logits`` with a bias.
+        TrainingError: The network has several classes, or no layer ``logits`` with a bias.
     """
+    if predictor.model.output_shape[-1] != 1:
+        raise TrainingError(
+            f"model {predictor.model.name!r} has several classes, and no one cut between them; "
+            "set training.calibrate to false"
+        )
     layer = _logits(predictor.model)
     experiment = predictor.experiment
     # Which objects are too small depends on the cut, so they are dropped at each one anew.
@@ -46,7 +53,7 @@ def calibrate(predictor: Predictor, samples: Sequence[Sample]) -> float:
     dice = [
         _dice_by_shift(
             all_sizes.probability(read_image(sample.image))[..., 0],
-            read_mask(sample.mask, experiment.dataset.mask_threshold),
+            read_label_map(sample.mask, experiment.dataset.cut),
             experiment.tiling.smallest_object,
         )
         for sample in samples
@@ -67,11 +74,12 @@ def _logits(model: Any) -> Any:
 
 
 def _dice_by_shift(
-    probability: NDArray[np.float32], truth: NDArray[np.bool_], smallest: int
+    probability: NDArray[np.float32], truth: Labels, smallest: int
 ) -> NDArray[np.float64]:
     """Dice of the mask at each of ``CUTS``; 1 where truth and mask are both empty."""
+    known, objects = truth != IGNORED, truth == 1
     masks = (cleaned(probability >= cut, smallest=smallest) for cut in CUTS)
-    return np.array([mask_scores(truth, mask)["dice"] for mask in masks])
+    return np.array([mask_scores(objects, mask & known)["dice"] for mask in masks])
 
 
 def _best(dice: NDArray[np.float64]) -> int:

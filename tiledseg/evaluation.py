@@ -9,9 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.data.dataset import Sample
-from tiledseg.data.images import read_image, read_mask
+from tiledseg.data.images import read_image
+from tiledseg.data.label_files import read_label_map
+from tiledseg.errors import DatasetError
 from tiledseg.experiment import Experiment
-from tiledseg.prediction import Mode, Predictor, to_mask
+from tiledseg.labels import IGNORED, Labels, labels_of
+from tiledseg.prediction import Mode, Predictor
 from tiledseg.tiling.grid import Grid
 from tiledseg.tiling.seams import flipped_labels, max_difference, seam_gradient_ratio
 
@@ -27,16 +30,19 @@ class ImageEvaluation:
     sample: Sample
     image: NDArray[np.uint8]
     """(H, W, 3) RGB."""
-    truth: NDArray[np.bool_]
-    """(H, W)."""
+    truth: Labels
+    """(H, W), uint8."""
     probabilities: Mapping[str, NDArray[np.float32]]
     """Mode to (H, W, K)."""
     scores: Mapping[str, Mapping[str, float]]
-    """Mode to score name to value; ``seconds_per_megapixel`` included."""
+    """Mode to score name to value; ``seconds_per_megapixel`` included, and ``dice/NAME`` and so on
+    of each class where there are several."""
     seams: Mapping[str, float]
     """gradient_ratio, and max_difference and flipped_labels where measured."""
     grid: Grid | None = None
     """The tiles of mode ``tiled``."""
+    classes: Sequence[str] = ("background", "foreground")
+    """Names of the labels from 0."""
 
     @property
     def rows(self) -> list[dict[str, str | float]]:
@@ -63,13 +69,69 @@ def mask_scores(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> dict[
         raise ValueError(f"truth is {truth.shape}, prediction is {predicted.shape}")
     both = int(np.count_nonzero(truth & predicted))
     true, guessed = int(np.count_nonzero(truth)), int(np.count_nonzero(predicted))
+    wrong = true + guessed - 2 * both
+    return {
+        **area_scores(both, true, guessed),
+        "accuracy": 1.0 - wrong / truth.size if truth.size else 1.0,
+    }
+
+
+def label_scores(truth: Labels, predicted: Labels, classes: Sequence[str]) -> dict[str, float]:
+    """Scores of one label map against the truth; pixels whose truth is not known do not count.
+
+    Args:
+        truth: (H, W), uint8, with ``IGNORED`` where it is not known.
+        predicted: (H, W), uint8.
+        classes: Names of the labels from 0, the background; two are one class.
+
+    Returns:
+        ``SCORES``. Of several classes they are means over all but the background, save accuracy,
+        the share of pixels with the right label; beside them stand those of each class as
+        ``dice/NAME``. A class that neither map has scores 1.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if truth.shape != predicted.shape:
+        raise ValueError(f"truth is {truth.shape}, prediction is {predicted.shape}")
+    known = truth != IGNORED
+    if not known.all():
+        truth, predicted = truth[known], predicted[known]
+    if len(classes) == 2:
+        return mask_scores(truth == 1, predicted == 1)
+    pairs = truth.astype(np.intp) * len(classes) + predicted
+    table = np.bincount(pairs.ravel(), minlength=len(classes) ** 2)
+    table = table.reshape(len(classes), len(classes))
+    of_class = [
+        area_scores(int(table[label, label]), int(table[label].sum()), int(table[:, label].sum()))
+        for label in range(len(classes))
+    ]
+    means = {
+        name: float(np.mean([scores[name] for scores in of_class[1:]])) for name in of_class[0]
+    }
+    accuracy = float(np.trace(table) / table.sum()) if table.sum() else 1.0
+    named = {
+        f"{score}/{name}": value
+        for name, scores in zip(classes, of_class, strict=True)
+        for score, value in scores.items()
+    }
+    return {**means, "accuracy": accuracy, **named}
+
+
+def area_scores(both: int, true: int, guessed: int) -> dict[str, float]:
+    """Dice, IoU, precision and recall of one class.
+
+    Args:
+        both: Pixels of the class in truth and prediction.
+        true: Pixels of the class in the truth.
+        guessed: Pixels of the class in the prediction.
+    """
     union = true + guessed - both
     return {
         "dice": 2 * both / (true + guessed) if union else 1.0,
         "iou": both / union if union else 1.0,
         "precision": both / guessed if guessed else float(true == 0),
         "recall": both / true if true else 1.0,
-        "accuracy": 1.0 - (union - both) / truth.size,
     }
 
 
@@ -83,11 +145,22 @@ def evaluate_images(
         samples: Images with their truths.
         split: Name of the split, for the rows.
         experiment: Says how masks are read and on how many images seams are measured.
+
+    Raises:
+        DatasetError: The network knows another number of classes than the masks.
     """
+    classes = experiment.class_names
+    known = max(2, int(predictor.model.output_shape[-1]))
+    if known != len(classes):
+        raise DatasetError(
+            f"the masks of {experiment.dataset.name} hold {len(classes)} labels "
+            f"({', '.join(classes)}), but the network knows {known}; choose a model that was "
+            "trained on these classes, or mend dataset.classes"
+        )
     left_for_seams = experiment.evaluation.seam_images
     for sample in samples:
         image = read_image(sample.image)
-        truth = read_mask(sample.mask, experiment.dataset.mask_threshold)
+        truth = read_label_map(sample.mask, experiment.dataset.cut)
         megapixels = truth.size / 1e6
         probabilities: dict[str, NDArray[np.float32]] = {}
         scores: dict[str, dict[str, float]] = {}
@@ -96,7 +169,7 @@ def evaluate_images(
             probabilities[mode] = predictor.probability(image, mode)
             seconds = time.perf_counter() - began
             scores[mode] = {
-                **mask_scores(truth, to_mask(probabilities[mode])),
+                **label_scores(truth, labels_of(probabilities[mode]), classes),
                 "seconds_per_megapixel": seconds / megapixels,
             }
         grid = predictor.grid(*truth.shape)
@@ -107,7 +180,9 @@ def evaluate_images(
             full = predictor.probability(image, "full")
             seams["max_difference"] = max_difference(probabilities["tiled"], full)
             seams["flipped_labels"] = float(flipped_labels(probabilities["tiled"], full))
-        yield ImageEvaluation(split, sample, image, truth, probabilities, scores, seams, grid)
+        yield ImageEvaluation(
+            split, sample, image, truth, probabilities, scores, seams, grid, classes
+        )
 
 
 def summarise_scores(table: pd.DataFrame) -> dict[str, float]:
@@ -122,7 +197,8 @@ def summarise_scores(table: pd.DataFrame) -> dict[str, float]:
     """
     metrics = {}
     for (split, mode), rows in table.groupby(["split", "mode"], sort=False):
-        for name in SCORES:
+        of_classes = [name for name in rows.columns if name.partition("/")[0] in SCORES[:-1]]
+        for name in dict.fromkeys([*SCORES, *of_classes]):
             metrics[f"{split}/{mode}/{name}"] = float(rows[name].mean())
         seconds = float(rows["seconds_per_megapixel"].median())
         metrics[f"{split}/{mode}/seconds_per_megapixel"] = seconds

@@ -53,12 +53,48 @@ class Experiment(Section):
         for key, size in sizes.items():
             if size % stride:
                 near = {size // stride * stride or stride, (size // stride + 1) * stride}
+                fewer = ", or fewer layers" if "num_layers" in self.model.stride_reason else ""
                 raise ValueError(
-                    f"{key} is {size}, but model.num_layers = {self.model.num_layers} with "
-                    f"model.reduction = {self.model.reduction} needs a multiple of {stride} px; "
-                    f"use {' or '.join(map(str, sorted(near)))}, or fewer layers"
+                    f"{key} is {size}, but {self.model.stride_reason} needs a multiple of "
+                    f"{stride} px; use {' or '.join(map(str, sorted(near)))}{fewer}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _classes_fit_together(self) -> Self:
+        count, names = self.model.num_classes, self.dataset.classes
+        labels = max(count, 2)
+        if names and len(names) != labels:
+            raise ValueError(
+                f"dataset.classes names {len(names)} labels ({', '.join(names)}), but "
+                f"model.num_classes {count} means {labels}, the background included; set "
+                f"model.num_classes to {len(names) if len(names) > 2 else 1}"
+            )
+        if count > 1 and not self.dataset.holds_labels:
+            raise ValueError(
+                f"model.num_classes is {count}, but dataset.mask_form "
+                f"{self.dataset.mask_form!r} tells only foreground from background; use "
+                "mask_form labels or colors with dataset.classes"
+            )
+        weights = self.training.class_weights
+        if weights and len(weights) != labels:
+            raise ValueError(
+                f"training.class_weights holds {len(weights)} numbers for {labels} labels; give "
+                "one each, the background first"
+            )
+        if self.training.calibrate and count > 1:
+            raise ValueError(
+                f"training.calibrate moves the cut of one class, but model.num_classes is {count}; "
+                "set training.calibrate to false, or use training.class_weights"
+            )
+        return self
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the labels from 0, the background; at least two."""
+        if self.dataset.classes:
+            return self.dataset.classes
+        return ("background", "foreground")
 
     def flattened(self) -> dict[str, Any]:
         """All settings as one level of dotted keys, for example ``model.base_filters``."""

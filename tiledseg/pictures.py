@@ -4,6 +4,7 @@ Colours are from Okabe & Ito, "Color Universal Design", 2008, which colour-blind
 tell apart.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -15,63 +16,83 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from tiledseg.evaluation import ImageEvaluation
-from tiledseg.prediction import to_mask
+from tiledseg.labels import (
+    IGNORED,
+    Color,
+    Labels,
+    class_colors,
+    foreground,
+    label_palette,
+    labels_of,
+    painted,
+)
 
-GREEN = (0, 158, 115)
+GREEN = class_colors(2)[1]
 FOUND = (255, 255, 255)
 INVENTED = (230, 159, 0)
 MISSED = (86, 180, 233)
+CONFUSED = (204, 121, 167)
 SHEET_SIDE = 640
 """Largest side of one panel of a comparison sheet, in pixels."""
 
 
-def overlay(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The mask in translucent green with an outline, on the image.
+def overlay(image: NDArray[np.uint8], labels: Labels | NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Every class in its translucent colour with an outline, on the image; one class is green.
 
     Args:
         image: (H, W, 3) RGB.
-        mask: (H, W).
+        labels: (H, W), uint8; or a mask, bool.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    painted = image.copy()
-    tint = np.array(GREEN, np.float32)
-    painted[mask] = (0.6 * image[mask] + 0.4 * tint).astype(np.uint8)
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    thickness = max(1, round(max(mask.shape) / 1000))
-    cv2.drawContours(painted, outlines, -1, GREEN, thickness)
-    return painted
+    shown = image.copy()
+    thickness = max(1, round(max(labels.shape) / 1000))
+    for label in np.unique(labels):
+        if label in (0, IGNORED):
+            continue
+        color, mask = class_colors(int(label) + 1)[-1], labels == label
+        shown[mask] = (0.6 * image[mask] + 0.4 * np.array(color, np.float32)).astype(np.uint8)
+        outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(shown, outlines, -1, color, thickness)
+    return shown
 
 
-def difference(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """White where both agree on foreground, orange where invented, blue where missed.
+def difference(
+    truth: Labels | NDArray[np.bool_], predicted: Labels | NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """White where both agree on a class, orange where invented, blue where missed.
+
+    Purple is one class taken for another; grey is where the truth is not known.
 
     Args:
-        truth: (H, W).
-        predicted: (H, W).
+        truth: (H, W), labels; or a mask, bool.
+        predicted: (H, W), labels; or a mask, bool.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    painted = np.zeros((*truth.shape, 3), np.uint8)
-    painted[truth & predicted] = FOUND
-    painted[~truth & predicted] = INVENTED
-    painted[truth & ~predicted] = MISSED
-    return painted
+    truth, predicted = truth.astype(np.uint8), predicted.astype(np.uint8)
+    drawn = np.zeros((*truth.shape, 3), np.uint8)
+    drawn[(truth > 0) & (truth == predicted)] = FOUND
+    drawn[(truth == 0) & (predicted > 0)] = INVENTED
+    drawn[(truth > 0) & (predicted == 0)] = MISSED
+    drawn[(truth > 0) & (predicted > 0) & (truth != predicted)] = CONFUSED
+    drawn[truth == IGNORED] = label_palette(2)[IGNORED]
+    return drawn
 
 
 def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
     """Image, truth, whole, tiled, and where tiled differs from the truth, side by side."""
-    tiled = to_mask(evaluation.probabilities["tiled"])
-    whole = to_mask(evaluation.probabilities["whole"])
+    labels = {mode: labels_of(found) for mode, found in evaluation.probabilities.items()}
     dice = {mode: scores["dice"] for mode, scores in evaluation.scores.items()}
-    panels: list[tuple[str, NDArray[np.uint8] | NDArray[np.bool_]]] = [
+    count = len(evaluation.classes)
+    panels = [
         ("image", evaluation.image),
-        ("truth", evaluation.truth),
-        (f"whole, Dice {dice['whole']:.4f}", whole),
-        (f"tiled, Dice {dice['tiled']:.4f}", tiled),
-        ("tiled against truth", difference(evaluation.truth, tiled)),
+        ("truth", _shown(evaluation.truth, count)),
+        (f"whole, Dice {dice['whole']:.4f}", _shown(labels["whole"], count)),
+        (f"tiled, Dice {dice['tiled']:.4f}", _shown(labels["tiled"], count)),
+        ("tiled against truth", difference(evaluation.truth, labels["tiled"])),
     ]
     height, width = evaluation.truth.shape
     figure = Figure(figsize=(20, 20 / 5 * height / width + 0.9), dpi=110, layout="constrained")
@@ -81,11 +102,11 @@ def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
         axes.set_title(title)
         axes.set_axis_off()
     marks = {"found": FOUND, "invented": INVENTED, "missed": MISSED}
-    handles = [
-        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="black", label=label)
-        for label, (red, green, blue) in marks.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False)
+    if count > 2:
+        marks["another class"] = CONFUSED
+        classes = dict(zip(evaluation.classes[1:], class_colors(count)[1:], strict=True))
+        figure.legend(handles=_patches(classes), loc="outside lower left", ncols=9, frameon=False)
+    figure.legend(handles=_patches(marks), loc="outside lower right", ncols=4, frameon=False)
     return figure
 
 
@@ -114,11 +135,24 @@ def save_figure(figure: Figure, path: Path) -> None:
     figure.savefig(path, format="png")
 
 
-def _reduced(panel: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """A panel at the sheet's size; masks as 0 and 255 with their edges averaged."""
-    pixels = panel.astype(np.uint8) * 255 if panel.dtype == np.bool_ else panel
-    factor = SHEET_SIDE / max(pixels.shape[:2])
+def _patches(colors: Mapping[str, Color]) -> list[Patch]:
+    return [
+        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="black", label=label)
+        for label, (red, green, blue) in colors.items()
+    ]
+
+
+def _shown(labels: Labels, count: int) -> NDArray[np.uint8]:
+    """One class white on black, several in their colours."""
+    if count > 2:
+        return painted(labels, count)
+    return foreground(labels) * np.uint8(255)
+
+
+def _reduced(panel: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A panel at the sheet's size, its edges averaged."""
+    factor = SHEET_SIDE / max(panel.shape[:2])
     if factor >= 1.0:
-        return np.asarray(pixels, np.uint8)
-    size = (round(pixels.shape[1] * factor), round(pixels.shape[0] * factor))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return panel
+    size = (round(panel.shape[1] * factor), round(panel.shape[0] * factor))
+    return np.asarray(cv2.resize(panel, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -32,6 +32,7 @@ from tiledseg.evaluation import (
     summarise_seams,
 )
 from tiledseg.experiment import Experiment
+from tiledseg.models.encoders import require_encoder_weights
 from tiledseg.prediction import Predictor
 from tiledseg.tracking import registry
 from tiledseg.tracking.registry import Registration
@@ -107,6 +108,7 @@ def train(
         TiledsegError: Something that the user can mend; the run is then marked FAILED.
     """
     experiment = with_decided_precision(experiment)
+    require_encoder_weights(experiment.model)
     with open_run(experiment, "train", resume=resume) as run:
         job = _Job(experiment, run, observers)
         cache = PixelCache()
@@ -187,7 +189,7 @@ def _checked_dataset(
     observers: Sequence[PipelineObserver],
 ) -> Dataset:
     dataset = load_dataset(experiment.dataset, root or data_root())
-    refuse_leaks(dataset.splits)
+    refuse_leaks(dataset.splits, experiment.dataset.split, dataset.folder)
     summary = check_dataset(dataset, experiment, cache)
     for observer in observers:
         observer.dataset_checked(dataset, summary)

@@ -12,9 +12,17 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.preprocess import preprocess, preprocess_reach
+import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
+from tiledseg.data.preprocess import (
+    ColorMap,
+    PixelSample,
+    color_map,
+    preprocess_reach,
+    preprocess_region,
+)
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
+from tiledseg.labels import labels_of
 from tiledseg.objects import without_small
 from tiledseg.settings import ImageSettings
 from tiledseg.tiling.engine import predict_full, predict_resized
@@ -36,6 +44,8 @@ Mode = Literal["tiled", "whole", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
+_BAND = 256
+"""Rows that are read at a time to find an image's stain."""
 
 
 class Predictor:
@@ -82,7 +92,7 @@ class Predictor:
         (folder / EXPERIMENT_FILE).write_text(self.experiment.to_yaml(), encoding="utf-8")
 
     def probability(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.float32]:
-        """Foreground probability of every pixel.
+        """Probability of every pixel to be foreground or, with several classes, of each label.
 
         Args:
             image: RGB (H, W, 3), or grey (H, W) or (H, W, 1); uint8, of any size.
@@ -177,7 +187,7 @@ class Predictor:
         return exact_tiling(self.model, self.experiment.tiling) is not None
 
     def mask(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.bool_]:
-        """Foreground where the probability is at least 0.5, (H, W) bool; see ``probability``."""
+        """Where there is an object of any class, (H, W) bool; see ``probability``."""
         return to_mask(self.probability(image, mode))
 
 
@@ -192,6 +202,7 @@ class _Shown:
             )
         self._source, self._settings = source, settings
         self._reach = preprocess_reach(settings)
+        self._stain = _stain_of(source, settings)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -205,7 +216,8 @@ class _Shown:
             slice(max(span.start - self._reach, 0), min(span.stop + self._reach, length))
             for span, length in spans
         ]
-        pixels = preprocess(self._source.read((wide[0], wide[1])), self._settings)
+        read = self._source.read((wide[0], wide[1]))
+        pixels = preprocess_region(read, self._settings, self._stain)
         rows, columns = (
             slice(span.start - outer.start, span.stop - outer.start)
             for span, outer in zip(region, wide, strict=True)
@@ -213,10 +225,26 @@ class _Shown:
         return pixels[rows, columns]
 
 
+def _stain_of(source: RegionSource, settings: ImageSettings) -> ColorMap | None:
+    """What stain normalisation does to an image, found in a first walk over it."""
+    if settings.stain == "none":
+        return None
+    height, width, _ = source.shape
+    sample = PixelSample(*source.shape)
+    for top in range(0, height, _BAND):
+        rows = slice(top, min(top + _BAND, height))
+        sample.add(source.read((rows, slice(0, width))), top, 0)
+    return color_map(sample.pixels, settings)
+
+
 def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Cut probabilities (H, W, 1) at 0.5, giving (H, W) bool."""
-    mask: NDArray[np.bool_] = probability[..., 0] >= 0.5
-    return mask
+    """Foreground of probabilities, (H, W) bool.
+
+    Args:
+        probability: (H, W, 1), cut at 0.5, or (H, W, K), where another label than the background
+            is the most probable.
+    """
+    return labels_of(probability) > 0
 
 
 def _as_colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,9 +1,10 @@
 """One small store and one server for all tests of the dashboard."""
 
+import gc
 import json
 import os
-import time
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,24 +32,18 @@ class Store(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_store(made_once: Callable[..., Path], mlflow_tables: Path) -> Path:
     """A store that is made once, whatever the number of pytest's workers."""
     ready = os.environ.get("TILEDSEG_TEST_STORE")  # for whoever works on the pages
     if ready:
         return Path(ready)
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder = base / "dashboard-store"
-    try:
-        folder.mkdir()
-    except FileExistsError:  # another worker is at it
-        while not any((folder / name).exists() for name in ("made", "failed")):
-            time.sleep(0.2)
-    else:
+
+    def fill(folder: Path) -> None:
+        shutil.copy(mlflow_tables, folder / "mlflow.db")
         make_store(folder)
-    assert (folder / "made").exists(), (folder / "log.txt").read_text()
-    return folder
+        assert (folder / "made").exists(), (folder / "log.txt").read_text()
+
+    return made_once("dashboard-store", fill)
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +52,8 @@ def store(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("dashboard") / "store"
     copy_store(made_store, folder)
     told = json.loads((folder / "told.json").read_text())
+    gc.collect()
+    gc.freeze()  # Streamlit collects garbage after every look at a page
     return Store(folder, environment_of(folder), told["good"], told["poor"])
 
 

@@ -83,9 +83,9 @@ def fresh(empty_store, empty_caches):
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """Making the tables of a database takes seconds; nothing is ever written into this one."""
-    return f"sqlite:///{tmp_path_factory.mktemp('empty')}/empty.db"
+def empty_store(mlflow_tables):
+    """Nothing is ever written into this one."""
+    return f"sqlite:///{mlflow_tables.as_posix()}"
 
 
 @pytest.fixture

@@ -1,8 +1,16 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tiledseg.data.preprocess import preprocess
+from tiledseg.data.preprocess import (
+    PixelSample,
+    color_map,
+    preprocess,
+    preprocess_reach,
+    preprocess_region,
+)
 from tiledseg.errors import ImageError
 from tiledseg.settings import ImageSettings
 
@@ -67,6 +75,72 @@ class TestSharpening:
         settings = ImageSettings(sharpening=2.0)
         whole = preprocess(RGB, settings)
         np.testing.assert_array_equal(preprocess(RGB[:, :20], settings)[:, :12], whole[:, :12])
+
+
+def stained_image(height: int, width: int) -> np.ndarray:
+    """Patches of two stains in changing amounts, with a little noise, on a bright slide."""
+    rng = np.random.default_rng([height, width])
+    stains = np.array([[0.65, 0.70, 0.29], [0.09, 0.95, 0.28]])
+    amounts = np.abs(cv2.GaussianBlur(rng.normal(0, 6, (height, width, 2)), (0, 0), 4))
+    light = 240 * np.exp(-amounts @ stains) + rng.normal(0, 2, (height, width, 3))
+    return np.clip(np.rint(light), 0, 255).astype(np.uint8)
+
+
+SHOWN = [
+    {"stain": "macenko"},
+    {"stain": "reinhard"},
+    {"stain": "macenko", "sharpening": 2.0, "gamma": 0.7, "color_space": "hsv"},
+    {"stain": "reinhard", "sharpening": 1.0, "color_space": "lab"},
+    {"stain": "macenko", "color_space": "gray", "channels": 1},
+    {"sharpening": 0.5},
+    {},
+]
+
+
+class TestRegions:
+    @pytest.mark.parametrize("content", SHOWN, ids=str)
+    @pytest.mark.parametrize("shape", [(150, 90), (61, 1500)])
+    def test_regions_look_as_the_whole_image_does(
+        self, content: dict[str, object], shape: tuple[int, int]
+    ) -> None:
+        settings = ImageSettings.model_validate(content)
+        image = stained_image(*shape)
+        whole = preprocess(image, settings)
+        side, margin = 37, preprocess_reach(settings)
+        places = [(y, x) for y in range(0, shape[0], side) for x in range(0, shape[1], side)]
+        sample = PixelSample(*shape)
+        for top, left in places[::-1]:
+            sample.add(image[top : top + side, left : left + side], top, left)
+        found = color_map(sample.pixels, settings)
+        for top, left in places:
+            above, before = min(top, margin), min(left, margin)
+            region = image[top - above : top + side + margin, left - before : left + side + margin]
+            shown = preprocess_region(region, settings, found)[above:, before:][:side, :side]
+            np.testing.assert_array_equal(shown, whole[top : top + side, left : left + side])
+        assert not content or not np.array_equal(whole, image)
+
+    def test_a_smaller_margin_would_not_do(self) -> None:
+        settings = ImageSettings(sharpening=2.0)
+        margin = preprocess_reach(settings) - 1
+        whole = preprocess(RGB, settings)
+        shown = preprocess_region(RGB[:, 10 - margin :], settings, None)[:, margin:]
+        assert not np.array_equal(shown, whole[:, 10:])
+
+    @given(st.integers(1, 3000), st.integers(1, 40), st.integers(1, 999), st.booleans())
+    def test_a_sample_is_whole_however_it_is_gathered(
+        self, long: int, short: int, side: int, upright: bool
+    ) -> None:
+        height, width = (long, short) if upright else (short, long)
+        image = np.arange(height * width, dtype=np.uint32).view(np.uint8)
+        image = image.reshape(height, width, 4)[..., :3] | 1
+        once, pieces = PixelSample(height, width), PixelSample(height, width)
+        once.add(image, 0, 0)
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                pieces.add(image[top : top + side, left : left + side], top, left)
+        np.testing.assert_array_equal(pieces.pixels, once.pixels)
+        assert once.pixels.all()
+        assert max(once.pixels.shape) <= 1024
 
 
 class TestRefusals:

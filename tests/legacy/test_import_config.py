@@ -11,6 +11,7 @@ from tiledseg.experiment import load_experiment, parse_experiment
 from tiledseg.legacy import import_config, write_experiments
 from tiledseg.legacy.ini import read_entries
 from tiledseg.legacy.translation import translate
+from tiledseg.settings.architectures import ARCHITECTURES
 
 ALL = """
 [model]
@@ -176,7 +177,7 @@ class TestWhatKeysMean:
         [
             ("base_kernels = (4,4)", "model.base_kernels", 5),
             ("num_classes = 4", "model.num_classes", 1),
-            ("model = 'TensorflowTransUNet'", "model.architecture", "UNet"),
+            ("model = 'TensorflowPSPNet'", "model.architecture", "UNet"),
             ("activation = 'snake'", "model.activation", "relu"),
             ("optimizer = 'SGD'", "training.optimizer", "Adam"),
             ("loss = 'categorical_focal'", "training.loss", "bce"),
@@ -191,6 +192,41 @@ class TestWhatKeysMean:
         assert imports.experiment(text).flattened()[key] == value
         if "kernels" not in line:
             assert list(imports.notes(text, "unavailable")) == [line.split()[0]]
+
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [
+            ("'TensorflowAttentionUNet'", {"architecture": "AttentionUNet", "base_kernels": 7}),
+            ("'TensorFlowMultiResUNet'", {"architecture": "MultiResUNet", "num_layers": 4}),
+            ("'TensorflowUNet3Plus'", {"architecture": "UNet3Plus", "base_filters": 8}),
+            ("'TensorflowU2Net'", {"architecture": "U2Net", "normalization": "none"}),
+            ("'TensorflowSharpUNet'", {"architecture": "SharpUNet", "dilation": 2}),
+            ("'TensorflowDeepLabV3Plus'", {"architecture": "DeepLabV3Plus", "base_kernels": 3}),
+            (
+                "'TensorflowEfficientUNet'\nefficientnet = 'B2'\nweights = 'imagenet'",
+                {"efficientnet": "B2", "encoder_weights": "imagenet"},
+            ),
+            ("'TensorflowEfficientNetB7UNet'", {"efficientnet": "B7"}),
+            ("'TensorflowSwinUNet'\npatch_size = (2, 2)", {"patch_size": 2, "base_filters": 16}),
+            (
+                "'TensorflowTransUNet'\nnum_transformer = 3\nembed_dim = 128",
+                {"num_transformer": 3, "hidden_size": 128},
+            ),
+        ],
+    )
+    def test_architectures(self, imports, line, expected):
+        """What the architecture does not read is told, and left at its default."""
+        text = (
+            f"[model]\nmodel = {line}\nbase_filters = 8\nbase_kernels = (7, 7)\n"
+            "num_layers = 4\ndilation = (2, 2)\ndropout_rate = 0.25\n"
+        )
+        model = imports.experiment(text).model
+        assert {key: getattr(model, key) for key in expected} == expected
+        assert not imports.notes(text, "unavailable")
+        ignored = imports.notes(text, "ignored")
+        reads = ARCHITECTURES[model.architecture].reads
+        keys = ("base_filters", "base_kernels", "num_layers", "dilation")
+        assert {key for key in keys if not reads(key)} == set(ignored) & set(keys)
 
     def test_files_of_the_later_program(self, imports):
         """From 2025 on some keys have other names, and masks may hold several classes."""

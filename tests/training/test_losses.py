@@ -8,18 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tiledseg.settings import TrainingSettings
+from tiledseg.settings.training import LOSS_SYNONYMS
 from tiledseg.training.losses import (
     LOSSES,
     CrossentropyOverlapLoss,
     OverlapLoss,
     TverskyLoss,
     make_loss,
-    overlap_counts,
-    soft_dice,
-    soft_iou,
-    soft_tversky,
-    structural_similarity,
 )
+from tiledseg.training.overlap import soft_areas, soft_dice, soft_iou, soft_tversky
+from tiledseg.training.similarity import structural_similarity
 
 SHAPE = (2, 4, 4, 1)
 LEAST, MOST = np.float32(1e-7), np.float32(1 - 1e-7)  # Keras clips probabilities to them
@@ -89,6 +87,20 @@ def value(name: str, truth: np.ndarray, guess: np.ndarray) -> float:
 def test_the_table_holds_what_settings_accept():
     accepted = TrainingSettings.model_fields["loss"].annotation
     assert set(LOSSES) == set(accepted.__args__)
+    assert set(LOSS_SYNONYMS.values()) == set(LOSSES)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("binary_crossentropy", "bce"),
+        ("categorical_crossentropy", "bce"),
+        ("bce_dice_loss", "bce_dice"),
+        ("categorical_focal_crossentropy", "focal"),
+    ],
+)
+def test_other_names_are_taken(given, kept):
+    assert TrainingSettings.model_validate({"loss": given}).loss == kept
 
 
 class TestByHand:
@@ -113,8 +125,8 @@ class TestByHand:
         assert value(name, self.truth, self.guess) == pytest.approx(loss, abs=1e-6)
 
     def test_counts(self):
-        inside, both = overlap_counts(self.truth, self.guess)
-        assert (float(inside), float(both)) == (1.5, 4.0)
+        areas = soft_areas(self.truth, self.guess)
+        assert [float(area[0]) for area in areas[:3]] == [1.5, 2.0, 2.0]
 
     def test_smoothing(self):
         assert float(soft_dice(self.truth, self.guess, smooth=2.0)) == pytest.approx(5 / 6)
@@ -204,7 +216,10 @@ def gradient_of(name: str, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
 class TestArguments:
     def test_come_back_from_a_configuration(self):
         for kind in (OverlapLoss, CrossentropyOverlapLoss):
-            given = {"measure": "iou", "smooth": 0.25, "per_image": True, "name": "mine"}
+            given = {
+                "measure": "iou", "smooth": 0.25, "per_image": True,
+                "class_weights": [1.0, 2.0], "name": "mine",
+            }  # fmt: skip
             loss = kind(**given)
             again = kind.from_config(loss.get_config())
             assert again.get_config() == given
@@ -298,7 +313,7 @@ class TestStructuralSimilarity:
         rng = np.random.default_rng(7)
         truth = (rng.random(shape) < 0.5).astype(np.float32)
         guess = (0.5 * truth + 0.5 * rng.random(shape)).astype(np.float32)
-        found = float(structural_similarity(truth, guess))
+        found = float(structural_similarity(truth, guess)[0])
         assert found == pytest.approx(ssim_by_numpy(truth, guess), rel=1e-4)
 
     def test_equals_tensorflows(self):
@@ -306,11 +321,13 @@ class TestStructuralSimilarity:
 
         rng = np.random.default_rng(8)
         one, other = rng.random((2, 3, 32, 40, 2), np.float32)
-        expected = float(tf.reduce_mean(tf.image.ssim(one, other, max_val=1.0)))
-        assert float(structural_similarity(one, other)) == pytest.approx(expected, abs=1e-5)
+        for channel, found in enumerate(structural_similarity(one, other)):
+            pair = (one[..., [channel]], other[..., [channel]])
+            expected = float(tf.reduce_mean(tf.image.ssim(*pair, max_val=1.0)))
+            assert float(found) == pytest.approx(expected, abs=1e-5)
 
     def test_of_an_image_and_itself_and_its_opposite(self):
         mask = np.zeros((1, 32, 32, 1), np.float32)
         mask[:, 8:20, 8:20] = 1
-        assert float(structural_similarity(mask, mask)) == pytest.approx(1, abs=1e-5)
-        assert float(structural_similarity(mask, 1 - mask)) < 0.05
+        assert float(structural_similarity(mask, mask)[0]) == pytest.approx(1, abs=1e-5)
+        assert float(structural_similarity(mask, 1 - mask)[0]) < 0.05

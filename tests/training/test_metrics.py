@@ -80,11 +80,12 @@ class TestDice:
         assert np.float32(2**24) + np.float32(1) == np.float32(2**24)
         metric = Dice()
         hit, empty = np.ones((1, 1, 1, 1), np.float32), np.zeros((1, 1, 1, 1), np.float32)
-        metric.areas.assign([[4096, 0], [4096, 0], [4096, 0]])  # 2**24 pixels, all right
+        metric.areas.assign([[[4096, 0]]] * 4)  # 2**24 pixels, all right
         for _ in range(256):
             metric.update_state(hit, empty)  # 2**8 missed, one at a time
         digits = keras.ops.convert_to_numpy(metric.areas)
-        assert (digits @ [4096, 1]).tolist() == [2**24, 2**24 + 2**8, 2**24]
+        more = 2**24 + 2**8
+        assert (digits[:, 0] @ [4096, 1]).tolist() == [2**24, more, 2**24, more]
         assert float(metric.result()) == pytest.approx(2**25 / (2**25 + 2**8), rel=1e-7)
 
     def test_a_large_batch_is_counted_to_the_pixel(self):
@@ -94,7 +95,8 @@ class TestDice:
         metric = Dice()
         metric.update_state(truth, truth.astype(np.float32))
         digits = keras.ops.convert_to_numpy(metric.areas)
-        assert (digits @ [4096, 1]).tolist() == [12 * 1536**2 - 3] * 3
+        marked, pixels = 12 * 1536**2 - 3, 12 * 1536**2
+        assert (digits[:, 0] @ [4096, 1]).tolist() == [marked, marked, marked, pixels]
         assert float(metric.result()) == 1.0
 
     @settings(max_examples=25)
@@ -106,8 +108,8 @@ class TestDice:
             row.reshape(-1)[:count] = 1
             metric.update_state(row, row)
         digits = keras.ops.convert_to_numpy(metric.areas)
-        assert (digits[:, 1] < 4096).all()
-        assert (digits @ [4096, 1]).tolist() == [sum(counts)] * 3
+        assert (digits[..., 1] < 4096).all()
+        assert (digits[:, 0] @ [4096, 1]).tolist() == [*[sum(counts)] * 3, 4096 * len(counts)]
 
     def test_takes_probabilities_of_half_precision(self, pixels):
         truth, guess = pixels

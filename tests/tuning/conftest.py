@@ -2,11 +2,9 @@
 
 import dataclasses
 import json
-import shutil
 import sys
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from tiledseg.notation import parse_yaml
@@ -25,20 +23,9 @@ parameters:
 """
 
 
-@pytest.fixture(scope="session")
-def _tables(tmp_path_factory):
-    """An MLflow database without runs; making one takes seconds."""
-    folder = tmp_path_factory.mktemp("tables")
-    uri, before = f"sqlite:///{folder.as_posix()}/mlflow.db", mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    mlflow.MlflowClient().search_experiments(max_results=1)
-    mlflow.set_tracking_uri(before)
-    return folder / "mlflow.db"
-
-
 @pytest.fixture(autouse=True)
-def _own_tables(_tables, tmp_path):
-    shutil.copy(_tables, tmp_path / "mlflow.db")
+def _ready_store(own_tables):
+    """Every test here has an MLflow store."""
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +61,11 @@ def fake_sweep(tiny_experiment, space_of, monkeypatch, tmp_path):
 
     Pictures take seconds, and are drawn only where a test asks for them.
     """
-    draw_study = closing.draw_study
+    draw_plots = closing.draw_plots
 
     def run(space=None, *, plan=None, observer=None, experiment=None, drawn=False, **options):
         monkeypatch.setenv("FAKE_TRIAL", json.dumps(plan or {}))
-        monkeypatch.setattr(closing, "draw_study", draw_study if drawn else lambda *_: [])
+        monkeypatch.setattr(closing, "draw_plots", draw_plots if drawn else lambda *_: None)
         options = SweepOptions(**{"trials": 6, "pruner": "", **options})
         return sweep(
             experiment or tiny_experiment(training={"epochs": 4}),

@@ -156,7 +156,7 @@ def test_a_trial_a_worker_and_the_sweep_killed_one_after_the_other():
 
 def test_killed_at_random_again_and_again():
     rng = random.Random(5)
-    for _ in range(4):
+    for _ in range(3):
         process = started(trials=16, workers=2)
         me = psutil.Process(process.pid)
         wait_for(lambda me=me, process=process: family(me, "worker") or process.poll() is not None)

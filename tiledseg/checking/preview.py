@@ -12,19 +12,16 @@ from tiledseg.checking.finding import Report
 from tiledseg.checking.inventory import take_inventory
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.images import write_image
-from tiledseg.data.mask_forms import with_binary_mask
+from tiledseg.data.mask_forms import with_one_mask
 from tiledseg.data.pairing import Sample
+from tiledseg.data.preprocess import to_rgb
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.experiment import Experiment
+from tiledseg.labels import Labels, foreground, painted
 
 SAMPLES, COLUMNS = 12, 4
 _SIDE, _GAP = 240, 6
 _GREEN = (0, 158, 115)
-_TO_RGB = {
-    "hsv": cv2.COLOR_HSV2RGB_FULL,
-    "lab": cv2.COLOR_LAB2RGB,
-    "gray": cv2.COLOR_GRAY2RGB,
-}
 
 
 def require_new_png(path: Path, *, overwrite: bool) -> None:
@@ -56,7 +53,7 @@ def write_preview(report: Report, experiment: Experiment, path: Path) -> None:
     read = {facts.image for facts in report.images}
     inventory = take_inventory(report.folder, experiment.dataset)
     samples = [
-        with_binary_mask(sample, experiment.dataset)
+        with_one_mask(sample, experiment.dataset)
         for sample in inventory.splits.get("train", ())
         if sample.image in read
     ]
@@ -70,7 +67,7 @@ def write_preview(report: Report, experiment: Experiment, path: Path) -> None:
 def preview_sheet(
     samples: Sequence[Sample], experiment: Experiment, cache: PixelCache
 ) -> NDArray[np.uint8]:
-    """Twelve training samples, each with its mask's outline and beside its mask.
+    """Twelve training samples, each with its mask's outline and beside its mask or classes.
 
     Args:
         samples: At least one.
@@ -84,13 +81,14 @@ def preview_sheet(
     from tiledseg.data.sampling import TileSampler  # noqa: PLC0415  # loads Keras
 
     sampler = TileSampler(samples, experiment, cache, workers=0)
+    classes = len(experiment.class_names)
     panels: list[NDArray[np.uint8]] = []
     step = 0
     while len(panels) < SAMPLES:
         images, masks = sampler[step][:2]
         for image, mask in zip(images, masks, strict=True):
             shown = _in_rgb(np.asarray(image), experiment.image.color_space)
-            panels.append(_panel(shown, np.asarray(mask)[..., 0] > 0.5))
+            panels.append(_panel(shown, np.asarray(mask[..., 0], np.uint8), classes))
         step += 1
     rows = [
         np.concatenate(panels[start : start + COLUMNS], axis=1)
@@ -100,20 +98,21 @@ def preview_sheet(
 
 
 def _in_rgb(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
-    if color_space == "rgb":
-        return image
-    return np.asarray(cv2.cvtColor(image, _TO_RGB[color_space]))
+    shown = to_rgb(image, color_space)
+    return np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown
 
 
-def _panel(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _panel(image: NDArray[np.uint8], labels: Labels, classes: int) -> NDArray[np.uint8]:
     size = (_SIDE, _SIDE)
     shrinks = image.shape[0] > _SIDE
     smooth = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     shown = np.array(cv2.resize(image, size, interpolation=smooth))
-    marked = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
-    outlines, _ = cv2.findContours(marked, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    marked = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    objects = foreground(marked).view(np.uint8)
+    outlines, _ = cv2.findContours(objects, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(shown, outlines, -1, _GREEN, 2)
-    plain = np.repeat(np.asarray(marked)[..., np.newaxis] * np.uint8(255), 3, axis=2)
+    white = np.repeat(objects[..., np.newaxis] * np.uint8(255), 3, axis=2)
+    plain = painted(marked, classes) if classes > 2 else white
     panel = np.full((_SIDE + 2 * _GAP, 2 * _SIDE + 3 * _GAP, 3), 128, np.uint8)
     panel[_GAP:-_GAP, _GAP : _GAP + _SIDE] = shown
     panel[_GAP:-_GAP, -_GAP - _SIDE : -_GAP] = plain

@@ -6,14 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from tiledseg.checking.facts import ImageFacts, measure_image
 from tiledseg.checking.finding import Finding
 from tiledseg.data.dataset import size_fault
 from tiledseg.data.images import image_shape, read_mask_levels
-from tiledseg.data.mask_forms import with_binary_mask
+from tiledseg.data.mask_forms import with_one_mask
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, ImageError
+from tiledseg.labels import foreground
 from tiledseg.settings import DatasetSettings
 
 _THREADS = 2
@@ -62,13 +65,15 @@ def _one_thread_each() -> Iterator[None]:
 def _measured(split: str, sample: Sample, settings: DatasetSettings) -> Measured:
     faults, place = list(_unreadable([sample.image])), sample.mask_files[0]
     try:
-        levels = read_mask_levels(with_binary_mask(sample, settings).mask)
+        levels = _levels(with_one_mask(sample, settings).mask, settings)
     except ImageError as error:
         broken = [path for path in sample.mask_files if str(error).startswith(f"{path}: ")]
         return None, [*faults, image_finding((broken or [place])[0], error)]
     except DatasetError as error:
         fault, _, remedy = str(error).partition("; ")
-        finding = Finding("error", "sizes-differ", place, fault, remedy, sample.mask_files[1:])
+        fault = fault.removeprefix(f"{place}: ") if settings.holds_labels else fault
+        rule = "mask-labels" if settings.holds_labels else "sizes-differ"
+        finding = Finding("error", rule, place, fault, remedy, sample.mask_files[1:])
         return None, [*faults, finding]
     if faults:
         return None, faults
@@ -86,6 +91,12 @@ def _measured(split: str, sample: Sample, settings: DatasetSettings) -> Measured
     except ImageError as error:
         return None, [image_finding(sample.image, error)]
     return measured, []
+
+
+def _levels(mask: Path, settings: DatasetSettings) -> NDArray[np.uint8]:
+    """The mask on the 8-bit scale; of labels, 255 where there is an object of any class."""
+    levels = read_mask_levels(mask)
+    return foreground(levels) * np.uint8(255) if settings.holds_labels else levels
 
 
 def _unreadable(paths: Sequence[Path]) -> Iterator[Finding]:

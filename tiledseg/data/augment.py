@@ -1,40 +1,22 @@
 """Random changes to a training crop: where pixels lie, and how they look.
 
-Image and mask turn together, pixel for pixel; only the image changes its looks. Each change of
-looks is one affine map of the channels, v -> A v + t, applied in a single pass.
+Image and mask move together, pixel for pixel; only the image changes its looks.
 """
-
-from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.data.augment_color import draw_looks, recolored
+from tiledseg.data.augment_optics import is_optical, seen_otherwise
+from tiledseg.data.augment_warp import Flips, draw_map, is_warp, read_warped
+from tiledseg.data.crops import Window, read_crop, resized
+from tiledseg.data.preprocess import from_rgb, to_rgb
 from tiledseg.settings import AugmentationSettings
 
-_LUMA = np.array([0.299, 0.587, 0.114])
-"""Weights of red, green and blue in grey (ITU-R BT.601)."""
-_NEUTRAL = 128.0
-"""The value of Lab's a and b, in 8 bits, where there is no colour."""
 _TURNS = (-1, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
 Pixels = NDArray[np.uint8]
-Matrix = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Looks:
-    """How much brightness (of full scale), contrast, hue (of a circle) and so on change."""
-
-    brightness: float
-    contrast: float
-    hue: float
-    saturation: float
-    cast: tuple[float, float, float]
-
-
-_UNCHANGED = _Looks(0.0, 0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
 
 
 def augment(
@@ -43,117 +25,83 @@ def augment(
     rng: np.random.Generator,
     settings: AugmentationSettings,
     color_space: str,
+    window: Window | None = None,
 ) -> tuple[Pixels, Pixels]:
-    """Change a crop at random.
+    """Cut a crop out of an image, changed at random.
 
-    ``settings.scale`` is not applied here: it is the size of the region that is cropped.
+    ``settings.scale`` is not applied here: it is the size of the window.
 
     Args:
-        image: (h, w, C), uint8, in the network's colour space.
-        mask: (h, w), uint8; any labels.
+        image: (H, W, C), uint8, in the network's colour space; may be mapped from disk.
+        mask: (H, W), uint8; any labels.
         rng: Source of all randomness; the same number of draws whatever the settings.
         settings: Which changes, and how large.
         color_space: ``rgb``, ``hsv`` (hue over 256 values), ``lab`` or ``gray``.
+        window: What is shown; by default all of the image, as large as it is.
 
     Returns:
-        Image and mask, of the same shapes (h and w exchanged by a quarter turn), in memory of
-        their own. The mask holds no label it did not hold before.
+        Image and mask, (size, size) or of the shape of ``image`` (with rows and columns
+        exchanged by a quarter turn), in memory of their own. The mask holds no label it did not
+        hold before.
     """
-    hflip, vflip = rng.random(2) < 0.5
-    flips = (hflip and settings.hflip, vflip and settings.vflip)
-    turn = int(rng.integers(4)) * settings.quarter_turns
-    looks = _drawn_looks(rng, settings)
-    return _recolored(_moved(image, flips, turn), looks, color_space), _moved(mask, flips, turn)
+    horizontal, vertical = rng.random(2) < 0.5
+    turns = int(rng.integers(4)) * settings.quarter_turns
+    flips = Flips(bool(horizontal and settings.hflip), bool(vertical and settings.vflip), turns)
+    looks = draw_looks(rng, settings)
+    # Generators of their own: what they draw leaves the draws above what they always were.
+    warping, seeing = rng.spawn(2)
+    if is_warp(settings):
+        crop, marked = _warped(image, mask, window, flips, warping, settings, color_space)
+        if is_optical(settings):
+            crop = seen_otherwise(crop, seeing, settings)
+        crop = from_rgb(crop, color_space)
+    else:
+        crop, marked = (_flipped(pixels, flips) for pixels in _cut(image, mask, window))
+        if is_optical(settings):
+            shown = seen_otherwise(to_rgb(crop, color_space), seeing, settings)
+            crop = from_rgb(shown, color_space)
+    return recolored(crop, looks, color_space), marked
 
 
-def _drawn_looks(rng: np.random.Generator, settings: AugmentationSettings) -> _Looks:
-    brightness, contrast, hue, saturation, *cast = rng.uniform(-1.0, 1.0, 7).tolist()
-    red, green, blue = (settings.color_cast * change for change in cast)
-    return _Looks(
-        brightness=settings.brightness * brightness,
-        contrast=settings.contrast * contrast,
-        hue=settings.hue * hue,
-        saturation=settings.saturation * saturation,
-        cast=(red, green, blue),
+def _cut(image: Pixels, mask: Pixels, window: Window | None) -> tuple[Pixels, Pixels]:
+    if window is None:
+        return image, mask
+    place = window.top, window.left, window.side
+    return (
+        resized(read_crop(image, *place), window.size, labels=False),
+        resized(read_crop(mask, *place), window.size, labels=True),
     )
 
 
-def _moved(pixels: Pixels, flips: tuple[bool, bool], turn: int) -> Pixels:
+def _warped(
+    image: Pixels,
+    mask: Pixels,
+    window: Window | None,
+    flips: Flips,
+    rng: np.random.Generator,
+    settings: AugmentationSettings,
+    color_space: str,
+) -> tuple[Pixels, Pixels]:
+    """The crop in RGB, and its mask."""
+    if window is None:
+        height, width = mask.shape
+        shape = (width, height) if flips.turns % 2 else (height, width)
+        centre, zoom = ((height - 1) / 2, (width - 1) / 2), 1.0
+    else:
+        shape, zoom = (window.size, window.size), window.side / window.size
+        middle = (window.side - 1) / 2
+        centre = window.top + middle, window.left + middle
+    nodes = draw_map(shape, zoom, flips, rng, settings)
+    return read_warped(image, mask, nodes, centre, shape, zoom, color_space)
+
+
+def _flipped(pixels: Pixels, flips: Flips) -> Pixels:
     moved = np.ascontiguousarray(pixels)
-    code = {(True, False): 1, (False, True): 0, (True, True): -1}.get(flips)
+    code = {(True, False): 1, (False, True): 0, (True, True): -1}.get(
+        (flips.horizontal, flips.vertical)
+    )
     if code is not None:
         moved = np.asarray(cv2.flip(moved, code))
-    if turn:
-        moved = np.asarray(cv2.rotate(moved, _TURNS[turn]))
+    if flips.turns:
+        moved = np.asarray(cv2.rotate(moved, _TURNS[flips.turns]))
     return moved.reshape(*moved.shape[:2], *pixels.shape[2:])
-
-
-def _recolored(image: Pixels, looks: _Looks, color_space: str) -> Pixels:
-    if looks == _UNCHANGED:
-        return image
-    if color_space == "hsv":
-        return _recolored_hsv(image, looks)
-    mean = np.array(cv2.mean(image))[: image.shape[2]]
-    matrix, shift = _COLOR_MAPS[color_space](looks, mean)
-    if len(mean) == 1:
-        table = _clipped(float(matrix[0, 0]) * np.arange(256) + float(shift[0]))
-        return np.asarray(cv2.LUT(image, table)).reshape(image.shape)
-    return np.asarray(cv2.transform(image, np.column_stack([matrix, shift])))
-
-
-def _rgb_map(looks: _Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
-    """Contrast about the mean colour, after saturation and hue about the grey axis, and a cast."""
-    color = _saturation_matrix(looks.saturation) @ _hue_matrix(looks.hue)
-    color = np.diag(1.0 + np.array(looks.cast)) @ color
-    gain, offset = 1.0 + looks.contrast, 255.0 * looks.brightness
-    return gain * color, offset - looks.contrast * (color @ mean)
-
-
-def _lab_map(looks: _Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
-    """Contrast and brightness of L; a and b turned and stretched about the neutral point."""
-    angle, stretch = 2.0 * np.pi * looks.hue, 1.0 + looks.saturation
-    cos, sin = stretch * np.cos(angle), stretch * np.sin(angle)
-    matrix = np.array([[1.0 + looks.contrast, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
-    lightness = 255.0 * looks.brightness - looks.contrast * mean[0]
-    neutral = _NEUTRAL * (1.0 - matrix[1:, 1:].sum(axis=1))
-    return matrix, np.array([lightness, *neutral])
-
-
-def _gray_map(looks: _Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
-    return np.array([[1.0 + looks.contrast]]), 255.0 * looks.brightness - looks.contrast * mean
-
-
-_COLOR_MAPS = {"rgb": _rgb_map, "lab": _lab_map, "gray": _gray_map}
-
-
-def _saturation_matrix(change: float) -> Matrix:
-    """Moves colours away from, or towards, the grey of the same luma."""
-    matrix: Matrix = (1.0 + change) * np.eye(3) - change * np.tile(_LUMA, (3, 1))
-    return matrix
-
-
-def _hue_matrix(turn: float) -> Matrix:
-    """Rotation of RGB about its grey axis (1, 1, 1) / sqrt(3), by Rodrigues' formula."""
-    angle = 2.0 * np.pi * turn
-    across = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3.0)
-    along = np.full((3, 3), 1.0 / 3.0)
-    matrix: Matrix = (
-        np.cos(angle) * np.eye(3) + np.sin(angle) * across + (1 - np.cos(angle)) * along
-    )
-    return matrix
-
-
-def _recolored_hsv(image: Pixels, looks: _Looks) -> Pixels:
-    """A table for each channel; hue is a circle of 256 values, so it wraps."""
-    values = np.arange(256)
-    mean = cv2.mean(image)[2]
-    hue = (values + round(256 * looks.hue)) % 256
-    saturation = (1.0 + looks.saturation) * values
-    value = (1.0 + looks.contrast) * (values - mean) + mean + 255.0 * looks.brightness
-    tables: Any = np.stack([hue, _clipped(saturation), _clipped(value)], axis=-1)
-    return np.asarray(cv2.LUT(image, tables[np.newaxis].astype(np.uint8)))
-
-
-def _clipped(values: NDArray[np.floating[Any]]) -> Pixels:
-    clipped: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return clipped

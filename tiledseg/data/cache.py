@@ -16,7 +16,8 @@ import platformdirs
 from numpy.typing import NDArray
 
 from tiledseg.data.atomic import atomic_file
-from tiledseg.data.images import read_image, read_mask
+from tiledseg.data.images import read_image
+from tiledseg.data.label_files import read_label_map
 from tiledseg.data.preprocess import preprocess
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.settings import ImageSettings
@@ -41,7 +42,7 @@ class PixelCache:
 
         Args:
             path: The image file.
-            settings: Colour space, channels, gamma and sharpening; the size is not used.
+            settings: Stain, colour space, channels, gamma and sharpening; the size is not used.
 
         Returns:
             (H, W, settings.channels), uint8, read-only, mapped from disk: only what is sliced
@@ -51,27 +52,29 @@ class PixelCache:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        recipe = "image" + settings.model_dump_json(exclude={"size"})
+        # Without stain normalisation the key is what it was before there was any.
+        unused = {"stain", "stain_reference"} if settings.stain == "none" else set()
+        recipe = "image" + settings.model_dump_json(exclude={"size", *unused})
         stored: tuple[int, ...] = (settings.channels,)
         return self._pixels(path, recipe, stored, lambda: preprocess(read_image(path), settings))
 
-    def mask(self, path: Path, threshold: int) -> NDArray[np.uint8]:
+    def mask(self, path: Path, cut: int | None) -> NDArray[np.uint8]:
         """The mask as labels.
 
         Args:
-            path: The mask file.
-            threshold: Foreground is brighter than this, on the 8-bit scale.
+            path: The mask file, of the form that ``with_one_mask`` gives it.
+            cut: ``DatasetSettings.cut``: foreground is brighter than this, on the 8-bit scale;
+                None for a file of labels.
 
         Returns:
-            (H, W), uint8, 0 or 1, read-only, mapped from disk.
+            (H, W), uint8, 0 or 1, or labels; read-only, mapped from disk.
 
         Raises:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        return self._pixels(
-            path, f"mask{threshold}", (), lambda: read_mask(path, threshold).view(np.uint8)
-        )
+        recipe = "labels" if cut is None else f"mask{cut}"
+        return self._pixels(path, recipe, (), lambda: read_label_map(path, cut))
 
     def _pixels(
         self,
@@ -113,10 +116,14 @@ def default_cache_folder() -> Path:
 def content_hash(path: Path) -> str:
     """BLAKE2b of a file's bytes, in hexadecimal; remembered in memory while the file is unchanged.
 
+    Of a folder, which is how OME-Zarr stores an image: of the names and bytes of all its files.
+
     Raises:
         ImageError: The file is missing or cannot be read.
     """
     try:
+        if path.is_dir():
+            return _hash_of_folder(path)
         state = path.stat()
         return _hash_of(path, state.st_size, state.st_mtime_ns)
     except OSError as error:
@@ -129,6 +136,17 @@ def content_hash(path: Path) -> str:
 def _hash_of(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - they key the memory
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _hash_of_folder(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            name = file.relative_to(path).as_posix()
+            state = file.stat()
+            content = _hash_of(file, state.st_size, state.st_mtime_ns)
+            digest.update(f"{name}\0{content}\n".encode())
+    return digest.hexdigest()
 
 
 def _mapped(entry: Path, stored: tuple[int, ...]) -> NDArray[np.uint8] | None:

@@ -83,6 +83,12 @@ def without_png_extras(data: bytes) -> bytes:
     return b"".join((_PNG_SIGNATURE, *kept))
 
 
+def png_blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of each block of a PNG that ``inspect`` found sound."""
+    for start, end, name in _png_chunks(data):
+        yield name, data[start + 8 : end - 4]
+
+
 def _inspect_jpeg(data: bytes) -> tuple[int, int]:
     """Walk the segments, so that the end marker of a thumbnail inside one is not taken for ours."""
     shape, scanned, position = (0, 0), False, 2

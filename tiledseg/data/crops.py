@@ -1,6 +1,7 @@
 """Where training crops lie, and reading them: only the crop leaves the disk."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -9,38 +10,65 @@ from numpy.typing import NDArray
 _POINTS_PER_OBJECT = 8
 
 
+@dataclass(frozen=True)
+class Window:
+    """A square of an image, and the size at which it is shown.
+
+    Attributes:
+        top: First row; may be negative.
+        left: First column; may be negative.
+        side: Rows and columns of the image.
+        size: Rows and columns of the crop.
+    """
+
+    top: int
+    left: int
+    side: int
+    size: int
+
+
 def read_crop(pixels: NDArray[np.uint8], top: int, left: int, side: int) -> NDArray[np.uint8]:
-    """Copy a square out of an image; what lies beyond the border is the image reflected.
+    """Copy a square out of an image; see ``read_region``."""
+    return read_region(pixels, top, left, side, side)
+
+
+def read_region(
+    pixels: NDArray[np.uint8], top: int, left: int, height: int, width: int
+) -> NDArray[np.uint8]:
+    """Copy a rectangle out of an image; what lies beyond the border is the image reflected.
 
     Args:
         pixels: (H, W) or (H, W, C), uint8; may be mapped from disk.
         top: First row; may be negative.
         left: First column; may be negative.
-        side: Rows and columns of the square.
+        height: Rows of the rectangle.
+        width: Columns of the rectangle.
 
     Returns:
-        (side, side) or (side, side, C), uint8, in memory of its own.
+        (height, width) or (height, width, C), uint8, in memory of its own.
 
     Raises:
-        ValueError: The square does not touch the image.
+        ValueError: The rectangle does not touch the image.
     """
-    height, width = pixels.shape[:2]
-    rows = slice(max(top, 0), min(top + side, height))
-    columns = slice(max(left, 0), min(left + side, width))
+    rows = slice(max(top, 0), min(top + height, pixels.shape[0]))
+    columns = slice(max(left, 0), min(left + width, pixels.shape[1]))
     if rows.start >= rows.stop or columns.start >= columns.stop:
-        raise ValueError(f"a crop at ({top}, {left}) of {side} px misses {height} x {width} pixels")
+        raise ValueError(
+            f"a crop at ({top}, {left}) of {height} x {width} px misses "
+            f"{pixels.shape[0]} x {pixels.shape[1]} pixels"
+        )
     crop = np.array(pixels[rows, columns], order="C")
-    if crop.shape[:2] == (side, side):
+    if crop.shape[:2] == (height, width):
         return crop
     padded = cv2.copyMakeBorder(
         crop,
         rows.start - top,
-        top + side - rows.stop,
+        top + height - rows.stop,
         columns.start - left,
-        left + side - columns.stop,
+        left + width - columns.stop,
         cv2.BORDER_REFLECT_101,
     )
-    return np.asarray(padded).reshape(side, side, *pixels.shape[2:])
+    return np.asarray(padded).reshape(height, width, *pixels.shape[2:])
 
 
 def resized(pixels: NDArray[np.uint8], side: int, *, labels: bool) -> NDArray[np.uint8]:
@@ -161,10 +189,10 @@ def stacked(
     """Make a batch of crops.
 
     Args:
-        crops: Images (s, s, C) and their masks (s, s), uint8, 0 or 1.
+        crops: Images (s, s, C) and their labels (s, s), uint8.
 
     Returns:
-        Images (B, s, s, C), uint8, and masks (B, s, s, 1), float32.
+        Images (B, s, s, C), uint8, and labels (B, s, s, 1), float32.
     """
     images = np.empty((len(crops), *crops[0][0].shape), np.uint8)
     masks = np.empty((len(crops), *crops[0][1].shape, 1), np.float32)

@@ -19,11 +19,12 @@ import numpy as np
 
 from tiledseg.data.cache import PixelCache, content_hash
 from tiledseg.data.images import read_mask_levels
-from tiledseg.data.mask_forms import recipe_of, with_binary_mask
+from tiledseg.data.mask_forms import recipe_of, with_one_mask
 from tiledseg.data.pairing import Sample, home_of, paired
-from tiledseg.data.split import draw_splits
+from tiledseg.data.split import draw_splits, group_reader
 from tiledseg.errors import DatasetError
 from tiledseg.experiment import Experiment
+from tiledseg.labels import foreground
 from tiledseg.settings import DatasetSettings, SplitSettings
 
 __all__ = [
@@ -102,7 +103,8 @@ def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
         root: The folder that holds datasets, usually ``data_root()``.
 
     Raises:
-        DatasetError: A folder, image or mask is missing, doubled or too few to split.
+        DatasetError: A folder, image or mask is missing, doubled or too few to split, or a mask
+            holds what is no class.
         ImageError: A file cannot be read.
         OutputError: A mask of another form cannot be written into the cache folder.
     """
@@ -113,9 +115,7 @@ def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
     for split, place in found_splits(folder, settings).items():
         samples = paired(folder, place, settings)
         with ThreadPoolExecutor(_THREADS) as pool:
-            found[split] = tuple(
-                pool.map(lambda sample: with_binary_mask(sample, settings), samples)
-            )
+            found[split] = tuple(pool.map(lambda sample: with_one_mask(sample, settings), samples))
     splits, drawn = with_drawn_splits(found, settings.split, folder)
     return Dataset(settings.name, folder, splits, _digest(splits, settings), drawn=drawn)
 
@@ -167,14 +167,15 @@ def with_drawn_splits(
 
     Args:
         found: Samples of the splits that were found, ``train`` among them.
-        settings: Fractions and seed.
+        settings: Fractions, seed and groups.
         folder: The dataset, named in errors.
 
     Returns:
         Samples of ``train``, ``valid`` and ``test``, and whether any split was drawn.
 
     Raises:
-        DatasetError: There are fewer source images than splits.
+        DatasetError: There are fewer source images, or groups, than splits, or an image has no
+            group.
     """
     missing = [split for split in SPLITS if split not in found]
     splits = dict(found)
@@ -182,7 +183,8 @@ def with_drawn_splits(
         fractions = {"valid": settings.valid, "test": settings.test}
         by_stem = {sample.stem: sample for sample in found["train"]}
         wanted = {split: fractions[split] for split in missing}
-        drawn = draw_splits(sorted(by_stem), wanted, settings.seed, folder)
+        groups = group_reader(settings, folder)
+        drawn = draw_splits(sorted(by_stem), wanted, settings.seed, folder, groups)
         splits |= {split: tuple(by_stem[stem] for stem in stems) for split, stems in drawn.items()}
     return {split: splits[split] for split in SPLITS}, bool(missing)
 
@@ -211,7 +213,7 @@ def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -
             pixels, foreground = int(counts[0]), int(counts[1])
             summaries[split] = SplitSummary(len(samples), pixels / 1e6, foreground / pixels)
             if split == "train" and foreground == 0:
-                raise _no_foreground(samples, experiment.dataset.mask_threshold)
+                raise _no_foreground(samples, experiment.dataset.cut)
     return DatasetSummary(summaries)
 
 
@@ -248,10 +250,10 @@ def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -
 def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple[int, int]:
     """Pixels and foreground pixels of one sample."""
     shape = cache.image(sample.image, experiment.image).shape[:2]
-    mask = cache.mask(sample.mask, experiment.dataset.mask_threshold)
+    mask = cache.mask(sample.mask, experiment.dataset.cut)
     if mask.shape != shape:
         raise DatasetError(f"{sample.mask_files[0]}: {size_fault(sample.image, shape, mask.shape)}")
-    return mask.size, int(np.count_nonzero(mask))
+    return mask.size, int(np.count_nonzero(foreground(mask)))
 
 
 def size_fault(image: Path, image_size: Sequence[int], mask_size: Sequence[int]) -> str:
@@ -268,7 +270,12 @@ def size_fault(image: Path, image_size: Sequence[int], mask_size: Sequence[int])
     )
 
 
-def _no_foreground(samples: Sequence[Sample], threshold: int) -> DatasetError:
+def _no_foreground(samples: Sequence[Sample], threshold: int | None) -> DatasetError:
+    if threshold is None:
+        return DatasetError(
+            f"{samples[0].mask_files[0].parent}: no mask of train has a class but the background; "
+            "add masks with marked objects, or mend dataset.classes"
+        )
     brightest = max(int(read_mask_levels(sample.mask).max()) for sample in samples[:16])
     remedy = (
         f"set dataset.mask_threshold below {brightest}"

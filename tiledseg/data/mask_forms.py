@@ -1,4 +1,4 @@
-"""Masks of other forms, turned into 0 and 255 once: several files, labels, colours.
+"""Masks of other forms, turned once into 0 and 255, or into labels: several files, colours.
 
 What comes out is a PNG in the cache folder, named by the bytes it was made from and the rule, so
 that everything behind it reads one form of mask.
@@ -8,32 +8,32 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.cache import content_hash, default_cache_folder
-from tiledseg.data.images import read_as_stored, read_mask, write_mask
+from tiledseg.data.images import read_as_stored, read_mask, write_image, write_mask
+from tiledseg.data.label_files import LOSSY_TOLERANCE, colours_of, is_lossy, read_labels, rgb_of
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.settings import DatasetSettings
 
 _FORMAT = "tiledseg-mask-1"
 """Changed whenever another mask comes out."""
-_JPEG_TOLERANCE = 48
-"""Most that JPEG changes a channel of a flat colour near an edge, about; lossless: nothing."""
 
 
-def with_binary_mask(sample: Sample, settings: DatasetSettings) -> Sample:
-    """A sample whose mask is one file of 0 and 255, made now unless it is there.
+def with_one_mask(sample: Sample, settings: DatasetSettings) -> Sample:
+    """A sample whose mask is one file of 0 and 255, or of labels, made now unless it is there.
+
+    A file of labels is a grey PNG of 8 bits whose values are the labels.
 
     Args:
         sample: One whose masks are of another form has ``sources``; others come back as they are.
         settings: How masks are read.
 
     Raises:
-        DatasetError: Masks of one image differ in size.
+        DatasetError: Masks of one image differ in size, or one holds what is no class.
         ImageError: A mask cannot be read.
         OutputError: The cache folder cannot be written.
     """
@@ -42,7 +42,10 @@ def with_binary_mask(sample: Sample, settings: DatasetSettings) -> Sample:
     path = default_cache_folder() / "masks" / f"{recipe_of(sample, settings)}.png"
     if not path.is_file():
         try:
-            write_mask(path, union_of(sample.sources, settings))
+            if settings.holds_labels:
+                write_image(path, read_labels(sample.sources[0], settings))
+            else:
+                write_mask(path, union_of(sample.sources, settings))
         except OutputError as error:
             raise OutputError(
                 f"{error}; point TILEDSEG_CACHE at a folder that can be written and has room"
@@ -53,6 +56,9 @@ def with_binary_mask(sample: Sample, settings: DatasetSettings) -> Sample:
 def recipe_of(sample: Sample, settings: DatasetSettings) -> str:
     """32 hexadecimal digits of the mask files' bytes and the rule that reads them."""
     rule = f"{settings.mask_form} {settings.mask_threshold} {settings.mask_values}"
+    if settings.holds_labels:
+        colors = " ".join(settings.mask_colors)
+        rule = f"{settings.mask_form} {len(settings.classes)} {colors} {settings.ignore_label}"
     parts = (_FORMAT, rule, *(content_hash(path) for path in sample.sources))
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
@@ -95,26 +101,19 @@ def read_foreground(path: Path, settings: DatasetSettings) -> NDArray[np.bool_]:
     if settings.mask_form == "threshold":
         return read_mask(path, settings.mask_threshold)
     pixels = colours_of(read_as_stored(path))
-    lossy = path.suffix.lower() in (".jpg", ".jpeg")
+    tolerance = LOSSY_TOLERANCE if is_lossy(path) else 0
     if settings.mask_form == "nonzero":
-        return np.asarray((pixels > (_JPEG_TOLERANCE if lossy else 0)).any(axis=-1))
+        return np.asarray((pixels > tolerance).any(axis=-1))
     found = np.zeros(pixels.shape[:2], np.bool_)
     for value in settings.mask_values.replace(",", " ").split():
         wanted = np.array(_channels(value), np.int64)
         apart = np.abs(pixels.astype(np.int64) - wanted).max(axis=-1)
-        found |= apart <= (_JPEG_TOLERANCE if lossy else 0)
+        found |= apart <= tolerance
     return found
-
-
-def colours_of(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Pixels as (H, W, 1) or (H, W, 3), without alpha."""
-    if pixels.ndim == 2:
-        return pixels[..., np.newaxis]
-    return pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1]
 
 
 def _channels(value: str) -> list[int]:
     """A number stands for grey; a colour for its red, green and blue."""
     if not value.startswith("#"):
         return [int(value)]
-    return [int(value[start : start + 2], 16) for start in (1, 3, 5)]
+    return list(rgb_of(value))

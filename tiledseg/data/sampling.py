@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from tiledseg.data.augment import augment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.crops import (
+    Window,
     crop_origin,
     grid_origins,
     object_points,
     read_crop,
-    resized,
     shared_evenly,
     stacked,
 )
 from tiledseg.data.dataset import Sample
 from tiledseg.data.lookalikes import ColorContrast
 from tiledseg.experiment import Experiment
+from tiledseg.labels import foreground
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 _BATCHES_AHEAD = 2
@@ -100,7 +101,7 @@ class TileSampler(keras.utils.PyDataset):
         """The batch at ``index``, counted from the beginning of ``start_epoch``.
 
         Returns:
-            Images (B, size, size, C), uint8, and masks (B, size, size, 1), float32, 0 or 1.
+            Images (B, size, size, C), uint8, and labels (B, size, size, 1), float32.
         """
         if self._pool is None:
             return self._draw_batch(index)
@@ -129,14 +130,13 @@ class TileSampler(keras.utils.PyDataset):
         side = max(1, round(size / (1.0 + float(rng.uniform(-scale, scale)))))
         chosen, points = self._draw_centre(rng)
         top, left = crop_origin(self._shapes[chosen], side, rng, points)
-        image = read_crop(self._image(chosen), top, left, side)
-        mask = read_crop(self._mask(chosen), top, left, side)
         return augment(
-            resized(image, size, labels=False),
-            resized(mask, size, labels=True),
+            self._image(chosen),
+            self._mask(chosen),
             rng,
             experiment.augmentation,
             experiment.image.color_space,
+            Window(top, left, side, size),
         )
 
     def _draw_centre(self, rng: np.random.Generator) -> tuple[int, NDArray[np.int32] | None]:
@@ -155,24 +155,27 @@ class TileSampler(keras.utils.PyDataset):
         if not self._experiment.training.lookalike_fraction:
             return []
         images = range(len(self._samples))
-        contrast = ColorContrast((self._image(index), self._mask(index)) for index in images)
+        contrast = ColorContrast((self._image(index), self._objects(index)) for index in images)
         points = (
-            (index, contrast.points(self._image(index), self._mask(index))) for index in images
+            (index, contrast.points(self._image(index), self._objects(index))) for index in images
         )
         return [(index, found) for index, found in points if len(found)]
 
     def _points_of(self, index: int) -> NDArray[np.int32]:
         """Found once per mask; two threads may both find them, and find the same."""
         if index not in self._points:
-            self._points[index] = object_points(self._mask(index))
+            self._points[index] = object_points(self._objects(index))
         return self._points[index]
 
     def _image(self, index: int) -> NDArray[np.uint8]:
         return self._cache.image(self._samples[index].image, self._experiment.image)
 
     def _mask(self, index: int) -> NDArray[np.uint8]:
-        threshold = self._experiment.dataset.mask_threshold
-        return self._cache.mask(self._samples[index].mask, threshold)
+        return self._cache.mask(self._samples[index].mask, self._experiment.dataset.cut)
+
+    def _objects(self, index: int) -> NDArray[np.uint8]:
+        """1 where there is an object of any class."""
+        return foreground(self._mask(index)).view(np.uint8)
 
 
 class ValidationTiles(keras.utils.PyDataset):
@@ -220,7 +223,7 @@ class ValidationTiles(keras.utils.PyDataset):
         """The batch at ``index``; the last may be smaller.
 
         Returns:
-            Images (B, size, size, C), uint8, and masks (B, size, size, 1), float32, 0 or 1.
+            Images (B, size, size, C), uint8, and labels (B, size, size, 1), float32.
         """
         batch_size = self._experiment.training.batch_size
         tiles = self._tiles[index * batch_size : (index + 1) * batch_size]
@@ -231,6 +234,6 @@ class ValidationTiles(keras.utils.PyDataset):
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         experiment = self._experiment
         image = self._cache.image(sample.image, experiment.image)
-        mask = self._cache.mask(sample.mask, experiment.dataset.mask_threshold)
+        mask = self._cache.mask(sample.mask, experiment.dataset.cut)
         size = experiment.image.size
         return read_crop(image, *origin, size), read_crop(mask, *origin, size)

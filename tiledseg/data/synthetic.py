@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from tiledseg.data.images import write_image, write_mask
-from tiledseg.data.smear import draw_smear
+from tiledseg.data.images import write_image, write_labels, write_mask
+from tiledseg.data.smear import draw_cells, draw_smear
+from tiledseg.data.smear.slide import NUCLEUS
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.settings import SyntheticSettings
 
-__all__ = ["draw_smear", "write_synthetic_dataset"]
+__all__ = ["draw_cells", "draw_smear", "write_synthetic_dataset"]
 
 _RECORD = "synthetic.json"
 
@@ -26,7 +27,8 @@ def write_synthetic_dataset(
 ) -> None:
     """Draw a dataset into ``folder/{train,valid,test}/{images,masks}``, unless it is there.
 
-    Images are JPEG files of quality 95, masks PNG files of 0 and 255; stems run through all
+    Images are JPEG files of quality 95, masks PNG files of 0 and 255, or with a palette whose
+    indices are the labels of ``draw_cells``; stems run through all
     splits, smear_0001, smear_0002 and so on. The folder takes its name only when it is complete,
     with the settings it was drawn with beside the splits; of two processes at once, one wins.
 
@@ -82,9 +84,12 @@ def _draw(
     folder.mkdir(parents=True)
     places = _places(settings)
     for index, (split, stem) in enumerate(places):
-        image, mask = draw_smear(_image_seed(settings.seed, index), settings.size)
+        image, labels = draw_cells(_image_seed(settings.seed, index), settings.size)
         write_image(_image_path(folder, split, stem), image)
-        write_mask(_mask_path(folder, split, stem), mask)
+        if settings.labels == "cells":
+            write_labels(_mask_path(folder, split, stem), labels, NUCLEUS + 1)
+        else:
+            write_mask(_mask_path(folder, split, stem), labels == NUCLEUS)
         if progress is not None:
             progress(index + 1, len(places))
     record = settings.model_dump_json(indent=2) + "\n"

@@ -44,6 +44,19 @@ def read_tiff(path: Path) -> NDArray[Any]:
     return _decode_by_opencv(path) if pixels is None else pixels
 
 
+def tiff_indices(path: Path) -> NDArray[Any]:
+    """The first page's values, without the palette that gives them colours.
+
+    Returns:
+        (H, W), integers.
+
+    Raises:
+        ValueError: As for ``read_tiff``.
+    """
+    pixels: NDArray[Any] = _from_first_page(path, lambda page: np.asarray(page.asarray()))
+    return pixels
+
+
 def _from_first_page(path: Path, read: Any) -> Any:
     try:
         with tifffile.TiffFile(path) as file:

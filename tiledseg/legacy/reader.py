@@ -127,6 +127,12 @@ class Reader:
         self._used.update(map(id, used))
         self.settings.append(Setting(section, key, value, used, len(used) < len(entries), words))
 
+    def taken(self, name: str) -> Any:
+        """The value that was put down for a key, for example ``model.num_layers``."""
+        return next(
+            setting.value for setting in self.settings if f"{setting.section}.{setting.key}" == name
+        )
+
     def tell(self, kind: Kind, words: str, *names: str) -> None:
         """Say of some keys, where the file has them, why they have no effect."""
         for name in names:

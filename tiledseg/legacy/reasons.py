@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 _FOLDERS = "images lie in DATA/NAME/{train,valid,test}/{images,masks}"
 _RUN = "everything is kept in the MLflow run"
-_OTHER = "a setting of one architecture, which has no counterpart here"
+_OTHER = "a setting of another architecture, or one without a counterpart here"
 _LOOKS = "masks are written as 0 and 255; colours are the dashboard's"
 
 REASONS: Mapping[str, str] = {
@@ -118,12 +118,13 @@ KNOWN = (
     "model.model", "model.generator", "model.image_width", "model.image_height",
     "model.image_channels", "model.num_classes", "model.base_filters", "model.base_kernels",
     "model.num_layers", "model.dropout_rate", "model.dilation", "model.normalization",
-    "model.activation", "model.loss", "model.metrics", "model.optimizer", "model.learning_rate",
-    "model.clipvalue", "train.epochs", "train.batch_size", "train.steps_per_epoch",
-    "train.validation_steps", "train.patience", "train.learning_rate_reducer",
-    "train.reducer_factor", "train.reducer_patience", "train.num_infer_images",
-    "train.epoch_change_infer", "train.epoch_change_tiledinfer", "mask.binarize", "mask.threshold",
-    "image.color_converter", "image.gamma", "image.sharpening",
+    "model.efficientnet", "model.weights", "model.patch_size", "model.num_transformer",
+    "model.embed_dim", "model.activation", "model.loss", "model.metrics", "model.optimizer",
+    "model.learning_rate", "model.clipvalue", "train.epochs", "train.batch_size",
+    "train.steps_per_epoch", "train.validation_steps", "train.patience",
+    "train.learning_rate_reducer", "train.reducer_factor", "train.reducer_patience",
+    "train.num_infer_images", "train.epoch_change_infer", "train.epoch_change_tiledinfer",
+    "mask.binarize", "mask.threshold", "image.color_converter", "image.gamma", "image.sharpening",
     *(f"augmentor.{key}" for key in AUGMENTORS),
 )  # fmt: skip
 """Keys with an effect, for a guess at what a misspelt one meant."""

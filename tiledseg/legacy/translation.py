@@ -7,13 +7,13 @@ public code between 2023 and 2025.
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import Any
 
 from tiledseg.legacy.augmentation import translate_augmentation
 from tiledseg.legacy.ini import Entry
+from tiledseg.legacy.network import translate_network
 from tiledseg.legacy.reader import Reader
 from tiledseg.legacy.reasons import KNOWN, REASONS
-from tiledseg.legacy.values import finite, square, switch, whole, words
+from tiledseg.legacy.values import finite, switch, whole, words
 from tiledseg.settings import ModelSettings
 
 _LOSSES = {
@@ -24,11 +24,6 @@ _LOSSES = {
     "bce_iou_loss": "bce_iou",
 }
 _COLOR_SPACES = {"HSV": "hsv", "HSV_FULL": "hsv", "LAB": "lab", "Lab": "lab", "GRAY": "gray"}
-_RENAMED = {
-    "EfficientNetB7UNet": "EfficientUNet",
-    "FlexUNet": "UNet",
-    "SlightlyFlexibleUNet": "UNet",
-}
 _ESCAPES = {
     ord(sign): f"/{letter}" for sign, letter in zip("\a\b\f\n\r\t\v", "abfnrtv", strict=True)
 }
@@ -55,7 +50,7 @@ def translate(entries: Iterable[Entry], stem: str) -> Reader:
     """
     reader = Reader(entries)
     _dataset(reader, stem)
-    _model(reader)
+    translate_network(reader)
     _image(reader)
     _training(reader)
     translate_augmentation(reader)
@@ -113,46 +108,6 @@ def _dataset_name(path: str) -> str:
     return name.strip(" ._-")
 
 
-def _model(reader: Reader) -> None:
-    named = reader.value("model.model", words, "TensorflowUNet")
-    named = re.sub("^tensorflow", "", named, flags=re.IGNORECASE)
-    reader.put("model.architecture", _RENAMED.get(named, named), "model.model", instead="UNet")
-    reader.put(
-        "model.num_classes", reader.value("model.num_classes", whole, 1), "model.num_classes"
-    )
-    filters = reader.value("model.base_filters", whole, 16)
-    reader.put("model.base_filters", filters, "model.base_filters", instead=16)
-    kernel = reader.value("model.base_kernels", square, 3)
-    odd = kernel + 1 - kernel % 2
-    remark = "" if odd == kernel else "made odd"
-    reader.put("model.base_kernels", odd, "model.base_kernels", words=remark)
-    reader.put("model.num_layers", reader.value("model.num_layers", whole, 5), "model.num_layers")
-    _dropout(reader)
-    reader.put("model.dilation", reader.value("model.dilation", square, 1), "model.dilation")
-    batch = reader.value("model.normalization", switch, False)
-    reader.put("model.normalization", "batch" if batch else "none", "model.normalization")
-    activation = reader.value("model.activation", words, "relu").lower()  # "ReLU" is about, too
-    reader.put("model.activation", activation, "model.activation", instead="relu")
-    if reader.value("model.final_activation", words, "sigmoid") != "sigmoid":
-        reader.tell(
-            "unavailable", "one foreground class ends in a sigmoid", "model.final_activation"
-        )
-    reader.tell("ignored", "a sigmoid, always", "model.final_activation")
-
-
-def _dropout(reader: Reader) -> None:
-    rate = reader.value("model.dropout_rate", finite, 0.0)
-    layers = _taken(reader, "model", "num_layers")
-    most = min(0.3, int(900 / layers) / 1000)
-    reader.put(
-        "model.dropout_rate",
-        min(rate, most),
-        "model.dropout_rate",
-        words="counted from level 1 here, from level 0 there"
-        + (f"; {rate} would drop everything at the bridge" if rate > most else ""),
-    )
-
-
 def _image(reader: Reader) -> None:
     width = reader.value("model.image_width", whole, 512)
     height = reader.value("model.image_height", whole, width)
@@ -163,7 +118,9 @@ def _image(reader: Reader) -> None:
     size = min(max(-(-min(width, height) // stride) * stride, 32, stride), 4096 // stride * stride)
     remarks = [] if width == height else [f"crops are square here, not {width} x {height}"]
     if size != min(width, height):
-        remarks.append(f"{layout['num_layers']} levels need a multiple of {stride} px")
+        levels = layout.get("num_layers")
+        who = f"{levels} levels need" if levels else f"{layout['architecture']} needs"
+        remarks.append(f"{who} a multiple of {stride} px")
     reader.put(
         "image.size", size, "model.image_width", "model.image_height", words="; ".join(remarks)
     )
@@ -228,7 +185,7 @@ def _training(reader: Reader) -> None:
 def _optimizer(reader: Reader) -> None:
     optimizer = reader.value("model.optimizer", words, "Adam")
     reader.put("training.optimizer", optimizer, "model.optimizer", instead="Adam")
-    if _taken(reader, "training", "optimizer") == "AdamW":
+    if reader.taken("training.optimizer") == "AdamW":
         reader.put("training.weight_decay", _ADAMW_DECAY, words=_LIKE_SOURCE)
     rate = reader.value("model.learning_rate", finite, 1e-3)
     reader.put("training.learning_rate", rate, "model.learning_rate")
@@ -252,12 +209,3 @@ def _schedule(reader: Reader) -> None:
         reader.put("training.schedule", "constant", reducer)
         reader.tell("ignored", "used with learning_rate_reducer = True only", *keys)
     reader.put("training.monitor", "val_loss", words=_LIKE_SOURCE)
-
-
-def _taken(reader: Reader, section: str, key: str) -> Any:
-    """The value that was put down for a key."""
-    return next(
-        setting.value
-        for setting in reader.settings
-        if (setting.section, setting.key) == (section, key)
-    )

@@ -5,7 +5,7 @@ Cross-field checks live here, so that nothing deeper in the package needs them.
 
 from tiledseg.settings.augmentation import AugmentationSettings
 from tiledseg.settings.dataset import DatasetSettings, SplitSettings, SyntheticSettings
-from tiledseg.settings.image import ImageSettings
+from tiledseg.settings.image import ImageSettings, StainReference
 from tiledseg.settings.inference import EvaluationSettings, TilingSettings, TrackingSettings
 from tiledseg.settings.model import ModelSettings
 from tiledseg.settings.section import PositiveInt, Section
@@ -20,6 +20,7 @@ __all__ = [
     "PositiveInt",
     "Section",
     "SplitSettings",
+    "StainReference",
     "SyntheticSettings",
     "TilingSettings",
     "TrackingSettings",

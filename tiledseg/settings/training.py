@@ -2,9 +2,33 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tiledseg.settings.section import Fraction, PositiveInt, Section
+
+NotNegative = Annotated[float, Field(ge=0.0)]
+WatchedMetric = Literal["iou", "iou_coef", "sensitivity", "specificity", "binary_accuracy"]
+LOSS_SYNONYMS = {
+    "binary_crossentropy": "bce",
+    "categorical_crossentropy": "bce",
+    "crossentropy": "bce",
+    "dice_loss": "dice",
+    "iou_loss": "iou",
+    "bce_dice_loss": "bce_dice",
+    "crossentropy_dice": "bce_dice",
+    "bce_iou_loss": "bce_iou",
+    "crossentropy_iou": "bce_iou",
+    "basnet_hybrid_loss": "basnet_hybrid",
+    "binary_focal_crossentropy": "focal",
+    "categorical_focal_crossentropy": "focal",
+    "focal_loss": "focal",
+    "tversky_loss": "tversky",
+}
+"""Names of Keras and of the source experiments, to those that are kept."""
+
+
+def _usual_name(given: object) -> object:
+    return LOSS_SYNONYMS.get(given, given) if isinstance(given, str) else given
 
 
 class TrainingSettings(Section):
@@ -23,11 +47,19 @@ class TrainingSettings(Section):
     lookalike_fraction: Fraction = 0.0
     """Fraction of crops that are centred on background with the colours of objects, such as dirt
     and smudged cells, which crops drawn anywhere seldom show."""
-    loss: Literal[
-        "bce", "dice", "bce_dice", "iou", "bce_iou", "basnet_hybrid", "focal", "tversky"
+    loss: Annotated[
+        Literal["bce", "dice", "bce_dice", "iou", "bce_iou", "basnet_hybrid", "focal", "tversky"],
+        BeforeValidator(_usual_name),
     ] = "bce_dice"
     """Loss; a joined name is the mean of the two, basnet_hybrid that of bce, iou and structural
-    dissimilarity."""
+    dissimilarity. With several classes bce and focal are categorical, the others means over
+    classes. Other common names are taken, too, such as categorical_crossentropy."""
+    class_weights: Annotated[tuple[NotNegative, ...], Field(strict=False)] = ()
+    """Weights of the labels from 0, the background, in the loss; only their ratios count. Without
+    them every pixel counts the same in bce and focal, and every class but the background in the
+    others."""
+    metrics: Annotated[tuple[WatchedMetric, ...], Field(strict=False)] = ()
+    """What is watched beside dice and dice_coef; with several classes of each class."""
     focal_gamma: Annotated[float, Field(ge=0.0, le=5.0)] = 2.0
     """Loss focal: exponent by which pixels that are nearly right weigh less."""
     tversky_beta: Fraction = 0.7
@@ -84,6 +116,15 @@ class TrainingSettings(Section):
             raise ValueError(
                 f"foreground_fraction ({self.foreground_fraction}) and lookalike_fraction "
                 f"({self.lookalike_fraction}) add up to more than 1; lower one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_class_counts(self) -> Self:
+        if self.class_weights and not sum(self.class_weights[1:]):
+            raise ValueError(
+                f"class_weights {list(self.class_weights)}: only the background counts; give "
+                "another class a weight above 0"
             )
         return self
 

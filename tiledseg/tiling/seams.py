@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import TilingError
+from tiledseg.labels import labels_of
 from tiledseg.tiling.grid import Grid
-
-LABEL_THRESHOLD = 0.5
-"""A pixel has a label where its probability is at least this."""
 
 
 def seam_gradient_ratio(probability: NDArray[np.floating], grid: Grid) -> float:
@@ -68,23 +66,22 @@ def max_difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
 
 
 def flipped_labels(a: NDArray[np.floating], b: NDArray[np.floating]) -> int:
-    """Count the pixels whose label differs, labels being cut at 0.5 (and up).
+    """Count the pixels whose label differs: cut at 0.5 (and up), or the most probable of several.
 
     Args:
         a: Probabilities (H, W) or (H, W, K).
         b: Probabilities of the same shape.
 
     Returns:
-        Number of pixels with another label in at least one channel.
+        Number of pixels.
 
     Raises:
         TilingError: If the shapes differ.
     """
     _check_same_shape(a, b)
-    flipped = (a >= LABEL_THRESHOLD) != (b >= LABEL_THRESHOLD)
-    if flipped.ndim > 2:
-        flipped = flipped.any(axis=2)
-    return int(np.count_nonzero(flipped))
+    if a.ndim == 2:
+        a, b = a[..., np.newaxis], b[..., np.newaxis]
+    return int(np.count_nonzero(labels_of(a) != labels_of(b)))
 
 
 def _line_gradients(probability: NDArray[np.floating], axis: int) -> NDArray[np.float64]:

@@ -9,13 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 
 from tiledseg.data.dataset import Dataset
-from tiledseg.data.images import write_mask, write_probability
+from tiledseg.data.images import (
+    read_image,
+    write_image,
+    write_labels,
+    write_mask,
+    write_probability,
+)
 from tiledseg.evaluation import ImageEvaluation
 from tiledseg.experiment import Experiment, parse_experiment
+from tiledseg.labels import labels_of, painted
 from tiledseg.pictures import comparison_sheet, learning_curves, save_figure
 from tiledseg.prediction import EXPERIMENT_FILE
 from tiledseg.tracking.claim import claim_run
@@ -83,8 +91,9 @@ class TrackedRun:
 
     def masks_predicted(self, picture: EpochPicture) -> None:
         """Log an epoch-change mask with the epoch as step."""
+        several = picture.labels > 2
         mlflow.log_image(
-            picture.mask.astype("uint8") * 255,
+            painted(picture.mask, picture.labels) if several else picture.mask * np.uint8(255),
             key=f"epochs/{picture.stem}/{picture.mode}",
             step=picture.epoch,
             synchronous=True,
@@ -108,15 +117,27 @@ class TrackedRun:
         split, stem = evaluation.split, evaluation.sample.stem
         root = self.files / split
         for mode, probability in evaluation.probabilities.items():
-            write_probability(root / "predictions" / mode / f"{stem}.png", probability[..., 0])
+            path = root / "predictions" / mode / f"{stem}.png"
+            if probability.shape[2] == 1:
+                write_probability(path, probability[..., 0])
+            else:
+                write_labels(path, labels_of(probability), len(evaluation.classes))
         if evaluation.grid is not None:
             seams = {"rows": evaluation.grid.seam_rows, "columns": evaluation.grid.seam_columns}
             mlflow.log_dict(seams, f"predictions/{split}/grid/{stem}.json")
         if with_image:
-            copy = root / "predictions" / "image" / evaluation.sample.image.name
+            image = evaluation.sample.image
+            copy = root / "predictions" / "image" / image.name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(evaluation.sample.image, copy)
-            write_mask(root / "predictions" / "truth" / f"{stem}.png", evaluation.truth)
+            if image.is_file():
+                shutil.copyfile(image, copy)
+            else:  # a store is a folder of many files
+                write_image(copy.with_name(f"{stem}.png"), read_image(image))
+            path = root / "predictions" / "truth" / f"{stem}.png"
+            if (evaluation.truth > 1).any() or len(evaluation.classes) > 2:
+                write_labels(path, evaluation.truth, len(evaluation.classes))
+            else:
+                write_mask(path, evaluation.truth)
         if with_sheet:
             (root / "comparison").mkdir(parents=True, exist_ok=True)
             save_figure(comparison_sheet(evaluation), root / "comparison" / f"{stem}.png")

@@ -11,7 +11,8 @@ import numpy as np
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from tiledseg.errors import ImageError
-from tiledseg.prediction import Predictor, to_mask
+from tiledseg.labels import labels_of
+from tiledseg.prediction import Predictor
 
 OUTPUTS = ("mask", "probability")
 
@@ -41,16 +42,19 @@ class ServedModel(PythonModel):
             params: ``mode`` (tiled, whole or full) and ``output`` (mask or probability).
 
         Returns:
-            mask: (H, W) uint8, 0 or 255; probability: (H, W) float32.
+            mask: (H, W) uint8, 0 or 255, or labels from 0 where the network has several classes;
+            probability: (H, W) float32, or (H, W, K).
         """
         asked = {"mode": "tiled", "output": "mask", **(params or {})}
         if asked["output"] not in OUTPUTS:
             raise ImageError(f"output is {asked['output']!r}; use one of {', '.join(OUTPUTS)}")
         image = np.asarray(model_input)
         probability = self._predictor.probability(image, asked["mode"])
+        several = probability.shape[2] > 1
         if asked["output"] == "probability":
-            return probability[..., 0]
-        return to_mask(probability).astype(np.uint8) * 255
+            return probability if several else probability[..., 0]
+        labels = labels_of(probability)
+        return labels if several else labels * np.uint8(255)
 
 
 mlflow.models.set_model(ServedModel())

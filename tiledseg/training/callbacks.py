@@ -17,6 +17,7 @@ from tiledseg.data.dataset import Sample
 from tiledseg.data.images import read_image
 from tiledseg.errors import OutputError, TrainingError
 from tiledseg.experiment import Experiment
+from tiledseg.labels import labels_of
 from tiledseg.prediction import Mode, Predictor
 from tiledseg.settings import TrainingSettings
 from tiledseg.training.observer import EpochPicture, EpochReport, TrainingObserver
@@ -151,6 +152,7 @@ class EpochPictures(keras.callbacks.Callback):
         tiling = experiment.tiling.model_copy(update={"orientations": 1})
         self._experiment = experiment.model_copy(update={"tiling": tiling})
         self._observers = observers
+        self._labels = len(experiment.class_names)
         self._samples = samples[: experiment.training.epoch_pictures]
         self._modes: tuple[Mode, ...] = ("tiled", "whole")
 
@@ -160,7 +162,8 @@ class EpochPictures(keras.callbacks.Callback):
         for sample in self._samples:
             image = read_image(sample.image)
             for mode in self._modes:
-                picture = EpochPicture(epoch + 1, sample.stem, mode, predictor.mask(image, mode))
+                labels = labels_of(predictor.probability(image, mode))
+                picture = EpochPicture(epoch + 1, sample.stem, mode, labels, self._labels)
                 for observer in self._observers:
                     observer.masks_predicted(picture)
 

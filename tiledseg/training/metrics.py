@@ -1,11 +1,14 @@
-"""What is watched while a network learns."""
+"""What is watched while a network learns, for one class and for several."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from tiledseg.training.losses import Tensor, soft_dice
+from tiledseg.settings import TrainingSettings
+from tiledseg.training.overlap import soft_dice, soft_iou
+from tiledseg.training.truth import Tensor, known_truth
 
 _BASE = 4096.0
 
@@ -14,49 +17,193 @@ _BASE = 4096.0
 class DiceCoefficient(keras.metrics.Mean):
     """The source experiments' ``dice_coef``: soft, flattened over a batch, averaged over batches.
 
-    It depends on the batch size; it is kept so that their tables can be compared.
+    It depends on the batch size; it is kept so that their tables can be compared. Of several
+    classes it is the mean, the background left out.
     """
 
     def __init__(self, name: str = "dice_coef", **options: Any) -> None:
         super().__init__(name=name, **options)
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
-        """Add one batch of truths and probabilities, both (B, H, W, K)."""
+        """Add one batch of labels (B, H, W, 1) and probabilities (B, H, W, K)."""
         super().update_state(soft_dice(y_true, y_pred), sample_weight)
 
 
 @keras.saving.register_keras_serializable(package="tiledseg")
-class Dice(keras.metrics.Metric):
-    """Dice of masks cut at 0.5, over all pixels seen since the last reset.
+class IouCoefficient(keras.metrics.Mean):
+    """The source experiments' ``iou_coef``: as ``DiceCoefficient``, with the soft IoU."""
 
-    Areas are summed over batches and divided once, so the value does not depend on how the
-    pixels were grouped into batches. Two empty masks score 1.
+    def __init__(self, name: str = "iou_coef", **options: Any) -> None:
+        super().__init__(name=name, **options)
+
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
+        """Add one batch of labels (B, H, W, 1) and probabilities (B, H, W, K)."""
+        super().update_state(soft_iou(y_true, y_pred), sample_weight)
+
+
+@keras.saving.register_keras_serializable(package="tiledseg")
+class Dice(keras.metrics.Metric):
+    """Dice of masks over all pixels seen since the last reset; subclasses divide other areas.
+
+    One class is cut at 0.5; of several, a pixel has the most probable. Areas are summed over
+    batches and divided once, so the value does not depend on how the pixels were grouped into
+    batches. Two empty masks score 1. Pixels whose truth is not known do not count.
 
     Float32 counts no further than 2**24, the pixels of one crop of 4096 x 4096. Areas are
     therefore kept as digits to the base 4096, which stay exact up to 68 gigapixels.
+
+    Args:
+        classes: Channels of the prediction.
+        label: The class that is scored, from 0, the background; None is the mean over all but
+            the background. Of one channel, label 1 is the foreground, which None means, too.
+        name: Name of the metric.
     """
 
-    def __init__(self, name: str = "dice", **options: Any) -> None:
+    def __init__(
+        self, classes: int = 1, label: int | None = None, name: str = "dice", **options: Any
+    ) -> None:
         super().__init__(name=name, **options)
-        # Rows: intersection, truth, guess. Columns: 4096s, ones.
-        self.areas = self.add_weight(shape=(3, 2), name="areas", initializer="zeros")
+        self.classes, self.label = classes, label
+        # Rows: intersection, truth, guess, all pixels. Columns: classes. Last: 4096s, ones.
+        self.areas = self.add_weight(shape=(4, classes, 2), name="areas", initializer="zeros")
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
-        """Add one batch of truths in {0, 1} and probabilities, both (B, H, W, K)."""
+        """Add one batch of labels (B, H, W, 1) and probabilities (B, H, W, K)."""
         del sample_weight  # every pixel counts once
-        truth = ops.cast(y_true, "float32")
-        guess = ops.cast(ops.cast(y_pred, "float32") >= 0.5, "float32")
-        within = tuple(range(1, len(truth.shape)))
-        per_image = [ops.sum(mask, axis=within) for mask in (truth * guess, truth, guess)]
-        added = ops.sum(_digits(ops.stack(per_image)), axis=1) + self.areas
-        carried = _digits(added[:, 1])
-        self.areas.assign(ops.stack([added[:, 0] + carried[:, 0], carried[:, 1]], axis=1))
+        truth, known = known_truth(y_true, y_pred)
+        guess = ops.cast(y_pred, "float32")
+        if self.classes == 1:
+            guess = ops.cast(guess >= 0.5, "float32")
+        else:
+            guess = ops.one_hot(ops.argmax(guess, axis=-1), self.classes, dtype="float32")
+        guess = guess * known
+        within = tuple(range(1, len(truth.shape) - 1))
+        sums = [ops.sum(mask, axis=within) for mask in (truth * guess, truth, guess)]
+        pixels = ops.broadcast_to(ops.sum(known, axis=within), ops.shape(sums[0]))
+        per_image = ops.stack([*sums, pixels])
+        added = ops.sum(_digits(per_image), axis=1) + self.areas
+        carried = _digits(added[..., 1])
+        self.areas.assign(ops.stack([added[..., 0] + carried[..., 0], carried[..., 1]], axis=-1))
 
     def result(self) -> Tensor:
-        """Dice in [0, 1], a float32 scalar."""
-        intersection, truth, guess = ops.unstack(_BASE * self.areas[:, 0] + self.areas[:, 1])
-        both = truth + guess
-        return ops.where(both > 0, 2.0 * intersection / ops.maximum(both, 1.0), 1.0)
+        """The score in [0, 1], a float32 scalar."""
+        scores = self.scores(*ops.unstack(_BASE * self.areas[..., 0] + self.areas[..., 1], num=4))
+        if self.classes == 1:
+            return scores[0]
+        return ops.mean(scores[1:]) if self.label is None else scores[self.label]
+
+    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+        """The score of each class, from its areas in pixels; all (K,), float32."""
+        del pixels
+        return _share(2.0 * inside, truth + guess)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that rebuild the metric."""
+        return {**super().get_config(), "classes": self.classes, "label": self.label}
+
+
+@keras.saving.register_keras_serializable(package="tiledseg")
+class Iou(Dice):
+    """Intersection over union of masks, counted as ``Dice``."""
+
+    def __init__(
+        self, classes: int = 1, label: int | None = None, name: str = "iou", **options: Any
+    ) -> None:
+        super().__init__(classes, label, name, **options)
+
+    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+        """See ``Dice.scores``."""
+        del pixels
+        return _share(inside, truth + guess - inside)
+
+
+@keras.saving.register_keras_serializable(package="tiledseg")
+class Sensitivity(Dice):
+    """Share of a class that is found; 1 where there is none. Also called recall."""
+
+    def __init__(
+        self, classes: int = 1, label: int | None = None, name: str = "sensitivity", **options: Any
+    ) -> None:
+        super().__init__(classes, label, name, **options)
+
+    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+        """See ``Dice.scores``."""
+        del guess, pixels
+        return _share(inside, truth)
+
+
+@keras.saving.register_keras_serializable(package="tiledseg")
+class Specificity(Dice):
+    """Share of what is not a class that is left alone; 1 where all of it is the class."""
+
+    def __init__(
+        self, classes: int = 1, label: int | None = None, name: str = "specificity", **options: Any
+    ) -> None:
+        super().__init__(classes, label, name, **options)
+
+    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+        """See ``Dice.scores``."""
+        return _share(pixels - truth - guess + inside, pixels - truth)
+
+
+@keras.saving.register_keras_serializable(package="tiledseg")
+class BinaryAccuracy(Dice):
+    """Share of pixels that are rightly given to a class or not; 1 where there are none."""
+
+    def __init__(
+        self,
+        classes: int = 1,
+        label: int | None = None,
+        name: str = "binary_accuracy",
+        **options: Any,
+    ) -> None:
+        super().__init__(classes, label, name, **options)
+
+    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+        """See ``Dice.scores``."""
+        return _share(pixels - truth - guess + 2.0 * inside, pixels)
+
+
+def make_metrics(
+    settings: TrainingSettings, classes: int, names: Sequence[str]
+) -> list[keras.metrics.Metric]:
+    """What an experiment watches.
+
+    Args:
+        settings: ``metrics`` are watched beside ``dice_coef`` and ``dice``.
+        classes: Channels of the prediction.
+        names: Of the labels from 0, the background.
+
+    Returns:
+        Of several classes also each counted metric of every class but the background, named
+        ``dice_NAME``.
+    """
+    made: list[keras.metrics.Metric] = [DiceCoefficient()]
+    made += [IouCoefficient()] if "iou_coef" in settings.metrics else []
+    for metric in ("dice", *(name for name in settings.metrics if name in COUNTED)):
+        made.append(COUNTED[metric](classes))
+        if classes > 1:
+            made += [
+                COUNTED[metric](classes, label, f"{metric}_{name.replace(' ', '_')}")
+                for label, name in enumerate(names)
+                if label
+            ]
+    return made
+
+
+COUNTED: dict[str, type[Dice]] = {
+    "dice": Dice,
+    "iou": Iou,
+    "sensitivity": Sensitivity,
+    "specificity": Specificity,
+    "binary_accuracy": BinaryAccuracy,
+}
+"""Metrics of masks, which do not depend on batches."""
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    """A part of a whole, 1 where there is none."""
+    return ops.where(whole > 0, part / ops.maximum(whole, 1.0), 1.0)
 
 
 def _digits(counts: Tensor) -> Tensor:

@@ -36,7 +36,10 @@ class EpochPicture:
     epoch: int
     stem: str
     mode: str
-    mask: NDArray[np.bool_]
+    mask: NDArray[np.uint8]
+    """(H, W), labels."""
+    labels: int = 2
+    """How many there are, background included."""
 
 
 class TrainingObserver(Protocol):

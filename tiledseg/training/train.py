@@ -32,7 +32,7 @@ from tiledseg.training.callbacks import (
     epoch_file,
 )
 from tiledseg.training.losses import make_loss
-from tiledseg.training.metrics import Dice, DiceCoefficient
+from tiledseg.training.metrics import make_metrics
 from tiledseg.training.observer import TrainingObserver
 from tiledseg.training.schedule import Clock, CosineRate, TimeBudget
 
@@ -132,13 +132,20 @@ def with_decided_precision(experiment: Experiment) -> Experiment:
 def compiled_model(experiment: Experiment) -> keras.Model:
     """A fresh network with the experiment's loss, optimizer and metrics."""
     settings = with_decided_precision(experiment).training
-    model = build_model(experiment.model, experiment.image.channels, precision=settings.precision)
+    model = build_model(
+        experiment.model,
+        experiment.image.channels,
+        precision=settings.precision,
+        pretrained=True,
+    )
     model.compile(
         optimizer=_optimizer(settings),
         loss=make_loss(settings),
-        metrics=[DiceCoefficient(), Dice()],
+        metrics=make_metrics(settings, experiment.model.num_classes, experiment.class_names),
         jit_compile=compiles_by_xla(settings.precision),
     )
+    # Variables that are made in the first step make TensorFlow trace it twice.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 

@@ -16,7 +16,6 @@ from tiledseg.tuning.definition import StudyDefinition
 from tiledseg.tuning.export import export_experiment, found_experiment
 from tiledseg.tuning.ledger import EXPERIMENT
 from tiledseg.tuning.overrides import compact
-from tiledseg.tuning.pictures import draw_study
 from tiledseg.tuning.progress import StudyProgress, TrialRow
 
 logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ def close_study(
         run.log_texts({"best.yaml": to_yaml(compact(experiment))})
         file = export_experiment(experiment, folder, _note(study.study_name, best, names))
     with tempfile.TemporaryDirectory(prefix="tiledseg-") as place:
-        draw_study(study, names, Path(place))
+        draw_plots(study, names, Path(place))
         run.log_folder(Path(place), "plots")
     return StudyResult(
         study=study.study_name,
@@ -77,6 +76,13 @@ def close_study(
         experiment=experiment,
         file=file,
     )
+
+
+def draw_plots(study: optuna.Study, names: tuple[str, ...], folder: Path) -> None:
+    """See ``draw_study``, which loads Matplotlib; a sweep that begins has no need of it."""
+    from tiledseg.tuning.pictures import draw_study  # noqa: PLC0415
+
+    draw_study(study, names, folder)
 
 
 def trial_table(progress: StudyProgress, names: tuple[str, ...]) -> pd.DataFrame:

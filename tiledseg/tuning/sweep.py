@@ -1,7 +1,6 @@
 """A sweep: join the study, put workers on it, and make something of what they found."""
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from tiledseg.tuning import ledger
 from tiledseg.tuning.closing import StudyResult, close_study
 from tiledseg.tuning.crew import Crew
 from tiledseg.tuning.definition import StudyDefinition
+from tiledseg.tuning.interruption import interruptible
 from tiledseg.tuning.machine import memory_per_worker
 from tiledseg.tuning.options import SweepOptions, define_study, worker_options
 from tiledseg.tuning.progress import StudyProgress, look_at
@@ -96,11 +96,11 @@ def sweep(
         _log_definition(run, definition, options)
         _prepare(experiment, root, command)
         told = worker_options(options, definition, sitting, run.run_id, root, command)
-        with Crew(told) as crew:
+        with interruptible() as interruption, Crew(told) as crew:
             while crew.is_at_work():
                 with _tolerated(url):
                     observer.progressed(look_at(study, sitting))
-                time.sleep(_LOOK_SECONDS)
+                interruption.pause(_LOOK_SECONDS)
         with storage_errors(url):
             with lock:
                 _end_what_is_dead(study, storage, run.run_id)

@@ -1,4 +1,4 @@
-"""A stained blood smear, drawn: red cells, nuclei with their mask, and what distracts from them.
+"""A stained blood smear, drawn: red cells, white cells, what distracts from them, and labels.
 
 Stain absorbs light, it does not cover: every object adds to the amount of each stain at its
 pixels, and the image is the light that passes (Beer-Lambert), so overlaps darken as on a slide.
@@ -11,7 +11,7 @@ from tiledseg.data.smear.camera import photograph
 from tiledseg.data.smear.debris import add_debris
 from tiledseg.data.smear.look import draw_look
 from tiledseg.data.smear.red_cells import add_red_cells
-from tiledseg.data.smear.slide import Slide
+from tiledseg.data.smear.slide import NUCLEUS, Slide
 from tiledseg.data.smear.white_cells import add_white_cells
 
 
@@ -27,10 +27,26 @@ def draw_smear(seed: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool
     Returns:
         Image, uint8 (size, size, 3) in RGB, and mask, bool (size, size), true on nuclei.
     """
+    image, labels = draw_cells(seed, size)
+    return image, labels == NUCLEUS
+
+
+def draw_cells(seed: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw the field of ``draw_smear`` with a label for every pixel.
+
+    Args:
+        seed: See ``draw_smear``.
+        size: See ``draw_smear``.
+
+    Returns:
+        Image, uint8 (size, size, 3) in RGB, and labels, uint8 (size, size): 0 is background, 1
+        red cells, 2 the cytoplasm of white cells, 3 their nuclei. Where cells overlap, the
+        higher label counts.
+    """
     rng = np.random.default_rng(seed % 2**64)
     look = draw_look(rng)
     slide = Slide(rng, size)
     occupied = add_white_cells(slide, look)
     add_red_cells(slide, look, occupied)
     add_debris(slide, look)
-    return photograph(slide, look), slide.mask
+    return photograph(slide, look), slide.labels

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.smear.look import Look
-from tiledseg.data.smear.slide import EOSIN, PLASMA, Floats, Slide
+from tiledseg.data.smear.slide import EOSIN, PLASMA, RED_CELL, Floats, Slide
 
 
 def _red_centers(slide: Slide, look: Look, occupied: NDArray[np.bool_]) -> Floats:
@@ -43,7 +43,9 @@ def add_red_cells(slide: Slide, look: Look, occupied: NDArray[np.bool_]) -> None
         angle = np.arctan2(v, u)
         waves = np.abs(rng.normal(0, (0.02, 0.015))).astype(np.float32)
         outline = 1 + waves[0] * np.cos(3 * angle + turn) + waves[1] * np.cos(5 * angle)
-        profile = _biconcave(np.hypot(u, v) / (radius * outline), look.pallor * rng.normal(1, 0.3))
+        rho = np.hypot(u, v) / (radius * outline)
+        slide.mark(RED_CELL, window, rho < 1)
+        profile = _biconcave(rho, look.pallor * rng.normal(1, 0.3))
         slide.add(EOSIN, window, profile * rng.normal(1, 0.08))
         if rng.random() < 0.02:
             slide.add(PLASMA, window, profile * rng.uniform(0.4, 1.0))

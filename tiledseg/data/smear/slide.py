@@ -1,4 +1,4 @@
-"""A slide under work: the amounts of stain so far, the mask, and grains to paint with."""
+"""A slide under work: the amounts of stain so far, the labels, and grains to paint with."""
 
 from typing import Any
 
@@ -11,17 +11,19 @@ Window = tuple[slice, slice]
 
 EOSIN, AZURE, PLASMA, DIRT = range(4)
 """The stains: pink, purple, pale lilac, brown."""
+RED_CELL, CYTOPLASM, NUCLEUS = 1, 2, 3
+"""Labels; 0 is the background."""
 GRAIN_SIDE = 512
 
 
 class Slide:
-    """The amounts of stain so far, the mask of nuclei, and how to reach a piece of them."""
+    """The amounts of stain so far, the label of every pixel, and how to reach a piece of them."""
 
     def __init__(self, rng: np.random.Generator, size: int) -> None:
         self.rng = rng
         self.size = size
         self.stain = np.zeros((size, size, 4), np.float32)
-        self.mask = np.zeros((size, size), np.bool_)
+        self.labels = np.zeros((size, size), np.uint8)
         self.clumps = grain(rng, 2.4)
         self.folds = grain(rng, 9.0)
 
@@ -44,6 +46,12 @@ class Slide:
     def add(self, stain: int, window: Window, amount: NDArray[np.floating[Any]]) -> None:
         """Add stain to the pixels of a window."""
         self.stain[window][..., stain] += amount.astype(np.float32, copy=False)
+
+    def mark(self, label: int, window: Window, inside: NDArray[np.bool_]) -> int:
+        """Label the pixels of a window that are not of a higher label; counts the new ones."""
+        fresh = inside & (self.labels[window] < label)
+        self.labels[window][fresh] = label
+        return int(np.count_nonzero(fresh))
 
     def scatter(self, per_megapixel: float) -> Floats:
         """Centres strewn evenly over the slide; (n, 2) rows and columns."""

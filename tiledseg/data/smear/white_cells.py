@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.smear.look import Look
-from tiledseg.data.smear.slide import AZURE, EOSIN, PLASMA, Floats, Slide, cover
+from tiledseg.data.smear.slide import AZURE, CYTOPLASM, EOSIN, NUCLEUS, PLASMA, Floats, Slide, cover
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def add_white_cells(slide: Slide, look: Look) -> NDArray[np.bool_]:
 def _add_white_cell(
     slide: Slide, kind: _Kind, center: Floats, nucleus: float, radius: float
 ) -> int:
-    """Add one white cell; returns the number of pixels its nucleus adds to the mask."""
+    """Add one white cell; returns the number of pixels its nucleus adds to those of nuclei."""
     rng = slide.rng
     window, dy, dx = slide.window(center, radius * 1.2 + 4)
     clumps, folds = slide.crop(slide.clumps, window), slide.crop(slide.folds, window)
@@ -87,9 +87,8 @@ def _add_white_cell(
     slide.add(AZURE, window, inside * chromatin * kind.density * tone)
     slide.add(PLASMA, window, plasma * kind.lilac * rng.uniform(0.7, 1.3))
     slide.add(EOSIN, window, plasma * (1 - inside) * (0.4 + np.clip(fine, 0, 2)) * kind.pink)
-    fresh = (distance < 0) & ~slide.mask[window]
-    slide.mask[window] |= fresh
-    return int(np.count_nonzero(fresh))
+    slide.mark(CYTOPLASM, window, body < 0)
+    return slide.mark(NUCLEUS, window, distance < 0)
 
 
 def _discs(rng: np.random.Generator, lobes: int, radius: float) -> Floats:

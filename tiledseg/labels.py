@@ -1,0 +1,67 @@
+"""Label maps: one number per pixel, how probabilities become one, and the colours it is shown in.
+
+Labels count from 0, the background. One class is the same with two labels, 0 and 1.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORED = 255
+"""Label of pixels whose truth is not known: nothing learns from them or is scored on them."""
+
+Labels = NDArray[np.uint8]
+Color = tuple[int, int, int]
+
+_COLORS: Sequence[Color] = (
+    (0, 158, 115), (230, 159, 0), (86, 180, 233), (204, 121, 167),
+    (213, 94, 0), (240, 228, 66), (0, 114, 178), (200, 200, 200),
+)  # fmt: skip
+"""Okabe & Ito, "Color Universal Design", 2008, which colour-blind people can tell apart, and a
+grey. The brightest channel of each is above 127: a reader that knows no palettes and cuts there
+sees background and foreground."""
+_NOT_KNOWN: Color = (96, 96, 96)
+
+
+def labels_of(probability: NDArray[np.floating[Any]]) -> Labels:
+    """The label of every pixel.
+
+    Args:
+        probability: (H, W, 1), of the foreground, which is label 1 from 0.5 on; or (H, W, K), of
+            each label, of which the most probable is taken, the first of equals.
+
+    Returns:
+        (H, W), uint8.
+    """
+    if probability.shape[2] == 1:
+        return (probability[..., 0] >= 0.5).view(np.uint8)
+    return np.asarray(probability.argmax(axis=2), np.uint8)
+
+
+def foreground(labels: Labels) -> NDArray[np.bool_]:
+    """Where a label is known and not the background; bool, of the same shape."""
+    return np.asarray((labels > 0) & (labels != IGNORED))
+
+
+def class_colors(count: int) -> list[Color]:
+    """Colours of so many labels, RGB; black is the background, and colours repeat beyond 8."""
+    return [(0, 0, 0), *(_COLORS[index % len(_COLORS)] for index in range(count - 1))]
+
+
+def label_palette(count: int) -> NDArray[np.uint8]:
+    """A colour for every value of a label map: (256, 3), uint8 RGB; grey where not known.
+
+    Args:
+        count: Labels, background included; other values are black.
+    """
+    palette = np.zeros((256, 3), np.uint8)
+    palette[:count] = class_colors(count)
+    palette[IGNORED] = _NOT_KNOWN
+    return palette
+
+
+def painted(labels: Labels, count: int) -> NDArray[np.uint8]:
+    """Labels (H, W) in their colours on black, (H, W, 3) uint8 RGB."""
+    return label_palette(count)[labels]

@@ -1,0 +1,103 @@
+"""What a ``train_eval_infer.config`` says about the network."""
+
+import re
+from collections.abc import Callable
+
+from tiledseg.legacy.reader import Reader
+from tiledseg.legacy.values import finite, square, switch, whole, words
+from tiledseg.settings.architectures import ARCHITECTURES
+
+_RENAMED = {
+    "EfficientNetB7UNet": "EfficientUNet",
+    "FlexUNet": "UNet",
+    "SlightlyFlexibleUNet": "UNet",
+}
+_SIZES = (
+    "base_filters", "base_kernels", "num_layers", "dilation", "normalization", "activation",
+)  # fmt: skip
+"""Settings that several architectures read, and others do not."""
+
+
+def translate_network(reader: Reader) -> None:
+    """The section ``model``, but for the loss and the optimizer."""
+    named = reader.value("model.model", words, "TensorflowUNet")
+    named = re.sub("^tensorflow", "", named, flags=re.IGNORECASE)
+    named = {known.casefold(): known for known in (*ARCHITECTURES, *_RENAMED)}.get(
+        named.casefold(), named
+    )
+    reader.put("model.architecture", _RENAMED.get(named, named), "model.model", instead="UNet")
+    classes = reader.value("model.num_classes", whole, 1)
+    if classes > 1:
+        reader.tell("unavailable", "masks are read as one class; 1 is used", "model.num_classes")
+    reader.put("model.num_classes", min(classes, 1), "model.num_classes")
+    architecture = reader.taken("model.architecture")
+    reads = ARCHITECTURES[architecture].reads
+    for key in _SIZES:
+        if not reads(key):
+            reader.tell("ignored", f"{architecture} has no such setting here", f"model.{key}")
+    _sizes_of_several(reader, reads)
+    _dropout(reader, reads)
+    _sizes_of_one(reader, named, reads)
+    if reader.value("model.final_activation", words, "sigmoid") != "sigmoid":
+        reader.tell(
+            "unavailable", "one foreground class ends in a sigmoid", "model.final_activation"
+        )
+    reader.tell("ignored", "a sigmoid, always", "model.final_activation")
+
+
+def _sizes_of_several(reader: Reader, reads: Callable[[str], bool]) -> None:
+    """Settings that most architectures read."""
+    if reads("base_filters"):
+        filters = reader.value("model.base_filters", whole, 16)
+        reader.put("model.base_filters", filters, "model.base_filters", instead=16)
+    if reads("base_kernels"):
+        kernel = reader.value("model.base_kernels", square, 3)
+        odd = kernel + 1 - kernel % 2
+        remark = "" if odd == kernel else "made odd"
+        reader.put("model.base_kernels", odd, "model.base_kernels", words=remark)
+    if reads("num_layers"):
+        layers = reader.value("model.num_layers", whole, 5)
+        reader.put("model.num_layers", layers, "model.num_layers")
+    if reads("dilation"):
+        reader.put("model.dilation", reader.value("model.dilation", square, 1), "model.dilation")
+    if reads("normalization"):
+        batch = reader.value("model.normalization", switch, False)
+        reader.put("model.normalization", "batch" if batch else "none", "model.normalization")
+    if reads("activation"):
+        activation = reader.value("model.activation", words, "relu").lower()  # "ReLU" is about
+        reader.put("model.activation", activation, "model.activation", instead="relu")
+
+
+def _sizes_of_one(reader: Reader, named: str, reads: Callable[[str], bool]) -> None:
+    """Settings that one architecture reads, and the source program's names for them."""
+    if reads("efficientnet"):
+        size = "B7" if "B7" in named else reader.value("model.efficientnet", words, "B0").upper()
+        source = "model.model" if "B7" in named else "model.efficientnet"
+        reader.put("model.efficientnet", size, source, instead="B0")
+    if reads("encoder_weights") and reader.value("model.weights", words, "none") == "imagenet":
+        reader.put("model.encoder_weights", "imagenet", "model.weights")
+    if reads("patch_size"):
+        reader.put(
+            "model.patch_size", reader.value("model.patch_size", square, 4), "model.patch_size"
+        )
+    if reads("num_transformer"):
+        count = reader.value("model.num_transformer", whole, 12)
+        reader.put("model.num_transformer", count, "model.num_transformer")
+        channels = reader.value("model.embed_dim", whole, 768)
+        reader.put("model.hidden_size", channels, "model.embed_dim")
+
+
+def _dropout(reader: Reader, reads: Callable[[str], bool]) -> None:
+    rate = reader.value("model.dropout_rate", finite, 0.0)
+    if not reads("num_layers"):
+        reader.put("model.dropout_rate", min(rate, 0.3), "model.dropout_rate")
+        return
+    layers = reader.taken("model.num_layers")
+    most = min(0.3, int(900 / layers) / 1000)
+    reader.put(
+        "model.dropout_rate",
+        min(rate, most),
+        "model.dropout_rate",
+        words="counted from level 1 here, from level 0 there"
+        + (f"; {rate} would drop everything at the bridge" if rate > most else ""),
+    )

@@ -1,0 +1,127 @@
+"""U²-Net: a U of blocks that are U-shaped themselves.
+
+Qin et al., "U²-Net: Going Deeper with Nested U-Structure for Salient Object Detection",
+Pattern Recognition 106, 2020; table 1 has the stages. All stages of the decoder and the last of
+the encoder predict; a 1 x 1 convolution fuses what they say into the answer.
+"""
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from tiledseg.models.blocks import (
+    convolution,
+    dropout,
+    enlarged,
+    image_input,
+    to_probabilities,
+)
+from tiledseg.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One block.
+
+    Attributes:
+        depth: Its levels; the paper's L.
+        inner: Channels inside it, in quarters of ``base_filters``; the paper's M.
+        outer: Channels of its answer, in ``base_filters``.
+        dilated: Dilation takes the place of pooling.
+    """
+
+    depth: int
+    inner: int
+    outer: int
+    dilated: bool = False
+
+
+_ENCODER = (
+    _Stage(7, 2, 1),
+    _Stage(6, 2, 2),
+    _Stage(5, 4, 4),
+    _Stage(4, 8, 8),
+    _Stage(4, 16, 8, dilated=True),
+    _Stage(4, 16, 8, dilated=True),
+)
+_DECODER = (
+    _Stage(7, 1, 1),
+    _Stage(6, 2, 1),
+    _Stage(5, 4, 2),
+    _Stage(4, 8, 4),
+    _Stage(4, 16, 8, dilated=True),
+)
+"""From the finest to the coarsest."""
+
+
+def build_u2net(settings: ModelSettings, channels: int) -> keras.Model:
+    """Build U²-Net, or its small twin; see ``tiledseg.models.build_model`` for shapes."""
+    image, tensor = image_input(channels)
+    encoded: list[keras.KerasTensor] = []
+    for level, stage in enumerate(_ENCODER):
+        if level:
+            tensor = layers.MaxPooling2D(2, name=f"pool{level - 1}")(tensor)
+        tensor = _block(tensor, stage, settings, f"down{level}")
+        encoded.append(tensor)
+    answers = {len(_ENCODER) - 1: tensor}
+    for level in reversed(range(len(_DECODER))):
+        tensor = enlarged(tensor, 2, f"enlarge{level}")
+        tensor = layers.Concatenate(name=f"join{level}")([tensor, encoded[level]])
+        tensor = _block(tensor, _DECODER[level], settings, f"up{level}")
+        answers[level] = tensor
+    return keras.Model(image, _fused(answers, settings.num_classes), name="U2Net")
+
+
+def _fused(answers: dict[int, keras.KerasTensor], classes: int) -> keras.KerasTensor:
+    """What all levels predict, enlarged and weighed against each other."""
+    sides: list[keras.KerasTensor] = []
+    for level in sorted(answers):
+        side = layers.Conv2D(classes, 3, padding="same", dtype="float32", name=f"side{level}")(
+            answers[level]
+        )
+        sides.append(enlarged(side, 2**level, f"side{level}_enlarge", dtype="float32"))
+    joined = layers.Concatenate(dtype="float32", name="sides")(sides)
+    logits = layers.Conv2D(classes, 1, dtype="float32", name="logits")(joined)
+    return to_probabilities(logits)
+
+
+def _block(
+    tensor: keras.KerasTensor, stage: _Stage, settings: ModelSettings, name: str
+) -> keras.KerasTensor:
+    """A residual U-block (section 3.1): convolutions down and up again, added to its input."""
+    compact = settings.compact
+    inner = max(1, (1 if compact else stage.inner) * settings.base_filters // 4)
+    outer = (1 if compact else stage.outer) * settings.base_filters
+
+    def convolved(
+        tensor: keras.KerasTensor, filters: int, dilation: int, part: str
+    ) -> keras.KerasTensor:
+        return convolution(
+            tensor,
+            filters,
+            dilation=dilation,
+            activation=settings.activation,
+            normalization=settings.normalization,
+            bias=True,
+            name=f"{name}_{part}",
+        )
+
+    start = convolved(tensor, outer, 1, "in")
+    tensor, skips = start, []
+    bottom = stage.depth - 1
+    for level in range(bottom):
+        if level and not stage.dilated:
+            tensor = layers.MaxPooling2D(2, name=f"{name}_pool{level - 1}")(tensor)
+        dilation = 2**level if stage.dilated else 1
+        tensor = convolved(tensor, inner, dilation, f"down{level}")
+        skips.append(tensor)
+    tensor = convolved(tensor, inner, 2**bottom if stage.dilated else 2, "bottom")
+    for level in reversed(range(bottom)):
+        if level < bottom - 1 and not stage.dilated:
+            tensor = enlarged(tensor, 2, f"{name}_enlarge{level}")
+        tensor = layers.Concatenate(name=f"{name}_join{level}")([tensor, skips[level]])
+        dilation = 2**level if stage.dilated else 1
+        tensor = convolved(tensor, inner if level else outer, dilation, f"up{level}")
+    tensor = dropout(tensor, settings.dropout_rate, f"{name}_dropout")
+    return layers.Add(name=f"{name}_sum")([tensor, start])
