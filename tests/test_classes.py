@@ -138,7 +138,7 @@ class TestTheModel:
         predictor = load_predictor(f"runs:/{trained.run_id}/model")
         others = "dataset.classes=[background, a, b, c, d]", "model.num_classes=5"
         other = experiment(*others, "training.class_weights=[]")
-        with pytest.raises(DatasetError, match="hold 5 labels .* but the network knows 4"):
+        with pytest.raises(DatasetError, match=r"hold 5 labels .* but the network knows 4"):
             evaluate(predictor, other, ["test"])
 
 
