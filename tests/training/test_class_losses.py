@@ -201,7 +201,7 @@ def test_a_network_of_four_classes_learns_with_the_loss_of_all_parts():
                 "loss": "basnet_hybrid",
                 "learning_rate": 0.02,
                 "class_weights": WEIGHTS,
-            },  # fmt: skip
+            },
         }
     )
     model = compiled_model(experiment)
