@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from tiledseg.data.atomic import atomic_file
 from tiledseg.data.containers import inspect, kind_of, without_png_extras
+from tiledseg.data.ome_zarr import STORE_SUFFIX, is_store, read_store, store_shape
 from tiledseg.data.palettes import grey_as_indices, indices_as_grey
 from tiledseg.data.tiff import read_tiff, tiff_indices, tiff_shape
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.labels import Labels, label_palette
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+READ_SUFFIXES = (*IMAGE_SUFFIXES, STORE_SUFFIX)
+"""Those of files, and that of OME-Zarr stores, which are folders and are not written."""
 MAX_PIXELS = 2**30
 """Largest picture that is decoded in one piece; OpenCV's own limit."""
 
@@ -39,7 +42,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Image files directly in a folder, sorted by name; hidden files and others are left out.
+    """Images directly in a folder, sorted by name; hidden files and others are left out.
 
     Raises:
         ImageError: The folder does not exist or cannot be listed.
@@ -50,17 +53,18 @@ def list_images(folder: Path) -> list[Path]:
         raise _fault(
             folder, f"cannot be listed ({error.strerror})", "give a folder that holds images"
         ) from None
-    return [
-        path
-        for path in entries
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    ]
+    return [path for path in entries if is_image(path)]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path is named as an image that is read, and is not hidden; it is not opened."""
+    if path.name.startswith("."):
+        return False
+    return (path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()) or is_store(path)
 
 
 def read_image(path: Path, channels: Literal[1, 3] = 3) -> NDArray[np.uint8]:
-    """Read a JPEG, PNG, BMP or TIFF (first page).
+    """Read a JPEG, PNG, BMP, TIFF (first page) or OME-Zarr store (finest level).
 
     16-bit values are divided by 257 and rounded, alpha is dropped, and grey is converted to
     colour or colour to grey (ITU-R BT.601 luma) as ``channels`` asks.
@@ -122,9 +126,12 @@ def read_as_stored(path: Path) -> NDArray[Any]:
     Raises:
         ImageError: The file is missing, truncated, damaged, too large, or of another kind.
     """
-    data = _read_bytes(path)
+    store = is_store(path)
+    data = b"" if store else _read_bytes(path)
     _claimed_shape(path, data)
     try:
+        if store:
+            return read_store(path)
         return read_tiff(path) if kind_of(data[:16]) == "tiff" else _decode(data)
     except ValueError as error:
         raise _fault(path, str(error)) from None
@@ -163,8 +170,7 @@ def image_shape(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: The file is missing, truncated, too large, or of another kind.
     """
-    data = _read_bytes(path)
-    return _claimed_shape(path, data)
+    return _claimed_shape(path, b"" if is_store(path) else _read_bytes(path))
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -314,7 +320,7 @@ def _read_bytes(path: Path) -> bytes:
         raise _fault(
             path,
             f"has the suffix {path.suffix!r}, which is not read",
-            f"use one of {', '.join(IMAGE_SUFFIXES)}",
+            f"use one of {', '.join(READ_SUFFIXES)}",
         )
     try:
         with path.open("rb") as file:
@@ -333,10 +339,12 @@ def _read_bytes(path: Path) -> bytes:
 
 def _claimed_shape(path: Path, data: bytes) -> tuple[int, int]:
     try:
-        container = inspect(data)
-        shape = (
-            tiff_shape(path) if container.kind == "tiff" else (container.height, container.width)
-        )
+        if is_store(path):
+            shape = store_shape(path)
+        else:
+            container = inspect(data)
+            tiff = container.kind == "tiff"
+            shape = tiff_shape(path) if tiff else (container.height, container.width)
     except ValueError as error:
         raise _fault(path, str(error)) from None
     if shape[0] * shape[1] > MAX_PIXELS:
