@@ -78,7 +78,7 @@ def kill_somewhere(work: Work, dice: random.Random, tiles: int, kills: int) -> i
     """
     before = len(work.begun())
     left = (tiles - sum(work.begun())) // TILES_AT_ONCE
-    wanted = dice.randint(1, max(1, 2 * left // (kills + 1)))
+    wanted = dice.randint(1, max(1, 2 * left // (kills + 2)))
     process = start(work)
     while process.is_alive() and len(work.begun()) < before + wanted:
         time.sleep(0.002)

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -16,11 +18,13 @@ from tiledseg.cli import app
 from tiledseg.data.cache import content_hash
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.images import read_image, read_mask, write_image
+from tiledseg.data.label_files import read_label_map
 from tiledseg.data.prepare.prepare import prepare_dataset
 from tiledseg.data.prepare.recipe import Recipe
 from tiledseg.data.split import source_of
 from tiledseg.errors import DatasetError, ExperimentError, OutputError
 from tiledseg.experiment import load_experiment
+from tiledseg.labels import IGNORED
 
 RECIPE = Recipe(tile=48, overlap=8, reduce=64, augment=1)
 
@@ -117,6 +121,46 @@ class TestTheNewDataset:
         write_image(image, 255 - read_image(image))
         with pytest.raises(OutputError, match=r"another recipe .*source_digest"):
             prepare(root, tiny_experiment)
+
+
+class TestSeveralClasses:
+    """Labels 0 to 2 and pixels that nobody knows, as a grey PNG of the user's."""
+
+    DATASET: ClassVar = {
+        "name": "Labels",
+        "mask_form": "labels",
+        "classes": ("background", "cytoplasm", "nucleus"),
+        "ignore_label": 9,
+    }
+
+    @pytest.fixture
+    def labels(self):
+        labels = np.zeros((70, 90), np.uint8)
+        labels[10:30, 10:30], labels[15:22, 15:22], labels[60:70] = 1, 2, 9
+        return labels
+
+    def test_labels_stay_labels(self, tmp_path, tiny_experiment, labels):
+        for stem in "abc":
+            write_image(tmp_path / "Labels" / "images" / f"{stem}.png", np.dstack([labels] * 3))
+            write_image(tmp_path / "Labels" / "masks" / f"{stem}.png", labels)
+        experiment = tiny_experiment(dataset=self.DATASET, model={"num_classes": 3})
+        recipe = Recipe(tile=40, reduce=70, uncut=("test",))
+        prepared = prepare_dataset(experiment, tmp_path, "Cut", recipe)
+        made = prepared.experiment.dataset
+        assert made.classes == self.DATASET["classes"]
+        dataset = load_dataset(made, tmp_path)
+        (whole,) = dataset.splits["test"]
+        expected = np.where(labels == 9, IGNORED, labels)
+        np.testing.assert_array_equal(read_label_map(whole.mask, made.cut), expected)
+        for sample in dataset.splits["train"]:
+            found = read_label_map(sample.mask, made.cut)
+            assert set(np.unique(found)) <= {0, 1, 2, IGNORED}
+            if "_r" in sample.stem:
+                top, left = (int(part[1:]) for part in sample.stem.split("_")[1:])
+                part = expected[top : top + 40, left : left + 40]
+                np.testing.assert_array_equal(found, part)
+        row = prepared.manifest.set_index("split").loc["test"]
+        assert (row["foreground"], row["objects"]) == (400, 1)
 
 
 class TestGoingOn:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tiledseg.data.augment import augment
 from tiledseg.data.prepare.recipe import Recipe
 from tiledseg.data.prepare.windows import Window, object_windows, tile_windows, whole
+from tiledseg.labels import foreground
 from tiledseg.settings import AugmentationSettings
 
 Pixels = NDArray[np.uint8]
@@ -112,10 +113,14 @@ def _unchanged(
         for window in tile_windows(shape, recipe.tile, recipe.overlap):
             name = f"{stem}_r{window.top}_c{window.left}"
             tile = _cut(base, "tile", name, window)
-            if split != "train" or tile.mask.any() or _draw(recipe.seed, name) < recipe.empty:
+            if (
+                split != "train"
+                or foreground(tile.mask).any()
+                or _draw(recipe.seed, name) < recipe.empty
+            ):
                 yield tile
     if recipe.objects:
-        for window in object_windows(mask, recipe.objects):
+        for window in object_windows(foreground(mask), recipe.objects):
             yield _cut(base, "object", f"{stem}_{window.top}x{window.left}", window)
     if recipe.reduce:
         yield _reduced(base, recipe.reduce)

@@ -24,9 +24,10 @@ import pandas as pd
 
 from tiledseg.data.atomic import atomic_file
 from tiledseg.data.cache import content_hash
-from tiledseg.data.images import write_image, write_mask
+from tiledseg.data.images import write_image, write_labels, write_mask
 from tiledseg.data.prepare.cutting import Piece
 from tiledseg.errors import OutputError
+from tiledseg.labels import foreground
 from tiledseg.objects import labelled
 
 RECIPE, MANIFEST = "recipe.json", "manifest.csv"
@@ -49,7 +50,11 @@ class Job:
 
 
 def write_layout(
-    folder: Path, recipe: Mapping[str, Any], jobs: Sequence[Job], progress: Progress | None = None
+    folder: Path,
+    recipe: Mapping[str, Any],
+    jobs: Sequence[Job],
+    progress: Progress | None = None,
+    classes: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Write a dataset, or what is missing of it.
 
@@ -58,6 +63,8 @@ def write_layout(
         recipe: Everything that decides what comes out, as JSON.
         jobs: All of them, in the order of the manifest.
         progress: Called with jobs done and jobs in all.
+        classes: Names of the labels in the masks, which are then written as a palette's indices;
+            none for masks of 0 and 255.
 
     Returns:
         The manifest, one row per image: split, stem, source, kind, copy, top, left, height,
@@ -73,7 +80,7 @@ def write_layout(
     work = folder / _UNFINISHED
     done = _finished_jobs(folder, work / _DONE)
     missing = [job for job in jobs if job.name not in done]
-    _write_missing(folder, missing, done, len(jobs), progress)
+    _write_missing(folder, missing, done, len(jobs), progress, len(classes))
     manifest = pd.DataFrame([row for job in jobs for row in done[job.name]])
     with atomic_file(folder / MANIFEST) as file:
         file.write(manifest.to_csv(index=False).encode())
@@ -167,6 +174,7 @@ def _write_missing(
     done: dict[str, list[dict[str, Any]]],
     count: int,
     progress: Progress | None,
+    labels: int,
 ) -> None:
     lock = Lock()
     work = folder / _UNFINISHED
@@ -176,7 +184,7 @@ def _write_missing(
             journal.write("\n")  # a line that was cut off in the middle ends here
 
             def work_on(job: Job) -> None:
-                rows = [_write_piece(folder, piece) for piece in job.pieces()]
+                rows = [_write_piece(folder, piece, labels) for piece in job.pieces()]
                 with lock:
                     journal.write(json.dumps({"job": job.name, "rows": rows}) + "\n")
                     journal.flush()
@@ -198,10 +206,17 @@ def _write_missing(
         ) from None
 
 
-def _write_piece(folder: Path, piece: Piece) -> dict[str, Any]:
+def _write_piece(folder: Path, piece: Piece, labels: int) -> dict[str, Any]:
     image = folder / piece.split / "images" / f"{piece.stem}.png"
     mask = folder / piece.split / "masks" / f"{piece.stem}.png"
-    window = piece.window
+    window, marked = piece.window, foreground(piece.mask)
+
+    def write_truth(path: Path) -> None:
+        if labels:
+            write_labels(path, piece.mask, labels)
+        else:
+            write_mask(path, piece.mask)
+
     return {
         "split": piece.split,
         "stem": piece.stem,
@@ -213,10 +228,10 @@ def _write_piece(folder: Path, piece: Piece) -> dict[str, Any]:
         "height": window.height,
         "width": window.width,
         "zoom": round(piece.zoom, 6),
-        "foreground": int(np.count_nonzero(piece.mask)),
-        "objects": int(labelled(piece.mask != 0).max(initial=0)),
+        "foreground": int(np.count_nonzero(marked)),
+        "objects": int(labelled(marked).max(initial=0)),
         "image_digest": _placed(image, folder, lambda path: write_image(path, piece.image)),
-        "mask_digest": _placed(mask, folder, lambda path: write_mask(path, piece.mask)),
+        "mask_digest": _placed(mask, folder, write_truth),
     }
 
 

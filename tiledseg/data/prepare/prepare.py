@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
 from tiledseg.data.dataset import Sample, load_dataset
-from tiledseg.data.images import read_image, read_mask
+from tiledseg.data.images import read_image
+from tiledseg.data.label_files import read_label_map
 from tiledseg.data.prepare.cutting import Piece, pieces_of
 from tiledseg.data.prepare.layout import Job, Progress, write_layout
 from tiledseg.data.prepare.recipe import Recipe
@@ -17,6 +17,7 @@ from tiledseg.data.prepare.statistics import write_statistics
 from tiledseg.errors import DatasetError, ExperimentError
 from tiledseg.experiment import Experiment
 from tiledseg.faults import explain
+from tiledseg.labels import IGNORED
 from tiledseg.settings import AugmentationSettings
 
 
@@ -68,24 +69,24 @@ def prepare_dataset(
             "from whole images"
         )
     source = load_dataset(experiment.dataset, root)
-    changes, threshold = experiment.augmentation, experiment.dataset.mask_threshold
+    changes = experiment.augmentation
     jobs = [
-        _job(split, sample, recipe, changes, threshold)
+        _job(split, sample, recipe, changes, experiment.dataset.cut)
         for split, samples in source.splits.items()
         for sample in samples
     ]
     written = recipe.written(source.name, source.digest, changes)
-    manifest = write_layout(root / name, written, jobs, progress)
+    manifest = write_layout(root / name, written, jobs, progress, made.dataset.classes)
     write_statistics(manifest, root / name)
     return Prepared(root / name, manifest, made)
 
 
 def _job(
-    split: str, sample: Sample, recipe: Recipe, changes: AugmentationSettings, threshold: int
+    split: str, sample: Sample, recipe: Recipe, changes: AugmentationSettings, cut: int | None
 ) -> Job:
     def pieces() -> Iterator[Piece]:
         image = read_image(sample.image)
-        mask = read_mask(sample.mask, threshold).view(np.uint8)
+        mask = read_label_map(sample.mask, cut)
         if mask.shape != image.shape[:2]:
             raise DatasetError(
                 f"{sample.mask_files[0]}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, "
@@ -102,6 +103,10 @@ def _experiment_for(experiment: Experiment, name: str, recipe: Recipe) -> Experi
     about = experiment.dataset.description or experiment.dataset.name
     content = experiment.model_dump(mode="json", exclude_unset=True)
     content["dataset"] = {"name": name, "description": f"{about}, prepared"}
+    if experiment.dataset.holds_labels:
+        content["dataset"] |= {"mask_form": "labels", "classes": [*experiment.dataset.classes]}
+        if experiment.dataset.ignore_label is not None:
+            content["dataset"]["ignore_label"] = IGNORED
     stride = experiment.model.stride
     if recipe.tile >= max(stride, 32):
         largest = recipe.tile // stride * stride
