@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards.decoding import decoding
+from dashboards.masks import mask_levels
 from tiledseg.data.cache import default_cache_folder
-from tiledseg.data.images import read_image, read_mask_levels
+from tiledseg.data.images import read_image
 from tiledseg.errors import ImageError, OutputError
 
 Kind = Literal["image", "mask"]
@@ -96,13 +97,16 @@ def count_levels(height: int, width: int) -> int:
     return levels
 
 
-def open_pyramid(path: Path, kind: Kind, cache: Path | None = None) -> Pyramid:
+def open_pyramid(
+    path: Path, kind: Kind, cache: Path | None = None, *, label: int | None = None
+) -> Pyramid:
     """The pyramid of a file, built on the first call and found again afterwards.
 
     Args:
         path: An image, or a mask or probability of 8 bits.
         kind: Which of the two.
         cache: Folder of pyramids; by default in the package's cache.
+        label: Of a mask of several classes, the one that is shown; None shows all.
 
     Raises:
         ImageError: The file cannot be read.
@@ -114,12 +118,13 @@ def open_pyramid(path: Path, kind: Kind, cache: Path | None = None) -> Pyramid:
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
     name = f"{_FORMAT}|{kind}|{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    name += "" if label is None else f"|{label}"
     folder = home / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
     with _lock_of(folder.name):
         found = _found(folder, kind)
         if found is None:
             with decoding(urgent=True):
-                _build(path, kind, folder)
+                _build(path, kind, folder, label)
             _make_room(home, folder)
             found = _found(folder, kind)
     if found is None:
@@ -163,8 +168,8 @@ def mask_channels(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.LUT(three, table.astype(np.uint8)[np.newaxis]), np.uint8)
 
 
-def _build(path: Path, kind: Kind, folder: Path) -> None:
-    pixels = read_image(path) if kind == "image" else read_mask_levels(path)
+def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
+    pixels = read_image(path) if kind == "image" else mask_levels(path, label)
     height, width = pixels.shape[:2]
     draft = folder.with_name(f".{folder.name}-{os.getpid()}-{threading.get_ident()}")
     try:

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("legacy",),
     ("experiment", "objects", "labels"),
     ("data", "models", "tiling", "outlines"),
-    ("prediction", "checking", "slides"),
+    ("prediction", "checking", "class_objects", "slides"),
     ("training", "evaluation", "slide_prediction"),
     ("pictures", "calibration"),
     ("tracking",),

@@ -1,9 +1,12 @@
+import cv2
 import numpy as np
 import pytest
 
+from tiledseg.data.preprocess import preprocess
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.models import build_model
 from tiledseg.prediction import EXPERIMENT_FILE, MODEL_FILE, Predictor, to_mask
+from tiledseg.settings import ImageSettings
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,22 @@ def test_tiled_is_one_pass_in_every_orientation(tiny_experiment, predictor, imag
     turned = Predictor(predictor.model, tiny_experiment(tiling={"orientations": 8}))
     tiled, full = turned.probability(image), turned.probability(image, "full")
     assert np.abs(tiled - full).max() <= 1e-5
+
+
+@pytest.mark.parametrize("stain", ["macenko", "reinhard"])
+@pytest.mark.parametrize("mode", ["tiled", "whole", "full"])
+def test_stain_normalisation_is_of_the_whole_image(tiny_experiment, predictor, stain, mode):
+    """Tiles show what the image normalised beforehand shows; on their own they would not."""
+    rng = np.random.default_rng(2)
+    amounts = np.abs(cv2.GaussianBlur(rng.normal(0, 8, (600, 97, 2)), (0, 0), 6))
+    amounts[300:] *= 0.3
+    light = 240 * np.exp(-amounts @ np.array([[0.65, 0.70, 0.29], [0.09, 0.95, 0.28]]))
+    image = np.clip(light, 0, 255).astype(np.uint8)
+    stained = Predictor(predictor.model, tiny_experiment(image={"stain": stain}))
+    normal = preprocess(image, ImageSettings.model_validate({"stain": stain}))
+    probability = stained.probability(image, mode)
+    np.testing.assert_array_equal(probability, predictor.probability(normal, mode))
+    assert not np.allclose(probability, predictor.probability(image, mode), atol=1e-4)
 
 
 class Recorded:

@@ -7,18 +7,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import tifffile
 from numpy.typing import NDArray
 
+from tiledseg.class_objects import (
+    cleaned_labels,
+    measured_classes,
+    numbered,
+    outlined_classes,
+)
 from tiledseg.data.atomic import atomic_file
-from tiledseg.data.images import list_images, read_image, write_image, write_mask
+from tiledseg.data.images import list_images, read_image, write_image, write_labels, write_mask
 from tiledseg.errors import ImageError, OutputError
-from tiledseg.objects import cleaned, labelled, measured
+from tiledseg.labels import labels_of
+from tiledseg.objects import measured
 from tiledseg.outlines import geojson
 from tiledseg.pictures import overlay
-from tiledseg.prediction import Predictor, to_mask
+from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.options import SlideOptions, SlideTargets
 from tiledseg.slide_prediction.predict import predict_slide
 from tiledseg.slides.opening import SLIDE_SUFFIXES, slide_shape, stem_of
@@ -78,6 +87,8 @@ def predict_files(
 ) -> list[PredictedFile]:
     """Write a mask per image into ``output``, or what else is wanted of it.
 
+    Of several classes a mask has a palette, whose index is the label.
+
     Images of more than ``LARGE`` megapixels, OME-Zarr, and whatever is not a plain PNG mask go
     through ``predict_slide``, in memory that does not grow with the image.
 
@@ -121,19 +132,14 @@ def is_streamed(image: Path, options: SlideOptions) -> bool:
 
 
 def explained(predictor: Predictor, image: Path) -> str:
-    """How an image would be cut into tiles, in one line.
+    """How an image would be cut into tiles, and why so; a fact a line.
 
     Raises:
         ImageError: It cannot be read.
         TilingError: The network cannot predict it tile by tile.
     """
     height, width = slide_shape(image)
-    grid = predictor.grid(height, width)
-    return (
-        f"{image}  {width} x {height} px, {len(grid.tiles)} tiles of {grid.tile_shape[1]} x "
-        f"{grid.tile_shape[0]}, halo {grid.halo}, stride {grid.stride}, "
-        f"{grid.work_ratio:.2f} times the pixels of the image are computed"
-    )
+    return "\n".join((str(image), *predictor.plan(height, width).lines()))
 
 
 def _predict_streamed(
@@ -143,6 +149,12 @@ def _predict_streamed(
         raise OutputError(
             f"{image}: an overlay is made of images of at most {LARGE:.0f} megapixels, with a "
             "plain PNG mask; leave --overlay out, viewers lay --format ome-tiff over the image"
+        )
+    if predictor.experiment.model.num_classes > 1:
+        raise OutputError(
+            f"{image}: a model of several classes writes PNG masks of images of at most "
+            f"{LARGE:.0f} megapixels, and nothing else; cut the image into smaller ones, or use a "
+            "model of one class"
         )
     found = predict_slide(predictor, image, output, options)
     return PredictedFile(
@@ -163,14 +175,25 @@ def _predict_in_memory(
     targets = SlideTargets.of(image, output, options)
     pixels = read_image(image)
     probability = predictor.probability(pixels, options.mode)
-    mask = cleaned(to_mask(probability), smallest=options.smallest, holes=options.holes)
-    labels = labelled(mask)
-    write_mask(targets.picture, mask)
+    classes = labels_of(probability)
+    classes = cleaned_labels(classes, smallest=options.smallest, holes=options.holes)
+    mask, labels = classes > 0, numbered(classes)
+    several = probability.shape[2] > 1
+    if several:
+        write_labels(targets.picture, classes, probability.shape[2])
+    else:
+        write_mask(targets.picture, mask)
     if with_overlay:
-        write_image(output / "overlay" / targets.picture.name, overlay(pixels, mask))
+        write_image(output / "overlay" / targets.picture.name, overlay(pixels, classes))
     if targets.labels is not None:
-        name = predictor.experiment.dataset.name
-        _write_objects(targets, labels, probability[..., 0], name)
+        name, names = predictor.experiment.dataset.name, predictor.experiment.class_names
+        if several:
+            table = measured_classes(labels, classes, probability, names)
+            outlines = outlined_classes(labels, table, names, targets.stem)
+        else:
+            table = measured(labels, probability[..., 0])
+            outlines = geojson(labels, table, name, targets.stem)
+        _write_objects(targets, labels, table, outlines)
     return PredictedFile(
         image=image,
         mask=targets.picture,
@@ -182,14 +205,13 @@ def _predict_in_memory(
 
 
 def _write_objects(
-    targets: SlideTargets, labels: NDArray[np.int32], probability: NDArray[np.float32], name: str
+    targets: SlideTargets, labels: NDArray[np.int32], table: pd.DataFrame, outlines: dict[str, Any]
 ) -> None:
-    table = measured(labels, probability)
     picture = io.BytesIO()
     tifffile.imwrite(picture, labels.astype(np.uint32), compression="zlib")
     contents = (
         table.to_csv(index=False, float_format="%.6g").encode(),
-        json.dumps(geojson(labels, table, name, targets.stem)).encode(),
+        json.dumps(outlines).encode(),
         picture.getvalue(),
     )
     for path, content in zip((*targets.objects, targets.labels), contents, strict=True):

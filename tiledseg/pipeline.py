@@ -189,7 +189,7 @@ def _checked_dataset(
     observers: Sequence[PipelineObserver],
 ) -> Dataset:
     dataset = load_dataset(experiment.dataset, root or data_root())
-    refuse_leaks(dataset.splits)
+    refuse_leaks(dataset.splits, experiment.dataset.split, dataset.folder)
     summary = check_dataset(dataset, experiment, cache)
     for observer in observers:
         observer.dataset_checked(dataset, summary)

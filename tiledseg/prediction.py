@@ -13,8 +13,13 @@ from numpy.typing import NDArray
 
 import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
 from tiledseg.backend import compiled_forward
-from tiledseg.data.preprocess import PixelSample, preprocess_region, reach
-from tiledseg.data.stain import ColorMap, color_map
+from tiledseg.data.preprocess import (
+    ColorMap,
+    PixelSample,
+    color_map,
+    preprocess_reach,
+    preprocess_region,
+)
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.labels import labels_of
@@ -36,9 +41,10 @@ from tiledseg.tiling.streaming import predict_regions
 
 Mode = Literal["tiled", "whole", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-_BAND_ROWS = 512
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
+_BAND = 256
+"""Rows that are read at a time to find an image's stain."""
 
 
 class Predictor:
@@ -186,7 +192,7 @@ class _Shown:
                 f"image has shape {source.shape}; expected (height, width, 3) RGB or (h, w, 1)"
             )
         self._source, self._settings = source, settings
-        self._reach = reach(settings)
+        self._reach = preprocess_reach(settings)
         self._stain = _stain_of(source, settings)
 
     @property
@@ -201,8 +207,8 @@ class _Shown:
             slice(max(span.start - self._reach, 0), min(span.stop + self._reach, length))
             for span, length in spans
         ]
-        stored = self._source.read((wide[0], wide[1]))
-        pixels = preprocess_region(stored, self._settings, self._stain)
+        read = self._source.read((wide[0], wide[1]))
+        pixels = preprocess_region(read, self._settings, self._stain)
         rows, columns = (
             slice(span.start - outer.start, span.stop - outer.start)
             for span, outer in zip(region, wide, strict=True)
@@ -211,14 +217,14 @@ class _Shown:
 
 
 def _stain_of(source: RegionSource, settings: ImageSettings) -> ColorMap | None:
-    """The change of colours that a sample of the whole image asks for, read in bands."""
+    """What stain normalisation does to an image, found in a first walk over it."""
     if settings.stain == "none":
         return None
     height, width, _ = source.shape
     sample = PixelSample(*source.shape)
-    for top in range(0, height, _BAND_ROWS):
-        band = (slice(top, min(top + _BAND_ROWS, height)), slice(0, width))
-        sample.add(source.read(band), top, 0)
+    for top in range(0, height, _BAND):
+        rows = slice(top, min(top + _BAND, height))
+        sample.add(source.read((rows, slice(0, width))), top, 0)
     return color_map(sample.pixels, settings)
 
 

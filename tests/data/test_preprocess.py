@@ -8,8 +8,8 @@ from tiledseg.data.preprocess import (
     PixelSample,
     color_map,
     preprocess,
+    preprocess_reach,
     preprocess_region,
-    reach,
 )
 from tiledseg.errors import ImageError
 from tiledseg.settings import ImageSettings
@@ -106,7 +106,7 @@ class TestRegions:
         settings = ImageSettings.model_validate(content)
         image = stained_image(*shape)
         whole = preprocess(image, settings)
-        side, margin = 37, reach(settings)
+        side, margin = 37, preprocess_reach(settings)
         places = [(y, x) for y in range(0, shape[0], side) for x in range(0, shape[1], side)]
         sample = PixelSample(*shape)
         for top, left in places[::-1]:
@@ -121,7 +121,7 @@ class TestRegions:
 
     def test_a_smaller_margin_would_not_do(self) -> None:
         settings = ImageSettings(sharpening=2.0)
-        margin = reach(settings) - 1
+        margin = preprocess_reach(settings) - 1
         whole = preprocess(RGB, settings)
         shown = preprocess_region(RGB[:, 10 - margin :], settings, None)[:, margin:]
         assert not np.array_equal(shown, whole[:, 10:])

@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from tiledseg.data.split import draw_splits, source_of
+from tiledseg.data.split import draw_splits, group_reader, source_of
 from tiledseg.errors import DatasetError
+from tiledseg.settings import SplitSettings
 
 FOLDER = Path("root/Some")
 BOTH = {"valid": 0.2, "test": 0.2}
@@ -90,3 +92,75 @@ class TestDrawSplits:
         told = r"root/Some: 2 source image\(s\) in 18 file\(s\).* needs 3 .*; add"
         with pytest.raises(DatasetError, match=told):
             draw_splits(stems, BOTH, 137, FOLDER)
+
+
+class TestGroups:
+    @given(
+        st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30), st.integers(0, 2)), min_size=1),
+        st.integers(0, 99),
+        st.floats(0.01, 0.98),
+        st.floats(0.01, 0.98),
+    )
+    def test_neither_source_nor_group_is_in_two_splits(
+        self, images: list[tuple[int, int, int]], seed: int, valid: float, test: float
+    ) -> None:
+        """Patients, slides and tiles as they come; a slide may have been filed under two."""
+        named = {f"s{slide}_{tile}_0": f"P{patient}" for patient, slide, tile in images}
+        named |= {"x_0_0": "X", "y": "Y", "z_0x1": "Z"}
+        stems = sorted(named)
+        fractions = {"valid": valid, "test": test}
+        drawn = draw_splits(stems, fractions, seed, FOLDER, named.__getitem__)
+        assert sorted(stem for part in drawn.values() for stem in part) == stems
+        assert all(drawn.values())
+        for origin_of in (source_of, named.__getitem__):
+            homes = [{origin_of(stem) for stem in part} for part in drawn.values()]
+            assert sum(map(len, homes)) == len(set.union(*homes)), "one straddles"
+
+    def test_the_order_of_stems_changes_nothing(self) -> None:
+        stems = [f"p{number % 7}_s{number}" for number in range(40)]
+        group_of = group_reader(SplitSettings(group_pattern="^(p[0-9])"), FOLDER)
+        first = draw_splits(stems, BOTH, 137, FOLDER, group_of)
+        assert draw_splits(stems[::-1], BOTH, 137, FOLDER, group_of) == first
+        assert len({stem[:2] for stem in first["test"]}) == 1
+
+    def test_too_few_groups(self) -> None:
+        with pytest.raises(DatasetError, match=r"2 group\(s\) in 6 file\(s\).*group_pattern"):
+            draw_splits([f"p{n % 2}_{n}" for n in range(6)], BOTH, 1, FOLDER, lambda stem: stem[:2])
+
+    def test_a_file_names_stems_or_their_sources(self, tmp_path: Path) -> None:
+        (tmp_path / "groups.csv").write_text("\ufeffgroup,stem\nP1,a\nP2,b_0_0\n", "utf-8")
+        group_of = group_reader(SplitSettings(group_file="groups.csv"), tmp_path)
+        assert group_of is not None
+        assert [group_of(stem) for stem in ("a", "a_0_1", "b_0_0")] == ["P1", "P1", "P2"]
+        with pytest.raises(DatasetError, match=r"groups.csv: has no group for 'b'; add a row"):
+            group_of("b")
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("stem,patient\na,1\n", "row 2: no stem or no group"),
+            ("stem,group\na,1\na,2\n", "row 3: a has a second group"),
+            ("stem,group\na\n", "row 2: no stem or no group"),
+            (None, "cannot be read"),
+        ],
+    )
+    def test_unusable_files(self, tmp_path: Path, text: str | None, words: str) -> None:
+        if text is not None:
+            (tmp_path / "groups.csv").write_text(text)
+        with pytest.raises(DatasetError, match=words):
+            group_reader(SplitSettings(group_file="groups.csv"), tmp_path)
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ({"group_pattern": "(P"}, "is no regular expression"),
+            ({"group_pattern": "P[0-9]+"}, "has no brackets"),
+            ({"group_pattern": "(P)", "group_file": "a.csv"}, "exclude each other"),
+        ],
+    )
+    def test_unusable_settings(self, content: dict[str, str], words: str) -> None:
+        with pytest.raises(ValidationError, match=words):
+            SplitSettings.model_validate(content)
+
+    def test_without_groups_there_is_no_reader(self) -> None:
+        assert group_reader(SplitSettings(), FOLDER) is None

@@ -225,6 +225,7 @@ def test_a_region_of_another_shape_or_without_foreground_is_refused(
         options = SlideOptions(interest=tmp_path / "roi.png")
         with pytest.raises(ImageError, match=words):
             predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_glass_is_skipped_where_asked_and_recorded(
@@ -295,7 +296,14 @@ def test_no_room_while_tiles_are_written(slide_predictor, slide_file, tmp_path, 
         patch.setattr("tiledseg.slides.canvas.Canvas._put", full)
         with pytest.raises(OutputError, match="No space left"):
             predict_slide(slide_predictor, slide_file, tmp_path / "out", SlideOptions())
-    assert not (tmp_path / "out" / "s.png").exists()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_whole_mode_refuses_what_would_not_fit(slide_predictor, slide_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("tiledseg.slide_prediction.predict.MAX_PIXELS", 1000)
+    options = SlideOptions(form="ome-tiff", mode="whole")
+    with pytest.raises(ImageError, match="--mode tiled"):
+        predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
 
 
 def test_a_folder_that_cannot_be_made_is_named(slide_predictor, slide_file, tmp_path):

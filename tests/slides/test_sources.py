@@ -221,6 +221,13 @@ def test_a_tile_too_large_to_decode_is_refused(tmp_path, monkeypatch):
 
 
 def test_what_is_no_image_is_named(tmp_path):
+    group = zarr.create_group(tmp_path / "empty.zarr")
+    group.create_array("0", shape=(200_000, 200_000), dtype=np.uint8, chunks=(1024, 1024))
+    group.attrs["ome"] = {
+        "multiscales": [{"axes": [{"name": "y"}, {"name": "x"}], "datasets": [{"path": "0"}]}]
+    }
+    with pytest.raises(ImageError, match=r"empty\.zarr: claims 200000 x 200000 .* holds none"):
+        open_slide(tmp_path / "empty.zarr")
     zarr.create_group(tmp_path / "a.zarr")
     with pytest.raises(ImageError, match=r"a\.zarr: is not an OME-Zarr image"):
         open_slide(tmp_path / "a.zarr")

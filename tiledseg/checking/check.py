@@ -35,7 +35,7 @@ def check_folder(
     found: list[Finding] = [
         *inventory.findings,
         *findings,
-        *split_findings(inventory.splits),
+        *split_findings(inventory.splits, experiment.dataset.split, folder),
         *mask_findings(images, experiment.dataset.mask_threshold),
         *image_findings(images, experiment.image.size),
         *object_findings(images, experiment, halo, folder),

@@ -7,20 +7,25 @@ from pathlib import Path
 from tiledseg.checking.finding import Finding
 from tiledseg.data.cache import content_hash
 from tiledseg.data.pairing import Sample
-from tiledseg.data.split import source_of
+from tiledseg.data.split import GroupOf, group_reader, source_of
 from tiledseg.errors import DatasetError, ImageError
+from tiledseg.settings import SplitSettings
 
 _FEW = {"train": 5, "valid": 2, "test": 2}
 _SHARED = "put it in one split alone; scores on the other would be too good"
 
 
-def split_findings(splits: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
+def split_findings(
+    splits: Mapping[str, Sequence[Sample]], settings: SplitSettings, folder: Path
+) -> Iterator[Finding]:
     """Judge splits by their names and sizes, and by the bytes of their images.
 
     This is the quick part of a check: nothing is decoded.
 
     Args:
         splits: Samples of each split.
+        settings: Which images are of one group.
+        folder: The dataset.
     """
     for split, samples in splits.items():
         if 0 < len(samples) < _FEW[split]:
@@ -32,20 +37,26 @@ def split_findings(splits: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
                 + ("too few to learn from" if split == "train" else "one image decides the score"),
                 "add images",
             )
-    yield from _shared_sources(splits)
+    yield from _shared(splits, source_of, "source-in-two-splits")
+    yield from _shared_groups(splits, settings, folder)
     yield from _same_bytes(splits)
 
 
-def refuse_leaks(splits: Mapping[str, Sequence[Sample]]) -> None:
-    """Refuse splits that share a source image or an image file.
+def refuse_leaks(
+    splits: Mapping[str, Sequence[Sample]], settings: SplitSettings, folder: Path
+) -> None:
+    """Refuse splits that share a source image, a group or an image file.
 
     Args:
         splits: Samples of each split.
+        settings: Which images are of one group.
+        folder: The dataset.
 
     Raises:
         DatasetError: They do; the message names the first, and the number of all.
     """
-    leaks = [finding for finding in split_findings(splits) if finding.severity == "error"]
+    found = split_findings(splits, settings, folder)
+    leaks = [finding for finding in found if finding.severity == "error"]
     if leaks:
         first = leaks[0]
         more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
@@ -55,19 +66,33 @@ def refuse_leaks(splits: Mapping[str, Sequence[Sample]]) -> None:
         )
 
 
-def _shared_sources(splits: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
+def _shared_groups(
+    splits: Mapping[str, Sequence[Sample]], settings: SplitSettings, folder: Path
+) -> Iterator[Finding]:
+    try:
+        group_of = group_reader(settings, folder)
+        if group_of is not None:
+            yield from list(_shared(splits, group_of, "group-in-two-splits"))
+    except DatasetError as error:
+        message, _, remedy = str(error).removeprefix(f"{folder}: ").rpartition("; ")
+        yield Finding("error", "no-group", folder, message, remedy)
+
+
+def _shared(
+    splits: Mapping[str, Sequence[Sample]], origin_of: GroupOf, kind: str
+) -> Iterator[Finding]:
     homes = {
-        split: {source_of(sample.stem): sample for sample in reversed(samples)}
+        split: {origin_of(sample.stem): sample for sample in reversed(samples)}
         for split, samples in splits.items()
     }
     for one, other in combinations(homes, 2):
-        for source in sorted(homes[one].keys() & homes[other].keys()):
-            here, there = homes[one][source], homes[other][source]
+        for origin in sorted(homes[one].keys() & homes[other].keys()):
+            here, there = homes[one][origin], homes[other][origin]
             yield Finding(
                 "error",
-                "source-in-two-splits",
+                kind,
                 there.image,
-                f"comes from {source}, as {here.image.name} of {one} does",
+                f"comes from {origin}, as {here.image.name} of {one} does",
                 _SHARED,
                 (here.image,),
             )

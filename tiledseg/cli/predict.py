@@ -48,7 +48,7 @@ def predict(
         bool, typer.Option(help="Say how images would be cut into tiles, and write nothing.")
     ] = False,
 ) -> None:
-    """Write a mask (PNG, 0 or 255) for every image, or what else is wanted of it.
+    """Write a mask (PNG, 0 or 255; of several classes their labels) for every image.
 
     Large images are read, predicted and written piece by piece. A prediction that was stopped
     goes on where it was when the same command is given again.

@@ -21,7 +21,7 @@ from tiledseg.data.cache import PixelCache, content_hash
 from tiledseg.data.images import read_mask_levels
 from tiledseg.data.mask_forms import recipe_of, with_one_mask
 from tiledseg.data.pairing import Sample, home_of, paired
-from tiledseg.data.split import draw_splits
+from tiledseg.data.split import draw_splits, group_reader
 from tiledseg.errors import DatasetError
 from tiledseg.experiment import Experiment
 from tiledseg.labels import foreground
@@ -167,14 +167,15 @@ def with_drawn_splits(
 
     Args:
         found: Samples of the splits that were found, ``train`` among them.
-        settings: Fractions and seed.
+        settings: Fractions, seed and groups.
         folder: The dataset, named in errors.
 
     Returns:
         Samples of ``train``, ``valid`` and ``test``, and whether any split was drawn.
 
     Raises:
-        DatasetError: There are fewer source images than splits.
+        DatasetError: There are fewer source images, or groups, than splits, or an image has no
+            group.
     """
     missing = [split for split in SPLITS if split not in found]
     splits = dict(found)
@@ -182,7 +183,8 @@ def with_drawn_splits(
         fractions = {"valid": settings.valid, "test": settings.test}
         by_stem = {sample.stem: sample for sample in found["train"]}
         wanted = {split: fractions[split] for split in missing}
-        drawn = draw_splits(sorted(by_stem), wanted, settings.seed, folder)
+        groups = group_reader(settings, folder)
+        drawn = draw_splits(sorted(by_stem), wanted, settings.seed, folder, groups)
         splits |= {split: tuple(by_stem[stem] for stem in stems) for split, stems in drawn.items()}
     return {split: splits[split] for split in SPLITS}, bool(missing)
 

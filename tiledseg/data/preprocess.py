@@ -2,13 +2,12 @@
 
 An image too large for memory is shown region by region, and looks as it would look in one piece:
 
-    sample = PixelSample(height, width)             a first walk over the image
+    sample = PixelSample(height, width)            a first walk over the image
     for region, top, left in ...:
         sample.add(region, top, left)
     found = color_map(sample.pixels, settings)
-    preprocess_region(region, settings, found)      a second; ``reach(settings)`` pixels of
-                                                    surroundings, where the image has them,
-                                                    are given along and cut off afterwards
+    preprocess_region(region, settings, found)     a second; the region has preprocess_reach()
+                                                   pixels of context, which are cut off afterwards
 """
 
 import math
@@ -27,8 +26,8 @@ __all__ = [
     "color_map",
     "from_rgb",
     "preprocess",
+    "preprocess_reach",
     "preprocess_region",
-    "reach",
     "to_rgb",
 ]
 
@@ -39,8 +38,7 @@ _FROM_RGB = {
 }
 _TO_RGB = {"hsv": cv2.COLOR_HSV2RGB_FULL, "lab": cv2.COLOR_LAB2RGB}
 _UNSHARP_SIGMA = 1.0
-_UNSHARP_RADIUS = 3
-"""Pixels on each side; what OpenCV would choose for that sigma in 8 bits."""
+_UNSHARP_SIDE = 7  # what cv2 would choose for the sigma in 8 bits; named for preprocess_reach
 _SAMPLED = 1024
 """Most rows and columns of a sample."""
 
@@ -98,8 +96,8 @@ def preprocess_region(
 ) -> NDArray[np.uint8]:
     """Turn a region of an image into what the network sees of it.
 
-    Pixels nearer than ``reach(settings)`` to an edge of the region that is no edge of the image
-    come out otherwise than in the whole image.
+    Pixels nearer than ``preprocess_reach(settings)`` to an edge of the region that is no edge of
+    the image come out otherwise than in the whole image.
 
     Args:
         region: (h, w, 3) RGB or (h, w, 1) grey, uint8.
@@ -117,11 +115,6 @@ def preprocess_region(
     pixels = _sharpened(_with_gamma(stained, settings.gamma), settings.sharpening)
     pixels = _in_color_space(pixels, settings.color_space)
     return np.ascontiguousarray(pixels.reshape(*region.shape[:2], settings.channels))
-
-
-def reach(settings: ImageSettings) -> int:
-    """Pixels of surroundings, on each side, that decide how a pixel is shown."""
-    return _UNSHARP_RADIUS if settings.sharpening else 0
 
 
 def to_rgb(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
@@ -144,6 +137,14 @@ def _require_pixels(image: NDArray[np.uint8]) -> None:
         )
 
 
+def preprocess_reach(settings: ImageSettings) -> int:
+    """How far around a pixel ``preprocess`` looks, in pixels.
+
+    A part of an image that is cut with so much context is pre-processed as the whole image is.
+    """
+    return _UNSHARP_SIDE // 2 if settings.sharpening else 0
+
+
 def _with_gamma(image: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
     if gamma == 1.0:
         return image
@@ -154,8 +155,7 @@ def _with_gamma(image: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
 def _sharpened(image: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:
     if weight == 0.0:
         return image
-    side = 2 * _UNSHARP_RADIUS + 1
-    blurred = cv2.GaussianBlur(image, (side, side), _UNSHARP_SIGMA)
+    blurred = cv2.GaussianBlur(image, (_UNSHARP_SIDE, _UNSHARP_SIDE), _UNSHARP_SIGMA)
     sharp = cv2.addWeighted(image.reshape(blurred.shape), 1.0 + weight, blurred, -weight, 0.0)
     return np.asarray(sharp).reshape(image.shape)
 

@@ -1,11 +1,16 @@
-"""Dividing images into train, valid and test by source image, never by tile."""
+"""Dividing images into train, valid and test by source image or group, never by tile."""
 
+import csv
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tiledseg.errors import DatasetError
+from tiledseg.settings import SplitSettings
+
+GroupOf = Callable[[str], str]
+"""The patient or slide of a stem."""
 
 _TILE = re.compile(r"_r?\d+[x_]c?\d+(_a\d+)?$", re.IGNORECASE)
 
@@ -21,41 +26,133 @@ def source_of(stem: str) -> str:
 
 
 def draw_splits(
-    stems: Sequence[str], fractions: Mapping[str, float], seed: int, folder: Path
+    stems: Sequence[str],
+    fractions: Mapping[str, float],
+    seed: int,
+    folder: Path,
+    group_of: GroupOf | None = None,
 ) -> dict[str, list[str]]:
     """Draw splits from the sources of these stems; what remains is train.
 
     Sources are ranked by a hash of seed and name, so the draw is the same on every machine and
-    with every version of NumPy. Each split gets one source at least.
+    with every version of NumPy. Each split gets one source at least. Sources of one group go
+    together, and so do groups with a source in common.
 
     Args:
         stems: All stems.
-        fractions: Share of the sources that each split to draw gets.
+        fractions: Share of the sources (or groups) that each split to draw gets.
         seed: Seed of the draw.
         folder: The dataset, named in errors.
+        group_of: The patient or slide of a stem; None where there are no groups.
 
     Returns:
-        Sorted stems of ``train`` and of each split in ``fractions``; no source is in two.
+        Sorted stems of ``train`` and of each split in ``fractions``; no source or group is in
+        two.
 
     Raises:
-        DatasetError: There are fewer sources than splits.
+        DatasetError: There are fewer sources, or groups, than splits.
     """
-    sources = sorted({source_of(stem) for stem in stems}, key=lambda name: _rank(seed, name))
+    unit_of = _units(stems, group_of)
+    units = sorted(set(unit_of.values()), key=lambda name: _rank(seed, name))
     needed = len(fractions) + 1
-    if len(sources) < needed:
+    if len(units) < needed:
+        kind = "source image(s)" if group_of is None else "group(s)"
+        remedy = (
+            "files whose names differ only in a _ROW_COLUMN ending are tiles of one source"
+            if group_of is None
+            else "dataset.split.group_pattern or group_file says which images are of one group"
+        )
         raise DatasetError(
-            f"{folder}: {len(sources)} source image(s) in {len(stems)} file(s), but drawing train "
-            f"and {' and '.join(fractions)} needs {needed} (files whose names differ only in a "
-            "_ROW_COLUMN ending are tiles of one source); add images, or add the missing folders"
+            f"{folder}: {len(units)} {kind} in {len(stems)} file(s), but drawing train "
+            f"and {' and '.join(fractions)} needs {needed} ({remedy}); add images, or add the "
+            "missing folders"
         )
     home: dict[str, str] = {}
-    for split, count in _counts(len(sources), fractions).items():
-        for source in sources[len(home) : len(home) + count]:
-            home[source] = split
+    for split, count in _counts(len(units), fractions).items():
+        for unit in units[len(home) : len(home) + count]:
+            home[unit] = split
     drawn: dict[str, list[str]] = {"train": [], **{split: [] for split in fractions}}
     for stem in sorted(stems):
-        drawn[home.get(source_of(stem), "train")].append(stem)
+        drawn[home.get(unit_of[stem], "train")].append(stem)
     return drawn
+
+
+def group_reader(settings: SplitSettings, folder: Path) -> GroupOf | None:
+    """What tells the patient or slide of a stem.
+
+    Args:
+        settings: Pattern or file.
+        folder: The dataset, where the file lies.
+
+    Returns:
+        A function of a stem, which raises DatasetError for one without group; None where
+        neither is set.
+
+    Raises:
+        DatasetError: The file cannot be read, or is not what it should be.
+    """
+    if settings.group_file:
+        return _listed_groups(folder / settings.group_file)
+    if not settings.group_pattern:
+        return None
+    pattern = re.compile(settings.group_pattern)
+
+    def found(stem: str) -> str:
+        match = pattern.search(stem)
+        if match is None or not match.group(1):
+            raise DatasetError(
+                f"{folder}: dataset.split.group_pattern {settings.group_pattern!r} finds no group "
+                f"in {stem!r}; widen it, or list the groups in a CSV and set group_file"
+            )
+        return match.group(1)
+
+    return found
+
+
+def _listed_groups(path: Path) -> GroupOf:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, restval=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(
+            f"{path}: dataset.split.group_file cannot be read ({error}); give a CSV in UTF-8 with "
+            "the columns stem and group"
+        ) from None
+    groups: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        stem, group = ((row.get(column) or "").strip() for column in ("stem", "group"))
+        if not stem or not group or groups.setdefault(stem, group) != group:
+            fault = f"{stem} has a second group" if stem in groups else "no stem or no group"
+            raise DatasetError(
+                f"{path}: row {number}: {fault}; give every stem one group, in the columns stem "
+                "and group"
+            )
+
+    def found(stem: str) -> str:
+        group = groups.get(stem) or groups.get(source_of(stem))
+        if group is None:
+            raise DatasetError(f"{path}: has no group for {stem!r}; add a row for it")
+        return group
+
+    return found
+
+
+def _units(stems: Sequence[str], group_of: GroupOf | None) -> dict[str, str]:
+    """A name for each stem that it shares with all that must stay beside it."""
+    if group_of is None:
+        return {stem: source_of(stem) for stem in stems}
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(node: tuple[str, str]) -> tuple[str, str]:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for stem in stems:
+        first, second = sorted([root(("group", group_of(stem))), root(("source", source_of(stem)))])
+        parent[second] = first
+    return {stem: root(("source", source_of(stem)))[1] for stem in stems}
 
 
 def _counts(sources: int, fractions: Mapping[str, float]) -> dict[str, int]:

@@ -42,6 +42,33 @@ class SplitSettings(Section):
     """Fraction of source images for testing."""
     seed: int = 137
     """Seed of the draw."""
+    group_pattern: str = ""
+    """Regular expression whose first bracket finds the patient or slide in a stem, as in
+    '^(P[0-9]+)_'; images of one group stay in one split, also in splits that have folders."""
+    group_file: str = ""
+    """CSV in the dataset's folder with the columns stem and group, in place of a pattern."""
+
+    @model_validator(mode="after")
+    def _groups_are_named_once(self) -> Self:
+        if self.group_pattern and self.group_file:
+            raise ValueError(
+                f"group_pattern ({self.group_pattern}) and group_file ({self.group_file}) exclude "
+                "each other; leave one of them empty"
+            )
+        return self
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _finds_a_group(cls, pattern: str) -> str:
+        try:
+            brackets = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        if pattern and not brackets:
+            raise ValueError(
+                f"{pattern!r} has no brackets around the group; write for example '^(P[0-9]+)_'"
+            )
+        return pattern
 
     @model_validator(mode="after")
     def _leaves_images_to_train_on(self) -> Self:
@@ -90,7 +117,7 @@ class DatasetSettings(Section):
     synthetic: SyntheticSettings | None = None
     """Draw the dataset instead of expecting it on disk."""
     split: SplitSettings = SplitSettings()
-    """Used only where valid or test folders are missing."""
+    """Fractions are used only where valid or test folders are missing."""
 
     @model_validator(mode="after")
     def _masks_can_be_told_from_images(self) -> Self:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg import __version__
-from tiledseg.data.images import probability_levels
+from tiledseg.data.images import MAX_PIXELS, probability_levels
+from tiledseg.errors import ImageError
 from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.options import SlideOptions, SlideTargets
 from tiledseg.slide_prediction.results import Result, write_results
@@ -73,10 +74,15 @@ def predict_slide(
         height, width, _ = slide.shape
         targets.check(image, overwrite=options.overwrite)
         check_format(targets.picture, height, width, options.form)
+        _check_mode(image, height, width, options.mode)
+        interest = (
+            RegionOfInterest.read(options.interest, height, width) if options.interest else None
+        )
         key = work_key(predictor, image, options)
         workplace = Workplace(output, targets.stem, key, (height, width))
         try:
-            skipped, resumed = _predict_tiles(predictor, image, slide, workplace, options)
+            job = _Job(predictor, image, slide, interest, workplace, options)
+            skipped, resumed = _predict_tiles(job)
             result = Result(
                 image=image,
                 name=predictor.experiment.dataset.name,
@@ -86,7 +92,7 @@ def predict_slide(
             )
             foreground, objects = write_results(result, workplace, targets, options)
         except BaseException:
-            workplace.close()
+            workplace.leave()
             raise
         workplace.remove()
     finally:
@@ -124,32 +130,50 @@ def model_digest(model: Any) -> str:
     return digest.hexdigest()
 
 
-def _predict_tiles(
-    predictor: Predictor, image: Path, slide: Slide, workplace: Workplace, options: SlideOptions
-) -> tuple[Skipped, int]:
+def _check_mode(image: Path, height: int, width: int, mode: str) -> None:
+    if mode != "tiled" and height * width > MAX_PIXELS:
+        raise ImageError(
+            f"{image}: has {width} x {height} pixels, and mode {mode} holds all of them in "
+            "memory; use --mode tiled"
+        )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What it takes to predict one image."""
+
+    predictor: Predictor
+    image: Path
+    slide: Slide
+    interest: RegionOfInterest | None
+    workplace: Workplace
+    options: SlideOptions
+
+
+def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
     """Fill the canvas; returns the tiles left out, and how many were finished before."""
-    height, width, _ = slide.shape
-    interest = RegionOfInterest.read(options.interest, height, width) if options.interest else None
-    sink = _Quantised(workplace.canvas, interest)
+    options, workplace = job.options, job.workplace
+    sink = _Quantised(workplace.canvas, job.interest)
     if options.mode != "tiled":
-        predictor.predict_regions(slide, sink, options.mode)
+        job.predictor.predict_regions(job.slide, sink, options.mode)
         return Skipped(1), 0
-    grid = predictor.grid(height, width)
-    skipped = choose_tiles(grid, slide, interest, options.skip_background)
+    grid = job.predictor.grid(*job.slide.shape[:2])
+    skipped = choose_tiles(grid, job.slide, job.interest, options.skip_background)
     before = workplace.finished()
     done, total = len(before), len(grid.tiles) - len(skipped.all)
     if before:
-        logger.warning("%s: goes on after %d of %d tiles", image, done, total)
-    options.on_tiles(image, done, total)
+        logger.warning("%s: goes on after %d of %d tiles", job.image, done, total)
+    options.on_tiles(job.image, done, total)
 
     def enter(tiles: Sequence[int]) -> None:
         nonlocal done
         workplace.finish(tiles)
         done += len(tiles)
-        options.on_tiles(image, done, total)
+        options.on_tiles(job.image, done, total)
 
     if done < total:
-        predictor.predict_regions(slide, sink, finished=before | skipped.all, on_batch=enter)
+        finished = before | skipped.all
+        job.predictor.predict_regions(job.slide, sink, finished=finished, on_batch=enter)
     return skipped, len(before)
 
 

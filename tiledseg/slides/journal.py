@@ -85,16 +85,23 @@ class Workplace:
         path.unlink(missing_ok=True)
         return path
 
-    def close(self) -> None:
-        """Let go of the folder; it stays for another start."""
-        self.canvas.close()
-        with suppress(OSError):  # what could not be flushed has been told already
-            self._journal.close()
+    def leave(self) -> None:
+        """Let go of the folder after a stop; it stays for another start if a tile is finished."""
+        with suppress(OSError):  # what could not be written has been told already
+            if self.finished():
+                self._close()
+                return
+        self.remove()
 
     def remove(self) -> None:
         """Remove the folder, whose content is no longer needed."""
-        self.close()
+        self._close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _close(self) -> None:
+        self.canvas.close()
+        with suppress(OSError):
+            self._journal.close()
 
 
 def _lock(file: Any, folder: Path) -> None:

@@ -32,6 +32,7 @@ def open_zarr(path: Path) -> StoredSlide:
         pixels: Any = group[multiscale["datasets"][0]["path"]]
         axes = [_name(axis) for axis in multiscale.get("axes", _OLD_AXES)]
         size = ngff_pixel_size(multiscale, axes) if {"y", "x"} <= set(axes) else None
+        is_empty = not _has_chunks(path / multiscale["datasets"][0]["path"])
     except Exception as error:  # zarr's own, KeyError, ValueError... by the fault
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ImageError(
@@ -43,7 +44,16 @@ def open_zarr(path: Path) -> StoredSlide:
             f"{path}: names the axes {', '.join(axes)}, but its array has the shape "
             f"{pixels.shape}; export it again"
         )
+    if is_empty:
+        claimed = " x ".join(str(side) for side in pixels.shape)
+        raise ImageError(f"{path}: claims {claimed} pixels but holds none; copy it again, whole")
     return StoredSlide(path, pixels, "".join(axes), size)
+
+
+def _has_chunks(array: Path) -> bool:
+    """Whether a single pixel was ever written."""
+    own = {".zarray", ".zattrs", "zarr.json"}
+    return any(item.is_file() and item.name not in own for item in array.rglob("*"))
 
 
 def _name(axis: Any) -> str:
