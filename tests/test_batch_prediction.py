@@ -88,7 +88,7 @@ def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
     with pytest.raises(OutputError, match=r"a\.png exists"):
         predict_files(predictor, [slides / "a.png"], out, SlideOptions(with_objects=True))
     done.mask.unlink()
-    with pytest.raises(OutputError, match=r"a\.csv exists"):
+    with pytest.raises(OutputError, match=r"objects/a\.\w+ exists"):
         predict_files(predictor, [slides / "a.png"], out, SlideOptions(with_objects=True))
 
 

@@ -17,7 +17,7 @@ from tiledseg.data.label_files import read_label_values
 from tiledseg.data.stored import stored_form
 from tiledseg.errors import DatasetError
 from tiledseg.evaluation import label_scores
-from tiledseg.experiment import Experiment
+from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.labels import IGNORED
 from tiledseg.pipeline import evaluate, train
 from tiledseg.tracking.files import RunFiles
@@ -27,23 +27,29 @@ CLASSES = ("background", "red cell", "cytoplasm", "nucleus")
 SIDE = 64
 
 
-def experiment(**sections) -> Experiment:
-    synthetic = {"seed": 3, "size": SIDE, "train": 3, "valid": 1, "test": 2, "labels": "cells"}
-    dataset = {"name": "Cells", "mask_form": "labels", "classes": CLASSES, "synthetic": synthetic}
-    return Experiment.model_validate(
-        {
-            "dataset": {**dataset, **sections.pop("dataset", {})},
-            "image": {"size": 32},
-            "model": {"num_classes": 4, "base_filters": 2, "num_layers": 2, "dropout_rate": 0},
-            "training": {
-                "epochs": 1, "steps_per_epoch": 3, "batch_size": 2, "validation_tiles": 4,
-                "warmup_steps": 1, "learning_rate": 0.01, "workers": 0,
-                "class_weights": [0.5, 1, 2, 2], "metrics": ["sensitivity"],
-            },
-            "tiling": {"max_tile": 64},
-            **sections,
-        }
-    )  # fmt: skip
+SMALL = (
+    "dataset.synthetic={seed: 3, size: 64, train: 3, valid: 1, test: 2, labels: cells}",
+    "image.size=32",
+    "tiling.max_tile=64",
+    "model.base_filters=2",
+    "model.num_layers=2",
+    "training.epochs=1",
+    "training.steps_per_epoch=3",
+    "training.batch_size=2",
+    "training.validation_tiles=4",
+    "training.warmup_steps=1",
+    "training.learning_rate=0.01",
+    "training.precision=float32",
+    "training.workers=0",
+    "training.class_weights=[0.5, 1, 2, 2]",
+    "training.metrics=[sensitivity]",
+)
+
+
+def experiment(*settings: str) -> Experiment:
+    """The experiment of drawn cells, made small."""
+    path = Path(__file__).parents[1] / "experiments" / "Synthetic-Cell-Classes.yaml"
+    return load_experiment(path, [*SMALL, *settings])
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +136,9 @@ class TestTheModel:
 
     def test_is_not_scored_on_other_classes(self, trained):
         predictor = load_predictor(f"runs:/{trained.run_id}/model")
-        other = experiment(
-            dataset={"classes": CLASSES[:2], "ignore_label": 3},
-            model={"num_classes": 1},
-            training={},
-        )
-        with pytest.raises(DatasetError, match="holds the value 2"):
+        others = "dataset.classes=[background, a, b, c, d]", "model.num_classes=5"
+        other = experiment(*others, "training.class_weights=[]")
+        with pytest.raises(DatasetError, match=r"hold 5 labels .* but the network knows 4"):
             evaluate(predictor, other, ["test"])
 
 

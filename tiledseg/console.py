@@ -117,9 +117,13 @@ class ConsoleObserver:
 
 
 def show_scores(metrics: Mapping[str, float]) -> None:
-    """A table of final scores, tiled beside whole."""
+    """A table of final scores, tiled beside whole; of several classes with the Dice of each."""
     modes = ("tiled", "whole")
-    scores = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
+    classes = dict.fromkeys(name.partition("/dice/")[2] for name in metrics if "/dice/" in name)
+    scores = (
+        "dice", *(f"dice/{name}" for name in classes),
+        "iou", "precision", "recall", "accuracy", "seconds_per_megapixel",
+    )  # fmt: skip
     table = Table(title="mean over images", title_justify="left")
     table.add_column("split")
     table.add_column("score")

@@ -1,5 +1,7 @@
 """A configuration of the source program becomes an experiment, and every key is accounted for."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,9 +125,9 @@ class TestWhatKeysMean:
         assert (flat["model.base_kernels"], flat["model.normalization"]) == (3, "none")
         assert (flat["training.clipvalue"], flat["training.schedule"]) == (0.2, "constant")
         assert flat["training.loss"] == "bce"
-        assert not any(value for key, value in flat.items() if key.startswith("augmentation.")), (
-            "augmentation is off unless generator is True"
-        )
+        shapes = {"augmentation.elastic_smoothness", "augmentation.lens_radius"}
+        amplitudes = {key for key in flat if key.startswith("augmentation.")} - shapes
+        assert not any(flat[key] for key in amplitudes), "off unless generator is True"
 
     def test_generator_alone_turns_the_default_augmentation_on(self, imports):
         flat = imports.experiment("[model]\ngenerator = True\n").flattened()
@@ -240,7 +242,7 @@ class TestWhatKeysMean:
         experiment = imports.experiment(text)
         assert experiment.dataset.name == "Fields"
         assert experiment.training.epoch_pictures == 4
-        assert set(imports.notes(text, "unavailable")) == {"num_classes", "loss", "rgb_map"}
+        assert set(imports.notes(text, "unavailable")) == {"num_classes", "rgb_map"}
         assert not imports.notes(text, "unreadable")
         assert not [w for w in imports.notes(text, "ignored").values() if "no such key" in w]
 
@@ -258,17 +260,31 @@ class TestWhatKeysMean:
     def test_losses_of_the_source(self, imports, source, ours):
         assert imports.experiment(f"[model]\nloss = '{source}'\n").training.loss == ours
 
-    def test_augmentations_that_are_missing_are_said(self, imports):
+    def test_deformations(self, imports):
         text = (
-            "[model]\ngenerator = True\n[augmentor]\nangles=[5,10]\nshears=[.1]\ndeformation=True\n"
-            "distortion=False\nbarrdistortion=True\n[deformation]\nalpah=1300\n[distortion]\n"
-            "distortions=[.02]\n"
+            "[model]\ngenerator = True\n[augmentor]\nangles=[5,350]\nshears=[-.2,.1]\n"
+            "deformation=True\ndistortion=False\nbarrdistortion=True\npincdistortion=True\n"
+            "sharpening=True\n[deformation]\nalpah=300\nsigmoid=10\n[distortion]\n"
+            "distortions=[.02]\n[barrdistortion]\namount=0.4\nradius=0.2\ncenters=[(0.3,0.3)]\n"
+            "[pincdistortion]\namount=-0.2\n[sharpening]\nk=1.5\n"
         )
-        assert not imports.experiment(text).augmentation.quarter_turns
-        missing = imports.notes(text, "unavailable")
-        assert set(missing) == {"angles", "shears", "deformation", "barrdistortion", "alpah"}
-        assert "elastic deformation is not available" in missing["alpah"]
-        assert set(imports.notes(text, "ignored")) == {"distortion", "distortions"}
+        flat = imports.experiment(text).augmentation
+        assert (flat.quarter_turns, flat.rotation, flat.shear) == (False, 10.0, 0.2)
+        assert flat.elastic == pytest.approx(300 / (2 * math.sqrt(3 * math.pi) * 10), rel=1e-5)
+        assert (flat.elastic_smoothness, flat.grid_distortion) == (10.0, 0.0)
+        assert (flat.barrel, flat.pincushion, flat.lens_radius) == (0.4, 0.2, 0.3)
+        assert flat.sharpening == 1.5
+        assert not imports.notes(text, "unavailable")
+        assert set(imports.notes(text, "ignored")) == {"distortion", "distortions", "centers"}
+
+    def test_an_elastic_deformation_that_folds_is_lowered(self, imports):
+        text = (
+            "[model]\ngenerator=True\n[augmentor]\ntransformer=True\nalpah=1300\nsigmoid=8\n"
+            "angles=[90,210]\n"
+        )
+        augmentation = imports.experiment(text).augmentation
+        assert (augmentation.elastic, augmentation.elastic_smoothness) == (4.0, 8.0)
+        assert (augmentation.quarter_turns, augmentation.rotation) == (True, 30.0)
 
 
 class TestUnreadable:

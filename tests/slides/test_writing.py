@@ -19,7 +19,7 @@ SIZE = PixelSize(0.25, 0.5)
 
 def picture_of(pixels, averages=False):
     bands = (pixels[top : top + 512] for top in range(0, len(pixels), 512))
-    return Picture(*pixels.shape, pixels.dtype, bands, averages, SIZE, "a")
+    return Picture(*pixels.shape, pixels.dtype, bands, averages, SIZE, "a", "b")
 
 
 def written(folder, pixels, form, averages=False):

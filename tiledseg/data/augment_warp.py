@@ -82,13 +82,15 @@ def draw_map(
     """
     angle, *slants = rng.uniform(-1.0, 1.0, 3).tolist()
     centres = rng.uniform(-_OFF_CENTRE, _OFF_CENTRE, (2, 2)) * (shape[1], shape[0])
-    strengths = rng.random(2) * (settings.barrel, -settings.pincushion)
+    *strengths, displacement = (
+        rng.random(3) * (settings.barrel, -settings.pincushion, settings.elastic)
+    ).tolist()
     rows, columns = (
         ((np.arange(-1, -(-extent // _STEP) + 1) + 0.5) * _STEP - extent / 2) for extent in shape
     )
     x, y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
     radius = settings.lens_radius * min(shape)
-    for centre, strength in zip(centres.tolist(), strengths.tolist(), strict=True):
+    for centre, strength in zip(centres.tolist(), strengths, strict=True):
         if strength:
             x, y = _through_lens(x, y, centre, strength, radius)
     nodes = np.asarray(cv2.merge([x, y]), np.float32)
@@ -97,7 +99,8 @@ def draw_map(
         grid = rng.uniform(-most, most, (_GRID, _GRID, 2)).astype(np.float32)
         nodes += cv2.resize(grid, nodes.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     if settings.elastic:
-        nodes += _elastic(nodes.shape[:2], rng, settings)
+        smoothness = settings.elastic_smoothness
+        nodes += displacement * _elastic(nodes.shape[:2], smoothness, rng)
     turned = np.deg2rad(angle * settings.rotation)
     rotation = np.array([[np.cos(turned), -np.sin(turned)], [np.sin(turned), np.cos(turned)]])
     along, across = (settings.shear * slant for slant in slants)
@@ -183,20 +186,18 @@ def _through_lens(
     return x - change * across, y - change * along
 
 
-def _elastic(
-    shape: tuple[int, int], rng: np.random.Generator, settings: AugmentationSettings
-) -> Map:
-    """White noise, smoothed; drawn no finer than it will be smooth.
+def _elastic(shape: tuple[int, int], smoothness: float, rng: np.random.Generator) -> Map:
+    """White noise, smoothed, of standard deviation 1; drawn no finer than it will be smooth.
 
     Simard et al., "Best practices for convolutional neural networks applied to visual document
     analysis", ICDAR 2003.
     """
-    spacing = max(1.0, settings.elastic_smoothness / (2 * _STEP))
+    spacing = max(1.0, smoothness / (2 * _STEP))
     coarse = tuple(int(extent / spacing) + 2 for extent in shape)
-    sigma = settings.elastic_smoothness / _STEP / spacing
+    sigma = smoothness / _STEP / spacing
     kernel = cv2.getGaussianKernel(2 * int(3.0 * sigma + 0.5) + 1, sigma, cv2.CV_32F)
     field = cv2.sepFilter2D(
         rng.standard_normal((*coarse, 2), dtype=np.float32), cv2.CV_32F, kernel, kernel
     )
-    field *= np.float32(settings.elastic / float((kernel**2).sum()))
+    field *= np.float32(1.0 / float((kernel**2).sum()))
     return np.asarray(cv2.resize(field, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)

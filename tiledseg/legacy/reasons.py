@@ -84,18 +84,8 @@ AUGMENTORS = (
     "alpha", "sigmoid",
 )  # fmt: skip
 
-UNAVAILABLE: Mapping[str, tuple[bool, str]] = {
-    "shears": (True, "shear"),
-    "transformer": (False, "elastic deformation"),
-    "deformation": (False, "elastic deformation"),
-    "distortion": (False, "random distortion"),
-    "barrdistortion": (False, "barrel distortion"),
-    "pincdistortion": (False, "pincushion distortion"),
-    "sharpening": (False, "random sharpening"),
-}
-"""Switches of augmentations that are missing: whether it is a list, and what it is."""
-
 DETAILS: Mapping[str, tuple[str, ...]] = {
+    "shears": (),
     "transformer": ("augmentor.alpah", "augmentor.alpha", "augmentor.sigmoid"),
     "deformation": (
         "deformation.alpah", "deformation.alpha", "deformation.sigmoid", "deformation.sigmoids",

@@ -28,8 +28,8 @@ class AugmentationSettings(Section):
     elastic: Annotated[float, Field(ge=0.0, le=64.0)] = 0.0
     """Elastic deformation: standard deviation of displacements, in pixels of the crop."""
     elastic_smoothness: Annotated[float, Field(ge=4.0, le=256.0)] = 16.0
-    """Elastic deformation: sigma of the Gaussian that smooths displacements, in pixels; above
-    the displacement, nothing folds."""
+    """Elastic deformation: sigma of the Gaussian that smooths displacements, in pixels; from
+    twice the displacement on, hardly anything folds."""
     grid_distortion: Annotated[float, Field(ge=0.0, le=0.2)] = 0.0
     """Displacement of the nodes of a grid of 5 x 5, as a fraction of the crop's side."""
     barrel: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0

@@ -91,7 +91,7 @@ class SlideTargets:
         Raises:
             OutputError: A file exists, or is the image itself.
         """
-        for path in reversed(list(self)):
+        for path in sorted(self, key=lambda path: path != self.picture):
             if path.resolve() == image.resolve():
                 raise OutputError(
                     f"{path}: the output would replace its image; name another --output"

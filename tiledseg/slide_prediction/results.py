@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tiledseg.errors import OutputError
 from tiledseg.objects import Measurements
 from tiledseg.outlines import feature, streamed_polygons
-from tiledseg.slide_prediction.options import SlideOptions, SlideTargets
+from tiledseg.slide_prediction.options import Content, SlideOptions, SlideTargets
 from tiledseg.slides.canvas import Canvas, cannot_write
 from tiledseg.slides.cleaning import Bands, cleaned_bands
 from tiledseg.slides.components import Components, find_components
@@ -63,11 +63,13 @@ def write_results(
     mask = _cleaned_mask(workplace, result.smallest, options.holes)
     objects = find_components(mask())
     form, content = options.form, options.content
+    settled = f"{workplace.folder.name} {result.smallest} {options.holes}"
     made: list[tuple[Path, Path]] = []
     if options.with_objects and targets.labels is not None:
         made += _write_objects(result, workplace, targets, mask, objects)
         labels = workplace.file(targets.labels.name)
-        picture = _picture(result, canvas, np.uint32, _labels(objects, mask, np.uint32), False)
+        bands = _labels(objects, mask, np.uint32)
+        picture = _picture(result, canvas, np.uint32, bands, "labels", settled)
         write_picture(labels, picture, "ome-tiff", workplace.folder)
         made.append((labels, targets.labels))
     if targets.skipped is not None:
@@ -88,7 +90,7 @@ def write_results(
     else:
         dtype, bands = np.uint8, _agreeing(canvas, mask)
     path = workplace.file(targets.picture.name)
-    picture = _picture(result, canvas, dtype, bands, content == "probability")
+    picture = _picture(result, canvas, dtype, bands, content, settled)
     write_picture(path, picture, form, workplace.folder)
     made.append((path, targets.picture))
     for source, target in made:
@@ -126,16 +128,22 @@ def _agreeing(canvas: Canvas, mask: Bands) -> Iterator[NDArray[np.uint8]]:
 
 
 def _picture(
-    result: Result, canvas: Canvas, dtype: Any, bands: Iterator[NDArray[Any]], averages: bool
+    result: Result,
+    canvas: Canvas,
+    dtype: Any,
+    bands: Iterator[NDArray[Any]],
+    content: Content,
+    settled: str,
 ) -> Picture:
     return Picture(
         height=canvas.height,
         width=canvas.width,
         dtype=np.dtype(dtype),
         bands=bands,
-        averages=averages,
+        averages=content == "probability",
         pixel_size=result.pixel_size,
         name=result.image.name,
+        identity=f"{settled} {content}",
     )
 
 

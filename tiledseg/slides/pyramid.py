@@ -29,6 +29,8 @@ class Picture:
             are names.
         pixel_size: Of the image that it belongs to, if known.
         name: What viewers show.
+        identity: What decides on every pixel; from it comes the UUID of an OME-TIFF, so that the
+            same picture is the same file.
     """
 
     height: int
@@ -38,6 +40,7 @@ class Picture:
     averages: bool
     pixel_size: PixelSize | None
     name: str
+    identity: str
 
 
 def level_shapes(height: int, width: int) -> list[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """Pictures as files, a band of rows at a time: PNG, pyramidal OME-TIFF, OME-Zarr."""
 
 import struct
+import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,7 +86,11 @@ def _png_chunk(file: BinaryIO, name: bytes, data: bytes) -> None:
 
 def _write_tiff(path: Path, picture: Picture, folder: Path) -> None:
     """BigTIFF with OME-XML; smaller copies are SubIFDs, as OME-TIFF 6.0 has it."""
-    metadata: dict[str, Any] = {"axes": "YX", "Name": picture.name}
+    metadata: dict[str, Any] = {
+        "axes": "YX",
+        "Name": picture.name,
+        "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, picture.identity)),
+    }
     if picture.pixel_size is not None:
         metadata |= {
             "PhysicalSizeX": picture.pixel_size.width,
