@@ -17,7 +17,7 @@ from tiledseg.data.catalog import CATALOG, home_of_publication, named_dataset
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.images import read_image, read_mask
 from tiledseg.data.published.convert import convert_published, fetch_published
-from tiledseg.errors import DatasetError
+from tiledseg.errors import DatasetError, OutputError
 from tiledseg.settings import DatasetSettings
 
 HEIGHT, WIDTH = 60, 80
@@ -292,6 +292,12 @@ class TestCatalog:
             fetch_published(dataset, tmp_path)
         assert dataset.publication.page in str(caught.value)
         assert str(home_of_publication(dataset, tmp_path)) in str(caught.value)
+
+    def test_a_dataset_of_somebody_s_own_is_seen_before_anything_is_fetched(self, tmp_path):
+        save(tmp_path / "Tiled-Cell" / "train" / "images" / "a.png", picture(1))
+        with pytest.raises(OutputError, match="Tiled-Cell holds files already"):
+            fetch_published(named_dataset("Tiled-Cell"), tmp_path)
+        assert not (tmp_path / "published").exists()
 
     def test_an_unknown_name(self):
         with pytest.raises(DatasetError, match="nearest names: Tiled-Cell"):

@@ -88,6 +88,29 @@ def write_layout(
     return manifest
 
 
+def require_ours(folder: Path) -> str:
+    """Refuse a folder that holds what was not written here.
+
+    Returns:
+        The recipe it was begun with, as it is stored; empty where nothing is there.
+
+    Raises:
+        OutputError: It holds other files.
+    """
+    path = folder / RECIPE
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        foreign = not text and folder.exists() and any(folder.iterdir())
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(f"{path}: cannot be read ({error}); choose another name") from None
+    if foreign:
+        raise OutputError(
+            f"{folder} holds files already, and no {RECIPE} of an earlier start; nothing is "
+            "overwritten: choose another name, or move the folder away"
+        )
+    return text
+
+
 def read_manifest(folder: Path) -> pd.DataFrame:
     """The manifest of a finished dataset, as ``write_layout`` returns it.
 
@@ -106,21 +129,11 @@ def read_manifest(folder: Path) -> pd.DataFrame:
 
 def _claim(folder: Path, recipe: Mapping[str, Any]) -> bool:
     """Make the folder ours; True where everything is written already."""
-    path = folder / RECIPE
-    try:
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        foreign = not text and folder.exists() and any(folder.iterdir())
-    except (OSError, UnicodeDecodeError) as error:
-        raise OutputError(f"{path}: cannot be read ({error}); choose another name") from None
-    if foreign:
-        raise OutputError(
-            f"{folder} holds files already, and no {RECIPE} of an earlier start; nothing is "
-            "overwritten: choose another name, or move the folder away"
-        )
+    text = require_ours(folder)
     if text:
         _require_same(folder, text, recipe)
         return (folder / MANIFEST).is_file()
-    with atomic_file(path) as file:
+    with atomic_file(folder / RECIPE) as file:
         file.write(json.dumps(recipe, indent=2).encode())
     return False
 

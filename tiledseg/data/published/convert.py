@@ -9,7 +9,7 @@ from tiledseg.data.archive import unpack
 from tiledseg.data.catalog import NamedDataset, home_of_publication
 from tiledseg.data.download import download
 from tiledseg.data.prepare.cutting import Piece
-from tiledseg.data.prepare.layout import Job, Progress, write_layout
+from tiledseg.data.prepare.layout import Job, Progress, require_ours, write_layout
 from tiledseg.data.prepare.statistics import write_statistics
 from tiledseg.data.prepare.windows import whole
 from tiledseg.data.published.form import PublishedImage
@@ -32,8 +32,9 @@ def fetch_published(dataset: NamedDataset, root: Path, progress: Progress | None
     Raises:
         DatasetError: They are had by hand alone and not there yet; the message names the page
             and the folder. Or they cannot be fetched, or the archive is unsound.
-        OutputError: They cannot be written.
+        OutputError: They cannot be written, or the dataset's own folder holds other files.
     """
+    require_ours(root / dataset.name)
     home, publication = home_of_publication(dataset, root), dataset.publication
     if publication.archive is not None:
         archive = home / publication.archive.name
