@@ -31,7 +31,7 @@ def predictor(tiny_experiment):
 @pytest.fixture
 def command(monkeypatch, predictor, tmp_path):
     """Runs ``predict`` on slides/a.tif into out; returns the result."""
-    monkeypatch.setattr("tiledseg.tracking.registry.load_predictor", lambda _: predictor)
+    monkeypatch.setattr("tiledseg.tracking.registry.load_predictor", lambda _, runtime: predictor)
     (tmp_path / "slides").mkdir()
     tifffile.imwrite(tmp_path / "slides" / "a.tif", PIXELS, photometric="rgb", tile=(64, 64))
 

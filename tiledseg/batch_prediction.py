@@ -22,6 +22,7 @@ from tiledseg.class_objects import (
 )
 from tiledseg.data.atomic import atomic_file
 from tiledseg.data.images import list_images, read_image, write_image, write_labels, write_mask
+from tiledseg.data.ome_zarr import is_store
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.labels import labels_of
 from tiledseg.objects import measured
@@ -31,7 +32,6 @@ from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.options import SlideOptions, SlideTargets
 from tiledseg.slide_prediction.predict import predict_slide
 from tiledseg.slides.opening import SLIDE_SUFFIXES, slide_shape, stem_of
-from tiledseg.slides.zarr_slide import is_zarr
 
 LARGE = 50.0
 """Megapixels; larger images are not held in memory."""
@@ -221,14 +221,13 @@ def _write_objects(
 
 
 def _images_at(path: Path) -> list[Path]:
-    if is_zarr(path):
+    if is_store(path):
         return [path]
     if path.is_dir():
         others = (
             item
             for item in path.iterdir()
-            if not item.name.startswith(".")
-            and (item.suffix.lower() in SLIDE_SUFFIXES or is_zarr(item))
+            if item.suffix.lower() in SLIDE_SUFFIXES and not item.name.startswith(".")
         )
         found = sorted([*list_images(path), *others])
         if not found:

@@ -64,7 +64,7 @@ class Predictor:
     ) -> None:
         self.model = model
         self.experiment = experiment
-        self._runtime = runtime
+        self.runtime = runtime
 
     @classmethod
     def load(cls, folder: Path, *, runtime: Runtime = "keras") -> "Predictor":
@@ -83,7 +83,7 @@ class Predictor:
 
     @cached_property
     def _forward(self) -> Forward:
-        forward = forward_of(self.model, self._runtime)
+        forward = forward_of(self.model, self.runtime)
         return oriented(forward, self.experiment.tiling.orientations)
 
     def save(self, folder: Path) -> None:

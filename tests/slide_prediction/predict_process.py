@@ -9,6 +9,7 @@ import os
 import random
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,9 @@ def predict_here(work: Work) -> None:
     from tiledseg.tiling import streaming
 
     class Watched(Predictor):
+        @cached_property
         def _forward(self):
-            forward = super()._forward()
+            forward = super()._forward
 
             def watched(windows):
                 with work.log.open("a") as log:

@@ -37,6 +37,10 @@ def predict(
     skip_background: Annotated[
         bool, typer.Option(help="Leave tiles of empty glass out, and record which.")
     ] = False,
+    runtime: Annotated[
+        Literal["keras", "openvino"],
+        typer.Option(help="What computes; OpenVINO is faster on processors that it knows."),
+    ] = "keras",
     overlay: Annotated[bool, typer.Option(help="Also write the mask on the image.")] = False,
     objects: Annotated[
         bool, typer.Option(help="Also write objects: CSV, GeoJSON outlines, labels.")
@@ -59,7 +63,7 @@ def predict(
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
     found = find_images([*images, *(more or [])])
-    predictor = load_predictor(model)
+    predictor = load_predictor(model, runtime=runtime)
     if explain:
         for image in found:
             show_line(explained(predictor, image))

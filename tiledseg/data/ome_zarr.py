@@ -30,7 +30,7 @@ def store_shape(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: The store is damaged, or no image of one plane; the message follows its name.
     """
-    array, axes = _finest(path)
+    array, axes, _ = finest_level(path)
     return int(array.shape[axes.index("y")]), int(array.shape[axes.index("x")])
 
 
@@ -40,7 +40,7 @@ def stored_type(path: Path) -> tuple[int, np.dtype[Any]]:
     Raises:
         ValueError: As for ``store_shape``.
     """
-    array, axes = _finest(path)
+    array, axes, _ = finest_level(path)
     channels = int(array.shape[axes.index("c")]) if "c" in axes else 1
     return channels, np.dtype(array.dtype)
 
@@ -54,9 +54,8 @@ def read_store(path: Path) -> NDArray[Any]:
     Raises:
         ValueError: As for ``store_shape``.
     """
-    array, axes = _finest(path)
-    if _is_blosc(array):
-        _require_whole_chunks(path / array.path)
+    array, axes, _ = finest_level(path)
+    require_whole_chunks(path, array)
     try:
         pixels = np.asarray(array[...])
     except Exception as error:  # noqa: BLE001 - codecs have errors of their own
@@ -68,8 +67,12 @@ def read_store(path: Path) -> NDArray[Any]:
     return np.ascontiguousarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
 
 
-def _finest(path: Path) -> tuple[Any, list[str]]:
-    """The array of the finest level, and its axes in order."""
+def finest_level(path: Path) -> tuple[Any, list[str], dict[str, Any]]:
+    """The array of the finest level, its axes in order, and its multiscale's metadata.
+
+    Raises:
+        ValueError: As for ``store_shape``.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -90,7 +93,7 @@ def _finest(path: Path) -> tuple[Any, list[str]]:
     ]
     if planes:
         raise ValueError(f"has several planes along {', '.join(planes)}; {_EXPECTED}")
-    return array, axes
+    return array, axes, image
 
 
 def _is_blosc(array: Any) -> bool:
@@ -99,12 +102,21 @@ def _is_blosc(array: Any) -> bool:
     return type(last).__name__ in ("Blosc", "BloscCodec")
 
 
-def _require_whole_chunks(folder: Path) -> None:
+def require_whole_chunks(path: Path, array: Any) -> None:
     """Blosc decodes what is left of a chunk and says nothing; its header knows the length.
 
     Source of the header: C-Blosc's README_CHUNK_FORMAT, cbytes at byte 12, little-endian.
+
+    Args:
+        path: The store.
+        array: One of its arrays.
+
+    Raises:
+        ValueError: A chunk is cut short; the message follows the store's name.
     """
-    for chunk in folder.rglob("*"):
+    if not _is_blosc(array):
+        return
+    for chunk in (path / array.path).rglob("*"):
         if chunk.is_file() and chunk.name[0].isdigit():
             with chunk.open("rb") as file:
                 header = file.read(16)

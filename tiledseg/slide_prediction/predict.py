@@ -115,6 +115,7 @@ def work_key(predictor: Predictor, image: Path, options: SlideOptions) -> Mappin
     return {
         "program": __version__,
         "model": model_digest(predictor.model),
+        "runtime": predictor.runtime,
         "settings": {**settings, "mode": options.mode},
         "image": content_digest(image),
         "region of interest": None if interest is None else content_digest(interest),

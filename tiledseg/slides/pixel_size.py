@@ -69,7 +69,7 @@ def ngff_pixel_size(multiscale: dict[str, Any], axes: list[str]) -> PixelSize | 
         if transformation.get("type") == "scale" and len(values or ()) == len(axes):
             scale = [old * values[axes.index(name)] for old, name in zip(scale, "yx", strict=True)]
             found = True
-    described = multiscale.get("axes", axes)
+    described = multiscale.get("axes") or axes
     units = [
         str(axis.get("unit", "")) if isinstance(axis, dict) else ""
         for axis in (described[axes.index(name)] for name in "yx")
