@@ -46,6 +46,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "tensorflow": ("tiledseg/backend.py",),
     "jax": ("tiledseg/backend.py",),
     "torch": (),
+    "openvino": ("tiledseg/backend.py",),
 }
 """Where a library may be imported; ``__main__`` does it to tell MLflow's errors from others."""
 
