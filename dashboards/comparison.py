@@ -146,7 +146,7 @@ def scene(split: str, stem: str, left: Side, right: Side, name: str = "") -> Sce
         layers.append(Layer("truth", "Truth", truth, "mask", binary=True, label_shown=label))
         panes.append(Pane("truth", "Truth", "mask", of="truth"))
     against = "truth" if truth else ""
-    several = {"truth": truth} if truth and holds_labels(truth) else {}
+    several: dict[str, Path] = {}
     for key, side in (("b", right), ("a", left)):
         path = masks[key]
         if path is None or side.mode == "truth":
@@ -156,6 +156,8 @@ def scene(split: str, stem: str, left: Side, right: Side, name: str = "") -> Sce
         binary = key in several
         layers.append(Layer(key, labels[key], path, "mask", binary=binary, label_shown=label))
         panes.append(Pane(key, labels[key], "mask", key, against, notes[key]))
+    if several and truth and holds_labels(truth):
+        several = {"truth": truth, **several}
     both = {layer.id for layer in layers}
     if {"a", "b"} <= both:
         panes.append(Pane("difference", "Difference", "difference", "a", "b"))
