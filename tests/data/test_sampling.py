@@ -1,4 +1,5 @@
 import gc
+import hashlib
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tiledseg.errors import ImageError
 from tiledseg.experiment import Experiment
 
 DrawDataset = Callable[..., Path]
+RECORDED = {"rgb": "b6cf398fc665de5e", "hsv": "ef73bf20eab9c33b"}
 
 
 @pytest.fixture
@@ -85,6 +87,45 @@ class TestBatches:
             assert same(epoch_of(threaded, epoch), epoch_of(alone, epoch))
         shuffled = [8, 1, 1, 5, 0]
         assert same([threaded[i] for i in shuffled], [alone[i] for i in shuffled])
+
+    @pytest.mark.parametrize("workers", [0, 1, 4])
+    def test_everything_on_and_begun_again_in_the_middle_of_an_epoch(
+        self,
+        samples: tuple[Sample, ...],
+        small_experiment: Experiment,
+        cache: PixelCache,
+        workers: int,
+    ) -> None:
+        """A new sampler, of a new sitting, asked for batch 3 of epoch 2 first."""
+        everything = {
+            "rotation": 180.0, "scale": 0.3, "shear": 0.2, "elastic": 4.0, "grid_distortion": 0.1,
+            "barrel": 0.5, "pincushion": 0.5, "gamma": 0.5, "stain": 0.3, "blur": 2.0,
+            "sharpening": 1.0, "noise": 0.1, "jpeg": 60,
+        }  # fmt: skip
+        experiment = changed(small_experiment, augmentation=everything)
+        unbroken = TileSampler(samples, experiment, cache, workers=0)
+        expected = [unbroken[2 * unbroken.steps + step] for step in (3, 4, 5)]
+        again = TileSampler(samples, experiment, cache, start_epoch=2, workers=workers)
+        assert same([again[step] for step in (3, 4, 5)], expected)
+        assert not same(expected[:1], expected[1:2])
+
+    def test_batches_of_experiments_from_before_stay_what_they_were(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        """Digests recorded before there was any change but flips and colours."""
+        found = {}
+        for color_space in ("rgb", "hsv"):
+            experiment = changed(small_experiment, image={"color_space": color_space})
+            if color_space == "rgb":
+                still = dict.fromkeys(
+                    ("brightness", "contrast", "color_cast", "hue", "saturation"), 0
+                )
+                experiment = changed(experiment, augmentation=still)
+            digest = hashlib.blake2b(digest_size=8)
+            for images, masks in epoch_of(TileSampler(samples, experiment, cache, workers=0), 1):
+                digest.update(images.tobytes() + masks.tobytes())
+            found[color_space] = digest.hexdigest()
+        assert found == RECORDED
 
     def test_threads_end_with_the_sampler(
         self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
@@ -215,6 +256,32 @@ class TestCrops:
         )
         small = [mask.sum() == 16 for _, masks in epoch_of(sampler, 0) for mask in masks]
         assert np.mean(small) == pytest.approx(0.5, abs=0.1)
+
+    def test_classes_are_as_likely_however_rare(
+        self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        """Class 1 has twenty objects in each of four images, class 2 one object in one image."""
+        samples = []
+        for number in range(4):
+            mask = np.zeros((400, 400), np.uint8)
+            for column in range(20):
+                mask[40:46, 20 * column : 20 * column + 6] = 1
+            if number == 3:
+                mask[300:306, 200:206] = 2
+            path = tmp_path / f"{number}.png"
+            cv2.imwrite(str(path), mask)
+            samples.append(Sample(str(number), path, path))
+        experiment = changed(
+            small_experiment,
+            dataset={"mask_form": "labels", "classes": ["background", "common", "rare"]},
+            model={"num_classes": 3},
+            training={"foreground_fraction": 1.0, "batch_size": 50},
+        )
+        sampler = TileSampler(samples, experiment, cache, steps=8, workers=0)
+        rare = [bool((mask == 2).any()) for _, masks in epoch_of(sampler, 0) for mask in masks]
+        common = [bool((mask == 1).any()) for _, masks in epoch_of(sampler, 0) for mask in masks]
+        assert np.mean(rare) == pytest.approx(0.5, abs=0.1)
+        assert np.mean(common) == pytest.approx(0.5, abs=0.1)
 
     def test_images_are_chosen_evenly_whatever_their_size(
         self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache

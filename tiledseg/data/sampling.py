@@ -43,6 +43,9 @@ class TileSampler(keras.utils.PyDataset):
     where there is none, of an image that has such places; the rest lies anywhere. Only the crop
     is read.
 
+    Where masks hold several classes, the object's class is drawn first, evenly, and then an image
+    that holds it: rare classes are seen as often as common ones.
+
     The stream has no end, and an epoch is ``steps`` batches of it: give ``fit`` the same number
     as ``steps_per_epoch``. Keras makes a new TensorFlow iterator for every pass over a finite
     dataset, and to take the old one down takes TensorFlow up to 20 seconds (seen in 2.21, where
@@ -85,7 +88,8 @@ class TileSampler(keras.utils.PyDataset):
         self._experiment = experiment
         self._cache = cache
         self._shapes = [self._image(index).shape[:2] for index in range(len(self._samples))]
-        self._points: dict[int, NDArray[np.int32]] = {}
+        self._points: dict[tuple[int, int | None], NDArray[np.int32]] = {}
+        self._holders = self._found_holders()
         self._lookalikes = self._found_lookalikes()
         self._threads = experiment.training.workers if workers is None else workers
         self._pool = ThreadPoolExecutor(self._threads, "tiles") if self._threads else None
@@ -144,8 +148,7 @@ class TileSampler(keras.utils.PyDataset):
         training = self._experiment.training
         kind = rng.random()
         if kind < training.foreground_fraction:
-            chosen = int(rng.integers(len(self._samples)))
-            return chosen, self._points_of(chosen)
+            return self._draw_object_centre(rng)
         if self._lookalikes and kind < training.foreground_fraction + training.lookalike_fraction:
             return self._lookalikes[int(rng.integers(len(self._lookalikes)))]
         return int(rng.integers(len(self._samples))), None
@@ -161,11 +164,35 @@ class TileSampler(keras.utils.PyDataset):
         )
         return [(index, found) for index, found in points if len(found)]
 
-    def _points_of(self, index: int) -> NDArray[np.int32]:
+    def _draw_object_centre(self, rng: np.random.Generator) -> tuple[int, NDArray[np.int32]]:
+        if not self._holders:
+            chosen = int(rng.integers(len(self._samples)))
+            return chosen, self._points_of(chosen, None)
+        label = list(self._holders)[int(rng.integers(len(self._holders)))]
+        holders = self._holders[label]
+        chosen = holders[int(rng.integers(len(holders)))]
+        return chosen, self._points_of(chosen, label)
+
+    def _found_holders(self) -> dict[int, list[int]]:
+        """The images that hold each class; empty where there is but one."""
+        dataset = self._experiment.dataset
+        if not dataset.holds_labels or not self._experiment.training.foreground_fraction:
+            return {}
+        holders: dict[int, list[int]] = {}
+        for index in range(len(self._samples)):
+            present = np.bincount(self._mask(index).ravel(), minlength=256)
+            for label in range(1, len(dataset.classes)):
+                if present[label]:
+                    holders.setdefault(label, []).append(index)
+        return {label: holders[label] for label in sorted(holders)} if len(holders) > 1 else {}
+
+    def _points_of(self, index: int, label: int | None) -> NDArray[np.int32]:
         """Found once per mask; two threads may both find them, and find the same."""
-        if index not in self._points:
-            self._points[index] = object_points(self._objects(index))
-        return self._points[index]
+        key = index, label
+        if key not in self._points:
+            objects = self._objects(index) if label is None else self._mask(index) == label
+            self._points[key] = object_points(objects.view(np.uint8))
+        return self._points[key]
 
     def _image(self, index: int) -> NDArray[np.uint8]:
         return self._cache.image(self._samples[index].image, self._experiment.image)
