@@ -24,6 +24,10 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 PUBLIC_NAME = "STREAMLIT_BROWSER_SERVER_ADDRESS"
 """Variable with the name under which a proxy makes the dashboard known."""
 
+WARM_UP_SECONDS = 4.0
+"""How long the first answer waits for the runs of a store, about a thousand; it shares this
+process's one interpreter with whoever reads them."""
+
 LIGHT = {
     "primaryColor": "#0b6380",
     "backgroundColor": "#ffffff",
@@ -110,7 +114,9 @@ def serve(host: str = "127.0.0.1", port: int = 8501) -> None:
     _check_free(host, port)
     chosen = settings(host, port)
     bootstrap.load_config_options(chosen)  # before the routes ask where they are
-    threading.Thread(target=_warm_up, daemon=True).start()
+    reading = threading.Thread(target=_warm_up, daemon=True)
+    reading.start()
+    reading.join(WARM_UP_SECONDS)
     build_app().run(config=chosen)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from dashboards import store
+from dashboards.masks import holds_labels
 from dashboards.viewer import Layer, Pane, Scene
 from tiledseg.tracking.reading import RunSummary, VersionSummary
 
@@ -88,8 +89,20 @@ def sides(found: Sequence[Source]) -> dict[str, Side]:
     return {side.key: side for side in every}
 
 
-def joined_scores(split: str, left: Side, right: Side) -> pd.DataFrame:
+def classes(left: Side, right: Side) -> list[str]:
+    """Names of the labels of both sides from 0; empty where they differ, or there is one class."""
+    names = store.classes_of(left.source.run.run_id)
+    return names if names == store.classes_of(right.source.run.run_id) else []
+
+
+def joined_scores(split: str, left: Side, right: Side, name: str = "") -> pd.DataFrame:
     """One row per image that both sides predicted, the worst of the left side first.
+
+    Args:
+        split: Of the images.
+        left: One side.
+        right: The other.
+        name: The class that is scored; the mean over classes if empty.
 
     Returns:
         Columns ``image``, ``left``, ``right`` and ``gain`` (left minus right), Dice; a truth's
@@ -97,18 +110,27 @@ def joined_scores(split: str, left: Side, right: Side) -> pd.DataFrame:
     """
     stems = sorted(set(_stems(left, split)) & set(_stems(right, split)))
     table = pd.DataFrame({"image": pd.Series(stems, dtype=str)})
-    for name, side in (("left", left), ("right", right)):
+    for column, side in (("left", left), ("right", right)):
         if side.mode != "truth":
-            scores = _dice(side, split)
-            table[name] = table["image"].map(scores).astype(float)
+            scores = _dice(side, split, name)
+            table[column] = table["image"].map(scores).astype(float)
     if {"left", "right"} <= set(table):
         table["gain"] = table["left"] - table["right"]
     by = "left" if "left" in table else "right" if "right" in table else "image"
     return table.sort_values([by, "image"], na_position="last", ignore_index=True)
 
 
-def scene(split: str, stem: str, left: Side, right: Side) -> Scene | None:
-    """The viewer's panes for one image; None where a file is missing."""
+def scene(split: str, stem: str, left: Side, right: Side, name: str = "") -> Scene | None:
+    """The viewer's panes for one image; None where a file is missing.
+
+    Args:
+        split: Of the image.
+        stem: The image.
+        left: One side.
+        right: The other.
+        name: The class that is shown; all of them if empty.
+    """
+    label = classes(left, right).index(name) if name else None
     image = _path(left, split, "image", stem) or _path(right, split, "image", stem)
     truth = _path(left, split, "truth", stem) or _path(right, split, "truth", stem)
     masks = {
@@ -117,26 +139,39 @@ def scene(split: str, stem: str, left: Side, right: Side) -> Scene | None:
     if masks["a"] is None or masks["b"] is None:
         return None
     labels = _labels(left, right)
-    notes = {"a": _note(left, split, stem), "b": _note(right, split, stem)}
+    notes = {"a": _note(left, split, stem, name), "b": _note(right, split, stem, name)}
     layers = [Layer("image", "Image", image, "image")] if image else []
     panes = [Pane("image", "Image", "image")] if image else []
     if truth:
-        layers.append(Layer("truth", "Truth", truth, "mask", binary=True))
+        layers.append(Layer("truth", "Truth", truth, "mask", binary=True, label_shown=label))
         panes.append(Pane("truth", "Truth", "mask", of="truth"))
     against = "truth" if truth else ""
-    for name, side in (("b", right), ("a", left)):
-        path = masks[name]
+    several: dict[str, Path] = {}
+    for key, side in (("b", right), ("a", left)):
+        path = masks[key]
         if path is None or side.mode == "truth":
             continue
-        layers.append(Layer(name, labels[name], path, "mask"))
-        panes.append(Pane(name, labels[name], "mask", name, against, notes[name]))
+        if holds_labels(path):
+            several[key] = path
+        binary = key in several
+        layers.append(Layer(key, labels[key], path, "mask", binary=binary, label_shown=label))
+        panes.append(Pane(key, labels[key], "mask", key, against, notes[key]))
+    if several and truth and holds_labels(truth):
+        several = {"truth": truth, **several}
     both = {layer.id for layer in layers}
     if {"a", "b"} <= both:
         panes.append(Pane("difference", "Difference", "difference", "a", "b"))
-    doubted = [name for name in ("a", "b") if name in both]
-    panes += [Pane(f"{name}-doubt", "Uncertainty", "uncertainty", name) for name in doubted[:1]]
+    predicted = [key for key in ("a", "b") if key in both]
+    doubted = [key for key in predicted if key not in several]
+    panes += [Pane(f"{key}-doubt", "Uncertainty", "uncertainty", key) for key in doubted[:1]]
     shown = [pane.id for pane in panes if pane.id in {"image", "truth", "a", "b"}]
-    swiped = ("b", "a") if {"a", "b"} <= both else ("truth", doubted[0])
+    for key, path in several.items():
+        title = f"Classes, {labels.get(key, 'truth').lower()}"
+        layers.append(Layer(f"{key}-classes", title, path, "image"))
+        panes.append(Pane(f"{key}-classes", title, "image", f"{key}-classes"))
+    if several and label is None:
+        shown = [pane.id for pane in panes if pane.id == "image" or pane.id.endswith("-classes")]
+    swiped = ("b", "a") if {"a", "b"} <= both else ("truth", predicted[0])
     return Scene(
         picture=f"{split}/{stem}",
         size=store.picture_size(image or masks["a"]),
@@ -148,9 +183,10 @@ def scene(split: str, stem: str, left: Side, right: Side) -> Scene | None:
     )
 
 
-def scores_text(side: Side, split: str) -> float | None:
-    """Mean Dice of a side over a split, or None."""
-    return side.source.run.metrics.get(f"{split}/{side.mode}/dice")
+def scores_text(side: Side, split: str, name: str = "") -> float | None:
+    """Mean Dice of a side over a split, of a class or of all; or None."""
+    of_class = f"/{name}" if name else ""
+    return side.source.run.metrics.get(f"{split}/{side.mode}/dice{of_class}")
 
 
 def _predicted(run: RunSummary) -> bool:
@@ -173,14 +209,14 @@ def _path(side: Side, split: str, layer: str, stem: str) -> Path | None:
     return store.predictions_of(side.source.run.run_id, split).path(layer, stem)
 
 
-def _dice(side: Side, split: str) -> dict[str, float]:
+def _dice(side: Side, split: str, name: str) -> dict[str, float]:
     table = store.scores_of(side.source.run.run_id)
     rows = table[(table["split"] == split) & (table["mode"] == side.mode)]
-    return dict(zip(rows["image"], rows["dice"], strict=True))
+    return dict(zip(rows["image"], rows[f"dice/{name}" if name else "dice"], strict=True))
 
 
-def _note(side: Side, split: str, stem: str) -> str:
-    value = _dice(side, split).get(stem)
+def _note(side: Side, split: str, stem: str, name: str) -> str:
+    value = _dice(side, split, name).get(stem)
     return "" if value is None else f"Dice {value:.3f}"
 
 

@@ -33,6 +33,8 @@ class Picture:
     """For thumbnails of a mask: the image that it is painted on."""
     against: Path | None = None
     """For thumbnails of a mask: the truth whose errors are coloured."""
+    label: int | None = None
+    """Of a mask of several classes, the one that is shown; None shows all."""
 
 
 def register(picture: Picture) -> str:

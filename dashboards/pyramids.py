@@ -23,8 +23,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboards.decoding import decoding
+from dashboards.masks import mask_levels
 from tiledseg.data.cache import default_cache_folder
-from tiledseg.data.images import read_image, read_mask_levels
+from tiledseg.data.images import read_image
 from tiledseg.errors import ImageError, OutputError
 
 Kind = Literal["image", "mask"]
@@ -38,7 +40,6 @@ MOST_BYTES = int(float(os.environ.get("TILEDSEG_DASHBOARD_CACHE_GB", "8")) * 2**
 """Room for pyramids on disk; the longest unused are removed beyond it."""
 
 _FORMAT = "pyramid-1"
-_building = threading.BoundedSemaphore(2)
 _locks: OrderedDict[str, threading.Lock] = OrderedDict()
 _locks_guard = threading.Lock()
 
@@ -96,13 +97,16 @@ def count_levels(height: int, width: int) -> int:
     return levels
 
 
-def open_pyramid(path: Path, kind: Kind, cache: Path | None = None) -> Pyramid:
+def open_pyramid(
+    path: Path, kind: Kind, cache: Path | None = None, *, label: int | None = None
+) -> Pyramid:
     """The pyramid of a file, built on the first call and found again afterwards.
 
     Args:
         path: An image, or a mask or probability of 8 bits.
         kind: Which of the two.
         cache: Folder of pyramids; by default in the package's cache.
+        label: Of a mask of several classes, the one that is shown; None shows all.
 
     Raises:
         ImageError: The file cannot be read.
@@ -114,12 +118,13 @@ def open_pyramid(path: Path, kind: Kind, cache: Path | None = None) -> Pyramid:
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
     name = f"{_FORMAT}|{kind}|{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    name += "" if label is None else f"|{label}"
     folder = home / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
     with _lock_of(folder.name):
         found = _found(folder, kind)
         if found is None:
-            with _building:
-                _build(path, kind, folder)
+            with decoding(urgent=True):
+                _build(path, kind, folder, label)
             _make_room(home, folder)
             found = _found(folder, kind)
     if found is None:
@@ -159,11 +164,12 @@ def mask_channels(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     table = np.stack(
         [value, np.where(value >= CUT, 255, 0), 255 - np.abs(2 * value - 255)], axis=-1
     )
-    return table.astype(np.uint8)[probability]
+    three = cv2.merge([probability] * 3)
+    return np.asarray(cv2.LUT(three, table.astype(np.uint8)[np.newaxis]), np.uint8)
 
 
-def _build(path: Path, kind: Kind, folder: Path) -> None:
-    pixels = read_image(path) if kind == "image" else read_mask_levels(path)
+def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
+    pixels = read_image(path) if kind == "image" else mask_levels(path, label)
     height, width = pixels.shape[:2]
     draft = folder.with_name(f".{folder.name}-{os.getpid()}-{threading.get_ident()}")
     try:

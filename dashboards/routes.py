@@ -63,7 +63,8 @@ def serve_tile(request: Request) -> Response:
     if picture is None:
         return _refused()
     try:
-        pixels = open_pyramid(picture.path, picture.kind).tile(*place)
+        pyramid = open_pyramid(picture.path, picture.kind, label=picture.label)
+        pixels = pyramid.tile(*place)
     except TiledsegError as error:
         logger.info("tile refused: %s", error)
         return _refused()

@@ -8,13 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from dashboards.masks import mask_levels
 from dashboards.pyramids import CUT
-from tiledseg.data.images import read_image, write_probability
+from tiledseg.data.images import read_image, write_labels, write_probability
+from tiledseg.labels import labels_of
 from tiledseg.objects import labelled
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Segmentation:
 
     image: Path
     masks: dict[str, Path]
-    """Mode to probability, 8 bits."""
+    """Mode to probability, 8 bits, or to labels where the model has several classes."""
     objects: dict[str, Objects]
     seams: dict[str, list[int]]
 
@@ -64,11 +65,14 @@ def segment(uri: str, image: Path, modes: Sequence[str]) -> Segmentation:
         grid = predictor.grid(*pixels.shape[:2])
         for mode in modes:
             path = image.with_name(f"{mode}.png")
-            write_probability(path, predictor.probability(pixels, mode)[..., 0])  # type: ignore[arg-type]
+            probability = predictor.probability(pixels, mode)  # type: ignore[arg-type]
+            if probability.shape[2] == 1:
+                write_probability(path, probability[..., 0])
+            else:
+                write_labels(path, labels_of(probability), probability.shape[2])
             masks[mode] = path
     for mode, path in masks.items():
-        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        objects[mode] = count_objects(np.asarray(stored) >= CUT)
+        objects[mode] = count_objects(mask_levels(path) >= CUT)
     seams = {"rows": list(grid.seam_rows), "columns": list(grid.seam_columns)}
     return Segmentation(image, masks, objects, seams)
 

@@ -119,6 +119,13 @@ def scores_of(run_id: str) -> pd.DataFrame:
     return pd.read_csv(files.path("scores.csv"), dtype={"image": str, "split": str})
 
 
+def classes_of(run_id: str) -> list[str]:
+    """Names of a run's labels from 0, the background; empty where it has one class."""
+    start = "dice/"
+    columns = map(str, scores_of(run_id))
+    return [name.removeprefix(start) for name in columns if name.startswith(start)]
+
+
 @dataclass(frozen=True)
 class Predictions:
     """The pictures of one split of a run: stem to name, for each layer."""

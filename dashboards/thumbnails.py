@@ -4,7 +4,6 @@ They are made from the files and not from pyramids: a strip of them must not wai
 picture in it has been cut into tiles.
 """
 
-import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards import colours
+from dashboards.decoding import decoding
+from dashboards.masks import mask_levels
 from dashboards.pictures import Picture
 from dashboards.pyramids import CUT, Kind
-from tiledseg.data.images import read_image, read_mask_levels
+from tiledseg.data.images import read_image
 from tiledseg.errors import ImageError
 
 SIDE = 320
 """Largest side, in pixels."""
 MOST_KEPT = 192
 """Reduced pictures that are remembered, at most 0.3 MB each."""
-
-_decoding = threading.BoundedSemaphore(2)
 
 
 def thumbnail(picture: Picture) -> NDArray[np.uint8]:
@@ -36,12 +35,12 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
         ImageError: A file cannot be read.
     """
     if picture.under is None:
-        shown = _reduced(picture.path, picture.kind)
+        shown = _reduced(picture.path, picture.kind, picture.label)
         return shown if picture.kind == "image" else np.repeat(shown[..., np.newaxis], 3, axis=2)
     image = _reduced(picture.under, "image")
-    cover = _cover(picture.path, image)
+    cover = _cover(picture.path, image, picture.label)
     if picture.against is not None:
-        return _with_errors(image, cover, _cover(picture.against, image))
+        return _with_errors(image, cover, _cover(picture.against, image, picture.label))
     inside = (cover >= 0.5).astype(np.uint8)
     edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
     share = np.maximum(0.45 * cover, edge * 0.95)[..., np.newaxis]
@@ -63,29 +62,31 @@ def _with_errors(
     return shown.astype(np.uint8)
 
 
-def _cover(path: Path, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _cover(path: Path, image: NDArray[np.uint8], label: int | None) -> NDArray[np.float64]:
     """How much of each of an image's pixels a mask covers, 0 to 1."""
     size = (image.shape[1], image.shape[0])
-    cover = cv2.resize(_reduced(path, "mask"), size, interpolation=cv2.INTER_AREA)
+    cover = cv2.resize(_reduced(path, "mask", label), size, interpolation=cv2.INTER_AREA)
     return np.asarray(cover / 255.0, np.float64)
 
 
-def _reduced(path: Path, kind: Kind) -> NDArray[np.uint8]:
+def _reduced(path: Path, kind: Kind, label: int | None = None) -> NDArray[np.uint8]:
     """(h, w, 3) RGB of an image; for a mask the covered share of each pixel, (h, w), 0 to 255."""
     try:
         state = path.stat()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
-    return _decoded(path, kind, (state.st_size, state.st_mtime_ns))
+    return _decoded(path, kind, label, (state.st_size, state.st_mtime_ns))
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _decoded(path: Path, kind: Kind, _state: tuple[int, int]) -> NDArray[np.uint8]:
-    with _decoding:
+def _decoded(
+    path: Path, kind: Kind, label: int | None, _state: tuple[int, int]
+) -> NDArray[np.uint8]:
+    with decoding(urgent=False):
         if kind == "image":
             pixels = read_image(path)
         else:
-            pixels = np.where(read_mask_levels(path) >= CUT, 255, 0).astype(np.uint8)
+            pixels = np.where(mask_levels(path, label) >= CUT, 255, 0).astype(np.uint8)
         factor = SIDE / max(pixels.shape[:2])
         if factor >= 1:
             return pixels

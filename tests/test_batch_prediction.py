@@ -12,6 +12,7 @@ from tiledseg.errors import ImageError, OutputError
 from tiledseg.models import build_model
 from tiledseg.objects import cleaned
 from tiledseg.prediction import Predictor
+from tiledseg.slide_prediction.options import SlideOptions
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_overlay_goes_beside_the_masks(predictor, slides, tmp_path):
 def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
     out = tmp_path / "out"
     (done,) = predict_files(
-        predictor, [slides / "a.png"], out, with_objects=True, smallest=3, holes=5
+        predictor, [slides / "a.png"], out, SlideOptions(with_objects=True, smallest=3, holes=5)
     )
     mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED) > 0
     raw = predictor.mask(cv2.imread(str(slides / "a.png"))[..., ::-1].copy())
@@ -85,10 +86,10 @@ def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
     outlines = json.loads((out / "objects" / "a.geojson").read_text())
     assert len(outlines["features"]) == done.objects
     with pytest.raises(OutputError, match=r"a\.png exists"):
-        predict_files(predictor, [slides / "a.png"], out, with_objects=True)
+        predict_files(predictor, [slides / "a.png"], out, SlideOptions(with_objects=True))
     done.mask.unlink()
-    with pytest.raises(OutputError, match=r"a\.csv exists"):
-        predict_files(predictor, [slides / "a.png"], out, with_objects=True)
+    with pytest.raises(OutputError, match=r"objects/a\.\w+ exists"):
+        predict_files(predictor, [slides / "a.png"], out, SlideOptions(with_objects=True))
 
 
 def test_nothing_is_overwritten_unasked(predictor, slides, tmp_path):
@@ -100,14 +101,14 @@ def test_nothing_is_overwritten_unasked(predictor, slides, tmp_path):
         predict_files(predictor, images, out)
     assert (out / "b.png").read_bytes() == b"precious"
     assert not (out / "a.png").exists()
-    predict_files(predictor, images, out, overwrite=True)
+    predict_files(predictor, images, out, SlideOptions(overwrite=True))
     assert (out / "b.png").read_bytes() != b"precious"
 
 
 def test_an_image_is_never_replaced_by_its_mask(predictor, slides):
     before = (slides / "a.png").read_bytes()
     with pytest.raises(OutputError, match="would replace its image"):
-        predict_files(predictor, [slides / "a.png"], slides, overwrite=True)
+        predict_files(predictor, [slides / "a.png"], slides, SlideOptions(overwrite=True))
     assert (slides / "a.png").read_bytes() == before
 
 

@@ -34,3 +34,11 @@ def test_lines_are_shown_as_they_are_and_never_folded(capsys, text):
     assert capsys.readouterr().out == f"{text}\n"
     show_error(text)
     assert capsys.readouterr().err == f"tiledseg: {text}\n"
+
+
+def test_the_dice_of_each_class_stands_below_the_mean(capsys):
+    show_scores({"test/tiled/dice": 0.5, "test/tiled/dice/red cell": 0.25, "test/whole/dice": 0.4})
+    shown = capsys.readouterr().out
+    assert "dice/red cell" in shown
+    assert "0.2500" in shown
+    assert shown.index("0.5000") < shown.index("0.2500")

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tiledseg import train
+from tiledseg import build_model, train
+from tiledseg.data.catalog import CATALOG
 from tiledseg.evaluation import SCORES
 from tiledseg.experiment import load_experiment
 
@@ -238,10 +239,18 @@ def test_a_fault_under_mlflow_run_leaves_no_run_open(place, project_run):
     assert sorted(runs["status"]) == ["FAILED", "FINISHED", "FINISHED"]
 
 
+EXPERIMENTS = sorted((PROJECT / "experiments").glob("*.yaml"))
+TRAINED_ABOVE = {"Synthetic-Cell", "Synthetic-Cell-Classes"}
+LIKE_TILED_CELL = {"MultipleMyeloma", "Tiled-Cervical-Cancer", "Tiled-MultipleMyeloma"}
+"""Other numbers alone: they are loaded and their networks are built, which takes a second."""
+
+
 @pytest.mark.parametrize(
-    "path", sorted((PROJECT / "experiments").glob("*.yaml")), ids=lambda p: p.stem
+    "path",
+    [path for path in EXPERIMENTS if path.stem not in TRAINED_ABOVE | LIKE_TILED_CELL],
+    ids=lambda p: p.stem,
 )
-def test_every_experiment_trains_on_tiny_images(path, tiny_dataset):
+def test_experiments_train_on_tiny_images(path, tiny_dataset):
     small = {
         "image.size": 64,
         "tiling.max_tile": 512,
@@ -262,3 +271,24 @@ def test_every_experiment_trains_on_tiny_images(path, tiny_dataset):
     result = train(tiny)
     assert result.registration.is_champion
     assert 0 <= result.metrics["test/tiled/dice"] <= 1
+
+
+@pytest.mark.parametrize("name", sorted(LIKE_TILED_CELL))
+def test_experiments_like_another_differ_from_it_in_numbers_alone(name):
+    """What decides which code runs is that of Tiled-Cell, which is trained, or of losses' tests."""
+    ours, other = (
+        load_experiment(PROJECT / "experiments" / f"{n}.yaml") for n in (name, "Tiled-Cell")
+    )
+    assert ours.dataset.name == name
+    chosen, known = ours.flattened(), other.flattened()
+    texts = {key for key, value in chosen.items() if isinstance(value, str)}
+    differing = {key for key in texts if chosen[key] != known[key]}
+    assert differing <= {"dataset.name", "dataset.description", "training.loss"}
+    network = build_model(ours.model.model_copy(update={"base_filters": 2}), ours.image.channels)
+    side = ours.model.stride * 2
+    found = network(np.zeros((1, side, side, ours.image.channels), np.float32))
+    assert tuple(found.shape) == (1, side, side, 1)
+
+
+def test_every_named_dataset_has_an_experiment():
+    assert {dataset.name for dataset in CATALOG} <= {path.stem for path in EXPERIMENTS}

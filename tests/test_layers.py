@@ -25,8 +25,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("legacy",),
     ("experiment", "objects", "labels"),
     ("data", "models", "tiling", "outlines"),
-    ("prediction", "checking"),
-    ("training", "evaluation"),
+    ("prediction", "checking", "class_objects", "slides"),
+    ("training", "evaluation", "slide_prediction"),
     ("pictures", "calibration"),
     ("tracking",),
     ("pipeline", "batch_prediction"),
@@ -46,6 +46,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "tensorflow": ("tiledseg/backend.py",),
     "jax": ("tiledseg/backend.py",),
     "torch": (),
+    "openvino": ("tiledseg/backend.py",),
 }
 """Where a library may be imported; ``__main__`` does it to tell MLflow's errors from others."""
 

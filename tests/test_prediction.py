@@ -1,12 +1,16 @@
 import cv2
+import keras
 import numpy as np
 import pytest
 
+from tiledseg.data.dataset import load_dataset
 from tiledseg.data.preprocess import preprocess
 from tiledseg.errors import ImageError, RegistryError, TilingError
+from tiledseg.evaluation import evaluate_images
 from tiledseg.models import build_model
 from tiledseg.prediction import EXPERIMENT_FILE, MODEL_FILE, Predictor, to_mask
 from tiledseg.settings import ImageSettings
+from tiledseg.tiling import runtimes
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +92,11 @@ class Recorded:
     ],
     ids=str,
 )
-def test_streamed_is_the_answer_at_once(tiny_experiment, image, channels, settings):
-    experiment = tiny_experiment(
-        image=settings, model={"base_filters": 2}, tiling={"orientations": 4}
-    )
-    predictor = Predictor(build_model(experiment.model, experiment.image.channels), experiment)
+def test_streamed_is_the_answer_at_once(tiny_experiment, predictor, image, channels, settings):
+    experiment = tiny_experiment(image=settings, tiling={"orientations": 2})
+    seen = experiment.image.channels
+    model = predictor.model if seen == 3 else build_model(experiment.model, seen)
+    predictor = Predictor(model, experiment)
     stored = Recorded(image[..., :channels])
     predictor.predict_regions(stored, stored)
     assert len(stored.written) == len(predictor.grid(130, 97).tiles) > 1
@@ -194,3 +198,104 @@ def test_a_broken_model_file_is_named(predictor, tmp_path):
 def test_the_experiment_lies_beside_the_model(predictor, tmp_path):
     predictor.save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {MODEL_FILE, EXPERIMENT_FILE}
+
+
+class TestNetworksThatLookAtTheWholeTile:
+    """Every window has its own statistics, so that tiles are blended."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def normalising(tiny_experiment):
+        keras.utils.set_random_seed(3)
+        image = keras.Input((None, None, 3))
+        tensor = keras.layers.Conv2D(2, 3, padding="same")(image)
+        tensor = keras.layers.GroupNormalization(1)(tensor)
+        answer = keras.layers.Conv2D(1, 1, activation="sigmoid")(tensor)
+        return Predictor(keras.Model(image, answer), tiny_experiment())
+
+    def test_are_blended_without_being_asked(self, normalising, image):
+        assert not normalising.is_exact
+        assert normalising.grid(130, 97).tile_shape == (32, 32)
+        probability = normalising.probability(image)
+        assert probability.shape == (130, 97, 1)
+        jumps = [
+            np.abs(np.diff(probability, axis=0))[[row - 1 for row in rows]].mean()
+            for rows in (normalising.grid(130, 97).seam_rows, range(5, 125))
+        ]
+        assert jumps[0] < 1.2 * jumps[1]
+
+    def test_see_every_window_as_it_was_in_training(self, normalising, image):
+        window = image[:32, :32]
+        alone = normalising.probability(window)
+        assert np.allclose(alone, normalising.probability(window, "whole"), atol=1e-6)
+
+    def test_stream_to_the_same_answer(self, normalising, image):
+        stored, grid = Recorded(image), normalising.grid(130, 97)
+        done = frozenset({0, 1, len(grid.tiles) - 1})
+        normalising.predict_regions(stored, stored, finished=done)
+        expected = normalising.probability(image)
+        assert len(stored.written) == len(grid.tiles) - 3
+        for (rows, columns), values in stored.written.items():
+            assert np.allclose(values, expected[slice(*rows), slice(*columns)], atol=1e-6)
+
+    def test_can_be_evaluated(self, normalising, tiny_dataset, tiny_experiment):
+        samples = load_dataset(tiny_experiment().dataset, tiny_dataset().parent).splits["test"]
+        (first, _) = evaluate_images(normalising, samples, "test", normalising.experiment)
+        assert set(first.seams) == {"gradient_ratio"}
+        assert first.probabilities["tiled"].shape == (96, 96, 1)
+
+
+def test_a_network_of_one_size_predicts_any_image(tiny_experiment, image):
+    layers = [keras.Input((32, 32, 3)), keras.layers.Conv2D(1, 3, padding="same")]
+    predictor = Predictor(keras.Sequential(layers), tiny_experiment())
+    assert predictor.grid(130, 97).tile_shape == (32, 32)
+    for shape in ((130, 97), (1, 1), (20, 60)):
+        assert predictor.probability(image[: shape[0], : shape[1]]).shape == (*shape, 1)
+
+
+@pytest.mark.parametrize("window", ["hann", "gaussian"])
+def test_blended_identity_gives_the_image_back(tiny_experiment, image, window):
+    tensor = keras.Input((None, None, 3))
+    model = keras.Model(tensor, keras.layers.Identity()(tensor))
+    blended = tiny_experiment(tiling={"mode": "blend", "window": window, "overlap": 0.6})
+    assert np.allclose(Predictor(model, blended).probability(image), image, atol=1e-3)
+
+
+def test_the_plan_is_told(predictor):
+    plan = predictor.plan(130, 97)
+    assert plan.grid == predictor.grid(130, 97)
+    assert plan.lines()[0].startswith("mode    exact")
+
+
+class TestOpenVino:
+    @pytest.fixture
+    def converted(self, predictor):
+        pytest.importorskip("openvino")
+        if keras.config.backend() != "tensorflow":
+            pytest.skip("converts models of the TensorFlow backend")
+        return Predictor(predictor.model, predictor.experiment, runtime="openvino")
+
+    def test_gives_the_same_answer(self, converted, predictor, image, monkeypatch):
+        monkeypatch.setattr(runtimes, "fast_precision", lambda: "float32")
+        for mode in ("tiled", "whole"):
+            expected = predictor.probability(image, mode)
+            assert np.abs(converted.probability(image, mode) - expected).max() <= 1e-5
+
+    def test_tells_nobody(self, converted, image):
+        """OpenVINO's reports to its makers are off."""
+        converted.probability(image[:8, :8])
+        from openvino.tools.ovc import telemetry_utils
+
+        assert telemetry_utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+
+    def test_missing(self, predictor, image, monkeypatch):
+        def missing(*_):
+            raise ImportError("No module named 'openvino'")
+
+        monkeypatch.setattr(runtimes, "openvino_forward", missing)
+        with pytest.raises(TilingError, match=r"pip install 'tiledseg\[openvino\]'"):
+            Predictor(predictor.model, predictor.experiment, runtime="openvino").probability(image)
+
+    def test_unknown_runtime(self, predictor, image):
+        with pytest.raises(TilingError, match="'onnx'; use one of keras, openvino"):
+            Predictor(predictor.model, predictor.experiment, runtime="onnx").probability(image)

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -40,11 +40,13 @@ FIELDS = [
 
 
 def kinds(field: FieldInfo) -> set[type]:
-    """The plain types that a field holds."""
+    """The plain types that a field holds; of a list, that it is one."""
     found, left = set(), [field.annotation]
     while left:
         annotation = left.pop()
-        if isinstance(annotation, type):
+        if get_origin(annotation) is tuple:
+            found.add(tuple)
+        elif isinstance(annotation, type):
             found.add(annotation)
         else:
             left.extend(getattr(annotation, "__args__", ()))
@@ -56,6 +58,8 @@ def bounds(field: FieldInfo) -> list[Any]:
     found, left = list(field.metadata), [field.annotation]
     while left:
         annotation = left.pop()
+        if get_origin(annotation) is tuple:
+            continue
         found.extend(
             bound
             for info in getattr(annotation, "__metadata__", ())
@@ -63,6 +67,11 @@ def bounds(field: FieldInfo) -> list[Any]:
         )
         left.extend(getattr(annotation, "__args__", ()))
     return [bound for bound in found if isinstance(bound, Ge | Gt | Le | Lt)]
+
+
+def multiples(field: FieldInfo) -> list[MultipleOf]:
+    """What a field's number must be a multiple of."""
+    return [item for item in field.metadata if isinstance(item, MultipleOf)]
 
 
 def faults(section: type[BaseModel], name: str, value: object) -> set[str]:
@@ -80,6 +89,7 @@ WRONG: dict[type, tuple[str, list[object]]] = {
     float: ("float_type", ["0.5", True]),
     bool: ("bool_type", ["yes", 1, 0.0]),
     str: ("string_type", [5, True, 1.5]),
+    tuple: ("tuple_type", [5, True, "one"]),
 }
 
 
@@ -106,25 +116,52 @@ class TestEveryKey:
         [param for param in FIELDS if kinds(param.values[2]) & set(WRONG)],
     )
     def test_takes_no_value_for_another(self, section, name, field):
-        (kind,) = kinds(field) & set(WRONG)
-        fault, values = WRONG[kind]
-        for value in values:
-            assert faults(section, name, value) == {fault}, value
+        taken = kinds(field) & set(WRONG)
+        for kind in taken:
+            fault, values = WRONG[kind]
+            for value in values:
+                if type(value) in taken and type(value) is not kind:
+                    continue  # a key that takes either
+                assert fault in faults(section, name, value), value
+            if len(taken) == 1:
+                assert {kind for value in values for kind in faults(section, name, value)} == {
+                    fault
+                }
+
+    @pytest.mark.parametrize("value", [3.0, True, [1], "3", "white", -1])
+    def test_what_is_neither_a_label_nor_a_colour_is_not_ignored(self, value):
+        assert faults(DatasetSettings, "ignore_label", value)
+
+    @pytest.mark.parametrize(
+        ("section", "name", "items"),
+        [
+            (DatasetSettings, "classes", [["a", 5], ["a", True]]),
+            (DatasetSettings, "mask_colors", [["red"], [0]]),
+            (TrainingSettings, "class_weights", [["1"], [True], [1, -1], [1, math.nan], [1, 0]]),
+            (TrainingSettings, "metrics", [["dice_coef_2"], [1]]),
+        ],
+    )
+    def test_the_items_of_lists_are_checked(self, section, name, items):
+        for given in items:
+            assert faults(section, name, given), given
 
     @pytest.mark.parametrize(
         ("section", "name", "field"), [param for param in FIELDS if bounds(param.values[2])]
     )
     def test_its_bounds_hold(self, section, name, field):
+        step = next((item.multiple_of for item in multiples(field)), 1)
         for bound in bounds(field):
             match bound:
                 case Ge(limit):
-                    assert "greater_than_equal" in faults(section, name, limit - 1)
+                    assert "greater_than_equal" in faults(section, name, limit - step)
                 case Gt(limit):
                     assert "greater_than" in faults(section, name, limit)
                 case Le(limit):
-                    assert "less_than_equal" in faults(section, name, limit + 1)
+                    assert "less_than_equal" in faults(section, name, limit + step)
                 case Lt(limit):
                     assert "less_than" in faults(section, name, limit)
+        for item in multiples(field):
+            assert "multiple_of" in faults(section, name, field.default + item.multiple_of // 2)
 
     def test_the_checks_above_see_what_they_look_for(self):
         """They would pass if types or bounds were not found."""

@@ -6,9 +6,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 _KEPT = "_tiledseg_forward"
@@ -126,24 +127,60 @@ def _tensorflow_forward(model: Any) -> Callable[[Any], Any]:
     Keras 3.15's bilinear UpSampling2D compares sizes with 0, which fails where they are open.
     """
     tensorflow, numpy = import_module("tensorflow"), import_module("numpy")
-
-    def traced(height: int | None, width: int | None) -> Any:
-        spec = tensorflow.TensorSpec((None, height, width, model.input_shape[-1]), "uint8")
-        function = tensorflow.function(
-            lambda batch: tensorflow.cast(model(batch, training=False), "float32"),
-            input_signature=[spec],
-            autograph=False,
-        )
-        return function.get_concrete_function()
-
     try:
-        every_size = traced(*model.input_shape[1:3])
+        every_size = _traced(model, *model.input_shape[1:3])
     except (TypeError, ValueError):
-        of_size = lru_cache(_KEPT_SIZES)(traced)
+        of_size = lru_cache(_KEPT_SIZES)(partial(_traced, model))
         return lambda batch: numpy.asarray(
             of_size(*batch.shape[1:3])(tensorflow.convert_to_tensor(batch))
         )
     return lambda batch: numpy.asarray(every_size(tensorflow.convert_to_tensor(batch)))
+
+
+def _traced(model: Any, height: int | None, width: int | None) -> Any:
+    """TensorFlow's graph of a model for batches of any length; sizes may be left open."""
+    tensorflow = import_module("tensorflow")
+    spec = tensorflow.TensorSpec((None, height, width, model.input_shape[-1]), "uint8")
+    function = tensorflow.function(
+        lambda batch: tensorflow.cast(model(batch, training=False), "float32"),
+        input_signature=[spec],
+        autograph=False,
+    )
+    return function.get_concrete_function()
+
+
+def openvino_forward(model: Any, precision: str) -> Callable[[Any], Any]:
+    """The pass of a model over a batch, converted for OpenVINO and compiled once per shape.
+
+    The weights are those of this moment: convert again after training.
+
+    Args:
+        model: A keras.Model of one input and one output, on Keras' TensorFlow backend.
+        precision: ``f32``, or ``bf16`` where the processor computes with it.
+
+    Returns:
+        Maps an array (B, H, W, C) to a float32 array (B, H, W, K).
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+    """
+    # Without this module OpenVINO reports nothing about its use to its makers.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    openvino = import_module("openvino")
+    core, hints = openvino.Core(), {"INFERENCE_PRECISION_HINT": precision}
+    one_at_a_time = Lock()
+
+    @lru_cache(_KEPT_SIZES)
+    def compiled(shape: tuple[int, ...]) -> Any:
+        graph = openvino.convert_model(_traced(model, shape[1], shape[2]))
+        graph.reshape(list(shape))
+        return core.compile_model(graph, "CPU", hints)
+
+    def forward(batch: Any) -> Any:
+        with one_at_a_time:  # a compiled model holds the buffers of one request
+            return compiled(batch.shape)(batch)[0]
+
+    return forward
 
 
 def _jax_forward(model: Any) -> Callable[[Any], Any]:

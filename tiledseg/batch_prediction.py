@@ -4,24 +4,37 @@ import glob
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import tifffile
 from numpy.typing import NDArray
 
+from tiledseg.class_objects import (
+    cleaned_labels,
+    measured_classes,
+    numbered,
+    outlined_classes,
+)
 from tiledseg.data.atomic import atomic_file
-from tiledseg.data.images import list_images, read_image, write_image, write_mask
+from tiledseg.data.images import list_images, read_image, write_image, write_labels, write_mask
+from tiledseg.data.ome_zarr import is_store
 from tiledseg.errors import ImageError, OutputError
-from tiledseg.objects import cleaned, labelled, measured
+from tiledseg.labels import labels_of
+from tiledseg.objects import measured
 from tiledseg.outlines import geojson
 from tiledseg.pictures import overlay
-from tiledseg.prediction import Mode, Predictor, to_mask
+from tiledseg.prediction import Predictor
+from tiledseg.slide_prediction.options import SlideOptions, SlideTargets
+from tiledseg.slide_prediction.predict import predict_slide
+from tiledseg.slides.opening import SLIDE_SUFFIXES, slide_shape, stem_of
 
-OBJECT_SUFFIXES = (".csv", ".geojson", ".tif")
-"""A row per object, outlines, and labels."""
+LARGE = 50.0
+"""Megapixels; larger images are not held in memory."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +49,16 @@ class PredictedFile:
     megapixels: float
     seconds: float
     """From opened image to written mask."""
+    resumed: float = 0.0
+    """Fraction of tiles that an earlier start had finished."""
+    skipped: float = 0.0
+    """Fraction of tiles that were left out."""
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """Images among files, folders and patterns such as ``slides/*.png``.
+
+    The folder of an OME-Zarr image is an image.
 
     Raises:
         ImageError: A path does not exist, holds no image, or two images share a stem.
@@ -47,12 +66,13 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     images = [image for path in paths for image in _images_at(path)]
     seen: dict[str, Path] = {}
     for image in images:
-        if image.stem in seen:
+        stem = stem_of(image)
+        if stem in seen:
             raise ImageError(
-                f"{seen[image.stem]} and {image} would both be written as {image.stem}.png; "
+                f"{seen[stem]} and {image} would both be written as {stem}.png; "
                 "predict them into different folders"
             )
-        seen[image.stem] = image
+        seen[stem] = image
     return images
 
 
@@ -60,83 +80,156 @@ def predict_files(
     predictor: Predictor,
     images: Sequence[Path],
     output: Path,
+    options: SlideOptions = SlideOptions(),  # noqa: B008 - frozen
     *,
-    mode: Mode = "tiled",
     with_overlay: bool = False,
-    with_objects: bool = False,
-    smallest: int = 0,
-    holes: int = 0,
-    overwrite: bool = False,
     observer: Callable[[PredictedFile], None] = lambda _: None,
 ) -> list[PredictedFile]:
-    """Write one mask ``STEM.png`` (grey, 0 or 255) per image into ``output``.
+    """Write a mask per image into ``output``, or what else is wanted of it.
+
+    Of several classes a mask has a palette, whose index is the label.
+
+    Images of more than ``LARGE`` megapixels, OME-Zarr, and whatever is not a plain PNG mask go
+    through ``predict_slide``, in memory that does not grow with the image.
 
     Args:
         predictor: The network.
         images: Files whose stems differ.
         output: Folder for masks, made if missing; overlays go to ``output/overlay``.
-        mode: See ``Predictor.probability``.
+        options: What is wanted; by default masks as PNG, grey, 0 or 255.
         with_overlay: Write the mask on the image as well.
-        with_objects: Write ``output/objects/STEM``: ``.csv`` with a row per object, ``.geojson``
-            with outlines, ``.tif`` with labels (32 bits, 0 is background).
-        smallest: Objects of fewer pixels are dropped.
-        holes: Holes of at most so many pixels are filled.
-        overwrite: Replace masks that exist.
         observer: Told about every file that was written.
 
     Raises:
-        OutputError: A mask exists, or the folder cannot be written.
+        OutputError: A file exists, or the folder cannot be written.
         ImageError: An image cannot be read.
     """
-    if not overwrite:
-        _refuse_to_overwrite(images, output, with_objects)
-    _refuse_to_replace_images(images, output)
+    for image in images:
+        SlideTargets.of(image, output, options).check(image, overwrite=options.overwrite)
     done = []
-    for image, target in _targets(images, output):
+    for image in images:
         began = time.perf_counter()
-        pixels = read_image(image)
-        probability = predictor.probability(pixels, mode)
-        mask = cleaned(to_mask(probability), smallest=smallest, holes=holes)
-        labels = labelled(mask)
-        write_mask(target, mask)
-        if with_overlay:
-            write_image(output / "overlay" / target.name, overlay(pixels, mask))
-        if with_objects:
-            name = predictor.experiment.dataset.name
-            _write_objects(output / "objects" / image.stem, labels, probability[..., 0], name)
-        done.append(
-            PredictedFile(
-                image=image,
-                mask=target,
-                foreground=float(mask.mean()),
-                objects=int(labels.max()),
-                megapixels=mask.size / 1e6,
-                seconds=time.perf_counter() - began,
-            )
-        )
+        if is_streamed(image, options):
+            file = _predict_streamed(predictor, image, output, options, with_overlay)
+        else:
+            file = _predict_in_memory(predictor, image, output, options, with_overlay)
+        done.append(replace(file, seconds=time.perf_counter() - began))
         observer(done[-1])
     return done
 
 
+def is_streamed(image: Path, options: SlideOptions) -> bool:
+    """Whether an image is predicted without being held in memory.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    plain = options.form == "png" and options.content == "mask"
+    if image.is_dir() or not plain or options.interest or options.skip_background:
+        return True
+    height, width = slide_shape(image)
+    return height * width > LARGE * 1e6
+
+
+def explained(predictor: Predictor, image: Path) -> str:
+    """How an image would be cut into tiles, and why so; a fact a line.
+
+    Raises:
+        ImageError: It cannot be read.
+        TilingError: The network cannot predict it tile by tile.
+    """
+    height, width = slide_shape(image)
+    return "\n".join((str(image), *predictor.plan(height, width).lines()))
+
+
+def _predict_streamed(
+    predictor: Predictor, image: Path, output: Path, options: SlideOptions, with_overlay: bool
+) -> PredictedFile:
+    if with_overlay:
+        raise OutputError(
+            f"{image}: an overlay is made of images of at most {LARGE:.0f} megapixels, with a "
+            "plain PNG mask; leave --overlay out, viewers lay --format ome-tiff over the image"
+        )
+    if predictor.experiment.model.num_classes > 1:
+        raise OutputError(
+            f"{image}: a model of several classes writes PNG masks of images of at most "
+            f"{LARGE:.0f} megapixels, and nothing else; cut the image into smaller ones, or use a "
+            "model of one class"
+        )
+    found = predict_slide(predictor, image, output, options)
+    return PredictedFile(
+        image=image,
+        mask=found.picture,
+        foreground=found.foreground,
+        objects=found.objects,
+        megapixels=found.megapixels,
+        seconds=0.0,
+        resumed=found.resumed / found.tiles,
+        skipped=found.skipped / found.tiles,
+    )
+
+
+def _predict_in_memory(
+    predictor: Predictor, image: Path, output: Path, options: SlideOptions, with_overlay: bool
+) -> PredictedFile:
+    targets = SlideTargets.of(image, output, options)
+    pixels = read_image(image)
+    probability = predictor.probability(pixels, options.mode)
+    classes = labels_of(probability)
+    classes = cleaned_labels(classes, smallest=options.smallest, holes=options.holes)
+    mask, labels = classes > 0, numbered(classes)
+    several = probability.shape[2] > 1
+    if several:
+        write_labels(targets.picture, classes, probability.shape[2])
+    else:
+        write_mask(targets.picture, mask)
+    if with_overlay:
+        write_image(output / "overlay" / targets.picture.name, overlay(pixels, classes))
+    if targets.labels is not None:
+        name, names = predictor.experiment.dataset.name, predictor.experiment.class_names
+        if several:
+            table = measured_classes(labels, classes, probability, names)
+            outlines = outlined_classes(labels, table, names, targets.stem)
+        else:
+            table = measured(labels, probability[..., 0])
+            outlines = geojson(labels, table, name, targets.stem)
+        _write_objects(targets, labels, table, outlines)
+    return PredictedFile(
+        image=image,
+        mask=targets.picture,
+        foreground=float(mask.mean()),
+        objects=int(labels.max()),
+        megapixels=mask.size / 1e6,
+        seconds=0.0,
+    )
+
+
 def _write_objects(
-    stem: Path, labels: NDArray[np.int32], probability: NDArray[np.float32], name: str
+    targets: SlideTargets, labels: NDArray[np.int32], table: pd.DataFrame, outlines: dict[str, Any]
 ) -> None:
-    table = measured(labels, probability)
     picture = io.BytesIO()
     tifffile.imwrite(picture, labels.astype(np.uint32), compression="zlib")
     contents = (
         table.to_csv(index=False, float_format="%.6g").encode(),
-        json.dumps(geojson(labels, table, name, stem.name)).encode(),
+        json.dumps(outlines).encode(),
         picture.getvalue(),
     )
-    for suffix, content in zip(OBJECT_SUFFIXES, contents, strict=True):
-        with atomic_file(stem.with_name(stem.name + suffix)) as file:
-            file.write(content)
+    for path, content in zip((*targets.objects, targets.labels), contents, strict=True):
+        if path is not None:
+            with atomic_file(path) as file:
+                file.write(content)
 
 
 def _images_at(path: Path) -> list[Path]:
+    if is_store(path):
+        return [path]
     if path.is_dir():
-        found = list_images(path)
+        others = (
+            item
+            for item in path.iterdir()
+            if item.suffix.lower() in SLIDE_SUFFIXES and not item.name.startswith(".")
+        )
+        found = sorted([*list_images(path), *others])
         if not found:
             raise ImageError(f"{path}: no image in this folder; name one that holds images")
         return found
@@ -146,23 +239,3 @@ def _images_at(path: Path) -> list[Path]:
     if not matches:
         raise ImageError(f"{path}: no such file or folder")
     return matches
-
-
-def _targets(images: Sequence[Path], output: Path) -> Iterator[tuple[Path, Path]]:
-    for image in images:
-        yield image, output / f"{image.stem}.png"
-
-
-def _refuse_to_replace_images(images: Sequence[Path], output: Path) -> None:
-    for image, target in _targets(images, output):
-        if target.resolve() == image.resolve():
-            raise OutputError(f"{target}: the mask would replace its image; name another --output")
-
-
-def _refuse_to_overwrite(images: Sequence[Path], output: Path, with_objects: bool) -> None:
-    suffixes = OBJECT_SUFFIXES if with_objects else ()
-    for image, target in _targets(images, output):
-        others = (output / "objects" / f"{image.stem}{suffix}" for suffix in suffixes)
-        for path in (target, *others):
-            if path.exists():
-                raise OutputError(f"{path} exists; name another --output, or pass --overwrite")

@@ -1,8 +1,5 @@
 """What the command line shows of a check."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -10,17 +7,9 @@ from rich.text import Text
 from tiledseg.checking.finding import Report, Severity, by_kind
 from tiledseg.checking.page import verdict
 from tiledseg.checking.summary import split_numbers
-from tiledseg.console import console, progress_bar, show_line
+from tiledseg.console import console, show_line
 
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "note": "cyan"}
-
-
-@contextmanager
-def reading_progress() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; yields what is told the number of images read and of all."""
-    with progress_bar() as progress:
-        task = progress.add_task("reading", total=None, note="")
-        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 def show_report(report: Report) -> None:

@@ -1,6 +1,8 @@
 """What the command line shows: progress while work goes on, results when it is done."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -41,6 +43,14 @@ def progress_bar() -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+@contextmanager
+def counting_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; yields what is told how many are done, and how many there are."""
+    with progress_bar() as progress:
+        task = progress.add_task(label, total=None, note="")
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 class ConsoleObserver:
@@ -107,9 +117,13 @@ class ConsoleObserver:
 
 
 def show_scores(metrics: Mapping[str, float]) -> None:
-    """A table of final scores, tiled beside whole."""
+    """A table of final scores, tiled beside whole; of several classes with the Dice of each."""
     modes = ("tiled", "whole")
-    scores = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
+    classes = dict.fromkeys(name.partition("/dice/")[2] for name in metrics if "/dice/" in name)
+    scores = (
+        "dice", *(f"dice/{name}" for name in classes),
+        "iou", "precision", "recall", "accuracy", "seconds_per_megapixel",
+    )  # fmt: skip
     table = Table(title="mean over images", title_justify="left")
     table.add_column("split")
     table.add_column("score")
@@ -126,12 +140,43 @@ def show_scores(metrics: Mapping[str, float]) -> None:
             show_line(f"{name:<28} {value:.3g}")
 
 
-def show_prediction(file: "PredictedFile") -> None:
-    """One line for a mask."""
-    show_line(
-        f"{file.mask}  {100 * file.foreground:.2f} % foreground, {file.objects} objects, "
-        f"{file.megapixels / file.seconds:.1f} megapixels/s"
-    )
+class PredictionScreen:
+    """Shows masks as they are made; use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._progress = progress_bar()
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "PredictionScreen":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def tiles_finished(self, image: Path, done: int, total: int) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self._task = self._progress.add_task("", note="")
+        note = "writing" if done == total else "tiles"
+        self._progress.update(
+            self._task, description=_escaped(image.name), total=total, completed=done, note=note
+        )
+
+    def image_written(self, file: "PredictedFile") -> None:
+        """Print one line for a mask."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        parts = [
+            f"{file.mask}  {100 * file.foreground:.2f} % foreground, {file.objects} objects, "
+            f"{file.megapixels / file.seconds:.1f} megapixels/s"
+        ]
+        if file.resumed:
+            parts.append(f"{100 * file.resumed:.0f} % had been done before")
+        if file.skipped:
+            parts.append(f"{100 * file.skipped:.0f} % of tiles left out")
+        show_line(", ".join(parts))
 
 
 def show_line(text: str) -> None:

@@ -99,34 +99,63 @@ def measured(labels: Labels, probability: NDArray[np.float32]) -> pd.DataFrame:
         the middle of the first), top, left, height and width of its box (pixels), and
         mean_probability.
     """
-    count = int(labels.max(initial=0)) + 1
-    place = np.flatnonzero(labels)
-    rows, columns = np.divmod(place, labels.shape[1])
-    names = labels.ravel()[place]
-    areas = np.bincount(names, minlength=count)
+    measurements = Measurements(int(labels.max(initial=0)))
+    measurements.add(labels, probability)
+    return measurements.table()
 
-    def mean(values: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:
-        return np.bincount(names, values, count) / np.maximum(areas, 1)
 
-    boxes = np.zeros((4, count), np.int64)
-    boxes[:2] = max(labels.shape)
-    for low, high, index in ((0, 2, rows), (1, 3, columns)):
-        np.minimum.at(boxes[low], names, index)
-        np.maximum.at(boxes[high], names, index + 1)
-    table = pd.DataFrame(
-        {
-            "label": np.arange(count),
-            "area": areas,
-            "centroid_row": mean(rows),
-            "centroid_column": mean(columns),
-            "top": boxes[0],
-            "left": boxes[1],
-            "height": boxes[2] - boxes[0],
-            "width": boxes[3] - boxes[1],
-            "mean_probability": mean(probability.ravel()[place]),
-        }
-    )
-    return table.iloc[1:].reset_index(drop=True)
+class Measurements:
+    """Sums over objects, of an image that may come in bands of rows.
+
+    Args:
+        count: Number of objects; their labels are 1 to ``count``.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._areas = np.zeros(count + 1, np.int64)
+        self._sums = np.zeros((3, count + 1))
+        self._lows = np.full((2, count + 1), np.iinfo(np.int64).max)
+        self._highs = np.zeros((2, count + 1), np.int64)
+
+    def add(self, labels: Labels, probability: NDArray[np.float32], top: int = 0) -> None:
+        """Take a band.
+
+        Args:
+            labels: (h, W); 0 is background.
+            probability: (h, W), in [0, 1].
+            top: Row of the image that the band begins with.
+        """
+        place = np.flatnonzero(labels)
+        rows, columns = np.divmod(place, labels.shape[1])
+        rows += top
+        met, names = np.unique(labels.ravel()[place], return_inverse=True)
+        self._areas[met] += np.bincount(names, minlength=len(met))
+        for total, values in zip(
+            self._sums, (rows, columns, probability.ravel()[place]), strict=True
+        ):
+            total[met] += np.bincount(names, values, len(met))
+        for low, high, index in zip(self._lows, self._highs, (rows, columns), strict=True):
+            np.minimum.at(low, met[names], index)
+            np.maximum.at(high, met[names], index + 1)
+
+    def table(self) -> pd.DataFrame:
+        """What ``measured`` returns."""
+        means = self._sums / np.maximum(self._areas, 1)
+        sizes = self._highs - self._lows
+        table = pd.DataFrame(
+            {
+                "label": np.arange(len(self._areas)),
+                "area": self._areas,
+                "centroid_row": means[0],
+                "centroid_column": means[1],
+                "top": self._lows[0],
+                "left": self._lows[1],
+                "height": sizes[0],
+                "width": sizes[1],
+                "mean_probability": means[2],
+            }
+        )
+        return table.iloc[1:].reset_index(drop=True)
 
 
 def _areas(mask: Mask, *, connectivity: int) -> tuple[NDArray[np.int64], Labels]:

@@ -5,6 +5,7 @@ pixels. Coordinates are (x, y) in pixels; the first pixel reaches from 0 to 1.
 """
 
 import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -33,7 +34,8 @@ def polygons(mask: Mask) -> list[list[Ring]]:
 
     Returns:
         For each polygon its outer ring (clockwise on the screen), then its holes (the other way
-        round). Rings are closed: the last point is the first.
+        round). Rings are closed: the last point is the first. Polygons are sorted by their
+        points.
     """
     count, regions, stats, _ = cv2.connectedComponentsWithStats(
         mask.astype(np.uint8), connectivity=4
@@ -42,9 +44,8 @@ def polygons(mask: Mask) -> list[list[Ring]]:
     for region in range(1, count):
         left, top, width, height = (int(value) for value in stats[region, :4])
         piece = regions[top : top + height, left : left + width] == region
-        rings = [[(x + left, y + top) for x, y in ring] for ring in _rings(piece)]
-        found.append(sorted(rings, key=lambda ring: -twice_area(ring)))  # the outer one first
-    return found
+        found.append(_polygon(np.concatenate(list(_edges(np.pad(piece, 1), top, left)))))
+    return sorted(found)
 
 
 def twice_area(ring: Ring) -> int:
@@ -70,41 +71,111 @@ def geojson(labels: Labels, table: pd.DataFrame, name: str, image: str) -> dict[
         top, left = int(row["top"]), int(row["left"])
         box = np.s_[top : top + int(row["height"]), left : left + int(row["width"])]
         pieces = [
-            [[[x + left, y + top] for x, y in ring] for ring in polygon]
+            [[(x + left, y + top) for x, y in ring] for ring in polygon]
             for polygon in polygons(labels[box] == row["label"])
         ]
-        single = len(pieces) == 1
-        measurements = {key: value for key, value in row.items() if key != "label"}
-        features.append(
-            {
-                "type": "Feature",
-                "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {image} {row['label']}")),
-                "geometry": {
-                    "type": "Polygon" if single else "MultiPolygon",
-                    "coordinates": pieces[0] if single else pieces,
-                },
-                "properties": {
-                    "objectType": "detection",
-                    "name": str(row["label"]),
-                    "classification": {"name": name, "color": [0, 158, 115]},
-                    "measurements": measurements,
-                },
-            }
-        )
+        features.append(feature({str(key): row[key] for key in row}, pieces, name, image))
     return {"type": "FeatureCollection", "features": features}
 
 
-def _rings(region: NDArray[np.bool_]) -> list[Ring]:
+def feature(
+    row: Mapping[str, Any], pieces: Sequence[Sequence[Ring]], name: str, image: str
+) -> dict[str, Any]:
+    """One object as a GeoJSON feature.
+
+    Args:
+        row: Its ``label``, and its measurements by name.
+        pieces: Its polygons.
+        name: Class of the object.
+        image: What sets its id apart from those of other images.
+    """
+    single = len(pieces) == 1
+    return {
+        "type": "Feature",
+        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {image} {row['label']}")),
+        "geometry": {
+            "type": "Polygon" if single else "MultiPolygon",
+            "coordinates": pieces[0] if single else pieces,
+        },
+        "properties": {
+            "objectType": "detection",
+            "name": str(row["label"]),
+            "classification": {"name": name, "color": [0, 158, 115]},
+            "measurements": {key: value for key, value in row.items() if key != "label"},
+        },
+    }
+
+
+def streamed_polygons(
+    bands: Iterable[tuple[Labels, Labels]],
+) -> Iterator[tuple[int, list[list[Ring]]]]:
+    """Outline the objects of a picture that comes in bands of rows.
+
+    Only the edges of objects that go on below are kept, so memory grows with the length of
+    their outlines, not with the picture.
+
+    Args:
+        bands: For each band, from the top, its objects and its regions: (h, W), 0 is
+            background. Pixels of an object share sides or corners, those of a region sides.
+
+    Yields:
+        The label of an object and its ``polygons``, as soon as it has ended.
+    """
+    edges: dict[int, list[NDArray[np.int64]]] = {}  # of each region
+    parts: dict[int, set[int]] = {}  # regions of each object
+    for above, (objects, regions), below, top in _with_lines(bands):
+        padded = np.pad(np.vstack((above, regions, below)), ((0, 0), (1, 1)))
+        for found in _edges(padded, top, 0):
+            order = np.argsort(found[:, 0], kind="stable")
+            names, starts = np.unique(found[order, 0], return_index=True)
+            pieces = np.split(found[order], starts)[1:]
+            for region, piece in zip(names.tolist(), pieces, strict=True):
+                edges.setdefault(region, []).append(piece)
+        inside = regions > 0
+        pairs = objects[inside].astype(np.int64) << 32 | regions[inside]
+        for pair in np.unique(pairs).tolist():
+            parts.setdefault(pair >> 32, set()).add(pair & 0xFFFFFFFF)
+        going_on = set(objects[-1].tolist()) if below.any() else set()
+        for label in sorted(parts.keys() - going_on):
+            own = [np.concatenate(edges.pop(region)) for region in parts.pop(label)]
+            yield label, sorted(_polygon(piece) for piece in own)
+
+
+def _with_lines(
+    bands: Iterable[tuple[Labels, Labels]],
+) -> Iterator[tuple[Labels, tuple[Labels, Labels], Labels, int]]:
+    """Each band with the line of regions above it, the one below it, and its first row."""
+    top, above = 0, None
+    coming = iter(bands)
+    band = next(coming, None)
+    while band is not None:
+        following = next(coming, None)
+        nothing = np.zeros((1, band[1].shape[1]), np.int32)
+        below = nothing if following is None else following[1][:1]
+        yield nothing if above is None else above, band, below, top
+        top, above, band = top + len(band[1]), band[1][-1:], following
+
+
+def _polygon(edges: NDArray[np.int64]) -> list[Ring]:
+    """The rings of one region's edges (n, 4), the outer one first."""
+    return sorted(_rings(edges), key=lambda ring: -twice_area(ring))
+
+
+def _rings(edges: NDArray[np.int64]) -> list[Ring]:
     """Closed rings along the edges of a region connected by sides, foreground on the right.
 
     Where two pixels of the region touch at a corner alone, rings turn left: what lies between
     them becomes a hole that touches the outer ring in a point, and no ring meets itself.
     """
-    ways = _ways(region)
+    ways: dict[Point, list[int]] = {}
+    for _, x, y, direction in edges.tolist():
+        ways.setdefault((x, y), []).append(direction)
     left = {(point, direction) for point, out in ways.items() for direction in out}
     rings = []
-    while left:
-        start = point, direction = min(left)
+    for start in sorted(left):
+        if start not in left:
+            continue
+        point, direction = start
         corners: Ring = []
         while True:
             left.remove((point, direction))
@@ -121,15 +192,22 @@ def _rings(region: NDArray[np.bool_]) -> list[Ring]:
     return rings
 
 
-def _ways(region: NDArray[np.bool_]) -> dict[Point, list[int]]:
-    """From each corner of a pixel, the steps along the region's edge that leave it."""
-    padded = np.pad(region, 1)
+def _edges(padded: NDArray[Any], top: int, left: int) -> Iterator[NDArray[np.int64]]:
+    """The edges of regions as steps along them, each with its region on the right.
+
+    Args:
+        padded: Regions, or a mask of one, with a line of their surroundings on every side.
+        top: Row of the picture that the first inner line is.
+        left: Its column.
+
+    Yields:
+        For each direction (n, 4): region, x and y that the step begins at, and direction.
+    """
     inside = padded[1:-1, 1:-1]
     neighbours = (padded[:-2, 1:-1], padded[1:-1, 2:], padded[2:, 1:-1], padded[1:-1, :-2])
     corners = ((0, 0), (1, 0), (1, 1), (0, 1))  # where the upper, right, ... edge begins
-    ways: dict[Point, list[int]] = {}
     for direction, (neighbour, (x, y)) in enumerate(zip(neighbours, corners, strict=True)):
-        rows, columns = np.nonzero(inside & ~neighbour)
-        for point in zip((columns + x).tolist(), (rows + y).tolist(), strict=True):
-            ways.setdefault(point, []).append(direction)
-    return ways
+        rows, columns = np.nonzero((inside != 0) & (neighbour == 0))
+        region = inside[rows, columns]
+        ways = np.full(len(rows), direction)
+        yield np.stack((region, columns + left + x, rows + top + y, ways), axis=1).astype(np.int64)

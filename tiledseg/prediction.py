@@ -4,6 +4,7 @@ What is measured is what is served, because all of them call ``Predictor.probabi
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
-from tiledseg.backend import compiled_forward
 from tiledseg.data.preprocess import (
     ColorMap,
     PixelSample,
@@ -37,6 +37,7 @@ from tiledseg.tiling.regions import (
     RegionSink,
     RegionSource,
 )
+from tiledseg.tiling.runtimes import Runtime, forward_of
 from tiledseg.tiling.streaming import predict_regions
 
 Mode = Literal["tiled", "whole", "full"]
@@ -53,14 +54,20 @@ class Predictor:
     Args:
         model: Maps (B, H, W, C) intensities of 0 to 255 to probabilities (B, H, W, K).
         experiment: Its image and tiling sections are applied to every image.
+        runtime: What computes, see ``tiledseg.tiling.runtimes.forward_of``; anything but
+            ``keras`` keeps the weights of the first prediction. It is loaded then, and refused
+            with TilingError if it is not installed.
     """
 
-    def __init__(self, model: keras.Model, experiment: Experiment) -> None:
+    def __init__(
+        self, model: keras.Model, experiment: Experiment, *, runtime: Runtime = "keras"
+    ) -> None:
         self.model = model
         self.experiment = experiment
+        self.runtime = runtime
 
     @classmethod
-    def load(cls, folder: Path) -> "Predictor":
+    def load(cls, folder: Path, *, runtime: Runtime = "keras") -> "Predictor":
         """Read a predictor from a folder that ``save`` wrote.
 
         Raises:
@@ -72,7 +79,12 @@ class Predictor:
         except (OSError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise RegistryError(f"{folder / MODEL_FILE}: not a usable model: {reason}") from error
-        return cls(model, experiment)
+        return cls(model, experiment, runtime=runtime)
+
+    @cached_property
+    def _forward(self) -> Forward:
+        forward = forward_of(self.model, self.runtime)
+        return oriented(forward, self.experiment.tiling.orientations)
 
     def save(self, folder: Path) -> None:
         """Write the network and its experiment into an existing folder."""
@@ -137,7 +149,7 @@ class Predictor:
                 grid=grid,
                 finished=finished,
                 on_batch=on_batch,
-                forward=self._forward(),
+                forward=self._forward,
             )
             return
         everything = (slice(0, height), slice(0, width))
@@ -146,13 +158,10 @@ class Predictor:
     def _at_once(self, shown: NDArray[np.uint8], mode: Mode) -> NDArray[np.float32]:
         if mode == "whole":
             size = self.experiment.image.size
-            return predict_resized(self.model, shown, size, forward=self._forward())
+            return predict_resized(self.model, shown, size, forward=self._forward)
         if mode == "full":
-            return predict_full(self.model, shown, forward=self._forward())
+            return predict_full(self.model, shown, forward=self._forward)
         raise TilingError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
-
-    def _forward(self) -> Forward:
-        return oriented(compiled_forward(self.model), self.experiment.tiling.orientations)
 
     def grid(self, height: int, width: int) -> Grid:
         """The tiles that mode ``tiled`` cuts an image of this size into.

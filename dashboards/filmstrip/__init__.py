@@ -58,7 +58,11 @@ def show_filmstrip(
 
 
 def thumbnail_url(
-    path: Path, kind: Kind = "image", under: Path | None = None, against: Path | None = None
+    path: Path,
+    kind: Kind = "image",
+    under: Path | None = None,
+    against: Path | None = None,
+    label: int | None = None,
 ) -> str:
     """Where a thumbnail of a file is.
 
@@ -67,6 +71,7 @@ def thumbnail_url(
         kind: Which of the two.
         under: The image that a mask is painted over.
         against: The truth that it is compared with, which shows its errors.
+        label: Of a mask of several classes, the one that is shown; None shows all.
     """
-    picture = Picture(path, kind, under, against)
+    picture = Picture(path, kind, under, against, label)
     return f"{routes.base()}/{routes.THUMBNAILS}/{register(picture)}"

@@ -43,10 +43,12 @@ class Layer:
     kind: Kind
     binary: bool = False
     """A truth: pixels read out as 0 or 1."""
+    label_shown: int | None = None
+    """Of a mask of several classes, the one that is shown; None shows all."""
 
     def url(self) -> str:
         """Where its tiles are."""
-        address = register(Picture(self.path, self.kind))
+        address = register(Picture(self.path, self.kind, label=self.label_shown))
         return f"{routes.base()}/{routes.TILES}/{address}"
 
 
@@ -58,6 +60,7 @@ class Pane:
     label: str
     show: Literal["image", "mask", "difference", "uncertainty"]
     of: str = ""
+    """The layer; of image, that of the image itself if empty."""
     against: str = ""
     """Mask: the truth whose errors are coloured. Difference: the second mask."""
     note: str = ""

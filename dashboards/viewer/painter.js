@@ -43,9 +43,11 @@ class Painter {
     context.fillRect(corner.x, corner.y, corner.width, corner.height);
     let whole = true;
     const onImage = pane.show === "image" || style.onImage;
-    if (onImage && layers.image) {
-      whole = this.every(context, [layers.image], view, area, (place) => {
-        const tile = tiles.peek(layers.image, place);
+    const own = pane.show === "image" ? layers[pane.of] : null;
+    const base = own ?? layers.image;
+    if (onImage && base) {
+      whole = this.every(context, [base], view, area, (place) => {
+        const tile = tiles.peek(base, place);
         return tile && { source: tile.bitmap, width: tile.width, height: tile.height };
       });
     }

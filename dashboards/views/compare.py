@@ -12,6 +12,7 @@ from dashboards import links, states, store, words
 from dashboards.comparison import (
     SPLITS,
     Side,
+    classes,
     joined_scores,
     scene,
     scores_text,
@@ -21,7 +22,7 @@ from dashboards.comparison import (
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
 from dashboards.viewer import show_viewer
 
-IMAGE = "image"
+IMAGE, CLASS = "image", "class"
 MOST_THUMBNAILS = 60
 ORDERS = ("worst first", "A wins", "B wins", "by name")
 
@@ -43,19 +44,20 @@ def show() -> None:
             return
         split = links.pick("Split", list(SPLITS), "split", "test")
         left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
-    table = joined_scores(split, left, right)
+        name = _class(left, right)
+    table = joined_scores(split, left, right, name)
     if table.empty:
         states.no_pictures(f"The two sides share no predicted image of {split}.")
         return
-    _summary(table, split, left, right)
+    _summary(table, split, left, right, name)
     panes = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
         order = links.pick("Order of images", list(ORDERS), "order", ORDERS[0])
     table = ordered(table, order)
     stem = _open_image(table)
     with panes:
-        _viewer(table, split, stem, left, right)
-    _strip(table, stem, split, left)
+        _viewer(table, split, stem, left, right, name)
+    _strip(table, stem, split, left, _label(left, right, name))
     _table(table, stem, split, left, right)
 
 
@@ -73,9 +75,23 @@ def _side(name: str, found: dict[str, Side], key: str, place: int) -> Side:
     return found[chosen]
 
 
-def _summary(table: pd.DataFrame, split: str, left: Side, right: Side) -> None:
+def _class(left: Side, right: Side) -> str:
+    """The class that is looked at where both sides have the same several; empty for all."""
+    names = classes(left, right)
+    if not names:
+        return ""
+    every = "all classes"
+    chosen = links.choose("Class", [every, *names[1:]], CLASS, width=190)
+    return "" if chosen == every else chosen
+
+
+def _label(left: Side, right: Side, name: str) -> int | None:
+    return classes(left, right).index(name) if name else None
+
+
+def _summary(table: pd.DataFrame, split: str, left: Side, right: Side, name: str) -> None:
     """The answer in one line, before any picture."""
-    values = scores_text(left, split), scores_text(right, split)
+    values = scores_text(left, split, name), scores_text(right, split, name)
     if None in values or left.mode == "truth" or right.mode == "truth":
         return
     one, two = (float(value or 0) for value in values)
@@ -86,7 +102,8 @@ def _summary(table: pd.DataFrame, split: str, left: Side, right: Side) -> None:
         names = [f"{side.label} {side.source.key}" for side in (left, right)]
     st.markdown(
         f"**{names[0]} {words.score(one)}** against **{names[1]} {words.score(two)}** mean Dice "
-        f"over {len(table)} images of *{split}*: better on {better}, worse on {worse}."
+        f"{f'of *{name}* ' if name else ''}over {len(table)} images of *{split}*: "
+        f"better on {better}, worse on {worse}."
     )
 
 
@@ -105,12 +122,14 @@ def _open_image(table: pd.DataFrame) -> str:
     return stem if stem in set(table["image"]) else str(table["image"].iloc[0])
 
 
-def _strip(table: pd.DataFrame, stem: str, split: str, left: Side) -> None:
+def _strip(table: pd.DataFrame, stem: str, split: str, left: Side, label: int | None) -> None:
     """Thumbnails around the open image; a click opens another."""
     stems = [str(name) for name in table["image"]]
     first = max(0, min(stems.index(stem) - MOST_THUMBNAILS // 2, len(stems) - MOST_THUMBNAILS))
     rows = table.iloc[first : first + MOST_THUMBNAILS].to_dict("records")
-    items = [_item({str(key): value for key, value in row.items()}, split, left) for row in rows]
+    items = [
+        _item({str(key): value for key, value in row.items()}, split, left, label) for row in rows
+    ]
     clicked = show_filmstrip(items, stem, "Images", key="strip")
     if clicked in stems and clicked != stem:
         _open(clicked)
@@ -121,21 +140,21 @@ def _open(stem: str) -> None:
     st.rerun()
 
 
-def _item(row: dict[str, object], split: str, left: Side) -> Item:
+def _item(row: dict[str, object], split: str, left: Side, label: int | None) -> Item:
     stem = str(row["image"])
     found = store.predictions_of(left.source.run.run_id, split)
     mask, image = found.path(left.mode, stem), found.path("image", stem)
     truth = found.path("truth", stem) if left.mode != "truth" else None
-    shots = [Shot(thumbnail_url(mask, "mask", image, truth))] if mask else []
+    shots = [Shot(thumbnail_url(mask, "mask", image, truth, label))] if mask else []
     scores = [f"{row[name]:.3f}" for name in ("left", "right") if name in row]
     badge = f"{row['gain']:+.3f}" if "gain" in row else ""
     return Item(stem, shots, stem, " / ".join(scores), badge)
 
 
 @states.fragment
-def _viewer(table: pd.DataFrame, split: str, stem: str, left: Side, right: Side) -> None:
+def _viewer(table: pd.DataFrame, split: str, stem: str, left: Side, right: Side, name: str) -> None:
     """The panes; moving in them reruns this alone."""
-    shown = scene(split, stem, left, right)
+    shown = scene(split, stem, left, right, name)
     if shown is None:
         states.no_pictures(f"The masks of {stem} are not in the store any more.")
         return

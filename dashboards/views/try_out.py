@@ -11,6 +11,7 @@ import streamlit as st
 from dashboards import links, states, store
 from dashboards.comparison import MODE_NAMES, SPLITS, version_label
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
+from dashboards.masks import holds_labels, mask_levels
 from dashboards.pyramids import CUT
 from dashboards.segmentation import Objects, Segmentation, segment
 from dashboards.uploads import ACCEPTED, MOST_PIXELS, Upload, UploadFolder
@@ -175,12 +176,21 @@ def scene(upload: Upload, result: Segmentation) -> Scene:
             panes.append(Pane(mode, MODE_NAMES[mode], "mask", mode, note=note))
     if len(result.masks) == 2:
         panes.append(Pane("difference", "Difference", "difference", "tiled", "whole"))
+    several = [mode for mode, path in result.masks.items() if holds_labels(path)]
+    for mode in several:
+        name = f"Classes, {MODE_NAMES[mode].lower()}"
+        layers.append(Layer(f"{mode}-classes", name, result.masks[mode], "image"))
+        panes.append(Pane(f"{mode}-classes", name, "image", f"{mode}-classes"))
     panes += [
         Pane(f"{mode}-doubt", f"Uncertainty, {MODE_NAMES[mode].lower()}", "uncertainty", mode)
         for mode in result.masks
+        if mode not in several
     ]
     ids = [pane.id for pane in panes]
-    shown = [name for name in ids if name in {"image", "tiled", "whole", "difference"}]
+    first_shown = {"image", "tiled", "whole", "difference"}
+    if several:
+        first_shown = {"image", *(f"{mode}-classes" for mode in several)}
+    shown = [name for name in ids if name in first_shown]
     first = "tiled" if "tiled" in ids else "whole"
     other = "whole" if len(result.masks) == 2 else "image"
     return Scene(
@@ -198,7 +208,8 @@ def _downloads(upload: Upload, result: Segmentation) -> None:
     stem = upload.name.rpartition(".")[0] or upload.name
     with st.container(horizontal=True):
         for mode, path in result.masks.items():
-            for kind, make in (("mask", _mask_bytes), ("probability", _plain_bytes)):
+            files = (("mask", _mask_bytes), ("probability", _plain_bytes))
+            for kind, make in files[:1] if holds_labels(path) else files:
                 st.download_button(
                     f"{MODE_NAMES[mode]} {kind} (PNG)",
                     data=partial(make, path),
@@ -210,9 +221,10 @@ def _downloads(upload: Upload, result: Segmentation) -> None:
 
 
 def _mask_bytes(path: Path) -> bytes:
-    """0 and 255, as ``tiledseg predict`` writes it."""
-    stored = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
-    _, data = cv2.imencode(".png", np.where(stored >= CUT, 255, 0).astype(np.uint8))
+    """0 and 255, or a palette, as ``tiledseg predict`` writes it."""
+    if holds_labels(path):
+        return path.read_bytes()
+    _, data = cv2.imencode(".png", np.where(mask_levels(path) >= CUT, 255, 0).astype(np.uint8))
     return data.tobytes()
 
 

@@ -51,6 +51,21 @@ def test_every_fault_of_a_kind_is_listed(sound, check):
     assert len(told(check(sound), "image-without-mask")) == 4
 
 
+def test_masks_of_several_classes(sound, check):
+    """Each value is a class; one that is none is named, and classes may cover an image."""
+    for path in sound.rglob("masks/*.png"):
+        cv2.imwrite(str(path), np.where(read(path) > 0, 1, 2).astype(np.uint8))
+    labels = {"mask_form": "labels", "classes": ["ground", "disc", "other"]}
+    model = {"num_classes": 3}
+    assert check(sound, dataset=labels, model=model).sound
+    assert not told(check(sound, dataset=labels, model=model), "masks-inverted")
+    path = disc(sound, "masks", 0)
+    cv2.imwrite(str(path), read(path) + 5)
+    (finding,) = told(check(sound, dataset=labels, model=model), "mask-labels")
+    assert finding.place == path
+    assert "holds the value 7" in finding.message or "holds the value 6" in finding.message
+
+
 class TestObjects:
     def test_larger_than_the_crop(self, sound, check):
         (finding,) = told(check(sound, image={"size": 32}), "objects-exceed-crop")

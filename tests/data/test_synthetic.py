@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from tiledseg.data import synthetic
-from tiledseg.data.smear import draw_smear
+from tiledseg.data.images import read_indices
+from tiledseg.data.smear import draw_cells, draw_smear
+from tiledseg.data.stored import stored_form
 from tiledseg.data.synthetic import write_synthetic_dataset
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.settings import SyntheticSettings
@@ -182,9 +184,9 @@ class TestWriteSyntheticDataset:
             drawn.append(seed)
             if len(drawn) == 4:
                 raise fault
-            return draw_smear(seed, size)
+            return draw_cells(seed, size)
 
-        monkeypatch.setattr(synthetic, "draw_smear", fail_in_the_middle)
+        monkeypatch.setattr(synthetic, "draw_cells", fail_in_the_middle)
         with pytest.raises(fault):
             write_synthetic_dataset(SMALL, folder)
         assert list(folder.parent.iterdir()) == []
@@ -245,3 +247,30 @@ def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
 def median_nucleus(mask: np.ndarray) -> float:
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     return float(np.median(stats[1:, cv2.CC_STAT_AREA]))
+
+
+class TestCells:
+    def test_are_the_smear_with_every_pixel_labelled(self):
+        image, labels = draw_cells(11, 512)
+        plain, mask = draw_smear(11, 512)
+        assert np.array_equal(image, plain)
+        assert np.array_equal(labels == 3, mask)
+        assert (np.bincount(labels.ravel(), minlength=4) > 1000).all()
+
+    def test_labels_are_what_is_seen(self):
+        """Light passes the background best, red cells in red, nuclei least."""
+        image, labels = draw_cells(12, 768)
+        means = [image[labels == label].mean(0) for label in range(4)]
+        brightness = [mean.mean() for mean in means]
+        assert brightness[0] > brightness[1] > brightness[3]
+        assert brightness[2] > brightness[3] + 15
+        assert means[1][0] - means[1][1] > means[0][0] - means[0][1] + 10
+
+    def test_are_written_with_a_palette(self, folder):
+        settings = SMALL.model_copy(update={"labels": "cells"})
+        write_synthetic_dataset(settings, folder)
+        for path in folder.rglob("masks/*.png"):
+            assert stored_form(path).palette
+            assert read_indices(path).max() <= 3
+        with pytest.raises(DatasetError, match="was drawn with"):
+            write_synthetic_dataset(SMALL, folder)

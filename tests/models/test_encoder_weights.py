@@ -76,12 +76,35 @@ def test_a_missing_file_is_named():
         require_encoder_weights(settings)
 
 
-def test_a_file_of_something_else_is_refused(small, tmp_path):
+@pytest.mark.parametrize("content", ["other layers", "no weights"])
+def test_a_file_of_something_else_is_refused(tmp_path, monkeypatch, content):
     path = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(path)
+    if content == "no weights":
+        path.write_bytes(b"<html>Not found</html>")
+    expected = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    monkeypatch.setattr(keras.applications, "EfficientNetB0", lambda **_: expected)
     settings = ModelSettings(architecture="EfficientUNet", encoder_weights=str(path))
     with pytest.raises(ExperimentError, match=r"does not hold the weights of EfficientNetB0"):
-        load_encoder_weights(small("EfficientUNet").model, settings)
+        load_encoder_weights(expected, settings)
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """Makes an application with weights of its own; it is not built again to load them into."""
+
+    def make(name):
+        application = getattr(keras.applications, name)
+        model = application(include_top=False, weights=None, input_shape=(None, None, 3))
+        randomise(model, 5)
+
+        def known(**options):
+            return application(**options) if "input_tensor" in options else model
+
+        monkeypatch.setattr(keras.applications, name, known)
+        return model
+
+    return make
 
 
 def test_published_hashes_and_names_are_those_of_keras():
@@ -96,14 +119,12 @@ def test_published_hashes_and_names_are_those_of_keras():
     assert file.url.startswith(resnet.BASE_WEIGHTS_PATH)
 
 
-def test_a_loaded_efficientnet_sees_what_the_published_one_sees(tmp_path):
+def test_a_loaded_efficientnet_sees_what_the_published_one_sees(published, tmp_path):
     """Its last features, for an image that is normalised by hand."""
-    published = keras.applications.EfficientNetB0(
-        include_top=False, weights=None, input_shape=(None, None, 3)
-    )
-    randomise(published)
+    theirs = published("EfficientNetB0")
     path = tmp_path / "b0.weights.h5"
-    published.save_weights(path)
+    theirs.save_weights(path)
+    randomise(theirs, 6)
     settings = ModelSettings(
         architecture="EfficientUNet", base_filters=1, encoder_weights=str(path)
     )
@@ -112,19 +133,17 @@ def test_a_loaded_efficientnet_sees_what_the_published_one_sees(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3)).astype(np.float32)
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     normal = (image / 255 - mean) / deviation / np.sqrt(deviation)
-    expected = np.asarray(published(255.0 * normal, training=False))
+    expected = np.asarray(theirs(255.0 * normal, training=False))
     assert expected.std() > 1e-3
     np.testing.assert_allclose(np.asarray(features(image)), expected, atol=1e-3 * expected.std())
 
 
-def test_a_loaded_resnet_sees_what_the_published_one_sees(tmp_path):
+def test_a_loaded_resnet_sees_what_the_published_one_sees(published, tmp_path):
     """Up to the stage that is dilated, for a grey image shown as colour."""
-    published = keras.applications.ResNet50(
-        include_top=False, weights=None, input_shape=(None, None, 3)
-    )
-    randomise(published)
+    theirs = published("ResNet50")
     path = tmp_path / "resnet.weights.h5"
-    published.save_weights(path)
+    theirs.save_weights(path)
+    randomise(theirs, 6)
     settings = ModelSettings(
         architecture="DeepLabV3Plus", base_filters=1, encoder_weights=str(path)
     )
@@ -133,14 +152,14 @@ def test_a_loaded_resnet_sees_what_the_published_one_sees(tmp_path):
     shown = keras.applications.resnet50.preprocess_input(np.repeat(grey, 3, axis=3))
     for name in ("conv1_relu", "conv4_block6_out"):
         ours = keras.Model(model.inputs[0], model.get_layer(name).output)(grey)
-        theirs = keras.Model(published.inputs[0], published.get_layer(name).output)(shown)
-        scale = np.asarray(theirs).std()
-        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), atol=1e-3 * scale)
+        expected = keras.Model(theirs.inputs[0], theirs.get_layer(name).output)(shown)
+        scale = np.asarray(expected).std()
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(expected), atol=1e-3 * scale)
 
 
-def randomise(model: keras.Model) -> None:
+def randomise(model: keras.Model, seed: int) -> None:
     """Move normalisations away from where all networks start."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.weights])

@@ -137,10 +137,10 @@ class TestPlan:
     def test_memory_makes_tiles_smaller(self, make_unet):
         model = make_unet(3)
         wide = plan_tiles(model, 500, 700, TilingSettings(max_tile=512), 128)
-        small = plan_tiles(model, 500, 700, TilingSettings(memory_gigabytes=0.02), 128)
+        small = plan_tiles(model, 500, 700, TilingSettings(memory_gigabytes=0.01), 128)
         assert (
             max(wide.memory, 0.03e9)
-            > 0.02e9
+            > 0.01e9
             > bytes_per_pixel(model) * np.prod(small.grid.tile_shape)
         )
         assert len(small.grid.tiles) > len(wide.grid.tiles)

@@ -70,13 +70,19 @@ def test_max_difference():
 
 
 def test_flipped_labels_counts_pixels_once():
-    a = np.full((4, 5, 2), 0.4)
+    a = np.full((4, 5), 0.4)
     b = a.copy()
     b[0, 0] = 0.5
-    b[3, 4, 1] = 0.9
     b[1, 1] = 0.49
-    assert flipped_labels(a, b) == 2
-    assert flipped_labels(a[..., 0], b[..., 0]) == 1
+    assert flipped_labels(a, b) == flipped_labels(a[..., None], b[..., None]) == 1
+
+
+def test_the_label_of_several_classes_is_the_most_probable():
+    a = np.tile([0.5, 0.3, 0.2], (4, 5, 1))
+    b = a.copy()
+    b[3, 4] = [0.3, 0.5, 0.2]
+    b[1, 1] = [0.45, 0.35, 0.2]
+    assert flipped_labels(a, b) == 1
 
 
 @pytest.mark.parametrize("measure", [max_difference, flipped_labels])

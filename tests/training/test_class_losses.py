@@ -188,8 +188,7 @@ def test_weights_are_checked(weights):
         Crossentropy(class_weights=weights)
 
 
-@pytest.mark.parametrize("loss", ["bce_dice", "basnet_hybrid", "focal"])
-def test_a_network_of_four_classes_learns_with_it(loss):
+def test_a_network_of_four_classes_learns_with_the_loss_of_all_parts():
     """In its graph, height and width are unknown, and so is that labels have one channel."""
     dataset = {"name": "a", "mask_form": "labels", "classes": list("abcd")}
     experiment = Experiment.model_validate(
@@ -198,7 +197,11 @@ def test_a_network_of_four_classes_learns_with_it(loss):
             "image": {"size": 32},
             "tiling": {"max_tile": 32},
             "model": {"num_classes": 4, "base_filters": 2, "num_layers": 2, "dropout_rate": 0},
-            "training": {"loss": loss, "learning_rate": 0.02, "class_weights": WEIGHTS},
+            "training": {
+                "loss": "basnet_hybrid",
+                "learning_rate": 0.02,
+                "class_weights": WEIGHTS,
+            },
         }
     )
     model = compiled_model(experiment)
@@ -208,7 +211,7 @@ def test_a_network_of_four_classes_learns_with_it(loss):
     labels[:, 24:] = 3
     labels[0, :2] = IGNORED
     images = np.repeat(labels * 60, 3, axis=-1).astype(np.uint8)
-    history = model.fit(images, labels, epochs=8, batch_size=2, verbose=0).history
+    history = model.fit(images, labels, epochs=5, batch_size=2, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     assert {"dice", "dice_b", "dice_d", "dice_coef"} <= set(history)
     assert "dice_a" not in history

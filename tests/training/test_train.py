@@ -266,6 +266,9 @@ class TestRefusals:
         self, desk, tiny_experiment, monkeypatch, value
     ):
         class Broken(keras.losses.Loss):
+            def __init__(self, **_):
+                super().__init__()
+
             def call(self, y_true, y_pred):
                 return keras.ops.mean(y_pred) * value
 

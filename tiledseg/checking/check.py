@@ -36,7 +36,7 @@ def check_folder(
         *inventory.findings,
         *findings,
         *split_findings(inventory.splits, experiment.dataset.split, folder),
-        *mask_findings(images, experiment.dataset.mask_threshold),
+        *mask_findings(images, experiment.dataset.cut),
         *image_findings(images, experiment.image.size),
         *object_findings(images, experiment, halo, folder),
         *resemblance_findings(images),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tiledseg.checking.finding import Finding
 from tiledseg.data.dataset import SPLITS, found_splits, with_drawn_splits
-from tiledseg.data.images import IMAGE_SUFFIXES
+from tiledseg.data.images import READ_SUFFIXES, is_image
 from tiledseg.data.pairing import Sample, match_files, no_images_fault
 from tiledseg.errors import DatasetError
 from tiledseg.settings import DatasetSettings
@@ -137,7 +137,7 @@ def _unread(place: Path, *, folders_are_read: bool) -> Iterator[Finding]:
     for path in sorted(place.iterdir()):
         if path.is_dir() and folders_are_read:
             continue
-        if path.name.startswith(".") or (path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES):
+        if path.name.startswith(".") or is_image(path):
             continue
         image = path.suffix.lower() in _UNREAD_IMAGES
         yield Finding(
@@ -145,7 +145,7 @@ def _unread(place: Path, *, folders_are_read: bool) -> Iterator[Finding]:
             "file-not-read",
             path,
             "is a folder, and is not read" if path.is_dir() else f"is not read ({path.suffix})",
-            f"convert it to one of {', '.join(IMAGE_SUFFIXES)}" if image else "move it elsewhere",
+            f"convert it to one of {', '.join(READ_SUFFIXES)}" if image else "move it elsewhere",
         )
 
 

@@ -15,18 +15,21 @@ _SOFT = 0.6
 _INVERTED, _FULL = 0.5, 0.98
 
 
-def mask_findings(images: Sequence[ImageFacts], threshold: int) -> Iterator[Finding]:
+def mask_findings(images: Sequence[ImageFacts], cut: int | None) -> Iterator[Finding]:
     """Judge masks by their values.
 
     Args:
         images: What was measured.
-        threshold: Foreground is brighter than this.
+        cut: Foreground is brighter than this; None where masks hold several classes, which may
+            cover an image.
     """
+    threshold = 0 if cut is None else cut
     usual = median([facts.mask.foreground for facts in images]) if images else 0.0
     for facts in images:
         yield from _of_values(facts, threshold)
-        yield from _of_coverage(facts, usual)
-    if usual > _INVERTED:
+        if cut is not None:
+            yield from _of_coverage(facts, usual)
+    if cut is not None and usual > _INVERTED:
         place = images[0].masks[0].parent
         yield Finding(
             "warning",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from tiledseg.data.images import IMAGE_SUFFIXES, list_images, read_as_stored, read_mask_levels
+from tiledseg.data.images import READ_SUFFIXES, list_images, read_as_stored, read_mask_levels
 from tiledseg.data.label_files import colours_of
 from tiledseg.data.pairing import Pairing, home_of, match_files
 from tiledseg.errors import DatasetError, ImageError
@@ -213,7 +213,7 @@ def _fits_no_form(folder: Path) -> DatasetError:
         if files:
             name = path.relative_to(folder).as_posix()
             held.append(f"{len(files)} in {name} ({files[0].name}, ...)")
-    found = "; ".join(held) or f"no images ({', '.join(IMAGE_SUFFIXES)})"
+    found = "; ".join(held) or f"no images ({', '.join(READ_SUFFIXES)})"
     return DatasetError(
         f"{folder}: no masks can be told from images by folder, suffix or extension. Images found: "
         f"{found}. Name masks after their images, and write into the experiment\n{_TEMPLATE}"

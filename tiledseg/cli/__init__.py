@@ -4,8 +4,20 @@ A verb is listed in the order in which it is imported here.
 """
 
 # isort: off
-from tiledseg.cli import train, predict, datasets, architectures, imports, sweep, dashboard
+from tiledseg.cli import train, predict, prepare, check, datasets, architectures, imports, sweep
+from tiledseg.cli import dashboard
 from tiledseg.cli.app import app
 # isort: on
 
-__all__ = ["app", "architectures", "dashboard", "datasets", "imports", "predict", "sweep", "train"]
+__all__ = [
+    "app",
+    "architectures",
+    "check",
+    "dashboard",
+    "datasets",
+    "imports",
+    "predict",
+    "prepare",
+    "sweep",
+    "train",
+]

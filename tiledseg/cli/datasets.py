@@ -1,107 +1,95 @@
-"""Verbs that look at datasets."""
+"""Named datasets: what there is, what is on disk, and how to get the rest."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tiledseg.backend import load_backend
 from tiledseg.cli.app import app
-from tiledseg.cli.choosing import (
-    DatasetName,
-    ExperimentFile,
-    Overrides,
-    chosen_experiment,
-    experiments_folder,
-    split_overrides,
-)
-from tiledseg.console import ConsoleObserver, show_line
+from tiledseg.cli.choosing import experiments_folder
+from tiledseg.console import counting_progress, show_line
 from tiledseg.experiment import available_experiments, load_experiment
 
+group = typer.Typer(
+    help="List datasets and what is on disk; get those that others have published.",
+    epilog="Example: tiledseg datasets; tiledseg datasets fetch Tiled-Cell",
+)
+app.add_typer(group, name="datasets")
 
-@app.command(epilog="Example: tiledseg prepare --dataset Synthetic-Cell")
-def prepare(dataset: DatasetName = "", experiment: ExperimentFile = "") -> None:
-    """Draw a synthetic dataset, check every file, and fill the cache of decoded images."""
-    load_backend()
-    from tiledseg.pipeline import prepare as run_preparation  # noqa: PLC0415
-
-    chosen = chosen_experiment(dataset, experiment, None)
-    with ConsoleObserver() as observer:
-        found = run_preparation(chosen, [observer])
-    show_line(f"sound       {found.folder}")
+Name = Annotated[str, typer.Argument(help="One of those that tiledseg datasets lists.")]
 
 
-@app.command(epilog="Example: tiledseg check Tiled-Cell --html report.html")
-def check(
-    dataset: Annotated[str, typer.Argument(help="Name of a dataset, or its folder.")],
-    experiment: ExperimentFile = "",
-    set_: Overrides = None,
-    html: Annotated[Path | None, typer.Option(help="Also write a page with thumbnails.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Also write all findings as JSON.")] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace files, whatever they hold.")] = False,
-    preview: Annotated[
-        Path | None, typer.Option(help="Also write augmented training samples as a PNG.")
-    ] = None,
-    suggest: Annotated[
-        bool, typer.Option("--suggest", help="Print the section that reads a folder, and leave.")
-    ] = False,
+@group.callback(invoke_without_command=True)
+def datasets(context: typer.Context) -> None:
+    """List datasets and what is on disk; get those that others have published."""
+    if context.invoked_subcommand is None:
+        _list_datasets()
+
+
+@group.command(epilog="Example: tiledseg datasets fetch Tiled-Cell")
+def fetch(name: Name) -> None:
+    """Download a dataset where its licence allows, and convert it; broken off, it goes on."""
+    from tiledseg.data.catalog import named_dataset  # noqa: PLC0415
+    from tiledseg.data.dataset import data_root  # noqa: PLC0415
+    from tiledseg.data.published.convert import fetch_published  # noqa: PLC0415
+
+    dataset = named_dataset(name)
+    show_line(f"licence     {dataset.publication.licence}")
+    show_line(f"cite        {dataset.publication.citation}")
+    with counting_progress("fetching") as progress:
+        folder = fetch_published(dataset, data_root(), progress)
+    _convert(name, folder)
+
+
+@group.command(
+    epilog="Example: tiledseg datasets convert Tiled-MultipleMyeloma --from TCIA_SegPC_dataset"
+)
+def convert(
+    name: Name,
+    given: Annotated[
+        Path, typer.Option("--from", help="Folder or ZIP archive as its authors publish it.")
+    ],
 ) -> None:
-    """Say what is wrong with a dataset; exits with 1 where training would be unsound."""
-    if suggest:
-        _suggest(dataset)
-        return
-    from tiledseg.check_screen import reading_progress, show_report  # noqa: PLC0415
-    from tiledseg.checking.check import check_folder  # noqa: PLC0415
-    from tiledseg.checking.preview import require_new_png, write_preview  # noqa: PLC0415
-    from tiledseg.checking.report_files import (  # noqa: PLC0415
-        require_writable,
-        write_html,
-        write_json,
-    )
-    from tiledseg.checking.target import find_target, network_halo  # noqa: PLC0415
-
-    for path in (html, json):
-        if path is not None:
-            require_writable(path, overwrite=overwrite)
-    if preview is not None:
-        require_new_png(preview, overwrite=overwrite)
-    folder, chosen = find_target(dataset, experiment, split_overrides(set_), experiments_folder())
-    with reading_progress() as progress:
-        report = check_folder(folder, chosen, halo=network_halo(chosen), progress=progress)
-    show_report(report)
-    if html is not None:
-        write_html(report, html, overwrite=overwrite)
-        show_line(f"page        {html}")
-    if json is not None:
-        write_json(report, json, overwrite=overwrite)
-        show_line(f"findings    {json}")
-    if preview is not None:
-        write_preview(report, chosen, preview)
-        show_line(f"preview     {preview}")
-    if not report.sound:
-        raise typer.Exit(1)
+    """Convert a dataset's published form; broken off, it goes on, and nothing is overwritten."""
+    _convert(name, given)
 
 
-@app.command(epilog="Example: tiledseg datasets")
-def datasets() -> None:
-    """List the experiments and whether their images are on disk."""
+def _convert(name: str, given: Path) -> None:
+    from tiledseg.data.catalog import named_dataset  # noqa: PLC0415
+    from tiledseg.data.dataset import data_root  # noqa: PLC0415
+    from tiledseg.data.published.convert import convert_published  # noqa: PLC0415
+
+    root = data_root()
+    with counting_progress("converting") as progress:
+        manifest = convert_published(named_dataset(name), given, root, progress)
+    for split, part in manifest.groupby("split", sort=False):
+        show_line(f"{split:<11} {len(part)} images from {part['source'].nunique()} sources")
+    show_line(f"dataset     {root / name}")
+
+
+def _list_datasets() -> None:
+    from tiledseg.data.catalog import CATALOG, home_of_publication  # noqa: PLC0415
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
 
     folder, root = experiments_folder(), data_root()
-    for name in available_experiments(folder):
-        settings = load_experiment(folder / f"{name}.yaml").dataset
-        present = (root / settings.name).is_dir()
-        state = "on disk" if present else "drawn on first use" if settings.synthetic else "absent"
-        show_line(f"{name:<24} {state:<20} {settings.description}")
+    known = {dataset.name: dataset for dataset in CATALOG}
+    for name in dict.fromkeys([*available_experiments(folder), *known]):
+        path = folder / f"{name}.yaml"
+        settings = load_experiment(path).dataset if path.is_file() else None
+        shows = settings.description if settings else known[name].shows
+        present = (root / (settings.name if settings else name)).is_dir()
+        drawn = settings is not None and settings.synthetic is not None
+        state = "on disk" if present else "drawn on first use" if drawn else "absent"
+        show_line(f"{name:<24} {state:<20} {shows}")
+        if name not in known:
+            continue
+        publication = known[name].publication
+        show_line(f"{'':<24} licence: {publication.licence}")
+        if present:
+            continue
+        if publication.archive is None:
+            home = home_of_publication(known[name], root)
+            show_line(f"{'':<24} get {publication.files} from {publication.page}")
+            show_line(f"{'':<24} put it into {home}, and:")
+        show_line(f"{'':<24} tiledseg datasets fetch {name}")
     show_line(f"data root: {root.resolve()}")
-
-
-def _suggest(folder: str) -> None:
-    """Print the dataset section that reads a folder as it is."""
-    from tiledseg.checking.suggestion import suggest_section  # noqa: PLC0415
-    from tiledseg.checking.target import fitting_name, named_folder  # noqa: PLC0415
-
-    path = named_folder(folder)
-    suggestion = suggest_section(path, fitting_name(path.resolve().name))
-    show_line(f"# {suggestion.told}")
-    show_line(suggestion.section)

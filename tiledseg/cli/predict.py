@@ -8,18 +8,39 @@ import typer
 from tiledseg.backend import load_backend
 from tiledseg.cli.app import app
 from tiledseg.cli.choosing import ModelUri
-from tiledseg.console import show_prediction
+from tiledseg.console import PredictionScreen, show_line
 
 
 @app.command(epilog="Example: tiledseg predict --model Tiled-Cell --images slides --output masks")
 def predict(
     model: ModelUri,
-    images: Annotated[list[Path], typer.Option(help="Image files, folders or patterns.")],
+    images: Annotated[
+        list[Path], typer.Option(help="Image files, OME-Zarr folders, folders or patterns.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder for the masks.")],
     more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
     mode: Annotated[
         Literal["tiled", "whole"], typer.Option(help="Tile by tile, or resized to the network.")
     ] = "tiled",
+    form: Annotated[
+        Literal["png", "ome-tiff", "ome-zarr"],
+        typer.Option("--format", help="Of the masks; the latter two are pyramids."),
+    ] = "png",
+    content: Annotated[
+        Literal["mask", "probability", "labels"],
+        typer.Option(help="0 or 255; probability in 8 bits; or a number per object."),
+    ] = "mask",
+    roi: Annotated[
+        Path | None,
+        typer.Option(help="Mask of where to look, at any scale; outside is background."),
+    ] = None,
+    skip_background: Annotated[
+        bool, typer.Option(help="Leave tiles of empty glass out, and record which.")
+    ] = False,
+    runtime: Annotated[
+        Literal["keras", "openvino"],
+        typer.Option(help="What computes; OpenVINO is faster on processors that it knows."),
+    ] = "keras",
     overlay: Annotated[bool, typer.Option(help="Also write the mask on the image.")] = False,
     objects: Annotated[
         bool, typer.Option(help="Also write objects: CSV, GeoJSON outlines, labels.")
@@ -27,23 +48,39 @@ def predict(
     smallest: Annotated[int, typer.Option(min=0, help="Drop objects of fewer pixels.")] = 0,
     holes: Annotated[int, typer.Option(min=0, help="Fill holes of at most so many pixels.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace masks that exist.")] = False,
+    explain: Annotated[
+        bool, typer.Option(help="Say how images would be cut into tiles, and write nothing.")
+    ] = False,
 ) -> None:
-    """Write a mask (PNG, 0 or 255) for every image."""
+    """Write a mask (PNG, 0 or 255; of several classes their labels) for every image.
+
+    Large images are read, predicted and written piece by piece. A prediction that was stopped
+    goes on where it was when the same command is given again.
+    """
     load_backend()
-    from tiledseg.batch_prediction import find_images, predict_files  # noqa: PLC0415
+    from tiledseg.batch_prediction import explained, find_images, predict_files  # noqa: PLC0415
+    from tiledseg.slide_prediction.options import SlideOptions  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
     found = find_images([*images, *(more or [])])
-    predictor = load_predictor(model)
-    predict_files(
-        predictor,
-        found,
-        output,
-        mode=mode,
-        with_overlay=overlay,
-        with_objects=objects,
-        smallest=smallest,
-        holes=holes,
-        overwrite=overwrite,
-        observer=show_prediction,
-    )
+    predictor = load_predictor(model, runtime=runtime)
+    if explain:
+        for image in found:
+            show_line(explained(predictor, image))
+        return
+    with PredictionScreen() as screen:
+        options = SlideOptions(
+            form=form,
+            content=content,
+            mode=mode,
+            interest=roi,
+            skip_background=skip_background,
+            with_objects=objects,
+            smallest=smallest,
+            holes=holes,
+            overwrite=overwrite,
+            on_tiles=screen.tiles_finished,
+        )
+        predict_files(
+            predictor, found, output, options, with_overlay=overlay, observer=screen.image_written
+        )

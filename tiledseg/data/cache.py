@@ -116,10 +116,14 @@ def default_cache_folder() -> Path:
 def content_hash(path: Path) -> str:
     """BLAKE2b of a file's bytes, in hexadecimal; remembered in memory while the file is unchanged.
 
+    Of a folder, which is how OME-Zarr stores an image: of the names and bytes of all its files.
+
     Raises:
         ImageError: The file is missing or cannot be read.
     """
     try:
+        if path.is_dir():
+            return _hash_of_folder(path)
         state = path.stat()
         return _hash_of(path, state.st_size, state.st_mtime_ns)
     except OSError as error:
@@ -132,6 +136,17 @@ def content_hash(path: Path) -> str:
 def _hash_of(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - they key the memory
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _hash_of_folder(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            name = file.relative_to(path).as_posix()
+            state = file.stat()
+            content = _hash_of(file, state.st_size, state.st_mtime_ns)
+            digest.update(f"{name}\0{content}\n".encode())
+    return digest.hexdigest()
 
 
 def _mapped(entry: Path, stored: tuple[int, ...]) -> NDArray[np.uint8] | None:

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from tiledseg.data.atomic import atomic_file
 from tiledseg.data.containers import inspect, kind_of, without_png_extras
+from tiledseg.data.ome_zarr import STORE_SUFFIX, is_store, read_store, store_shape
 from tiledseg.data.palettes import grey_as_indices, indices_as_grey
 from tiledseg.data.tiff import read_tiff, tiff_indices, tiff_shape
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.labels import Labels, label_palette
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+READ_SUFFIXES = (*IMAGE_SUFFIXES, STORE_SUFFIX)
+"""Those of files, and that of OME-Zarr stores, which are folders and are not written."""
 MAX_PIXELS = 2**30
 """Largest picture that is decoded in one piece; OpenCV's own limit."""
 
@@ -39,7 +42,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Image files directly in a folder, sorted by name; hidden files and others are left out.
+    """Images directly in a folder, sorted by name; hidden files and others are left out.
 
     Raises:
         ImageError: The folder does not exist or cannot be listed.
@@ -50,17 +53,18 @@ def list_images(folder: Path) -> list[Path]:
         raise _fault(
             folder, f"cannot be listed ({error.strerror})", "give a folder that holds images"
         ) from None
-    return [
-        path
-        for path in entries
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    ]
+    return [path for path in entries if is_image(path)]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path is named as an image that is read, and is not hidden; it is not opened."""
+    if path.name.startswith("."):
+        return False
+    return (path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()) or is_store(path)
 
 
 def read_image(path: Path, channels: Literal[1, 3] = 3) -> NDArray[np.uint8]:
-    """Read a JPEG, PNG, BMP or TIFF (first page).
+    """Read a JPEG, PNG, BMP, TIFF (first page) or OME-Zarr store (finest level).
 
     16-bit values are divided by 257 and rounded, alpha is dropped, and grey is converted to
     colour or colour to grey (ITU-R BT.601 luma) as ``channels`` asks.
@@ -122,9 +126,12 @@ def read_as_stored(path: Path) -> NDArray[Any]:
     Raises:
         ImageError: The file is missing, truncated, damaged, too large, or of another kind.
     """
-    data = _read_bytes(path)
+    store = is_store(path)
+    data = b"" if store else _read_bytes(path)
     _claimed_shape(path, data)
     try:
+        if store:
+            return read_store(path)
         return read_tiff(path) if kind_of(data[:16]) == "tiff" else _decode(data)
     except ValueError as error:
         raise _fault(path, str(error)) from None
@@ -163,8 +170,7 @@ def image_shape(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: The file is missing, truncated, too large, or of another kind.
     """
-    data = _read_bytes(path)
-    return _claimed_shape(path, data)
+    return _claimed_shape(path, b"" if is_store(path) else _read_bytes(path))
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -245,19 +251,68 @@ def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> Non
             written.
     """
     _require_png(path)
-    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
-    scaled = np.asarray(probability, dtype=np.float64) * 255.0
-    if np.isnan(scaled).any():
+    if np.isnan(probability).any():
         raise OutputError(
             f"{path}: the prediction holds values that are not numbers; the model has diverged, "
             "train it again with a lower learning rate"
         )
-    write_image(path, np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8))
+    write_image(path, probability_levels(probability))
+
+
+def probability_levels(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Probabilities in 8 bits, as ``write_probability`` has it.
+
+    Args:
+        probability: Any shape and float dtype, in [0, 1] (values outside are clipped).
+
+    Returns:
+        The same shape, uint8; at least 128 exactly where the probability is at least 0.5.
+    """
+    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
+    scaled = np.asarray(probability, dtype=np.float64) * 255.0
+    return np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8)
+
+
+def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Values as stored, on the 8-bit scale: 16 bits are divided by 257 and rounded.
+
+    Args:
+        path: Where they come from, for the message.
+        pixels: Any shape; uint8, uint16 or bool.
+
+    Raises:
+        ImageError: They are of another type.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return np.asarray(_SIXTEEN_TO_EIGHT[pixels])
+    if pixels.dtype == np.bool_:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
+
+
+def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey (H, W) or RGB (H, W, 3) of pixels that may have an alpha channel.
+
+    Args:
+        path: Where they come from, for the message.
+        pixels: (H, W) or (H, W, 1 to 4).
+
+    Raises:
+        ImageError: There are more channels.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    samples = pixels.shape[2]
+    if samples > 4:
+        raise _fault(path, f"holds {samples} channels", "save it as grey or RGB")
+    return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
 def _read_pixels(path: Path) -> NDArray[np.uint8]:
     """(H, W) grey or (H, W, 3) RGB, uint8."""
-    return _without_alpha(path, _to_8_bits(path, read_as_stored(path)))
+    return without_alpha(path, to_8_bits(path, read_as_stored(path)))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -265,7 +320,7 @@ def _read_bytes(path: Path) -> bytes:
         raise _fault(
             path,
             f"has the suffix {path.suffix!r}, which is not read",
-            f"use one of {', '.join(IMAGE_SUFFIXES)}",
+            f"use one of {', '.join(READ_SUFFIXES)}",
         )
     try:
         with path.open("rb") as file:
@@ -284,10 +339,12 @@ def _read_bytes(path: Path) -> bytes:
 
 def _claimed_shape(path: Path, data: bytes) -> tuple[int, int]:
     try:
-        container = inspect(data)
-        shape = (
-            tiff_shape(path) if container.kind == "tiff" else (container.height, container.width)
-        )
+        if is_store(path):
+            shape = store_shape(path)
+        else:
+            container = inspect(data)
+            tiff = container.kind == "tiff"
+            shape = tiff_shape(path) if tiff else (container.height, container.width)
     except ValueError as error:
         raise _fault(path, str(error)) from None
     if shape[0] * shape[1] > MAX_PIXELS:
@@ -313,25 +370,6 @@ def _decode(data: bytes) -> NDArray[Any]:
         code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
         pixels = cv2.cvtColor(pixels, code)
     return np.asarray(pixels)
-
-
-def _to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == np.uint16:
-        return np.asarray(_SIXTEEN_TO_EIGHT[pixels])
-    if pixels.dtype == np.bool_:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
-
-
-def _without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if pixels.ndim == 2:
-        return pixels
-    samples = pixels.shape[2]
-    if samples > 4:
-        raise _fault(path, f"holds {samples} channels", "save it as grey or RGB")
-    return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
 def _require_png(path: Path) -> None:

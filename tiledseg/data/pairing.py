@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiledseg.data.images import IMAGE_SUFFIXES, list_images
+from tiledseg.data.images import READ_SUFFIXES, is_image, list_images
+from tiledseg.data.ome_zarr import STORE_SUFFIX
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.settings import DatasetSettings
 
@@ -137,7 +138,7 @@ def paired(folder: Path, split: str = "", settings: DatasetSettings = _USUAL) ->
 
 def no_images_fault() -> str:
     """What is said of a folder without images, after its name."""
-    return f"holds no images; add some ({', '.join(IMAGE_SUFFIXES)})"
+    return f"holds no images; add some ({', '.join(READ_SUFFIXES)})"
 
 
 def stem_of(path: Path, suffix: str) -> str | None:
@@ -148,6 +149,8 @@ def stem_of(path: Path, suffix: str) -> str | None:
         suffix: An end with extension (``_mask.png``, ``.png``), without (``_mask``), or nothing.
     """
     name = path.name if "." in suffix else path.stem
+    if "." not in suffix and path.suffix.lower() == STORE_SUFFIX:
+        name = name.removesuffix(".ome")  # a.ome.zarr is called a
     if not name.endswith(suffix) or name == suffix:
         return None
     return name.removesuffix(suffix)
@@ -172,7 +175,9 @@ def _listed(folder: Path, *, with_folders: bool = False) -> list[Path]:
     try:
         paths = list_images(folder)
         if with_folders:
-            inner = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+            inner = [
+                path for path in sorted(folder.iterdir()) if path.is_dir() and not is_image(path)
+            ]
             paths += [path for place in inner for path in list_images(place)]
     except ImageError as error:
         raise DatasetError(str(error)) from None

@@ -12,7 +12,7 @@ from tiledseg.settings import SplitSettings
 GroupOf = Callable[[str], str]
 """The patient or slide of a stem."""
 
-_TILE = re.compile(r"_r?\d+[x_]c?\d+$", re.IGNORECASE)
+_TILE = re.compile(r"_r?\d+[x_]c?\d+(_a\d+)?$", re.IGNORECASE)
 
 
 def source_of(stem: str) -> str:
@@ -20,7 +20,7 @@ def source_of(stem: str) -> str:
 
     A tile's stem ends in ``_ROW_COLUMN``, ``_ROWxCOLUMN`` or ``_rROW_cCOLUMN`` (digits): the
     source is what stands before it. ``smear7_r0_c1`` and ``smear7_12x34`` come from ``smear7``;
-    ``smear_7`` is an image of its own.
+    ``smear_7`` is an image of its own. ``_aNUMBER`` after that is a changed copy of the tile.
     """
     return _TILE.sub("", stem) or stem
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import tifffile
 
 from tiledseg.data.containers import JPEG_FRAMES, JPEG_MARKER, kind_of
+from tiledseg.data.ome_zarr import is_store, stored_type
 from tiledseg.errors import ImageError
 
 _HEAD = 2**18
@@ -21,7 +22,7 @@ class StoredForm:
     """How an image file stores its pixels.
 
     Attributes:
-        kind: ``jpeg``, ``png``, ``bmp`` or ``tiff``.
+        kind: ``jpeg``, ``png``, ``bmp``, ``tiff`` or ``zarr``.
         channels: Channels of a pixel, alpha included; those of its colours for a palette.
         bits: Bits of a channel.
         alpha: True where the last channel is alpha.
@@ -44,6 +45,9 @@ def stored_form(path: Path) -> StoredForm:
         ImageError: The file cannot be read, or is of another kind.
     """
     try:
+        if is_store(path):
+            channels, dtype = stored_type(path)
+            return StoredForm("zarr", channels, 8 * dtype.itemsize, alpha=channels in (2, 4))
         with path.open("rb") as file:
             head = file.read(_HEAD)
         kind = kind_of(head[:16])

@@ -18,7 +18,9 @@ from tiledseg.settings import ModelSettings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
-"""Of intensities in 0..1, red first."""
+"""Of intensities in 0..1, red first; EfficientNet's."""
+RESNET_MEAN = (123.68, 116.779, 103.939)
+"""Of intensities in 0..255, red first; ResNet's weights were made with these."""
 
 EFFICIENTNET_URL = "https://storage.googleapis.com/keras-applications/"
 RESNET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
@@ -112,8 +114,8 @@ def resnet50_encoder(settings: ModelSettings, channels: int) -> keras.Model:
             layer["config"]["dilation_rate"] = (dilations[stage],) * 2
 
     def centred(tensor: keras.KerasTensor) -> keras.KerasTensor:
-        means = [-255.0 * mean for mean in IMAGENET_MEAN]
-        return layers.Rescaling(1.0, offset=means, name="intensity")(tensor)
+        offsets = [-mean for mean in RESNET_MEAN]
+        return layers.Rescaling(1.0, offset=offsets, name="intensity")(tensor)
 
     return _edited(keras.applications.ResNet50, channels, edit, centred)
 

@@ -121,7 +121,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         parameters=2_768_845,
         stride=32,
         halo=3326,
-        remark="pools within pools: its halo is larger than most tiles, so blend them",
+        remark="pools within pools: its halo is larger than most tiles; set tiling.mode: blend",
     ),
     "SharpUNet": Architecture(
         title="Sharp U-Net",

@@ -92,6 +92,8 @@ def check_channels(model: Any, shape: tuple[int, ...]) -> None:
 
 def _batches(indices: Sequence[int], grid: Grid) -> Iterator[Sequence[int]]:
     """Batches of nearly equal length, of at most BATCH_PIXELS if that is more than a window."""
+    if not indices:
+        return
     most = max(1, BATCH_PIXELS // (grid.tile_shape[0] * grid.tile_shape[1]))
     count = -(-len(indices) // most)
     for start, stop in pairwise(k * len(indices) // count for k in range(count + 1)):

@@ -19,6 +19,7 @@ from tiledseg.tracking.store import connect, store_errors
 
 if TYPE_CHECKING:
     from tiledseg.prediction import Predictor
+    from tiledseg.tiling.runtimes import Runtime
 
 LATEST = "latest-trained"
 CHAMPION = "champion"
@@ -149,13 +150,14 @@ def champion_score(client: mlflow.MlflowClient, name: str) -> float | None:
     return float(champion.tags.get(CHAMPION_METRIC, "-inf"))
 
 
-def load_predictor(uri: str) -> "Predictor":
+def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
     """Load a network from the registry, a run, or a folder.
 
     Args:
         uri: ``models:/NAME@champion``, ``models:/NAME/3``, ``runs:/ID/model``, a folder that
             holds model.keras and experiment.yaml, or a registered model's name, which means
             its champion.
+        runtime: What computes.
 
     Raises:
         RegistryError: There is no such model.
@@ -163,7 +165,7 @@ def load_predictor(uri: str) -> "Predictor":
     from tiledseg.prediction import EXPERIMENT_FILE, Predictor  # noqa: PLC0415  # loads Keras
 
     if (Path(uri) / EXPERIMENT_FILE).is_file():
-        return Predictor.load(Path(uri))
+        return Predictor.load(Path(uri), runtime=runtime)
     address = uri if ":/" in uri else f"models:/{uri}@{CHAMPION}"
     try:
         folder = Path(mlflow.artifacts.download_artifacts(address))
@@ -176,4 +178,4 @@ def load_predictor(uri: str) -> "Predictor":
     found = sorted(folder.glob(f"artifacts/*/{EXPERIMENT_FILE}"))
     if not found:
         raise RegistryError(f"model {uri!r} was not logged by tiledseg: {folder} has no experiment")
-    return Predictor.load(found[0].parent)
+    return Predictor.load(found[0].parent, runtime=runtime)

@@ -14,7 +14,13 @@ import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 
 from tiledseg.data.dataset import Dataset
-from tiledseg.data.images import write_labels, write_mask, write_probability
+from tiledseg.data.images import (
+    read_image,
+    write_image,
+    write_labels,
+    write_mask,
+    write_probability,
+)
 from tiledseg.evaluation import ImageEvaluation
 from tiledseg.experiment import Experiment, parse_experiment
 from tiledseg.labels import labels_of, painted
@@ -120,9 +126,13 @@ class TrackedRun:
             seams = {"rows": evaluation.grid.seam_rows, "columns": evaluation.grid.seam_columns}
             mlflow.log_dict(seams, f"predictions/{split}/grid/{stem}.json")
         if with_image:
-            copy = root / "predictions" / "image" / evaluation.sample.image.name
+            image = evaluation.sample.image
+            copy = root / "predictions" / "image" / image.name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(evaluation.sample.image, copy)
+            if image.is_file():
+                shutil.copyfile(image, copy)
+            else:  # a store is a folder of many files
+                write_image(copy.with_name(f"{stem}.png"), read_image(image))
             path = root / "predictions" / "truth" / f"{stem}.png"
             if (evaluation.truth > 1).any() or len(evaluation.classes) > 2:
                 write_labels(path, evaluation.truth, len(evaluation.classes))

@@ -1,0 +1,206 @@
+"""The tiling overhead ratio, and other ways to predict the same image with the same network.
+
+    python benchmarks/tiled_inference.py [--side 1024] [--filters 16] [--layers 5] [--rounds 5]
+
+    python benchmarks/tiled_inference.py --side 4096                  the figures of record
+    python benchmarks/tiled_inference.py --shapes                     tiled against one whole pass
+
+The ratio is the time from opened image to closed mask, divided by the image's pixels over the
+best pixels per second of the bare compiled forward pass; 1.0 is the limit. All ways run in turn
+in one process; medians of the rounds, and of the paired ratios, are printed. The others are:
+
+- per-tile predict: cells of 512 px cut out with a margin of 64 px on each side, resized to
+  512 px, passed to ``model.predict`` one by one, resized back and cropped. It computes about as
+  many pixels as the image has, because the margin is shrunk away.
+- medicai: sliding windows of 512 px with an overlap of 25 % and Gaussian weights. It is left out
+  unless it is installed beside tiledseg: ``pip install medicai``.
+"""
+
+import argparse
+import contextlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.data.images import read_image, write_image, write_probability
+from tiledseg.experiment import Experiment
+from tiledseg.models import build_model
+from tiledseg.prediction import Predictor
+from tiledseg.settings import ModelSettings
+from tiledseg.tiling.engine import predict_full, predict_tiled
+from tiledseg.tiling.exactness import model_field
+from tiledseg.tiling.grid import plan_grid
+from tiledseg.tiling.runtimes import forward_of
+from tiledseg.tiling.seams import flipped_labels, max_difference
+
+PEERS_TILE, MARGIN = 512, 64
+Way = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+def per_tile_predict(model: Any) -> Way:
+    """Cells with a shrunken margin, one ``model.predict`` each."""
+
+    def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        height, width, _ = image.shape
+        answer = np.zeros((height, width, 1), np.float32)
+        for top in range(0, height, PEERS_TILE):
+            for left in range(0, width, PEERS_TILE):
+                first_row, first_column = max(top - MARGIN, 0), max(left - MARGIN, 0)
+                crop = image[
+                    first_row : top + PEERS_TILE + MARGIN, first_column : left + PEERS_TILE + MARGIN
+                ]
+                shown = cv2.resize(crop, (PEERS_TILE, PEERS_TILE))
+                values = model.predict(shown[np.newaxis], verbose=0)[0]
+                back = cv2.resize(values, (crop.shape[1], crop.shape[0]))
+                part = answer[top : top + PEERS_TILE, left : left + PEERS_TILE, 0]
+                rows, columns = top - first_row, left - first_column
+                part[:] = back[rows : rows + part.shape[0], columns : columns + part.shape[1]]
+        return answer
+
+    return predict
+
+
+def medicai_windows(model: Any) -> Way:
+    """The sliding windows of the PyPI package medicai."""
+    inference = import_module("medicai.utils.inference").SlidingWindowInference(
+        model,
+        num_classes=1,
+        roi_size=(PEERS_TILE, PEERS_TILE),
+        sw_batch_size=1,
+        overlap=0.25,
+        mode="gaussian",
+    )
+
+    def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # noqa: PTH123
+            return np.asarray(inference(image[np.newaxis])[0])
+
+    return predict
+
+
+def best_bare_seconds(predictor: Predictor, image: NDArray[np.uint8]) -> dict[int, float]:
+    """Seconds per image's pixels of the bare compiled pass, by side of the window."""
+    forward = forward_of(predictor.model)
+    seconds = {}
+    side = 256
+    while side <= min(*image.shape[:2], predictor.experiment.tiling.max_tile):
+        window = np.ascontiguousarray(image[np.newaxis, :side, :side])
+        began = time.perf_counter()
+        forward(window)
+        elapsed = time.perf_counter() - began
+        seconds[side] = elapsed * image.shape[0] * image.shape[1] / side**2
+        side *= 2
+    return seconds
+
+
+def timed(way: Way, folder: Path) -> float:
+    """Seconds from opened image to closed mask."""
+    began = time.perf_counter()
+    image = read_image(folder / "image.png")
+    write_probability(folder / "mask.png", way(image)[..., 0])
+    return time.perf_counter() - began
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Time every way on one image, in turn."""
+    settings = ModelSettings(base_filters=options.filters, num_layers=options.layers)
+    experiment = Experiment.model_validate(
+        {"dataset": {"name": "Benchmark"}, "model": settings.model_dump()}
+    )
+    model = build_model(settings, 3)
+    predictor = Predictor(model, experiment)
+    ways: dict[str, Way] = {"tiledseg": predictor.probability}
+    if find_spec("openvino") and not options.no_openvino:
+        fast = Predictor(model, experiment, runtime="openvino")
+        ways["tiledseg, openvino"] = fast.probability
+    ways["per-tile predict"] = per_tile_predict(model)
+    if find_spec("medicai"):
+        ways["medicai"] = medicai_windows(model)
+    else:
+        print("medicai is not installed and is left out; pip install medicai")
+    side = options.side
+    for line in predictor.plan(side, side).lines():
+        print(line)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_image(folder / "image.png", textured(side, side))
+        image = read_image(folder / "image.png")
+        best_bare_seconds(predictor, image)
+        for way in ways.values():  # what is compiled at first use is not counted
+            timed(way, folder)
+        bare, rounds = [], []
+        for _ in range(options.rounds):
+            bare.append(min(best_bare_seconds(predictor, image).values()))
+            rounds.append({label: timed(way, folder) for label, way in ways.items()})
+    limit = min(bare)
+    print(f"bare pass         {side * side / 1e6 / limit:.3f} megapixels/s at its best")
+    for label in ways:
+        seconds = statistics.median(one[label] for one in rounds)
+        slower = statistics.median(one[label] / one["tiledseg"] for one in rounds)
+        print(
+            f"{label:18s}{side * side / 1e6 / seconds:.3f} megapixels/s, overhead ratio "
+            f"{seconds / limit:.2f}, takes {slower:.2f} times as long as tiledseg"
+        )
+
+
+def textured(height: int, width: int) -> NDArray[np.uint8]:
+    """Noise with structures of many sizes, so that probabilities vary."""
+    rng = np.random.default_rng(0)
+    total = np.zeros((height, width, 3), np.float32)
+    for size in (1, 4, 16, 64):
+        grain = rng.normal(0, 1, (-(-height // size), -(-width // size), 3)).astype(np.float32)
+        total += cv2.resize(grain, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.clip(127 + 50 * total, 0, 255).astype(np.uint8)
+
+
+def shapes(options: argparse.Namespace) -> None:
+    """Tiled against one pass at full size, for awkward shapes."""
+    networks = {
+        "4 levels, dilated": ModelSettings(num_layers=4, dilation=2, base_filters=options.filters),
+        "5 levels": ModelSettings(num_layers=5, base_filters=options.filters),
+        "6 levels": ModelSettings(num_layers=6, base_filters=options.filters),
+    }
+    for label, settings in networks.items():
+        keras.utils.set_random_seed(1)
+        model = build_model(settings, 3)
+        field = model_field(model)
+        for height, width in ((1024, 1024), (1000, 1537), (513, 4099), (40, 40)):
+            image = textured(height, width)
+            whole = predict_full(model, image)
+            tiled = predict_tiled(model, image, max_tile=options.tile)
+            halo, stride = field.halo, field.stride
+            grid = plan_grid(height, width, halo=halo, stride=stride, max_tile=options.tile)
+            print(
+                f"{label:18s} {height:4d} x {width:4d}  {len(grid.tiles):3d} tiles  "
+                f"difference {max_difference(tiled, whole):.1e}  "
+                f"flipped {flipped_labels(tiled, whole)}"
+            )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", type=int, default=1024)
+    parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument("--layers", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tile", type=int, default=640, help="for --shapes")
+    parser.add_argument("--no-openvino", action="store_true")
+    parser.add_argument("--shapes", action="store_true")
+    options = parser.parse_args()
+    (shapes if options.shapes else compare)(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Stored masks as the pages show them: one class, all classes together, or one of several.
+
+A run of one class keeps probabilities of 8 bits; one of several keeps labels, as the indices of
+a palette.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.data.images import read_indices, read_mask_levels
+from tiledseg.data.stored import stored_form
+from tiledseg.labels import foreground
+
+
+def mask_levels(path: Path, label: int | None = None) -> NDArray[np.uint8]:
+    """A mask on the scale of 8 bits.
+
+    Args:
+        path: Probabilities, a mask of 0 and 255, or labels.
+        label: Of labels, the class that is shown; None shows every class but the background.
+
+    Returns:
+        (H, W), uint8; of labels 0 or 255.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    if not holds_labels(path):
+        return read_mask_levels(path)
+    labels = read_indices(path)
+    shown = foreground(labels) if label is None else labels == label
+    return shown * np.uint8(255)
+
+
+def holds_labels(path: Path) -> bool:
+    """Whether a file holds several classes.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    form = stored_form(path)
+    return form.palette and form.kind == "png"

@@ -1,0 +1,102 @@
+"""Objects of several classes: cleaned, numbered, measured and outlined class by class."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiledseg.labels import Labels, class_colors
+from tiledseg.objects import cleaned, labelled, measured
+from tiledseg.outlines import geojson
+
+
+def cleaned_labels(labels: Labels, *, smallest: int = 0, holes: int = 0) -> Labels:
+    """Drop small objects of each class, and fill small holes in them.
+
+    Args:
+        labels: (H, W), uint8; 0 is the background.
+        smallest: Objects of fewer pixels become background; 0 or 1 keeps all.
+        holes: Background of at most so many pixels, with one class all round, becomes that
+            class; 0 fills nothing.
+
+    Returns:
+        (H, W), uint8, in memory of its own.
+    """
+    kept = labels.copy()
+    for label in _classes_in(labels):
+        mask = labels == label
+        clean = cleaned(mask, smallest=smallest, holes=holes)
+        kept[mask & ~clean] = 0
+        kept[clean & (labels == 0)] = label
+    return kept
+
+
+def numbered(labels: Labels) -> NDArray[np.int32]:
+    """Number the objects from 1, class by class, each in reading order; background is 0.
+
+    Pixels belong together where they share a class, and a side or a corner.
+
+    Args:
+        labels: (H, W), uint8.
+
+    Returns:
+        (H, W), int32.
+    """
+    numbers = np.zeros(labels.shape, np.int32)
+    for label in _classes_in(labels):
+        own = labelled(labels == label)
+        numbers[own > 0] = own[own > 0] + numbers.max(initial=0)
+    return numbers
+
+
+def measured_classes(
+    numbers: NDArray[np.int32],
+    labels: Labels,
+    probability: NDArray[np.float32],
+    names: Sequence[str],
+) -> pd.DataFrame:
+    """Measure every object.
+
+    Args:
+        numbers: (H, W), of ``numbered``.
+        labels: (H, W), uint8.
+        probability: (H, W, K).
+        names: Of the labels from 0.
+
+    Returns:
+        What ``tiledseg.objects.measured`` gives, with the column ``class`` after ``label``;
+        the mean probability is that of the object's class.
+    """
+    own = np.take_along_axis(probability, labels[..., np.newaxis].astype(np.intp), axis=2)[..., 0]
+    table = measured(numbers, own)
+    found, firsts = np.unique(numbers, return_index=True)
+    classes = labels.ravel()[firsts[found > 0]]
+    table.insert(1, "class", [names[label] for label in classes])
+    return table
+
+
+def outlined_classes(
+    numbers: NDArray[np.int32], table: pd.DataFrame, names: Sequence[str], image: str
+) -> dict[str, Any]:
+    """Objects as one GeoJSON feature collection, each with its class's name and colour.
+
+    Args:
+        numbers: (H, W), of ``numbered``.
+        table: Of ``measured_classes``.
+        names: Of the labels from 0.
+        image: What sets these objects' ids apart from those of other images.
+    """
+    features = []
+    for name, color in zip(names[1:], class_colors(len(names))[1:], strict=True):
+        rows = table[table["class"] == name].drop(columns="class")
+        for feature in geojson(numbers, rows, name, image)["features"]:
+            feature["properties"]["classification"]["color"] = list(color)
+            features.append(feature)
+    return {"type": "FeatureCollection", "features": features}
+
+
+def _classes_in(labels: Labels) -> list[int]:
+    """Labels that are there, but the background."""
+    return [int(label) for label in np.flatnonzero(np.bincount(labels.ravel())) if label]

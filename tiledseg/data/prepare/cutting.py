@@ -1,0 +1,159 @@
+"""One source image and its mask into the pieces that a recipe asks for.
+
+Stems keep the name of their source, in the form that drawing splits knows:
+
+    SMEAR_r512_c0        tile at row 512, column 0
+    SMEAR_512x0          crop of an object
+    SMEAR                whole, reduced or not
+    ..._a2               second changed copy
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.data.augment import augment
+from tiledseg.data.prepare.recipe import Recipe
+from tiledseg.data.prepare.windows import Window, object_windows, tile_windows, whole
+from tiledseg.labels import foreground
+from tiledseg.settings import AugmentationSettings
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One image and its mask, and where they come from.
+
+    Attributes:
+        split: ``train``, ``valid`` or ``test``.
+        stem: Name of the files, without suffix.
+        source: Stem of the image that it was cut from.
+        kind: ``tile``, ``reduced``, ``object`` or ``whole``.
+        window: Where it lies in the source, in pixels of the source times ``zoom``.
+        zoom: By how much the source was enlarged or reduced before.
+        copy: Number of the changed copy, from 1; 0 is unchanged.
+        image: (h, w, 3), uint8, RGB.
+        mask: (h, w), uint8, labels.
+    """
+
+    split: str
+    stem: str
+    source: str
+    kind: str
+    window: Window
+    zoom: float
+    copy: int
+    image: Pixels
+    mask: Pixels
+
+
+def pieces_of(
+    split: str,
+    stem: str,
+    image: Pixels,
+    mask: Pixels,
+    recipe: Recipe,
+    changes: AugmentationSettings,
+) -> Iterator[Piece]:
+    """Cut one image; the same pieces in the same order whenever and wherever it is done.
+
+    Args:
+        split: The split of the image; its pieces stay there.
+        stem: Its stem.
+        image: (H, W, 3), uint8, RGB.
+        mask: (H, W), uint8, labels.
+        recipe: What to cut.
+        changes: How copies are changed.
+    """
+    for piece in _unchanged(split, stem, image, mask, recipe):
+        yield piece
+        if split == "train":
+            for copy in range(1, recipe.augment + 1):
+                yield _changed(piece, copy, recipe.seed, changes)
+
+
+def resized(pixels: Pixels, longer: int, *, labels: bool) -> Pixels:
+    """An image at another size, its sides in proportion.
+
+    Args:
+        pixels: (H, W, 3) or (H, W), uint8.
+        longer: The longer side that comes out, in pixels.
+        labels: True for masks: nearest neighbour, so that no label is invented. Images are
+            averaged over areas when they shrink, and interpolated cubically when they grow.
+    """
+    height, width = pixels.shape[:2]
+    factor = longer / max(height, width)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    smooth = cv2.INTER_AREA if factor < 1.0 else cv2.INTER_CUBIC
+    return np.asarray(
+        cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST_EXACT if labels else smooth)
+    )
+
+
+def _unchanged(
+    split: str, stem: str, image: Pixels, mask: Pixels, recipe: Recipe
+) -> Iterator[Piece]:
+    zoom = 1.0
+    if recipe.enlarge > max(mask.shape):
+        zoom = recipe.enlarge / max(mask.shape)
+        image = resized(image, recipe.enlarge, labels=False)
+        mask = resized(mask, recipe.enlarge, labels=True)
+    shape = (mask.shape[0], mask.shape[1])
+    base = Piece(split, stem, stem, "whole", whole(shape), zoom, 0, image, mask)
+    if split in recipe.uncut or not recipe.cuts:
+        yield base
+        return
+    if recipe.tile:
+        for window in tile_windows(shape, recipe.tile, recipe.overlap):
+            name = f"{stem}_r{window.top}_c{window.left}"
+            tile = _cut(base, "tile", name, window)
+            if (
+                split != "train"
+                or foreground(tile.mask).any()
+                or _draw(recipe.seed, name) < recipe.empty
+            ):
+                yield tile
+    if recipe.objects:
+        for window in object_windows(foreground(mask), recipe.objects):
+            yield _cut(base, "object", f"{stem}_{window.top}x{window.left}", window)
+    if recipe.reduce:
+        yield _reduced(base, recipe.reduce)
+
+
+def _cut(base: Piece, kind: str, stem: str, window: Window) -> Piece:
+    image, mask = base.image[window.slices], base.mask[window.slices]
+    return replace(base, kind=kind, stem=stem, window=window, image=image, mask=mask)
+
+
+def _reduced(base: Piece, longer: int) -> Piece:
+    height, width = base.mask.shape
+    if max(height, width) <= longer:
+        return replace(base, kind="reduced")
+    image = resized(base.image, longer, labels=False)
+    mask = resized(base.mask, longer, labels=True)
+    zoom = base.zoom * longer / max(height, width)
+    size = (mask.shape[0], mask.shape[1])
+    return replace(base, kind="reduced", window=whole(size), zoom=zoom, image=image, mask=mask)
+
+
+def _changed(piece: Piece, copy: int, seed: int, changes: AugmentationSettings) -> Piece:
+    tail = "" if piece.kind in ("tile", "object") else "_0_0"
+    stem = f"{piece.stem}{tail}_a{copy}"
+    rng = np.random.default_rng(_digits(seed, stem))
+    image, mask = augment(piece.image, piece.mask, rng, changes, "rgb")
+    return replace(piece, stem=stem, copy=copy, image=image, mask=mask)
+
+
+def _draw(seed: int, name: str) -> float:
+    """A number in [0, 1) that depends on the seed and the name alone."""
+    return _digits(seed, name) / 2.0**64
+
+
+def _digits(seed: Any, name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest())

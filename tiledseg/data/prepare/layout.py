@@ -1,0 +1,267 @@
+"""Writing a dataset so that it can be killed at any moment and gone on with.
+
+    FOLDER/recipe.json                              what it is made of; claims the folder
+    FOLDER/{train,valid,test}/{images,masks}/STEM.png
+    FOLDER/manifest.csv                             every file, when all are there
+    FOLDER/.unfinished/                             while they are not: what is done, one line a job
+
+No file that is there is ever replaced. A job that was broken off is done again, and finds its
+own files; a file with other bytes is not ours, and stops the work.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tiledseg.data.atomic import atomic_file
+from tiledseg.data.cache import content_hash
+from tiledseg.data.images import write_image, write_labels, write_mask
+from tiledseg.data.prepare.cutting import Piece
+from tiledseg.errors import OutputError
+from tiledseg.labels import foreground
+from tiledseg.objects import labelled
+
+RECIPE, MANIFEST = "recipe.json", "manifest.csv"
+_UNFINISHED, _DONE = ".unfinished", "done.jsonl"
+_THREADS = 2
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The pieces of one source image.
+
+    Attributes:
+        name: Unique in a dataset.
+        pieces: Makes them; the same whenever it is called.
+    """
+
+    name: str
+    pieces: Callable[[], Iterable[Piece]]
+
+
+def write_layout(
+    folder: Path,
+    recipe: Mapping[str, Any],
+    jobs: Sequence[Job],
+    progress: Progress | None = None,
+    classes: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Write a dataset, or what is missing of it.
+
+    Args:
+        folder: The dataset; new, empty, or begun with the same recipe.
+        recipe: Everything that decides what comes out, as JSON.
+        jobs: All of them, in the order of the manifest.
+        progress: Called with jobs done and jobs in all.
+        classes: Names of the labels in the masks, which are then written as a palette's indices;
+            none for masks of 0 and 255.
+
+    Returns:
+        The manifest, one row per image: split, stem, source, kind, copy, top, left, height,
+        width (of the piece, in pixels of the source times zoom), zoom, foreground (pixels),
+        objects, image_digest, mask_digest (BLAKE2b of the files, 32 hexadecimal digits).
+
+    Raises:
+        OutputError: The folder holds something else, or cannot be written.
+        TiledsegError: What a job raises.
+    """
+    if _claim(folder, recipe):
+        return read_manifest(folder)
+    work = folder / _UNFINISHED
+    done = _finished_jobs(folder, work / _DONE)
+    missing = [job for job in jobs if job.name not in done]
+    _write_missing(folder, missing, done, len(jobs), progress, len(classes))
+    manifest = pd.DataFrame([row for job in jobs for row in done[job.name]])
+    with atomic_file(folder / MANIFEST) as file:
+        file.write(manifest.to_csv(index=False).encode())
+    shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def require_ours(folder: Path) -> str:
+    """Refuse a folder that holds what was not written here.
+
+    Returns:
+        The recipe it was begun with, as it is stored; empty where nothing is there.
+
+    Raises:
+        OutputError: It holds other files.
+    """
+    path = folder / RECIPE
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        foreign = not text and folder.exists() and any(folder.iterdir())
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(f"{path}: cannot be read ({error}); choose another name") from None
+    if foreign:
+        raise OutputError(
+            f"{folder} holds files already, and no {RECIPE} of an earlier start; nothing is "
+            "overwritten: choose another name, or move the folder away"
+        )
+    return text
+
+
+def read_manifest(folder: Path) -> pd.DataFrame:
+    """The manifest of a finished dataset, as ``write_layout`` returns it.
+
+    Raises:
+        OutputError: It cannot be read.
+    """
+    try:
+        table = pd.read_csv(folder / MANIFEST, dtype={"stem": str, "source": str})
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{folder / MANIFEST}: cannot be read ({' '.join(str(error).split())}); prepare the "
+            "dataset under another name"
+        ) from None
+    return table
+
+
+def _claim(folder: Path, recipe: Mapping[str, Any]) -> bool:
+    """Make the folder ours; True where everything is written already."""
+    text = require_ours(folder)
+    if text:
+        _require_same(folder, text, recipe)
+        return (folder / MANIFEST).is_file()
+    with atomic_file(folder / RECIPE) as file:
+        file.write(json.dumps(recipe, indent=2).encode())
+    return False
+
+
+def _require_same(folder: Path, text: str, recipe: Mapping[str, Any]) -> None:
+    try:
+        begun = json.loads(text)
+    except ValueError:
+        begun = None
+    wanted = json.loads(json.dumps(recipe))
+    if begun == wanted:
+        return
+    if not isinstance(begun, dict):
+        raise OutputError(f"{folder / RECIPE} is no recipe; choose another name")
+    keys = [key for key in {**begun, **wanted} if begun.get(key) != wanted.get(key)]
+    apart = ", ".join(f"{key} {begun.get(key)!r}, now {wanted.get(key)!r}" for key in keys)
+    raise OutputError(
+        f"{folder} was begun with another recipe ({apart}); choose another name, or give the "
+        "settings it was begun with"
+    )
+
+
+def _finished_jobs(folder: Path, journal: Path) -> dict[str, list[dict[str, Any]]]:
+    """Rows by job, of those whose files are all there as they were written."""
+    try:
+        lines = journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else []
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    done = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:  # the line that was being written
+            continue
+        if all(_is_there(folder, row) for row in entry["rows"]):
+            done[entry["job"]] = entry["rows"]
+    return done
+
+
+def _is_there(folder: Path, row: Mapping[str, Any]) -> bool:
+    paths = {
+        f"{kind}_digest": folder / row["split"] / f"{kind}s" / f"{row['stem']}.png"
+        for kind in ("image", "mask")
+    }
+    return all(path.is_file() and content_hash(path) == row[key] for key, path in paths.items())
+
+
+def _write_missing(
+    folder: Path,
+    jobs: Sequence[Job],
+    done: dict[str, list[dict[str, Any]]],
+    count: int,
+    progress: Progress | None,
+    labels: int,
+) -> None:
+    lock = Lock()
+    work = folder / _UNFINISHED
+    try:
+        work.mkdir(exist_ok=True)
+        with (work / _DONE).open("a", encoding="utf-8") as journal:
+            journal.write("\n")  # a line that was cut off in the middle ends here
+
+            def work_on(job: Job) -> None:
+                rows = [_write_piece(folder, piece, labels) for piece in job.pieces()]
+                with lock:
+                    journal.write(json.dumps({"job": job.name, "rows": rows}) + "\n")
+                    journal.flush()
+                    done[job.name] = rows
+                    if progress is not None:
+                        progress(len(done), count)
+
+            with ThreadPoolExecutor(_THREADS) as pool:
+                for future in [pool.submit(work_on, job) for job in jobs]:
+                    try:
+                        future.result()
+                    except BaseException:
+                        pool.shutdown(wait=True, cancel_futures=True)
+                        raise
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror}); make room, or choose another data "
+            "root, and give the same command again: it goes on"
+        ) from None
+
+
+def _write_piece(folder: Path, piece: Piece, labels: int) -> dict[str, Any]:
+    image = folder / piece.split / "images" / f"{piece.stem}.png"
+    mask = folder / piece.split / "masks" / f"{piece.stem}.png"
+    window, marked = piece.window, foreground(piece.mask)
+
+    def write_truth(path: Path) -> None:
+        if labels:
+            write_labels(path, piece.mask, labels)
+        else:
+            write_mask(path, piece.mask)
+
+    return {
+        "split": piece.split,
+        "stem": piece.stem,
+        "source": piece.source,
+        "kind": piece.kind,
+        "copy": piece.copy,
+        "top": window.top,
+        "left": window.left,
+        "height": window.height,
+        "width": window.width,
+        "zoom": round(piece.zoom, 6),
+        "foreground": int(np.count_nonzero(marked)),
+        "objects": int(labelled(marked).max(initial=0)),
+        "image_digest": _placed(image, folder, lambda path: write_image(path, piece.image)),
+        "mask_digest": _placed(mask, folder, write_truth),
+    }
+
+
+def _placed(path: Path, folder: Path, write: Callable[[Path], None]) -> str:
+    """Write a file under a temporary name, and give it its own unless that is there already."""
+    unique = f"{os.getpid()}-{path.parts[-3]}-{path.parts[-2]}-{path.name}"
+    temporary = folder / _UNFINISHED / unique
+    write(temporary)
+    digest = content_hash(temporary)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.replace(path)
+    elif content_hash(path) == digest:
+        temporary.unlink()
+    else:
+        raise OutputError(
+            f"{path} is there already, and is not what would be written; nothing is overwritten: "
+            "move it away, or choose another name"
+        )
+    return digest

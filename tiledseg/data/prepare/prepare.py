@@ -1,0 +1,117 @@
+"""A dataset cut into another: its images in, pieces, manifest and statistics out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from pydantic import ValidationError
+
+from tiledseg.data.dataset import Sample, load_dataset
+from tiledseg.data.images import read_image
+from tiledseg.data.label_files import read_label_map
+from tiledseg.data.prepare.cutting import Piece, pieces_of
+from tiledseg.data.prepare.layout import Job, Progress, write_layout
+from tiledseg.data.prepare.recipe import Recipe
+from tiledseg.data.prepare.statistics import write_statistics
+from tiledseg.errors import DatasetError, ExperimentError
+from tiledseg.experiment import Experiment
+from tiledseg.faults import explain
+from tiledseg.labels import IGNORED
+from tiledseg.settings import AugmentationSettings
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What came out.
+
+    Attributes:
+        folder: The new dataset.
+        manifest: One row per image; see ``write_layout``.
+        experiment: The source's experiment, for the new dataset.
+    """
+
+    folder: Path
+    manifest: pd.DataFrame
+    experiment: Experiment
+
+
+def prepare_dataset(
+    experiment: Experiment,
+    root: Path,
+    name: str,
+    recipe: Recipe,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Cut a dataset into a new one; called again, it goes on where it was broken off.
+
+    Splits are those of the source's images: what is cut from one image stays in one split.
+
+    Args:
+        experiment: Which dataset is cut, how its masks are read, and how copies are changed.
+        root: The folder of both datasets.
+        name: Of the new one.
+        recipe: What to cut.
+        progress: Called with source images done and in all.
+
+    Raises:
+        ExperimentError: The name cannot be one.
+        DatasetError: The source is missing or unsound.
+        OutputError: The new folder holds something else, or cannot be written.
+    """
+    made = _experiment_for(experiment, name, recipe)
+    if name == experiment.dataset.name:
+        raise ExperimentError(f"--into {name}: that is the dataset itself; choose another name")
+    if experiment.dataset.holds_labels:
+        raise DatasetError(
+            f"{experiment.dataset.name}: --into cuts masks of one class, and these hold "
+            f"{len(experiment.dataset.classes)} labels; train on them as they are, crops are drawn "
+            "from whole images"
+        )
+    source = load_dataset(experiment.dataset, root)
+    changes = experiment.augmentation
+    jobs = [
+        _job(split, sample, recipe, changes, experiment.dataset.cut)
+        for split, samples in source.splits.items()
+        for sample in samples
+    ]
+    written = recipe.written(source.name, source.digest, changes)
+    manifest = write_layout(root / name, written, jobs, progress, made.dataset.classes)
+    write_statistics(manifest, root / name)
+    return Prepared(root / name, manifest, made)
+
+
+def _job(
+    split: str, sample: Sample, recipe: Recipe, changes: AugmentationSettings, cut: int | None
+) -> Job:
+    def pieces() -> Iterator[Piece]:
+        image = read_image(sample.image)
+        mask = read_label_map(sample.mask, cut)
+        if mask.shape != image.shape[:2]:
+            raise DatasetError(
+                f"{sample.mask_files[0]}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, "
+                f"but {sample.image} is {image.shape[1]} x {image.shape[0]}; export them at one "
+                "size"
+            )
+        return pieces_of(split, sample.stem, image, mask, recipe, changes)
+
+    return Job(f"{split}/{sample.stem}", pieces)
+
+
+def _experiment_for(experiment: Experiment, name: str, recipe: Recipe) -> Experiment:
+    """The same settings for the new dataset; crops are no larger than its tiles."""
+    about = experiment.dataset.description or experiment.dataset.name
+    content = experiment.model_dump(mode="json", exclude_unset=True)
+    content["dataset"] = {"name": name, "description": f"{about}, prepared"}
+    if experiment.dataset.holds_labels:
+        content["dataset"] |= {"mask_form": "labels", "classes": [*experiment.dataset.classes]}
+        if experiment.dataset.ignore_label is not None:
+            content["dataset"]["ignore_label"] = IGNORED
+    stride = experiment.model.stride
+    if recipe.tile >= max(stride, 32):
+        largest = recipe.tile // stride * stride
+        content.setdefault("image", {})["size"] = min(experiment.image.size, largest)
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise ExperimentError(f"--into {name}: {explain(error, Experiment)}") from None

@@ -1,0 +1,1 @@
+"""Prediction of images larger than memory: into files, and so that it can be gone on with."""

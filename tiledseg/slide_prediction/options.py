@@ -1,0 +1,100 @@
+"""What is asked of a prediction, and where its files go."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tiledseg.errors import OutputError
+from tiledseg.prediction import Mode
+from tiledseg.slides.opening import stem_of
+from tiledseg.slides.writing import SUFFIXES, Format
+
+Content = Literal["mask", "probability", "labels"]
+
+OBJECT_SUFFIXES = (".csv", ".geojson")
+"""A row per object, and outlines."""
+
+
+@dataclass(frozen=True)
+class SlideOptions:
+    """What is wanted of every image.
+
+    Attributes:
+        form: Format of the picture.
+        content: ``mask``: 0 or 255. ``probability``: 255 times the probability of foreground,
+            in 8 bits. ``labels``: each object's number, from 1 in reading order, in 32 bits (16
+            in PNG).
+        mode: See ``Predictor.probability``.
+        interest: A mask of where to look, at any scale; outside is background.
+        skip_background: Leave tiles out that show only empty glass.
+        with_objects: Write ``objects/STEM.csv`` and ``.geojson``, and the labels as
+            ``objects/STEM.tif``.
+        smallest: Objects of fewer pixels are dropped.
+        holes: Holes of at most so many pixels are filled.
+        overwrite: Replace files that exist.
+        on_tiles: Told the image, and how many of how many tiles are finished.
+    """
+
+    form: Format = "png"
+    content: Content = "mask"
+    mode: Mode = "tiled"
+    interest: Path | None = None
+    skip_background: bool = False
+    with_objects: bool = False
+    smallest: int = 0
+    holes: int = 0
+    overwrite: bool = False
+    on_tiles: Callable[[Path, int, int], object] = lambda *_: None
+
+
+@dataclass(frozen=True)
+class SlideTargets:
+    """Files that a prediction ends in.
+
+    Attributes:
+        stem: What they are named after.
+        picture: Mask, probability or labels.
+        skipped: Which tiles were left out; written where something may be.
+        objects: CSV and GeoJSON; none where they are not asked for.
+        labels: The labels that go with them.
+    """
+
+    stem: str
+    picture: Path
+    skipped: Path | None
+    objects: tuple[Path, ...]
+    labels: Path | None
+
+    @classmethod
+    def of(cls, image: Path, output: Path, options: SlideOptions) -> "SlideTargets":
+        """The files for an image in a folder."""
+        stem = stem_of(image)
+        wanted = OBJECT_SUFFIXES if options.with_objects else ()
+        chooses = options.interest is not None or options.skip_background
+        return cls(
+            stem=stem,
+            picture=output / f"{stem}{SUFFIXES[options.form]}",
+            skipped=output / f"{stem}.skipped.json" if chooses else None,
+            objects=tuple(output / "objects" / f"{stem}{suffix}" for suffix in wanted),
+            labels=output / "objects" / f"{stem}.tif" if options.with_objects else None,
+        )
+
+    def __iter__(self) -> Iterator[Path]:
+        for path in (*self.objects, self.labels, self.skipped, self.picture):
+            if path is not None:
+                yield path
+
+    def check(self, image: Path, *, overwrite: bool) -> None:
+        """Refuse to replace the image, and, without ``overwrite``, anything else.
+
+        Raises:
+            OutputError: A file exists, or is the image itself.
+        """
+        for path in sorted(self, key=lambda path: path != self.picture):
+            if path.resolve() == image.resolve():
+                raise OutputError(
+                    f"{path}: the output would replace its image; name another --output"
+                )
+            if path.exists() and not overwrite:
+                raise OutputError(f"{path} exists; name another --output, or pass --overwrite")

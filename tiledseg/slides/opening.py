@@ -1,0 +1,61 @@
+"""Which reader a file needs."""
+
+from pathlib import Path
+
+from tiledseg.data.containers import kind_of
+from tiledseg.data.images import image_shape
+from tiledseg.errors import ImageError
+from tiledseg.slides.sources import DecodedSlide, Slide
+from tiledseg.slides.tiff_slide import open_tiff
+from tiledseg.slides.zarr_slide import open_zarr
+
+SLIDE_SUFFIXES = (".ndpi", ".scn", ".svs", ".bif", ".btf", ".tf8")
+"""Of slide scanners' files and large TIFFs, beside those of ``data.images``."""
+_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.zarr")
+
+
+def open_slide(path: Path) -> Slide:
+    """Open an image to read it in rectangles.
+
+    Tiled TIFF, large TIFF and OME-Zarr are read as they lie on disk, at full resolution, the
+    first image of several; JPEG, PNG, BMP and small TIFF are decoded whole.
+
+    Args:
+        path: A file, or the folder of an OME-Zarr image.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    if path.is_dir():
+        return open_zarr(path)
+    return open_tiff(path) if _head_is_tiff(path) else DecodedSlide(path)
+
+
+def slide_shape(path: Path) -> tuple[int, int]:
+    """Height and width, in pixels; nothing is decoded.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    if path.is_dir() or _head_is_tiff(path):
+        slide = open_slide(path)
+        slide.close()
+        return slide.shape[:2]
+    return image_shape(path)
+
+
+def stem_of(path: Path) -> str:
+    """The name without what says only the format: ``a`` of a.png, a.ome.tif and a.ome.zarr."""
+    lower = path.name.lower()
+    ending = next((ending for ending in _ENDINGS if lower.endswith(ending)), None)
+    return path.name[: -len(ending)] if ending else path.stem
+
+
+def _head_is_tiff(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return kind_of(file.read(16)) == "tiff"
+    except OSError as error:
+        raise ImageError(
+            f"{path}: cannot be read ({error.strerror}); check that it is a readable file"
+        ) from None

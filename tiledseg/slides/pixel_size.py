@@ -1,0 +1,97 @@
+"""How large a pixel is, as files say it."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Self
+from xml.etree import ElementTree
+
+MICROMETERS = {
+    "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
+    "nm": 1e-3, "nanometer": 1e-3, "mm": 1e3, "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4,
+    "m": 1e6, "meter": 1e6, "\\u00b5m": 1.0,
+}  # fmt: skip
+"""One of each unit, in micrometers; ImageJ escapes the Greek letter."""
+_CENTIMETER = 3
+
+
+@dataclass(frozen=True)
+class PixelSize:
+    """Height and width of a pixel, in micrometers."""
+
+    height: float
+    width: float
+
+    @classmethod
+    def of(cls, height: Any, width: Any, unit: str, unit_of_width: str = "") -> Self | None:
+        """From numbers in a unit, or in two; None where that is no size."""
+        factors = [MICROMETERS.get(name, 0.0) for name in (unit, unit_of_width or unit)]
+        try:
+            size = cls(float(height) * factors[0], float(width) * factors[1])
+        except (TypeError, ValueError):
+            return None
+        sound = 0.0 < size.height < 1e9 and 0.0 < size.width < 1e9
+        return size if sound else None
+
+
+def tiff_pixel_size(file: Any) -> PixelSize | None:
+    """Of a tifffile.TiffFile's first image, or None where it does not say.
+
+    OME-XML, Aperio's MPP, ImageJ's unit and resolutions per centimeter are believed. Resolutions
+    per inch are not: they are the 72 or 300 of a program that had none to write.
+    """
+    page = file.pages[0]
+    if file.is_ome:
+        return _from_ome(file.ome_metadata or "")
+    mpp = re.search(r"\bMPP\s*=\s*([0-9.]+)", page.description or "")
+    if file.is_svs and mpp:
+        return PixelSize.of(mpp[1], mpp[1], "µm")
+    rows, columns = (_per_unit(page, name) for name in ("YResolution", "XResolution"))
+    if rows is None or columns is None:
+        return None
+    if file.is_imagej:
+        unit = str((file.imagej_metadata or {}).get("unit", ""))
+        return PixelSize.of(1 / rows, 1 / columns, unit)
+    if int(page.tags.valueof("ResolutionUnit", 0)) == _CENTIMETER:
+        return PixelSize.of(1 / rows, 1 / columns, "cm")
+    return None
+
+
+def ngff_pixel_size(multiscale: dict[str, Any], axes: list[str]) -> PixelSize | None:
+    """Of the first level of an OME-Zarr multiscale, or None where it does not say."""
+    transformations = [
+        *multiscale["datasets"][0].get("coordinateTransformations", []),
+        *multiscale.get("coordinateTransformations", []),
+    ]
+    scale = [1.0, 1.0]
+    found = False
+    for transformation in transformations:
+        values = transformation.get("scale")
+        if transformation.get("type") == "scale" and len(values or ()) == len(axes):
+            scale = [old * values[axes.index(name)] for old, name in zip(scale, "yx", strict=True)]
+            found = True
+    described = multiscale.get("axes") or axes
+    units = [
+        str(axis.get("unit", "")) if isinstance(axis, dict) else ""
+        for axis in (described[axes.index(name)] for name in "yx")
+    ]
+    return PixelSize.of(scale[0], scale[1], units[0], units[1]) if found else None
+
+
+def _from_ome(text: str) -> PixelSize | None:
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        return None
+    pixels = next((item for item in root.iter() if item.tag.endswith("}Pixels")), None)
+    if pixels is None:
+        return None
+    height, width = pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")
+    units = [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX"]
+    return PixelSize.of(height, width, units[0], units[1])
+
+
+def _per_unit(page: Any, tag: str) -> float | None:
+    value = page.tags.valueof(tag)
+    if not value or not value[0] or not value[1]:
+        return None
+    return float(value[0]) / float(value[1])

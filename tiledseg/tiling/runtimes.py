@@ -1,0 +1,41 @@
+"""What computes a pass: Keras by its own backend, or OpenVINO on the processor."""
+
+from typing import Literal, get_args
+
+import keras
+
+from tiledseg.backend import compiled_forward, fast_precision, openvino_forward
+from tiledseg.errors import TilingError
+from tiledseg.tiling.regions import Forward
+
+Runtime = Literal["keras", "openvino"]
+RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
+
+
+def forward_of(model: keras.Model, runtime: Runtime = "keras") -> Forward:
+    """A model's pass over a batch.
+
+    Args:
+        model: (N, H, W, C) -> (N, H, W, K).
+        runtime: ``keras``: compiled once in the model's life; later changes of the weights are
+            seen. ``openvino``: converted at each call of this function, in bfloat16 where the
+            processor computes with it, else in float32.
+
+    Raises:
+        TilingError: The runtime is unknown, not installed, or cannot convert the model.
+    """
+    if runtime not in RUNTIMES:
+        raise TilingError(f"runtime is {runtime!r}; use one of {', '.join(RUNTIMES)}")
+    if runtime == "keras":
+        return compiled_forward(model)
+    if keras.config.backend() != "tensorflow":
+        raise TilingError(
+            f"runtime openvino converts models of Keras' TensorFlow backend, not of "
+            f"{keras.config.backend()}; set KERAS_BACKEND=tensorflow"
+        )
+    try:
+        return openvino_forward(model, "bf16" if "bfloat16" in fast_precision() else "f32")
+    except ImportError as error:
+        raise TilingError(
+            f"runtime openvino is not installed ({error}); pip install 'tiledseg[openvino]'"
+        ) from error
