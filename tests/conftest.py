@@ -77,17 +77,23 @@ def _move_in(patch: pytest.MonkeyPatch, place: Path) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _session_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _session_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Fixtures that are shared by a module are set up here."""
     with pytest.MonkeyPatch.context() as patch:
-        _move_in(patch, tmp_path_factory.mktemp("session"))
+        place = tmp_path_factory.mktemp("session")
+        _move_in(patch, place)
         gc.freeze()  # what is imported by now stays; TensorFlow alone is a second of every look
-        yield
+        yield place
 
 
 @pytest.fixture(autouse=True)
-def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _session_place: Path
+) -> Iterator[None]:
     _move_in(monkeypatch, tmp_path)
+    yield
+    with pytest.MonkeyPatch.context() as patch:  # for MLflow, which keeps what it was told
+        _move_in(patch, _session_place)
 
 
 @pytest.fixture(scope="session")

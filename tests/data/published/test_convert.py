@@ -18,7 +18,7 @@ from tiledseg.data.dataset import load_dataset
 from tiledseg.data.images import read_image, read_mask
 from tiledseg.data.published.convert import convert_published, fetch_published
 from tiledseg.errors import DatasetError, OutputError
-from tiledseg.settings import DatasetSettings
+from tiledseg.settings import DatasetSettings, SplitSettings
 
 HEIGHT, WIDTH = 60, 80
 
@@ -142,7 +142,7 @@ class TestEveryForm:
         truths = FORMS[name](tmp_path / "given")
         convert(name, tmp_path / "given", tmp_path)
         dataset = dataset_of(name, tmp_path)
-        refuse_leaks(dataset.splits)
+        refuse_leaks(dataset.splits, SplitSettings(), dataset.folder)
         assert not dataset.drawn
         samples = {sample.stem: sample for part in dataset.splits.values() for sample in part}
         assert samples.keys() == truths.keys()

@@ -62,12 +62,6 @@ def prepare_dataset(
     made = _experiment_for(experiment, name, recipe)
     if name == experiment.dataset.name:
         raise ExperimentError(f"--into {name}: that is the dataset itself; choose another name")
-    if experiment.dataset.holds_labels:
-        raise DatasetError(
-            f"{experiment.dataset.name}: --into cuts masks of one class, and these hold "
-            f"{len(experiment.dataset.classes)} labels; train on them as they are, crops are drawn "
-            "from whole images"
-        )
     source = load_dataset(experiment.dataset, root)
     changes = experiment.augmentation
     jobs = [
