@@ -170,13 +170,16 @@ class TestEachWarp:
         assert max(slants) > 12
 
     def test_elastic_displaces_by_what_was_asked_for(self) -> None:
-        """From nothing to 4 pixels, evenly: 4 / sqrt(3) over all."""
+        """From nothing to 4 pixels, evenly: 4 / sqrt(3) over all.
+
+        A crop holds few displacements that are independent, so its own spread varies.
+        """
         moves = []
         for seed in range(30):
             columns, rows = self.places(seed, elastic=4.0, elastic_smoothness=8.0)
             moves += [columns - COLUMNS[16:80, 16:80], rows - ROWS[16:80, 16:80]]
         assert 1.8 < np.std(moves) < 2.9
-        assert 3.0 < max(np.std(move) for move in moves) < 6.0  # a crop holds few bumps
+        assert 3.0 < max(np.std(move) for move in moves) < 6.0
         assert abs(np.mean(moves)) < 0.5
 
     def test_grid_distortion_stays_within_its_bounds(self) -> None:
