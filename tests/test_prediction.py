@@ -272,8 +272,8 @@ def test_the_plan_is_told(predictor):
 class TestOpenVino:
     @pytest.fixture
     def converted(self, predictor):
-        if find_spec("openvino") is None:  # importing it here would load what is kept out
-            pytest.skip("OpenVINO is not installed")
+        if find_spec("openvino") is None:  # importing it here would let it report
+            pytest.skip("openvino is not installed")
         if keras.config.backend() != "tensorflow":
             pytest.skip("converts models of the TensorFlow backend")
         return Predictor(predictor.model, predictor.experiment, runtime="openvino")
