@@ -13,18 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
-from tiledseg.data.preprocess import (
-    ColorMap,
-    PixelSample,
-    color_map,
-    preprocess_reach,
-    preprocess_region,
-)
-from tiledseg.errors import ImageError, RegistryError, TilingError
+from tiledseg.errors import RegistryError, TilingError
 from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.labels import labels_of
 from tiledseg.objects import without_small
-from tiledseg.settings import ImageSettings
+from tiledseg.shown import ShownSource, as_colour
 from tiledseg.tiling.engine import predict_full, predict_resized
 from tiledseg.tiling.grid import Grid
 from tiledseg.tiling.orientations import oriented
@@ -33,7 +26,6 @@ from tiledseg.tiling.regions import (
     ArraySink,
     ArraySource,
     Forward,
-    Region,
     RegionSink,
     RegionSource,
 )
@@ -44,8 +36,6 @@ Mode = Literal["tiled", "whole", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
-_BAND = 256
-"""Rows that are read at a time to find an image's stain."""
 
 
 class Predictor:
@@ -108,7 +98,7 @@ class Predictor:
             ImageError: ``image`` is not uint8 or has a shape that is not an image's.
             TilingError: Unknown mode, or a network that cannot be tiled exactly.
         """
-        pixels = _as_colour(image)
+        pixels = as_colour(image)
         sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
         self.predict_regions(ArraySource(pixels), sink, mode)
         return without_small(sink.values, self.experiment.tiling.smallest_object)
@@ -138,7 +128,7 @@ class Predictor:
             ImageError: The image is neither RGB nor grey, or cannot be read.
             TilingError: See ``probability``.
         """
-        shown = _Shown(source, self.experiment.image)
+        shown = ShownSource(source, self.experiment.image)
         height, width, _ = shown.shape
         if mode == "tiled":
             grid = self.grid(height, width)
@@ -191,52 +181,6 @@ class Predictor:
         return to_mask(self.probability(image, mode))
 
 
-class _Shown:
-    """An image as the network sees it, pre-processed piece by piece."""
-
-    def __init__(self, source: RegionSource, settings: ImageSettings) -> None:
-        height, width, channels = source.shape
-        if channels not in {1, 3} or 0 in (height, width):
-            raise ImageError(
-                f"image has shape {source.shape}; expected (height, width, 3) RGB or (h, w, 1)"
-            )
-        self._source, self._settings = source, settings
-        self._reach = preprocess_reach(settings)
-        self._stain = _stain_of(source, settings)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        height, width, _ = self._source.shape
-        return height, width, self._settings.channels
-
-    def read(self, region: Region) -> NDArray[np.uint8]:
-        """Pixels of a rectangle, read with the context that pre-processing needs."""
-        spans = zip(region, self._source.shape[:2], strict=True)
-        wide = [
-            slice(max(span.start - self._reach, 0), min(span.stop + self._reach, length))
-            for span, length in spans
-        ]
-        read = self._source.read((wide[0], wide[1]))
-        pixels = preprocess_region(read, self._settings, self._stain)
-        rows, columns = (
-            slice(span.start - outer.start, span.stop - outer.start)
-            for span, outer in zip(region, wide, strict=True)
-        )
-        return pixels[rows, columns]
-
-
-def _stain_of(source: RegionSource, settings: ImageSettings) -> ColorMap | None:
-    """What stain normalisation does to an image, found in a first walk over it."""
-    if settings.stain == "none":
-        return None
-    height, width, _ = source.shape
-    sample = PixelSample(*source.shape)
-    for top in range(0, height, _BAND):
-        rows = slice(top, min(top + _BAND, height))
-        sample.add(source.read((rows, slice(0, width))), top, 0)
-    return color_map(sample.pixels, settings)
-
-
 def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Foreground of probabilities, (H, W) bool.
 
@@ -245,17 +189,3 @@ def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
             is the most probable.
     """
     return labels_of(probability) > 0
-
-
-def _as_colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey or RGB of the shapes people have, as (H, W, 3)."""
-    image = np.asarray(image)
-    if image.dtype != np.uint8:
-        raise ImageError(f"image is {image.dtype}; convert it to uint8, 0 to 255")
-    if image.ndim == 2:
-        image = image[..., np.newaxis]
-    if image.ndim != 3 or image.shape[2] not in {1, 3} or 0 in image.shape:
-        raise ImageError(
-            f"image has shape {image.shape}; expected (height, width, 3) RGB or (height, width)"
-        )
-    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image

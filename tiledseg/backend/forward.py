@@ -1,104 +1,14 @@
-"""What depends on the machine: loading Keras and its backend, and the arithmetic it is good at."""
+"""A model's pass over a batch, compiled."""
 
-import json
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib import import_module
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 _KEPT = "_tiledseg_forward"
 _KEPT_SIZES = 8
-
-_UNUSED = ("matplotlib", "sklearn")
-"""What Keras imports where it is installed, for plots and wrappers that nothing here uses."""
-
-
-def load_backend() -> None:
-    """Import Keras; what its backend writes to standard error is shown only if that fails.
-
-    TensorFlow 2.21 reports on CPU features and missing GPUs before its own log level applies,
-    so the file descriptor is turned aside while it is imported.
-    """
-    if "keras" in sys.modules:
-        return
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as chatter:
-        standard_error = os.dup(2)
-        os.dup2(chatter.fileno(), 2)
-        try:
-            with _without(_unused()):
-                import_module("keras")
-        except BaseException:
-            chatter.seek(0)
-            os.write(standard_error, chatter.read())
-            raise
-        finally:
-            os.dup2(standard_error, 2)
-            os.close(standard_error)
-
-
-def _unused() -> tuple[str, ...]:
-    """Packages that Keras and TensorFlow load in vain, which takes a third of the time."""
-    return (*_UNUSED, "jax") if _chosen_backend() == "tensorflow" else _UNUSED
-
-
-def _chosen_backend() -> str:
-    """What Keras will choose: a variable, else its file, else TensorFlow."""
-    named = os.environ.get("KERAS_BACKEND")
-    if named:
-        return named
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    try:
-        settings = json.loads((Path(home) / "keras.json").read_text(encoding="utf-8"))
-        return str(settings["backend"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "tensorflow"
-
-
-@contextmanager
-def _without(packages: tuple[str, ...]) -> Iterator[None]:
-    """Optional packages look as if they were not installed, unless they are loaded already."""
-    hidden = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not to be found
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
-
-
-def fast_precision(cpu_flags: Path = Path("/proc/cpuinfo")) -> str:
-    """The Keras dtype policy that trains fastest here without losing float32 weights.
-
-    Returns:
-        ``mixed_bfloat16`` on processors that compute with bfloat16 (others emulate it, many
-        times slower), else ``float32``.
-    """
-    try:
-        flags = set(cpu_flags.read_text(encoding="utf-8").split())
-    except OSError:  # Linux alone tells
-        return "float32"
-    return "mixed_bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
-
-
-def compiles_by_xla(precision: str) -> bool:
-    """Whether Keras should hand a training step to XLA.
-
-    JAX works through XLA alone. TensorFlow's float32 convolutions are oneDNN's without it, and
-    a step of the U-Net takes a quarter less time on a CPU.
-
-    Args:
-        precision: ``float32`` or ``mixed_bfloat16``.
-    """
-    import keras  # noqa: PLC0415  # this module is imported before a backend is wanted
-
-    return precision != "float32" or bool(keras.config.backend() == "jax")
 
 
 def compiled_forward(model: Any) -> Callable[[Any], Any]:

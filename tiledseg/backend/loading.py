@@ -1,0 +1,67 @@
+"""Loading Keras and its backend: quietly, and without what nothing here uses."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+_UNUSED = ("matplotlib", "sklearn")
+"""What Keras imports where it is installed, for plots and wrappers that nothing here uses."""
+
+
+def load_backend() -> None:
+    """Import Keras; what its backend writes to standard error is shown only if that fails.
+
+    TensorFlow 2.21 reports on CPU features and missing GPUs before its own log level applies,
+    so the file descriptor is turned aside while it is imported.
+    """
+    if "keras" in sys.modules:
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as chatter:
+        standard_error = os.dup(2)
+        os.dup2(chatter.fileno(), 2)
+        try:
+            with _without(_unused()):
+                import_module("keras")
+        except BaseException:
+            chatter.seek(0)
+            os.write(standard_error, chatter.read())
+            raise
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+
+
+def _unused() -> tuple[str, ...]:
+    """Packages that Keras and TensorFlow load in vain, which takes a third of the time."""
+    return (*_UNUSED, "jax") if _chosen_backend() == "tensorflow" else _UNUSED
+
+
+def _chosen_backend() -> str:
+    """What Keras will choose: a variable, else its file, else TensorFlow."""
+    named = os.environ.get("KERAS_BACKEND")
+    if named:
+        return named
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    try:
+        settings = json.loads((Path(home) / "keras.json").read_text(encoding="utf-8"))
+        return str(settings["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
+
+
+@contextmanager
+def _without(packages: tuple[str, ...]) -> Iterator[None]:
+    """Optional packages look as if they were not installed, unless they are loaded already."""
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not to be found
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
