@@ -144,12 +144,12 @@ def compare(options: argparse.Namespace) -> None:
             bare.append(min(best_bare_seconds(predictor, image).values()))
             rounds.append({label: timed(way, folder) for label, way in ways.items()})
     limit = min(bare)
-    print(f"bare pass         {side * side / 1e6 / limit:.3f} megapixels/s at its best")
+    print(f"bare pass           {side * side / 1e6 / limit:.3f} megapixels/s at its best")
     for label in ways:
         seconds = statistics.median(one[label] for one in rounds)
         slower = statistics.median(one[label] / one["tiledseg"] for one in rounds)
         print(
-            f"{label:18s}{side * side / 1e6 / seconds:.3f} megapixels/s, overhead ratio "
+            f"{label:20s}{side * side / 1e6 / seconds:.3f} megapixels/s, overhead ratio "
             f"{seconds / limit:.2f}, takes {slower:.2f} times as long as tiledseg"
         )
 
