@@ -142,7 +142,7 @@ class TestEveryPage:
         """A planted fault is found, so that silence means something."""
         page = visitor.open("runs")
         page.evaluate("document.body.insertAdjacentHTML('beforeend', '<button></button>')")
-        assert [name for name, _ in faults_of(page, looks=1)] == ["button-name"]
+        assert "button-name" in [name for name, _ in faults_of(page, looks=1)]
 
 
 class TestViewer:

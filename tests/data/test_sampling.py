@@ -130,9 +130,14 @@ class TestBatches:
     def test_threads_end_with_the_sampler(
         self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
     ) -> None:
+        others = set(threading.enumerate())
         sampler = TileSampler(samples, small_experiment, cache, workers=3)
         epoch_of(sampler, 0)
-        threads = [thread for thread in threading.enumerate() if thread.name.startswith("tiles")]
+        threads = [
+            thread
+            for thread in threading.enumerate()
+            if thread.name.startswith("tiles") and thread not in others
+        ]
         assert threads
         del sampler
         gc.collect()

@@ -7,7 +7,10 @@ moment, so that there is a middle to be killed in.
 import multiprocessing
 import os
 import random
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from multiprocessing.process import BaseProcess
@@ -65,8 +68,20 @@ def start(work: Work) -> BaseProcess:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tiledseg.slide_prediction.predict", __name__])
     process = context.Process(target=predict_here, args=(work,))
-    process.start()
+    with _nameless_main():
+        process.start()
     return process
+
+
+@contextmanager
+def _nameless_main() -> Iterator[None]:
+    """The new process does not run this one's main file again, which pytest-xdist's cannot bear."""
+    main = vars(sys.modules["__main__"])
+    kept = {name: main.pop(name) for name in ("__file__",) if name in main}
+    try:
+        yield
+    finally:
+        main.update(kept)
 
 
 def kill_somewhere(work: Work, dice: random.Random, tiles: int, kills: int) -> int:

@@ -166,7 +166,7 @@ class TestAveragedWeights:
             average = weight if average is None else 0.5 * average + 0.5 * weight
             expected.append(average)
         recorder = train(settings(epochs=5), AveragedWeights(resumed=False), validation=1)
-        assert recorder.weights == pytest.approx(expected, rel=1e-5)
+        assert recorder.weights == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 class TestReports:

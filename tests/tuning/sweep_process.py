@@ -6,6 +6,7 @@ Works in the current folder; the space is that of ``conftest``.
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from tiledseg.tuning.space import parse_space
 from tiledseg.tuning.sweep import sweep
 
 if __name__ == "__main__":
+    # As if a person had started it: what a shell starts in the background ignores Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     experiment = Experiment.model_validate(
         {
             "dataset": {"name": "Tiny"},
