@@ -1,5 +1,6 @@
 """The server: Streamlit's pages and our tile routes in one process."""
 
+import gc
 import os
 import socket
 import threading
@@ -114,6 +115,7 @@ def serve(host: str = "127.0.0.1", port: int = 8501) -> None:
     _check_free(host, port)
     chosen = settings(host, port)
     bootstrap.load_config_options(chosen)  # before the routes ask where they are
+    _look_for_garbage_seldom()
     reading = threading.Thread(target=_warm_up, daemon=True)
     reading.start()
     reading.join(WARM_UP_SECONDS)
@@ -131,6 +133,17 @@ def _check_free(host: str, port: int) -> None:
         raise TiledsegError(
             f"cannot listen on {host} port {port} ({reason}); choose another with --port or --host"
         ) from None
+
+
+def _look_for_garbage_seldom() -> None:
+    """A thousand runs are a hundred thousand objects to read.
+
+    At Python's thresholds half of the time goes into looking for garbage, among the modules
+    above all, which never are.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _warm_up() -> None:
