@@ -100,7 +100,7 @@ def bars(table: pd.DataFrame, name: str, value: str, title: str) -> AnyChart:
             ),
             tooltip=[name, alt.Tooltip(f"{value}:Q", format=".3f")],
         )
-        .properties(height=max(120, 34 * len(table)))
+        .properties(height=90 + 34 * len(table))  # the axis and its title are part of it
     )
     return chart
 
