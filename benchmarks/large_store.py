@@ -18,7 +18,7 @@ import mlflow
 import numpy as np
 from mlflow.entities import Metric, Param
 
-from tiledseg.data.images import write_image, write_mask, write_probability
+from tiledseg.data.image_writing import write_image, write_mask, write_probability
 from tiledseg.data.smear import draw_smear
 from tiledseg.experiment import load_experiment
 

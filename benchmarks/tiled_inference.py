@@ -33,7 +33,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.images import read_image, write_image, write_probability
+from tiledseg.data.image_writing import write_image, write_probability
+from tiledseg.data.images import read_image
 from tiledseg.experiment import Experiment
 from tiledseg.models import build_model
 from tiledseg.prediction import Predictor

@@ -21,7 +21,7 @@ import numpy as np
 
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import check_dataset, load_dataset
-from tiledseg.data.images import write_image, write_mask
+from tiledseg.data.image_writing import write_image, write_mask
 from tiledseg.data.sampling import TileSampler
 from tiledseg.data.smear import draw_smear
 from tiledseg.experiment import Experiment, load_experiment

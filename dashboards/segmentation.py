@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from dashboards.masks import mask_levels
 from dashboards.pyramids import CUT
-from tiledseg.data.images import read_image, write_labels, write_probability
+from tiledseg.data.image_writing import write_labels, write_probability
+from tiledseg.data.images import read_image
 from tiledseg.labels import labels_of
 from tiledseg.objects import labelled
 
 if TYPE_CHECKING:
-    from tiledseg.prediction import Predictor
+    from tiledseg.prediction import Mode, Predictor
 
 MOST_MODELS = 2
 _one_at_a_time = threading.Lock()
@@ -47,7 +48,7 @@ class Segmentation:
     seams: dict[str, list[int]]
 
 
-def segment(uri: str, image: Path, modes: Sequence[str]) -> Segmentation:
+def segment(uri: str, image: Path, modes: Sequence["Mode"]) -> Segmentation:
     """Segment one image; one at a time in this process, so that memory is bounded.
 
     Args:
@@ -59,20 +60,21 @@ def segment(uri: str, image: Path, modes: Sequence[str]) -> Segmentation:
         TiledsegError: The model or the image cannot be used.
     """
     pixels = read_image(image)
-    masks, objects = {}, {}
+    masks: dict[str, Path] = {}
+    objects: dict[str, Objects] = {}
     with _one_at_a_time:
         predictor = load_model(uri)
         grid = predictor.grid(*pixels.shape[:2])
         for mode in modes:
             path = image.with_name(f"{mode}.png")
-            probability = predictor.probability(pixels, mode)  # type: ignore[arg-type]
+            probability = predictor.probability(pixels, mode)
             if probability.shape[2] == 1:
                 write_probability(path, probability[..., 0])
             else:
                 write_labels(path, labels_of(probability), probability.shape[2])
             masks[mode] = path
-    for mode, path in masks.items():
-        objects[mode] = count_objects(mask_levels(path) >= CUT)
+    for name, path in masks.items():
+        objects[name] = count_objects(mask_levels(path) >= CUT)
     seams = {"rows": list(grid.seam_rows), "columns": list(grid.seam_columns)}
     return Segmentation(image, masks, objects, seams)
 

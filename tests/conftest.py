@@ -22,7 +22,7 @@ from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from tiledseg.data.images import write_image, write_mask
+from tiledseg.data.image_writing import write_image, write_mask
 from tiledseg.experiment import Experiment
 
 # A shared machine is slow at times, and examples kept on disk would lie in the checkout.

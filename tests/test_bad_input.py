@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tiledseg.__main__ import main
-from tiledseg.data.images import write_image, write_mask
+from tiledseg.data.image_writing import write_image, write_mask
 
 pytestmark = pytest.mark.usefixtures("own_tables")
 

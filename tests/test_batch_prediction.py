@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from tiledseg.batch_prediction import find_images, predict_files
-from tiledseg.data.images import write_image
+from tiledseg.data.image_writing import write_image
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.models import build_model
 from tiledseg.objects import cleaned

@@ -4,7 +4,8 @@ import pytest
 
 from tiledseg.calibration import calibrate
 from tiledseg.data.dataset import data_root, load_dataset
-from tiledseg.data.images import read_image, write_image, write_mask
+from tiledseg.data.image_writing import write_image, write_mask
+from tiledseg.data.images import read_image
 from tiledseg.errors import TrainingError
 from tiledseg.models import build_model
 from tiledseg.prediction import Predictor

@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
-from tiledseg.data.images import read_indices, write_image
+from tiledseg.data.image_writing import write_image
+from tiledseg.data.images import read_indices
 from tiledseg.data.label_files import read_label_values
 from tiledseg.data.stored import stored_form
 from tiledseg.errors import DatasetError

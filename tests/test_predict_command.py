@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tiledseg.batch_prediction import find_images, predict_files
 from tiledseg.cli import app
-from tiledseg.data.images import write_mask
+from tiledseg.data.image_writing import write_mask
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.models import build_model
 from tiledseg.prediction import Predictor

@@ -1,5 +1,3 @@
-from importlib.util import find_spec
-
 import cv2
 import keras
 import numpy as np
@@ -272,10 +270,6 @@ def test_the_plan_is_told(predictor):
 class TestOpenVino:
     @pytest.fixture
     def converted(self, predictor):
-        if find_spec("openvino") is None:  # importing it here would let it report
-            pytest.skip("openvino is not installed")
-        if keras.config.backend() != "tensorflow":
-            pytest.skip("converts models of the TensorFlow backend")
         return Predictor(predictor.model, predictor.experiment, runtime="openvino")
 
     def test_gives_the_same_answer(self, converted, predictor, image, monkeypatch):

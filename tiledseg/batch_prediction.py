@@ -21,7 +21,8 @@ from tiledseg.class_objects import (
     outlined_classes,
 )
 from tiledseg.data.atomic import atomic_file
-from tiledseg.data.images import list_images, read_image, write_image, write_labels, write_mask
+from tiledseg.data.image_writing import write_image, write_labels, write_mask
+from tiledseg.data.images import list_images, read_image
 from tiledseg.data.ome_zarr import is_store
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.labels import labels_of

@@ -1,8 +1,9 @@
 """Try: segment an image of your own, tiled beside non-tiled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,12 +20,19 @@ from dashboards.viewer import Layer, Pane, Scene, show_viewer
 from tiledseg.errors import ImageError, TiledsegError
 from tiledseg.tracking.reading import VersionSummary
 
+if TYPE_CHECKING:
+    from tiledseg.prediction import Mode
+
 FOLDER, GIVEN, SAMPLE = "upload-folder", "given-image", "sample-image"
 ACCEPTED_IMAGE, REFUSED, RESULT = "accepted-image", "refused-because", "segmentation"
 """What a visitor's session remembers."""
 MOST_SAMPLES = 8
 """Of each split."""
-CHOICES = {"both": ("tiled", "whole"), "tiled": ("tiled",), "whole": ("whole",)}
+CHOICES: Mapping[str, tuple["Mode", ...]] = {
+    "both": ("tiled", "whole"),
+    "tiled": ("tiled",),
+    "whole": ("whole",),
+}
 
 
 def show() -> None:
@@ -132,7 +140,7 @@ def _samples(version: VersionSummary) -> None:
         st.rerun()
 
 
-def _segmented(upload: Upload, uri: str, modes: tuple[str, ...]) -> Segmentation | None:
+def _segmented(upload: Upload, uri: str, modes: tuple["Mode", ...]) -> Segmentation | None:
     question = (uri, modes, st.session_state[GIVEN])
     kept = st.session_state.get(RESULT)
     if kept and kept[0] == question:

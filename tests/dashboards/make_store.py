@@ -19,7 +19,7 @@ import numpy as np
 from mlflow.entities import Metric, Param
 
 from tiledseg import train
-from tiledseg.data.images import write_image, write_mask
+from tiledseg.data.image_writing import write_image, write_mask
 from tiledseg.experiment import Experiment
 
 NAME = "Discs"

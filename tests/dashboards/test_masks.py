@@ -16,7 +16,7 @@ from dashboards.pyramids import open_pyramid
 from dashboards.store import Predictions
 from dashboards.thumbnails import thumbnail
 from dashboards.viewer import scene_data
-from tiledseg.data.images import write_image, write_labels, write_mask, write_probability
+from tiledseg.data.image_writing import write_image, write_labels, write_mask, write_probability
 from tiledseg.labels import IGNORED, class_colors
 from tiledseg.tracking.reading import RunSummary
 

@@ -5,7 +5,7 @@ import pytest
 
 from dashboards import pyramids
 from dashboards.pyramids import APRON, TILE, count_levels, halved, mask_channels, open_pyramid
-from tiledseg.data.images import write_image
+from tiledseg.data.image_writing import write_image
 from tiledseg.errors import ImageError
 
 

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from dashboards import colours, pictures, routes, thumbnails
 from dashboards.pictures import Picture, forget, register
 from dashboards.uploads import UploadFolder
-from tiledseg.data.images import write_image
+from tiledseg.data.image_writing import write_image
 
 
 class Client:

@@ -8,7 +8,8 @@ from PIL import Image
 
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.images import read_image, read_indices, read_mask_levels, write_labels
+from tiledseg.data.image_writing import write_labels
+from tiledseg.data.images import read_image, read_indices, read_mask_levels
 from tiledseg.data.label_files import read_label_map, read_labels
 from tiledseg.data.mask_forms import recipe_of
 from tiledseg.data.pairing import Sample

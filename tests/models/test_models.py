@@ -56,7 +56,7 @@ class TestOutput:
     def test_arithmetic_is_what_was_asked_for(self, image, precision):
         model = build_model(SMALL, 3, precision=precision)
         compute = {layer.name: layer.compute_dtype for layer in model.layers}
-        assert compute["down0_conv1"] == compute["up0_conv2"] == precision.removeprefix("mixed_")
+        assert compute["down0_1_conv"] == compute["up0_2_conv"] == precision.removeprefix("mixed_")
         assert compute["logits"] == compute["probability"] == "float32"
         assert {weight.dtype for weight in model.weights} == {"float32"}
 

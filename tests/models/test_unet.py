@@ -54,7 +54,7 @@ class TestLevels:
         expected = [*kernels, *reversed(kernels[:-1])]
         for name, kernel in zip(levels(4), expected, strict=True):
             for index in (1, 2):
-                assert model.get_layer(f"{name}_conv{index}").kernel_size == (kernel, kernel)
+                assert model.get_layer(f"{name}_{index}_conv").kernel_size == (kernel, kernel)
 
     @pytest.mark.parametrize(
         ("base", "dilations"), [(1, [1, 1, 1, 1]), (3, [3, 2, 1, 1]), (8, [8, 7, 6, 5])]
@@ -64,7 +64,7 @@ class TestLevels:
         expected = [*dilations, *reversed(dilations[:-1])]
         for name, dilation in zip(levels(4), expected, strict=True):
             for index in (1, 2):
-                assert model.get_layer(f"{name}_conv{index}").dilation_rate == (dilation, dilation)
+                assert model.get_layer(f"{name}_{index}_conv").dilation_rate == (dilation, dilation)
 
     def test_dropout_grows_with_the_level(self):
         model = outline(ModelSettings(dropout_rate=0.04, num_layers=4, base_filters=1))
@@ -79,7 +79,7 @@ class TestLevels:
     def test_filters_double(self):
         model = outline(ModelSettings(base_filters=3, num_layers=4))
         for name, filters in zip(levels(4), [3, 6, 12, 24, 12, 6, 3], strict=True):
-            assert model.get_layer(f"{name}_conv2").filters == filters
+            assert model.get_layer(f"{name}_2_conv").filters == filters
 
     @pytest.mark.parametrize("layers", [2, 3, 9])
     def test_all_levels_are_there(self, layers):
@@ -97,13 +97,13 @@ class TestNormalization:
             layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
         ]
         assert len(norms) == 2 * len(levels(2))
-        assert not model.get_layer("down0_conv1").use_bias
+        assert not model.get_layer("down0_1_conv").use_bias
         assert model.get_layer("logits").use_bias
 
     def test_none(self):
         model = outline(ModelSettings(num_layers=2, normalization="none"))
         assert "BatchNormalization" not in {type(layer).__name__ for layer in model.layers}
-        assert model.get_layer("down0_conv1").use_bias
+        assert model.get_layer("down0_1_conv").use_bias
 
 
 class TestForward:

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 import zarr
 
-from tiledseg.data.images import probability_levels, write_mask
+from tiledseg.data.image_writing import probability_levels, write_mask
 from tiledseg.errors import ImageError, OutputError, TilingError
 from tiledseg.objects import cleaned, labelled, measured
 from tiledseg.outlines import geojson

@@ -8,7 +8,8 @@ import pytest
 import tifffile
 import zarr
 
-from tiledseg.data.images import read_image, write_image
+from tiledseg.data.image_writing import write_image
+from tiledseg.data.images import read_image
 from tiledseg.errors import ImageError
 from tiledseg.slides import sources
 from tiledseg.slides.opening import open_slide, slide_shape, stem_of

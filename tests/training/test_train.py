@@ -289,7 +289,7 @@ def mixed(desk, tiny_experiment) -> Training:
 class TestPrecision:
     def test_trains_in_what_was_asked_for(self, mixed, desk):
         saved = keras.saving.load_model(epoch_file(desk.folder / "mixed", 1), compile=False)
-        assert saved.get_layer("bridge_conv1").compute_dtype == "bfloat16"
+        assert saved.get_layer("bridge_1_conv").compute_dtype == "bfloat16"
 
     def test_gives_a_network_of_float32(self, mixed, desk):
         assert {layer.dtype_policy.name for layer in mixed.model.layers} == {"float32"}

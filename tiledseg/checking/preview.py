@@ -11,7 +11,7 @@ from tiledseg.backend import load_backend
 from tiledseg.checking.finding import Report
 from tiledseg.checking.inventory import take_inventory
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.images import write_image
+from tiledseg.data.image_writing import write_image
 from tiledseg.data.mask_forms import with_one_mask
 from tiledseg.data.pairing import Sample
 from tiledseg.data.preprocess import to_rgb

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.cache import content_hash, default_cache_folder
-from tiledseg.data.images import read_as_stored, read_mask, write_image, write_mask
+from tiledseg.data.image_writing import write_image, write_mask
+from tiledseg.data.images import read_as_stored, read_mask
 from tiledseg.data.label_files import LOSSY_TOLERANCE, colours_of, is_lossy, read_labels, rgb_of
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, OutputError

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from tiledseg.data.images import write_image, write_labels, write_mask
+from tiledseg.data.image_writing import write_image, write_labels, write_mask
 from tiledseg.data.smear import draw_cells, draw_smear
 from tiledseg.data.smear.slide import NUCLEUS
 from tiledseg.errors import DatasetError, OutputError

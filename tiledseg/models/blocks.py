@@ -62,8 +62,6 @@ def convolution(
     )(tensor)
     if normalization == "batch":
         tensor = layers.BatchNormalization(scale=scale, name=f"{name}_norm")(tensor)
-    if activation == "linear":
-        return tensor
     return layers.Activation(activation, name=name)(tensor)
 
 
@@ -89,18 +87,16 @@ def double_convolution(
     Shapes: (B, H, W, any) to (B, H, W, filters); padding keeps H and W.
     """
     for index in (1, 2):
-        tensor = layers.Conv2D(
+        tensor = convolution(
+            tensor,
             filters,
-            kernel,
-            padding="same",
-            dilation_rate=dilation,
-            use_bias=normalization == "none" if bias is None else bias,
-            kernel_initializer="he_normal",
-            name=f"{name}_conv{index}",
-        )(tensor)
-        if normalization == "batch":
-            tensor = layers.BatchNormalization(name=f"{name}_norm{index}")(tensor)
-        tensor = layers.Activation(activation, name=f"{name}_{index}")(tensor)
+            name=f"{name}_{index}",
+            activation=activation,
+            normalization=normalization,
+            kernel=kernel,
+            dilation=dilation,
+            bias=bias,
+        )
         if index == 1:
             tensor = dropout(tensor, rate, f"{name}_dropout")
     return tensor

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg import __version__
-from tiledseg.data.images import MAX_PIXELS, probability_levels
+from tiledseg.data.image_writing import probability_levels
+from tiledseg.data.images import MAX_PIXELS
 from tiledseg.errors import ImageError
 from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.options import SlideOptions, SlideTargets

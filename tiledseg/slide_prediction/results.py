@@ -102,7 +102,10 @@ def write_results(
 def _cleaned_mask(workplace: Workplace, smallest: int, holes: int) -> Bands:
     """The mask without small objects and holes, kept on disk if that takes any work."""
     canvas = workplace.canvas
-    raw: Bands = lambda: (band >= FOREGROUND for band in canvas.bands())  # noqa: E731
+
+    def raw() -> Iterator[NDArray[np.bool_]]:
+        return (band >= FOREGROUND for band in canvas.bands())
+
     if smallest <= 1 and holes <= 0:
         return raw
     kept = Canvas(workplace.file("mask"), canvas.height, canvas.width, np.bool_)
@@ -118,9 +121,10 @@ def _labels(objects: Components, mask: Bands, dtype: Any) -> Iterator[NDArray[An
 
 
 def _agreeing(canvas: Canvas, mask: Bands) -> Iterator[NDArray[np.uint8]]:
-    """Probabilities whose cut is the mask: just under 0.5 where an object was dropped, and just
-    there where a hole was filled.
-    """  # noqa: D205
+    """Probabilities whose cut is the mask.
+
+    They are just under 0.5 where an object was dropped, and just there where a hole was filled.
+    """
     for levels, band in zip(canvas.bands(), mask(), strict=True):
         yield np.where(
             band, np.maximum(levels, FOREGROUND), np.minimum(levels, FOREGROUND - 1)

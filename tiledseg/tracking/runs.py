@@ -14,13 +14,8 @@ import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 
 from tiledseg.data.dataset import Dataset
-from tiledseg.data.images import (
-    read_image,
-    write_image,
-    write_labels,
-    write_mask,
-    write_probability,
-)
+from tiledseg.data.image_writing import write_image, write_labels, write_mask, write_probability
+from tiledseg.data.images import read_image
 from tiledseg.evaluation import ImageEvaluation
 from tiledseg.experiment import Experiment, parse_experiment
 from tiledseg.labels import labels_of, painted

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from tiledseg.cli import app
 from tiledseg.data.cache import content_hash
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.images import read_image, read_mask, write_image
+from tiledseg.data.image_writing import write_image
+from tiledseg.data.images import read_image, read_mask
 from tiledseg.data.label_files import read_label_map
 from tiledseg.data.prepare.prepare import prepare_dataset
 from tiledseg.data.prepare.recipe import Recipe

@@ -24,7 +24,7 @@ import pandas as pd
 
 from tiledseg.data.atomic import atomic_file
 from tiledseg.data.cache import content_hash
-from tiledseg.data.images import write_image, write_labels, write_mask
+from tiledseg.data.image_writing import write_image, write_labels, write_mask
 from tiledseg.data.prepare.cutting import Piece
 from tiledseg.errors import OutputError
 from tiledseg.labels import foreground
