@@ -87,6 +87,7 @@ def settings(host: str, port: int) -> dict[str, Any]:
         "server.headless": True,
         "server.maxUploadSize": MOST_MEGABYTES,
         "server.fileWatcherType": "none",
+        "runner.postScriptGC": False,  # tiles would wait for it; see _look_for_garbage_seldom
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
@@ -143,10 +144,12 @@ def _look_for_garbage_seldom() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(50_000, 10, 10)
 
 
 def _warm_up() -> None:
     """Read all runs once, so that the first visitor of a large store does not wait for it."""
     with suppress(TiledsegError):
         store.run_table().runs()
+    gc.collect()
+    gc.freeze()  # the runs are kept, too

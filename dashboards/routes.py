@@ -4,11 +4,13 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from anyio import from_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from streamlit import config, file_util
 
+from dashboards.decoding import decoding
 from dashboards.pictures import find
 from dashboards.pyramids import encode_tile, open_pyramid
 from dashboards.thumbnails import thumbnail
@@ -79,7 +81,10 @@ def serve_thumbnail(request: Request) -> Response:
     if picture is None:
         return _refused()
     try:
-        pixels = thumbnail(picture)
+        with decoding(urgent=False):
+            if from_thread.run(request.is_disconnected):  # the reader has left the page meanwhile
+                return _refused()
+            pixels = thumbnail(picture)
     except TiledsegError as error:
         logger.info("thumbnail refused: %s", error)
         return _refused()

@@ -90,7 +90,7 @@ def load_model(uri: str) -> "Predictor":
 
 @cache
 def _load_tensorflow() -> None:
-    """Streamlit collects garbage after every page; it need not go through TensorFlow then."""
+    """Looking for garbage need not go through TensorFlow, ever."""
     from tiledseg.backend import load_backend  # noqa: PLC0415
 
     load_backend()

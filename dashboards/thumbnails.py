@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards import colours
-from dashboards.decoding import decoding
 from dashboards.masks import mask_levels
 from dashboards.pictures import Picture
-from dashboards.pyramids import CUT, Kind
+from dashboards.pyramids import Kind, cut
 from tiledseg.data.images import read_image
 from tiledseg.errors import ImageError
 
@@ -82,13 +81,9 @@ def _reduced(path: Path, kind: Kind, label: int | None = None) -> NDArray[np.uin
 def _decoded(
     path: Path, kind: Kind, label: int | None, _state: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    with decoding(urgent=False):
-        if kind == "image":
-            pixels = read_image(path)
-        else:
-            pixels = np.where(mask_levels(path, label) >= CUT, 255, 0).astype(np.uint8)
-        factor = SIDE / max(pixels.shape[:2])
-        if factor >= 1:
-            return pixels
-        size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
-        return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    pixels = read_image(path) if kind == "image" else cut(mask_levels(path, label))
+    factor = SIDE / max(pixels.shape[:2])
+    if factor >= 1:
+        return pixels
+    size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -7,6 +7,7 @@ from tiledseg.data.dataset import load_dataset
 from tiledseg.data.preprocess import preprocess
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.evaluation import evaluate_images
+from tiledseg.labels import labels_of
 from tiledseg.models import build_model
 from tiledseg.prediction import EXPERIMENT_FILE, MODEL_FILE, Predictor, to_mask
 from tiledseg.settings import ImageSettings
@@ -120,7 +121,7 @@ def test_streaming_goes_on_where_it_stopped(predictor, image):
     assert list(stored.written) == [tuple((s.start, s.stop) for s in core) for core in cores]
 
 
-@pytest.mark.parametrize("mode", ["whole", "full"])
+@pytest.mark.parametrize("mode", ["whole", "full", "and_whole"])
 def test_modes_that_see_the_image_at_once_can_be_streamed_to(predictor, image, mode):
     stored = Recorded(image)
     predictor.predict_regions(stored, stored, mode)
@@ -132,6 +133,23 @@ def test_a_stored_image_of_other_channels_is_refused(predictor):
     stored = Recorded(np.zeros((4, 4, 2), np.uint8))
     with pytest.raises(ImageError, match=r"\(4, 4, 2\)"):
         predictor.predict_regions(stored, stored)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_and_whole_is_what_both_found(tiny_experiment, image, classes):
+    pixels = keras.Input((None, None, 3))
+    activation = "sigmoid" if classes == 1 else "softmax"
+    color = keras.layers.Conv2D(classes, 1, activation=activation)
+    both = Predictor(keras.Model(pixels, color(pixels)), tiny_experiment())
+    if classes == 1:  # red
+        color.set_weights([np.array([1, 0, 0.0]).reshape(1, 1, 3, 1), np.array([-127])])
+    else:  # neither, green, blue
+        color.set_weights([np.diag([0, 1, 1.0]).reshape(1, 1, 3, 3), np.array([127, 0, 0])])
+    tiled, whole = (labels_of(both.probability(image, mode)) for mode in ("tiled", "whole"))
+    found = labels_of(both.probability(image, "and_whole"))
+    np.testing.assert_array_equal(found, np.where(whole > 0, tiled, 0))
+    assert len(np.unique(found[tiled != found])) == 1  # erased somewhere, changed nowhere
+    assert found.any()
 
 
 def test_whole_sees_a_resized_image(predictor, image):

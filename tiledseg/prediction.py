@@ -32,7 +32,7 @@ from tiledseg.tiling.regions import (
 from tiledseg.tiling.runtimes import Runtime, forward_of
 from tiledseg.tiling.streaming import predict_regions
 
-Mode = Literal["tiled", "whole", "full"]
+Mode = Literal["tiled", "whole", "full", "and_whole"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
@@ -90,6 +90,8 @@ class Predictor:
                 tiles where the network or ``tiling.mode`` asks for them.
                 ``whole``: the image resized to the network's input, the answer resized back.
                 ``full``: one pass at full size, for comparison; needs the memory for it.
+                ``and_whole``: ``tiled`` where ``whole`` finds an object, too, as the source
+                experiments' "bitwise blending" had it; elsewhere ``whole``. For comparison.
 
         Returns:
             Probabilities (H, W, K) float32 in [0, 1].
@@ -143,7 +145,12 @@ class Predictor:
             )
             return
         everything = (slice(0, height), slice(0, width))
-        sink.write(everything, self._at_once(shown.read(everything), mode))
+        values = self._at_once(shown.read(everything), "whole" if mode == "and_whole" else mode)
+        if mode == "and_whole":
+            tiled = ArraySink(height, width, values.shape[-1])
+            self.predict_regions(source, tiled)
+            values = np.where(to_mask(values)[..., np.newaxis], tiled.values, values)
+        sink.write(everything, values)
 
     def _at_once(self, shown: NDArray[np.uint8], mode: Mode) -> NDArray[np.float32]:
         if mode == "whole":

@@ -28,7 +28,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const right = left + open.offsetWidth;
     if (left < list.scrollLeft || right > list.scrollLeft + list.clientWidth) list.scrollLeft = left - 40;
   }
-  return () => {};
+  return () => setTimeout(() => list.isConnected || forgetUnfinished(list));
+}
+
+// Who left the page waits for the next one's pictures, not for these.
+function forgetUnfinished(list) {
+  for (const picture of list.querySelectorAll("img")) if (!picture.complete) picture.removeAttribute("src");
 }
 
 function make(tag, className, ...children) {

@@ -69,7 +69,7 @@ class Frames {
         const layer = layers[id] && { ...layers[id], url };
         if (!layer) continue;
         for (const place of view.tiles(view.level(layer.levels), tiles.side, area)) {
-          tiles.get(layer, place, 1e12 + place.far);
+          tiles.get(layer, place, AHEAD + place.far);
         }
       }
     }

@@ -2,6 +2,7 @@
 
 const MOST_BYTES = 320 * 2 ** 20;
 const MOST_REQUESTS = 6;
+const AHEAD = 1e12; // urgency from which nobody sees a tile yet
 
 class Tiles {
   constructor(side, changed) {
@@ -39,23 +40,26 @@ class Tiles {
   }
 
   // Called after a frame is drawn: what it lacked is fetched, the most urgent first; what an
-  // earlier frame wanted and this one does not is not fetched any more.
+  // earlier frame wanted and this one does not is not fetched any more. What is only looked ahead
+  // for waits until everything visible is there: a picture's first tile costs its whole decoding.
   pump() {
     this.wanted.sort((a, b) => a.urgency - b.urgency);
     while (this.running.size < MOST_REQUESTS && this.wanted.length) {
       const next = this.wanted.shift();
+      if (next.urgency >= AHEAD && this.busy) break;
       if (!this.running.has(next.key) && !this.kept.has(next.key)) this.fetch(next);
     }
     this.wanted.length = 0;
   }
 
+  // Whether something that is to be seen is under way.
   get busy() {
-    return this.running.size > 0;
+    return [...this.running.values()].some(({ urgency }) => urgency < AHEAD);
   }
 
-  async fetch({ key, layer, place }) {
+  async fetch({ key, layer, place, urgency }) {
     const stop = new AbortController();
-    this.running.set(key, stop);
+    this.running.set(key, { stop, urgency });
     try {
       const answer = await fetch(key, { signal: stop.signal });
       if (!answer.ok) throw new Error(`${answer.status}`);
@@ -95,7 +99,7 @@ class Tiles {
   }
 
   close() {
-    for (const stop of this.running.values()) stop.abort();
+    for (const { stop } of this.running.values()) stop.abort();
     for (const { bitmap } of this.kept.values()) if (bitmap) bitmap.close();
     this.kept.clear();
   }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dashboards import pyramids
-from dashboards.pyramids import APRON, TILE, count_levels, halved, mask_channels, open_pyramid
+from dashboards.pyramids import APRON, TILE, count_levels, halved, halved_mask, open_pyramid
 from tiledseg.data.image_writing import write_image
 from tiledseg.errors import ImageError
 
@@ -76,17 +76,17 @@ def test_small_objects_survive_in_the_levels_above():
     """One foreground pixel in 64: a mask cut after averaging would lose it."""
     probability = np.zeros((512, 512), np.uint8)
     probability[::8, ::8] = 200
-    level = mask_channels(probability)
-    for _ in range(3):
+    level = halved_mask(probability)
+    for _ in range(2):
         level = halved(level)
     assert level[..., 0].max() < pyramids.CUT
     assert level[..., 1].min() >= 3  # 255 / 64
 
 
 def test_channels_are_probability_foreground_uncertainty():
-    values = np.array([[0, 127, 128, 255]], np.uint8)
+    values = np.array([[0, 127, 128, 255]], np.uint8).repeat(2, axis=0).repeat(2, axis=1)
     channels = [[0, 0, 0], [127, 0, 254], [128, 255, 254], [255, 255, 0]]
-    assert mask_channels(values).tolist() == [channels]
+    assert halved_mask(values).tolist() == [channels]
 
 
 @pytest.mark.parametrize("place", [(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, 0, 1), (0, -1, 0)])

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -52,7 +53,24 @@ def test_few_items_are_alive_at_once():
             yield item
 
     run_stages(produce(), lambda item: item, consumed.append)
-    assert max(most) <= 5
+    assert max(most) <= 4
+
+
+def test_at_most_two_computed_items_can_be_lost():
+    """One that is being consumed, and one after it."""
+    begun, consumed, lost = [], [], []
+
+    def compute(item):
+        begun.append(item)
+        lost.append(len(begun) - len(consumed))
+        return item
+
+    def consume(item):
+        time.sleep(0.001)
+        consumed.append(item)
+
+    run_stages(range(50), compute, consume)
+    assert max(lost) == 2
 
 
 @pytest.mark.parametrize("stage", ["produce", "compute", "consume"])

@@ -20,7 +20,11 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for the masks.")],
     more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
     mode: Annotated[
-        Literal["tiled", "whole"], typer.Option(help="Tile by tile, or resized to the network.")
+        Literal["tiled", "whole", "full", "and_whole"],  # those of Predictor, which loads slowly
+        typer.Option(
+            help="Tile by tile; resized to the network; in one pass at full size; or tiled where "
+            "resized finds something, too."
+        ),
     ] = "tiled",
     form: Annotated[
         Literal["png", "ome-tiff", "ome-zarr"],

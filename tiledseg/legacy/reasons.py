@@ -34,7 +34,7 @@ REASONS: Mapping[str, str] = {
     "test": _FOLDERS,
     "infer": "tiledseg predict takes images and an output folder",
     "tiledinfer": "tiledseg predict takes images and an output folder",
-    "tiledinfer.bitwise_blending": "it would erase what only tiling has found",
+    "tiledinfer.bitwise_blending": "it erases what only tiling finds; --mode and_whole does it",
     "tiledinfer.binarize": "masks are always cut at 0.5",
     "tiledinfer.threshold": "masks are always cut at 0.5",
     "tiledinfer.background": _LOOKS,

@@ -13,9 +13,14 @@ class _StoppedError(Exception):
 
 
 class _Belt(Generic[A]):
-    """One place between two stages: who puts waits until it is free, who takes until it is not."""
+    """One place between two stages: who puts waits until it is free, who takes until it is not.
 
-    def __init__(self) -> None:
+    Args:
+        by_hand: Who puts waits until the item is taken, too, so that none lies on the belt.
+    """
+
+    def __init__(self, *, by_hand: bool = False) -> None:
+        self._by_hand = by_hand
         self._changed = threading.Condition()
         self._waiting: list[A] = []
         self._ended = self._stopped = False
@@ -27,11 +32,16 @@ class _Belt(Generic[A]):
             _StoppedError: Nobody wants it any more.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or not self._waiting)
-            if self._stopped:
-                raise _StoppedError
+            self._wait_until_free()
             self._waiting.append(item)
             self._changed.notify_all()
+            if self._by_hand:
+                self._wait_until_free()
+
+    def _wait_until_free(self) -> None:
+        self._changed.wait_for(lambda: self._stopped or not self._waiting)
+        if self._stopped:
+            raise _StoppedError
 
     def end(self) -> None:
         """Say that no item follows."""
@@ -65,8 +75,9 @@ def run_stages(
 ) -> None:
     """Pass every item through three stages, each in a thread of its own.
 
-    At most one item waits between two stages, so that at most five are alive: one in each
-    stage and one on each belt. ``compute`` runs in the calling thread. Items keep their order.
+    At most four items are alive: one in each stage, and one that waits to be computed. What has
+    been computed is never ahead of what is consumed by more than the next item, so whoever is
+    killed has lost two. ``compute`` runs in the calling thread. Items keep their order.
 
     Args:
         produce: Iterated in a thread.
@@ -77,7 +88,7 @@ def run_stages(
         BaseException: Whatever a stage raised first; the others are stopped after the item that
             they are at, and no thread is left.
     """
-    raw, computed = _Belt[A](), _Belt[B]()
+    raw, computed = _Belt[A](), _Belt[B](by_hand=True)
     failures: list[BaseException] = []
 
     def guarded(stage: Callable[[], None]) -> None:

@@ -32,7 +32,7 @@ def predict_regions(
 ) -> None:
     """Predict an image tile by tile, without holding more than a few tiles of it.
 
-    One thread reads windows, the calling one computes, another writes cores; at most five
+    One thread reads windows, the calling one computes, another writes cores; at most four
     batches are alive at once, whatever the size of the image. A grid that blends also keeps a
     strip as wide as the image.
 

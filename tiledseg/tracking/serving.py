@@ -39,7 +39,7 @@ class ServedModel(PythonModel):
         Args:
             context: Unused; MLflow passes it.
             model_input: (H, W, 3) uint8 RGB.
-            params: ``mode`` (tiled, whole or full) and ``output`` (mask or probability).
+            params: ``mode`` (see ``Predictor.probability``) and ``output`` (mask or probability).
 
         Returns:
             mask: (H, W) uint8, 0 or 255, or labels from 0 where the network has several classes;
