@@ -151,12 +151,6 @@ def _predict_streamed(
             f"{image}: an overlay is made of images of at most {LARGE:.0f} megapixels, with a "
             "plain PNG mask; leave --overlay out, viewers lay --format ome-tiff over the image"
         )
-    if predictor.experiment.model.num_classes > 1:
-        raise OutputError(
-            f"{image}: a model of several classes writes PNG masks of images of at most "
-            f"{LARGE:.0f} megapixels, and nothing else; cut the image into smaller ones, or use a "
-            "model of one class"
-        )
     found = predict_slide(predictor, image, output, options)
     return PredictedFile(
         image=image,

@@ -1,6 +1,6 @@
 """Objects of several classes: cleaned, numbered, measured and outlined class by class."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.labels import Labels, class_colors
-from tiledseg.objects import cleaned, labelled, measured
+from tiledseg.objects import Mask, cleaned, labelled, measured
 from tiledseg.outlines import geojson
 
 
@@ -24,12 +24,29 @@ def cleaned_labels(labels: Labels, *, smallest: int = 0, holes: int = 0) -> Labe
     Returns:
         (H, W), uint8, in memory of its own.
     """
+    return merged(
+        labels,
+        {
+            label: cleaned(labels == label, smallest=smallest, holes=holes)
+            for label in _classes_in(labels)
+        },
+    )
+
+
+def merged(labels: Labels, masks: Mapping[int, Mask]) -> Labels:
+    """Labels whose classes have other masks: what left one is background, what joined it is its.
+
+    Args:
+        labels: (H, W), uint8; 0 is the background.
+        masks: (H, W) of labels; where a mask reaches into another class, that class stays.
+
+    Returns:
+        (H, W), uint8, in memory of its own.
+    """
     kept = labels.copy()
-    for label in _classes_in(labels):
-        mask = labels == label
-        clean = cleaned(mask, smallest=smallest, holes=holes)
-        kept[mask & ~clean] = 0
-        kept[clean & (labels == 0)] = label
+    for label, mask in masks.items():
+        kept[(labels == label) & ~mask] = 0
+        kept[mask & (labels == 0)] = label
     return kept
 
 
@@ -91,9 +108,7 @@ def outlined_classes(
     features = []
     for name, color in zip(names[1:], class_colors(len(names))[1:], strict=True):
         rows = table[table["class"] == name].drop(columns="class")
-        for feature in geojson(numbers, rows, name, image)["features"]:
-            feature["properties"]["classification"]["color"] = list(color)
-            features.append(feature)
+        features += geojson(numbers, rows, name, image, color)["features"]
     return {"type": "FeatureCollection", "features": features}
 
 

@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiledseg.labels import Color, class_colors
 from tiledseg.objects import Labels, Mask
 
 Ring = list[tuple[int, int]]
 Point = tuple[int, int]
 _STEPS: tuple[Point, ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
 """Right, down, left, up."""
+_FIRST = class_colors(2)[1]
 
 
 def polygons(mask: Mask) -> list[list[Ring]]:
@@ -53,7 +55,9 @@ def twice_area(ring: Ring) -> int:
     return sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in pairwise(ring))
 
 
-def geojson(labels: Labels, table: pd.DataFrame, name: str, image: str) -> dict[str, Any]:
+def geojson(
+    labels: Labels, table: pd.DataFrame, name: str, image: str, color: Color = _FIRST
+) -> dict[str, Any]:
     """Objects as a GeoJSON feature collection (RFC 7946), with what QuPath looks for.
 
     Args:
@@ -61,6 +65,7 @@ def geojson(labels: Labels, table: pd.DataFrame, name: str, image: str) -> dict[
         table: One row per object with its ``label``; the other columns become measurements.
         name: Class of the objects.
         image: What sets these objects' ids apart from those of other images.
+        color: Of the class.
 
     Returns:
         A collection of detections; an object of pieces that share only corners is a
@@ -74,12 +79,16 @@ def geojson(labels: Labels, table: pd.DataFrame, name: str, image: str) -> dict[
             [[(x + left, y + top) for x, y in ring] for ring in polygon]
             for polygon in polygons(labels[box] == row["label"])
         ]
-        features.append(feature({str(key): row[key] for key in row}, pieces, name, image))
+        features.append(feature({str(key): row[key] for key in row}, pieces, name, image, color))
     return {"type": "FeatureCollection", "features": features}
 
 
 def feature(
-    row: Mapping[str, Any], pieces: Sequence[Sequence[Ring]], name: str, image: str
+    row: Mapping[str, Any],
+    pieces: Sequence[Sequence[Ring]],
+    name: str,
+    image: str,
+    color: Color = _FIRST,
 ) -> dict[str, Any]:
     """One object as a GeoJSON feature.
 
@@ -88,6 +97,7 @@ def feature(
         pieces: Its polygons.
         name: Class of the object.
         image: What sets its id apart from those of other images.
+        color: Of the class.
     """
     single = len(pieces) == 1
     return {
@@ -100,7 +110,7 @@ def feature(
         "properties": {
             "objectType": "detection",
             "name": str(row["label"]),
-            "classification": {"name": name, "color": [0, 158, 115]},
+            "classification": {"name": name, "color": list(color)},
             "measurements": {key: value for key, value in row.items() if key != "label"},
         },
     }

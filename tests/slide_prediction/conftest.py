@@ -22,6 +22,22 @@ def slide_predictor(tiny_experiment):
     return Predictor(model, experiment)
 
 
+@pytest.fixture(scope="session")
+def class_predictor(tiny_experiment):
+    """The same of a background and two classes, each of which is somewhere."""
+    experiment = tiny_experiment(
+        dataset={"mask_form": "labels", "classes": ["background", "red cell", "platelet"]},
+        model={"base_filters": 2, "num_classes": 3},
+    )
+    keras.utils.set_random_seed(2)
+    model = build_model(experiment.model, 3)
+    *others, kernel, bias = model.get_weights()
+    noise = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    level = np.log(model.predict_on_batch(noise)).mean(axis=(0, 1, 2))
+    model.set_weights([*others, kernel, bias - level])
+    return Predictor(model, experiment)
+
+
 @pytest.fixture(autouse=True)
 def _few_tiles_at_once(monkeypatch):
     """Small images are predicted in one batch else, and there is nothing to stop between."""

@@ -22,9 +22,9 @@ class SlideOptions:
 
     Attributes:
         form: Format of the picture.
-        content: ``mask``: 0 or 255. ``probability``: 255 times the probability of foreground,
-            in 8 bits. ``labels``: each object's number, from 1 in reading order, in 32 bits (16
-            in PNG).
+        content: ``mask``: 0 or 255, of several classes the label, in PNG with a palette.
+            ``probability``: 255 times the probability of foreground, in 8 bits; of one class.
+            ``labels``: each object's number, from 1 in reading order, in 32 bits (16 in PNG).
         mode: See ``Predictor.probability``.
         interest: A mask of where to look, at any scale; outside is background.
         skip_background: Leave tiles out that show only empty glass.

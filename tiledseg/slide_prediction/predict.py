@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg import __version__
-from tiledseg.data.image_writing import probability_levels
 from tiledseg.data.images import MAX_PIXELS
-from tiledseg.errors import ImageError
+from tiledseg.errors import ImageError, OutputError
 from tiledseg.prediction import Predictor
-from tiledseg.slide_prediction.options import SlideOptions, SlideTargets
+from tiledseg.slide_prediction.classes import classes_of
+from tiledseg.slide_prediction.options import Content, SlideOptions, SlideTargets
 from tiledseg.slide_prediction.results import Result, write_results
-from tiledseg.slides.canvas import Canvas
 from tiledseg.slides.choice import RegionOfInterest
 from tiledseg.slides.journal import Workplace
 from tiledseg.slides.opening import open_slide
+from tiledseg.slides.prediction_canvas import PredictionCanvas
 from tiledseg.slides.skipping import Skipped, choose_tiles
 from tiledseg.slides.sources import Slide, content_digest
 from tiledseg.slides.writing import check_format
@@ -76,17 +76,19 @@ def predict_slide(
         targets.check(image, overwrite=options.overwrite)
         check_format(targets.picture, height, width, options.form)
         _check_mode(image, height, width, options.mode)
+        _check_content(image, predictor, options.content)
         interest = (
             RegionOfInterest.read(options.interest, height, width) if options.interest else None
         )
         key = work_key(predictor, image, options)
-        workplace = Workplace(output, targets.stem, key, (height, width))
+        outputs = predictor.model.output_shape[-1]
+        workplace = Workplace(output, targets.stem, key, (height, width), outputs)
         try:
             job = _Job(predictor, image, slide, interest, workplace, options)
             skipped, resumed = _predict_tiles(job)
             result = Result(
                 image=image,
-                name=predictor.experiment.dataset.name,
+                classes=classes_of(predictor.experiment),
                 smallest=max(options.smallest, predictor.experiment.tiling.smallest_object),
                 pixel_size=slide.pixel_size,
                 skipped=skipped,
@@ -140,6 +142,14 @@ def _check_mode(image: Path, height: int, width: int, mode: str) -> None:
         )
 
 
+def _check_content(image: Path, predictor: Predictor, content: Content) -> None:
+    if content == "probability" and predictor.experiment.model.num_classes > 1:
+        raise OutputError(
+            f"{image}: of several classes each has a probability, and a picture holds one; use "
+            "--content mask for the labels"
+        )
+
+
 @dataclass(frozen=True)
 class _Job:
     """What it takes to predict one image."""
@@ -155,7 +165,7 @@ class _Job:
 def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
     """Fill the canvas; returns the tiles left out, and how many were finished before."""
     options, workplace = job.options, job.workplace
-    sink = _Quantised(workplace.canvas, job.interest)
+    sink = _Sink(workplace.canvas, job.interest)
     if options.mode != "tiled":
         job.predictor.predict_regions(job.slide, sink, options.mode)
         return Skipped(1), 0
@@ -179,15 +189,13 @@ def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
     return skipped, len(before)
 
 
-class _Quantised:
-    """Keeps the first class' probabilities in 8 bits, and none outside the region of interest."""
+class _Sink:
+    """Keeps what is inside the region of interest."""
 
-    def __init__(self, canvas: Canvas, interest: RegionOfInterest | None) -> None:
+    def __init__(self, canvas: PredictionCanvas, interest: RegionOfInterest | None) -> None:
         self._canvas, self._interest = canvas, interest
 
     def write(self, region: Region, values: NDArray[np.float32]) -> None:
         """Take the values of a rectangle."""
-        levels = probability_levels(values[..., 0])
-        if self._interest is not None:
-            levels *= self._interest.inside(region)
-        self._canvas.write(region, levels)
+        inside = None if self._interest is None else self._interest.inside(region)
+        self._canvas.write(region, values, inside)

@@ -1,30 +1,32 @@
 """What is made of an image's probabilities: mask, probabilities or labels, and objects."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
-from tiledseg.objects import Measurements
-from tiledseg.outlines import feature, streamed_polygons
+from tiledseg.labels import label_palette
+from tiledseg.outlines import feature
+from tiledseg.slide_prediction.classes import (
+    Class,
+    ClassObjects,
+    LabelBands,
+    cleaned_label_bands,
+)
 from tiledseg.slide_prediction.options import Content, SlideOptions, SlideTargets
 from tiledseg.slides.canvas import Canvas, cannot_write
-from tiledseg.slides.cleaning import Bands, cleaned_bands
-from tiledseg.slides.components import Components, find_components
 from tiledseg.slides.journal import Workplace
 from tiledseg.slides.pixel_size import PixelSize
+from tiledseg.slides.prediction_canvas import FOREGROUND, PredictionCanvas
 from tiledseg.slides.pyramid import Picture
 from tiledseg.slides.skipping import Skipped
 from tiledseg.slides.writing import write_picture
 
-FOREGROUND = 128
-"""The smallest level of probability that is foreground: 0.5 in 8 bits."""
 _MOST_IN_PNG = 2**16 - 1
 
 
@@ -34,14 +36,14 @@ class Result:
 
     Attributes:
         image: The file.
-        name: Class of its objects.
+        classes: What was looked for.
         smallest: Objects of fewer pixels are none.
         pixel_size: Of the image, if known.
         skipped: Tiles left out.
     """
 
     image: Path
-    name: str
+    classes: Sequence[Class]
     smallest: int
     pixel_size: PixelSize | None
     skipped: Skipped
@@ -60,85 +62,87 @@ def write_results(
             that go with the picture.
     """
     canvas = workplace.canvas
-    mask = _cleaned_mask(workplace, result.smallest, options.holes)
-    objects = find_components(mask())
-    form, content = options.form, options.content
+    bands = _cleaned_labels(result, workplace, options.holes)
+    objects = ClassObjects(bands, result.classes)
     settled = f"{workplace.folder.name} {result.smallest} {options.holes}"
     made: list[tuple[Path, Path]] = []
     if options.with_objects and targets.labels is not None:
-        made += _write_objects(result, workplace, targets, mask, objects)
-        labels = workplace.file(targets.labels.name)
-        bands = _labels(objects, mask, np.uint32)
-        picture = _picture(result, canvas, np.uint32, bands, "labels", settled)
-        write_picture(labels, picture, "ome-tiff", workplace.folder)
-        made.append((labels, targets.labels))
+        made += _write_objects(workplace, targets, objects)
+        numbers = workplace.file(targets.labels.name)
+        everything = (band.astype(np.uint32) for band in objects.numbers())
+        picture = _picture(result, canvas, np.uint32, everything, "labels", settled)
+        write_picture(numbers, picture, "ome-tiff", workplace.folder)
+        made.append((numbers, targets.labels))
     if targets.skipped is not None:
         record = {"image": result.image.name, **result.skipped.record()}
         path = workplace.file(targets.skipped.name)
         _write_text(path, json.dumps(record, indent=1))
         made.append((path, targets.skipped))
-    if content == "labels":
-        if form == "png" and objects.count > _MOST_IN_PNG:
-            raise OutputError(
-                f"{targets.picture}: {objects.count} labels do not fit into a PNG of 16 bits; "
-                "pass --format ome-tiff, what is predicted so far is used again"
-            )
-        dtype: Any = np.uint16 if form == "png" else np.uint32
-        bands = _labels(objects, mask, dtype)
-    elif content == "mask":
-        dtype, bands = np.uint8, (band.astype(np.uint8) * np.uint8(255) for band in mask())
-    else:
-        dtype, bands = np.uint8, _agreeing(canvas, mask)
     path = workplace.file(targets.picture.name)
-    picture = _picture(result, canvas, dtype, bands, content, settled)
-    write_picture(path, picture, form, workplace.folder)
+    dtype, shown = _shown(canvas, objects, options, targets)
+    picture = _picture(result, canvas, dtype, shown, options.content, settled)
+    write_picture(path, picture, options.form, workplace.folder)
     made.append((path, targets.picture))
     for source, target in made:
         _give_name(source, target, workplace)
-    foreground = objects.areas.sum() / (canvas.height * canvas.width)
-    return float(foreground), objects.count
+    return objects.area / (canvas.height * canvas.width), objects.count
 
 
-def _cleaned_mask(workplace: Workplace, smallest: int, holes: int) -> Bands:
-    """The mask without small objects and holes, kept on disk if that takes any work."""
+def _cleaned_labels(result: Result, workplace: Workplace, holes: int) -> LabelBands:
+    """Labels without small objects and holes, kept on disk if that takes any work."""
     canvas = workplace.canvas
-
-    def raw() -> Iterator[NDArray[np.bool_]]:
-        return (band >= FOREGROUND for band in canvas.bands())
-
-    if smallest <= 1 and holes <= 0:
-        return raw
-    kept = Canvas(workplace.file("mask"), canvas.height, canvas.width, np.bool_)
+    if result.smallest <= 1 and holes <= 0:
+        return canvas.label_bands
+    cleaned = cleaned_label_bands(
+        canvas.label_bands, result.classes, smallest=result.smallest, holes=holes
+    )
+    kept = Canvas(workplace.file("cleaned"), canvas.height, canvas.width)
     top = 0
-    for band in cleaned_bands(raw, smallest=smallest, holes=holes)():
+    for band in cleaned():
         kept.write((slice(top, top + len(band)), slice(0, canvas.width)), band)
         top += len(band)
     return kept.bands
 
 
-def _labels(objects: Components, mask: Bands, dtype: Any) -> Iterator[NDArray[Any]]:
-    return (band.astype(dtype) for band in objects.labels(mask()))
+def _shown(
+    canvas: PredictionCanvas, objects: ClassObjects, options: SlideOptions, targets: SlideTargets
+) -> tuple[Any, Iterator[NDArray[Any]]]:
+    """Type and bands of the picture that was asked for."""
+    if options.content == "labels":
+        if options.form == "png" and objects.count > _MOST_IN_PNG:
+            raise OutputError(
+                f"{targets.picture}: {objects.count} labels do not fit into a PNG of 16 bits; "
+                "pass --format ome-tiff, what is predicted so far is used again"
+            )
+        dtype: Any = np.uint16 if options.form == "png" else np.uint32
+        return dtype, (band.astype(dtype) for band in objects.numbers())
+    if options.content == "probability":
+        return np.uint8, _agreeing(canvas, objects.bands)
+    if len(objects.classes) > 1:
+        return np.uint8, objects.bands()
+    return np.uint8, (band * np.uint8(255) for band in objects.bands())
 
 
-def _agreeing(canvas: Canvas, mask: Bands) -> Iterator[NDArray[np.uint8]]:
-    """Probabilities whose cut is the mask.
+def _agreeing(canvas: PredictionCanvas, bands: LabelBands) -> Iterator[NDArray[np.uint8]]:
+    """Probabilities of one class whose cut is the mask.
 
     They are just under 0.5 where an object was dropped, and just there where a hole was filled.
     """
-    for levels, band in zip(canvas.bands(), mask(), strict=True):
+    for levels, labels in zip(canvas.levels[0].bands(), bands(), strict=True):
         yield np.where(
-            band, np.maximum(levels, FOREGROUND), np.minimum(levels, FOREGROUND - 1)
+            labels > 0, np.maximum(levels, FOREGROUND), np.minimum(levels, FOREGROUND - 1)
         ).astype(np.uint8)
 
 
 def _picture(
     result: Result,
-    canvas: Canvas,
+    canvas: PredictionCanvas,
     dtype: Any,
     bands: Iterator[NDArray[Any]],
     content: Content,
     settled: str,
 ) -> Picture:
+    several = len(result.classes) > 1 and content == "mask"
     return Picture(
         height=canvas.height,
         width=canvas.width,
@@ -148,41 +152,32 @@ def _picture(
         pixel_size=result.pixel_size,
         name=result.image.name,
         identity=f"{settled} {content}",
+        palette=label_palette(len(result.classes) + 1) if several else None,
     )
 
 
 def _write_objects(
-    result: Result, workplace: Workplace, targets: SlideTargets, mask: Bands, objects: Components
+    workplace: Workplace, targets: SlideTargets, objects: ClassObjects
 ) -> list[tuple[Path, Path]]:
     """CSV and GeoJSON; returns where they are and where they belong."""
-    table = _measured(workplace.canvas, mask, objects)
+    table = objects.measured(workplace.canvas.levels_of(objects.bands()))
     made = [(workplace.file(target.name), target) for target in targets.objects]
     (csv, _), (outlines, _) = made
     _write_text(csv, table.to_csv(index=False, float_format="%.6g"))
-    regions = find_components(mask(), connectivity=4)
-    rows = table.to_dict("records")
-    pairs = zip(objects.labels(mask()), regions.labels(mask()), strict=True)
+    rows = table.drop(columns="class", errors="ignore").to_dict("records")
     try:
         with outlines.open("x", encoding="utf-8") as file:
             file.write('{"type": "FeatureCollection", "features": [')
             comma = ""
-            for label, pieces in streamed_polygons(pairs):
-                row = {str(key): value for key, value in rows[label - 1].items()}
-                one = feature(row, pieces, result.name, targets.stem)
+            for each, number, pieces in objects.outlines():
+                row = {str(key): value for key, value in rows[number - 1].items()}
+                one = feature(row, pieces, each.name, targets.stem, each.color)
                 file.write(f"{comma}\n{json.dumps(one)}")
                 comma = ","
             file.write("\n]}\n")
     except OSError as error:
         raise cannot_write(outlines, error) from None
     return made
-
-
-def _measured(canvas: Canvas, mask: Bands, objects: Components) -> pd.DataFrame:
-    measurements, top = Measurements(objects.count), 0
-    for levels, labels in zip(canvas.bands(), objects.labels(mask()), strict=True):
-        measurements.add(labels, levels.astype(np.float32) / np.float32(255), top)
-        top += len(levels)
-    return measurements.table()
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from tiledseg.errors import OutputError
-from tiledseg.slides.canvas import Canvas, cannot_write
+from tiledseg.slides.canvas import cannot_write
+from tiledseg.slides.prediction_canvas import PredictionCanvas
 
 if sys.platform != "win32":
     import fcntl
 
 logger = logging.getLogger(__name__)
 
-_KEY, _TILES, _CANVAS = "key.json", "tiles", "probability"
+_KEY, _TILES = "key.json", "tiles"
 _PREFIX, _SUFFIX = ".", ".unfinished"
 
 
@@ -34,13 +35,19 @@ class Workplace:
         stem: Name of the output.
         key: What the probabilities depend on, as JSON.
         shape: Height and width of the image, in pixels.
+        outputs: Probabilities per pixel.
 
     Raises:
         OutputError: The folder cannot be made, or another process works in it.
     """
 
     def __init__(
-        self, folder: Path, stem: str, key: Mapping[str, Any], shape: tuple[int, int]
+        self,
+        folder: Path,
+        stem: str,
+        key: Mapping[str, Any],
+        shape: tuple[int, int],
+        outputs: int = 1,
     ) -> None:
         text = json.dumps(key, sort_keys=True, indent=1)
         name = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -53,7 +60,7 @@ class Workplace:
             (self.folder / _KEY).write_text(text, encoding="utf-8")
         except OSError as error:
             raise cannot_write(self.folder, error) from None
-        self.canvas = Canvas(self.folder / _CANVAS, *shape)
+        self.canvas = PredictionCanvas(self.folder, *shape, outputs)
 
     def finished(self) -> frozenset[int]:
         """Indices of the tiles whose probabilities are there."""

@@ -31,6 +31,8 @@ class Picture:
         name: What viewers show.
         identity: What decides on every pixel; from it comes the UUID of an OME-TIFF, so that the
             same picture is the same file.
+        palette: (256, 3) uint8 RGB, colours of the values where they are labels of classes; PNG
+            alone keeps it.
     """
 
     height: int
@@ -41,6 +43,7 @@ class Picture:
     pixel_size: PixelSize | None
     name: str
     identity: str
+    palette: NDArray[np.uint8] | None = None
 
 
 def level_shapes(height: int, width: int) -> list[tuple[int, int]]:

@@ -20,6 +20,8 @@ from tiledseg.slides.pyramid import Picture, level_shapes, levels
 Format = Literal["png", "ome-tiff", "ome-zarr"]
 SUFFIXES: dict[Format, str] = {"png": ".png", "ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr"}
 
+_GREY, _PALETTE = 0, 3
+"""Colour types of PNG."""
 _TILE = 512
 """Side of a tile of a TIFF, in pixels; the bands are cut into them."""
 _CHUNK = 2 * BAND
@@ -58,7 +60,7 @@ def check_format(path: Path, height: int, width: int, form: Format) -> None:
 
 
 def _write_png(path: Path, picture: Picture, _: Path) -> None:
-    """Grey PNG of 8 or 16 bits (ISO/IEC 15948), without any filter."""
+    """PNG of 8 or 16 bits (ISO/IEC 15948), grey or with a palette, without any filter."""
     depth = 8 * np.dtype(picture.dtype).itemsize
     if depth > 16:
         raise OutputError(
@@ -66,8 +68,11 @@ def _write_png(path: Path, picture: Picture, _: Path) -> None:
         )
     with path.open("xb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
+        kind = _GREY if picture.palette is None else _PALETTE
         _png_chunk(file, b"IHDR", struct.pack(">IIBBBBB", picture.width, picture.height,
-                                              depth, 0, 0, 0, 0))  # fmt: skip
+                                              depth, kind, 0, 0, 0))  # fmt: skip
+        if picture.palette is not None:
+            _png_chunk(file, b"PLTE", picture.palette.tobytes())
         packer = zlib.compressobj(level=3)
         for band in picture.bands:
             stored = band.astype(np.dtype(picture.dtype).newbyteorder(">"))
