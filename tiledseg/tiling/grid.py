@@ -155,7 +155,7 @@ def _solve_axis(name: str, length: int, halo: int, stride: int, max_tile: int) -
         raise TilingError(
             f"the image's {name} of {length} px needs more than one tile, and a tile of "
             f"{max_tile} px has no room for two halos of {halo} px and a stride of {stride} px; "
-            f"set tiling.max_tile to {needed} or more"
+            f"set tiling.max_tile to {needed} or more, or tiling.mode to blend"
         )
     count = -(-(total - overlap) // (most - overlap))
     tile = -(-(total + (count - 1) * overlap) // count)

@@ -118,7 +118,7 @@ def _exact_grid(
             raise TilingError(
                 f"tiling.memory_gigabytes is {gigabytes:g}, which a pass of {most} pixels fills; "
                 f"a tile with halos of {halo} px needs {least} pixels; set it to "
-                f"{math.ceil(least * per_pixel / 1e7) / 100:g} or more"
+                f"{math.ceil(least * per_pixel / 1e7) / 100:g} or more, or tiling.mode to blend"
             )
     return fit_grid(height, width, halo=halo, stride=stride, most_pixels=most)
 
