@@ -81,6 +81,13 @@ class TestSmallNetwork:
         assert one.answer.std(axis=(1, 2)).max() > 1e-4
 
     @pytest.mark.parametrize("name", NAMES)
+    def test_fits_usual_crops_with_one_class_and_four(self, small, name):
+        for model, classes in ((outline(architecture=name), 1), (small(name).model, 4)):
+            for side in (256, 512):
+                crop = keras.KerasTensor((2, side, side, 3))
+                assert model.compute_output_spec(crop).shape == (2, side, side, classes)
+
+    @pytest.mark.parametrize("name", NAMES)
     def test_reads_the_settings_it_is_said_to_read(self, small, name):
         assert small(name).read == {key for key in ModelSettings.model_fields if reads(name, key)}
 
