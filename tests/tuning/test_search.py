@@ -1,3 +1,4 @@
+import numpy as np
 import optuna
 import pytest
 
@@ -75,6 +76,20 @@ def test_pruners_let_good_trials_pass_and_end_bad_ones(name):
     assert (sum(epochs) == 9 * 20) == (name == "none")
     if name == "asha":  # what a sweep uses unless it is told otherwise
         assert sum(epochs) < 0.6 * 9 * 20
+
+
+@pytest.mark.parametrize("name", search.PRUNERS)
+@pytest.mark.parametrize("epochs", [2, 4, 9])
+def test_no_trial_ends_after_one_epoch(name, epochs):
+    study = optuna.create_study(
+        study_name="s", direction="maximize", pruner=make_pruner(name, epochs)
+    )
+    for quality in np.linspace(1, 0.1, 12):
+        trial = study.ask()
+        trial.report(quality, 1)
+        assert not trial.should_prune()
+        trial.report(quality, epochs)
+        study.tell(trial, quality)
 
 
 def test_a_grid_has_every_setting_once(space_of, tiny_experiment):

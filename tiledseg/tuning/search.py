@@ -96,13 +96,13 @@ def trial_seed(seed: int, number: int) -> int:
 
 
 def make_pruner(name: str, epochs: int) -> BasePruner:
-    """A pruner, which first looks a sixth of the way.
+    """A pruner, which first looks a sixth of the way, but not after one epoch.
 
     Args:
         name: One of ``PRUNERS``.
         epochs: Epochs that a trial is likely to reach.
     """
-    first = max(1, round(epochs / 6))
+    first = max(min(2, epochs), round(epochs / 6))  # what one epoch has learned is mostly chance
     if name == "asha":
         return optuna.pruners.SuccessiveHalvingPruner(
             min_resource=first, reduction_factor=REDUCTION
