@@ -1,4 +1,5 @@
 # make run: set up and train on a drawn dataset; make test: set up and run the tests.
+# make soak: the tests that kill, wait, browse and start servers; .ci/run does both.
 
 PYTHON ?= $(firstword $(shell command -v python3.11 python3 python))
 ifeq ($(OS),Windows_NT)
@@ -10,10 +11,12 @@ PATHSEP := :
 endif
 DATASET ?= Synthetic-Cell
 
-.PHONY: help install run test check
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
+
+.PHONY: help install run test soak check
 
 help:
-	@echo "make run | test | check | install"
+	@echo "make run | test | soak | check | install"
 
 install: .venv/.installed
 
@@ -26,7 +29,10 @@ run: install
 	GIT_PYTHON_REFRESH=quiet PATH="$(CURDIR)/$(BIN)$(PATHSEP)$$PATH" $(BIN)/mlflow run . --env-manager local -P dataset=$(DATASET)
 
 test: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
+	$(PYTEST) -m "not soak"
+
+soak: install
+	$(PYTEST) -m soak
 
 check: install
 	$(BIN)/ruff check

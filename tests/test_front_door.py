@@ -100,11 +100,22 @@ def files_of(client, run, path=""):
     return found
 
 
-def test_make_run_starts_what_is_tested_here():
-    planned = subprocess.run(
-        ["make", "--dry-run", "run"], cwd=PROJECT, capture_output=True, text=True, check=True
+def planned_by(target):
+    return subprocess.run(
+        ["make", "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=True
     ).stdout
+
+
+def test_make_run_starts_what_is_tested_here():
+    planned = planned_by("run")
     assert re.search(r"mlflow run \. --env-manager local -P dataset=Synthetic-Cell\n", planned)
+
+
+def test_ci_leaves_no_test_out():
+    targets = re.findall(r"^make (\w+)$", (PROJECT / ".ci" / "run").read_text(), re.MULTILINE)
+    planned = "".join(map(planned_by, targets))
+    assert "check" in targets
+    assert sorted(re.findall(r'pytest .* -m ("[^"]+"|\w+)\n', planned)) == ['"not soak"', "soak"]
 
 
 def test_every_run_is_finished(client, run):

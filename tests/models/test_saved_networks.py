@@ -34,6 +34,7 @@ def apart(small, tmp_path_factory) -> dict[str, float]:
     return differences
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", QUICK)
 def test_same_answer_in_a_fresh_process(apart, name):
     assert apart[name] <= 1e-6

@@ -13,6 +13,7 @@ from tiledseg.slide_prediction.predict import predict_slide
 FILES = {"form": "ome-tiff", "content": "probability", "with_objects": True}
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and a fork server")
 def test_killed_twice_the_output_is_that_of_an_uninterrupted_run(
     slide_predictor, slide_file, tmp_path

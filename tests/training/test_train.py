@@ -3,7 +3,6 @@
 All of it on real files, through ``fit``. Trainings that several tests look at are done once.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -340,7 +339,7 @@ print(keras.backend.backend(), training.history.to_json(orient="records"))
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+@pytest.mark.soak
 def test_two_steps_on_jax_follow_the_cosine(desk, tiny_experiment, tmp_path):
     """What a callback assigns is lost on JAX unless the training state is fetched first."""
     experiment = tiny_experiment(

@@ -41,6 +41,7 @@ def tiledseg(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.soak
 def test_a_sweep_of_real_trainings_retrained(place):
     command = "sweep --dataset Tiny --trials 2 --trial-epochs 1 --workers 2 --retrain yes"
     done = subprocess.run(

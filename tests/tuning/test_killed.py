@@ -15,10 +15,13 @@ from pathlib import Path
 import mlflow
 import optuna
 import psutil
+import pytest
 from optuna.trial import TrialState
 
 from tiledseg.tuning import ledger
 from tiledseg.tuning.storage import check_url, open_storage
+
+pytestmark = pytest.mark.soak
 
 SWEEP = (sys.executable, str(Path(__file__).with_name("sweep_process.py")))
 

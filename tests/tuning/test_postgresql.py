@@ -20,6 +20,8 @@ from postgresql_server import find_binaries, postgresql_server
 from tiledseg.tuning import ledger
 from tiledseg.tuning.storage import StudyLock, check_url, open_storage
 
+pytestmark = pytest.mark.soak
+
 SWEEP = (sys.executable, str(Path(__file__).with_name("sweep_process.py")))
 
 
