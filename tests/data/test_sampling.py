@@ -15,6 +15,7 @@ import pytest
 
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
+from tiledseg.data.image_writing import write_image, write_mask
 from tiledseg.data.pairing import Sample, paired
 from tiledseg.data.sampling import Batch, TileSampler, ValidationTiles
 from tiledseg.errors import ImageError
@@ -504,3 +505,74 @@ class TestValidationTiles:
         assert images.shape == (1, 32, 32, 3)
         np.testing.assert_array_equal(images[0, 21:, :25], images[0, 19:8:-1, :25])
         np.testing.assert_array_equal(masks[0, 21:, :25], masks[0, 19:8:-1, :25])
+
+
+class TestHardImages:
+    """Images of one brightness each, so that a crop tells where it comes from."""
+
+    LEVELS = (120, 20, 220)
+    """As their files are sorted."""
+
+    @pytest.fixture
+    def plain(self, tmp_path: Path) -> tuple[Sample, ...]:
+        for level in self.LEVELS:
+            mask = np.zeros((60, 80), bool)
+            mask[20:30, 20:30] = True
+            write_image(tmp_path / "images" / f"{level}.png", np.full((60, 80, 3), level, np.uint8))
+            write_mask(tmp_path / "masks" / f"{level}.png", mask)
+        return paired(tmp_path)
+
+    def shares(self, sampler: TileSampler, epoch: int) -> list[float]:
+        crops = np.concatenate([images for images, _ in epoch_of(sampler, epoch)])
+        means = crops.mean(axis=(1, 2, 3))
+        nearest = np.abs(means[:, np.newaxis] - np.array(self.LEVELS)).argmin(axis=1)
+        return [float((nearest == index).mean()) for index in range(3)]
+
+    @pytest.mark.parametrize("foreground", [0.0, 1.0])
+    def test_are_seen_as_often_as_their_losses_say(
+        self,
+        plain: tuple[Sample, ...],
+        small_experiment: Experiment,
+        cache: PixelCache,
+        foreground: float,
+    ) -> None:
+        training = {"hard_fraction": 0.6, "foreground_fraction": foreground}
+        experiment = changed(small_experiment, training=training)
+        sampler = TileSampler(plain, experiment, cache, steps=300, workers=0)
+        assert self.shares(sampler, 0) == pytest.approx([1 / 3] * 3, abs=0.06)
+        sampler.set_losses(1, np.array([0.0, 1.0, 3.0]))
+        expected = [0.4 / 3, 0.4 / 3 + 0.15, 0.4 / 3 + 0.45]
+        assert self.shares(sampler, 1) == pytest.approx(expected, abs=0.06)
+        sampler.set_losses(2, np.zeros(3))
+        assert self.shares(sampler, 2) == pytest.approx([1 / 3] * 3, abs=0.06)
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_an_epochs_batches_wait_for_its_losses(
+        self,
+        plain: tuple[Sample, ...],
+        small_experiment: Experiment,
+        cache: PixelCache,
+        workers: int,
+    ) -> None:
+        experiment = changed(small_experiment, training={"hard_fraction": 1.0})
+        sampler = TileSampler(plain, experiment, cache, workers=workers)
+        epoch_of(sampler, 0)
+        drawn: list[Batch] = []
+        thread = threading.Thread(target=lambda: drawn.append(sampler[sampler.steps]))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        sampler.set_losses(1, np.array([0.0, 0.0, 1.0]))
+        thread.join(60)
+        assert drawn[0][0].mean() == pytest.approx(220, abs=15)
+
+    def test_nobody_waits_when_the_training_has_ended(
+        self, plain: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        experiment = changed(small_experiment, training={"hard_fraction": 1.0})
+        sampler = TileSampler(plain, experiment, cache, workers=2)
+        thread = threading.Thread(target=lambda: sampler[sampler.steps])
+        thread.start()
+        sampler.close()
+        thread.join(60)
+        assert not thread.is_alive()

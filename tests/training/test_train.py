@@ -58,9 +58,9 @@ def desk(tmp_path_factory, tiny_dataset, tiny_experiment) -> Desk:
 
 @pytest.fixture(scope="module")
 def learning(tiny_experiment) -> Experiment:
-    """All that carries state over epochs: Adam, cosine, batch normalisation, dropout."""
+    """All that carries state over epochs: Adam, cosine, normalisation, dropout, hard images."""
     return tiny_experiment(
-        training={"epochs": 4, "steps_per_epoch": 40, "epoch_pictures": 2},
+        training={"epochs": 4, "steps_per_epoch": 40, "epoch_pictures": 2, "hard_fraction": 0.5},
         model={"dropout_rate": 0.05},
     )
 

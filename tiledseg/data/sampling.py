@@ -46,6 +46,10 @@ class TileSampler(keras.utils.PyDataset):
     Where masks hold several classes, the object's class is drawn first, evenly, and then an image
     that holds it: rare classes are seen as often as common ones.
 
+    With ``training.hard_fraction``, that fraction of images is chosen in proportion to the losses
+    that ``set_losses`` was told. Batches of an epoch wait for its losses, so that they do not
+    depend on how far ahead they are drawn.
+
     The stream has no end, and an epoch is ``steps`` batches of it: give ``fit`` the same number
     as ``steps_per_epoch``. Keras makes a new TensorFlow iterator for every pass over a finite
     dataset, and to take the old one down takes TensorFlow up to 20 seconds (seen in 2.21, where
@@ -95,6 +99,10 @@ class TileSampler(keras.utils.PyDataset):
         self._pool = ThreadPoolExecutor(self._threads, "tiles") if self._threads else None
         self._ahead: dict[int, Future[Batch]] = {}
         self._lock = threading.Lock()
+        self._hard_fraction = experiment.training.hard_fraction
+        self._losses: dict[int, NDArray[np.float64]] = {}
+        self._told = threading.Condition()
+        self._closed = False
 
     @property
     def num_batches(self) -> None:
@@ -111,6 +119,31 @@ class TileSampler(keras.utils.PyDataset):
             return self._draw_batch(index)
         return self._prepared(self._pool, index).result()
 
+    def set_losses(self, epoch: int, losses: NDArray[np.float64]) -> None:
+        """Say how hard images are in an epoch, counted from 0; the first one needs none.
+
+        Args:
+            epoch: In which these losses count.
+            losses: (samples,), not negative.
+        """
+        with self._told:
+            self._losses = {epoch: losses}
+            self._told.notify_all()
+
+    def close(self) -> None:
+        """Have nobody wait for losses any more: the training has ended."""
+        with self._told:
+            self._closed = True
+            self._told.notify_all()
+
+    def _losses_in(self, epoch: int) -> NDArray[np.float64] | None:
+        """The losses that count in an epoch, or None where all images are alike."""
+        if not self._hard_fraction or not epoch:
+            return None
+        with self._told:
+            self._told.wait_for(lambda: self._closed or epoch in self._losses)
+            return self._losses.get(epoch)
+
     def _prepared(self, pool: ThreadPoolExecutor, index: int) -> Future[Batch]:
         """Take a batch out of those in preparation, and have the following ones started."""
         with self._lock:
@@ -126,13 +159,16 @@ class TileSampler(keras.utils.PyDataset):
         training = self._experiment.training
         epoch, step = divmod(index, self.steps)
         rng = np.random.default_rng([training.seed, self.start_epoch + epoch, step])
-        return stacked([self._draw_crop(rng) for _ in range(training.batch_size)])
+        losses = self._losses_in(self.start_epoch + epoch)
+        return stacked([self._draw_crop(rng, losses) for _ in range(training.batch_size)])
 
-    def _draw_crop(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _draw_crop(
+        self, rng: np.random.Generator, losses: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         experiment = self._experiment
         size, scale = experiment.image.size, experiment.augmentation.scale
         side = max(1, round(size / (1.0 + float(rng.uniform(-scale, scale)))))
-        chosen, points = self._draw_centre(rng)
+        chosen, points = self._draw_centre(rng, losses)
         top, left = crop_origin(self._shapes[chosen], side, rng, points)
         return augment(
             self._image(chosen),
@@ -143,34 +179,48 @@ class TileSampler(keras.utils.PyDataset):
             Window(top, left, side, size),
         )
 
-    def _draw_centre(self, rng: np.random.Generator) -> tuple[int, NDArray[np.int32] | None]:
+    def _draw_centre(
+        self, rng: np.random.Generator, losses: NDArray[np.float64] | None
+    ) -> tuple[int, NDArray[np.int32] | None]:
         """An image, and the points of which one is to be in the crop; None for anywhere."""
         training = self._experiment.training
         kind = rng.random()
         if kind < training.foreground_fraction:
-            return self._draw_object_centre(rng)
+            return self._draw_object_centre(rng, losses)
         if self._lookalikes and kind < training.foreground_fraction + training.lookalike_fraction:
-            return self._lookalikes[int(rng.integers(len(self._lookalikes)))]
-        return int(rng.integers(len(self._samples))), None
+            chosen = self._draw_image(rng, list(self._lookalikes), losses)
+            return chosen, self._lookalikes[chosen]
+        return self._draw_image(rng, range(len(self._samples)), losses), None
 
-    def _found_lookalikes(self) -> list[tuple[int, NDArray[np.int32]]]:
+    def _draw_image(
+        self, rng: np.random.Generator, images: Sequence[int], losses: NDArray[np.float64] | None
+    ) -> int:
+        """One of some images; of those with losses a hard one more often."""
+        if losses is not None and rng.random() < self._hard_fraction:
+            weights = losses[list(images)]
+            if weights.sum() > 0:
+                return int(rng.choice(images, p=weights / weights.sum()))
+        return images[int(rng.integers(len(images)))]
+
+    def _found_lookalikes(self) -> dict[int, NDArray[np.int32]]:
         """Images that have look-alikes, with the points of those."""
         if not self._experiment.training.lookalike_fraction:
-            return []
+            return {}
         images = range(len(self._samples))
         contrast = ColorContrast((self._image(index), self._objects(index)) for index in images)
         points = (
             (index, contrast.points(self._image(index), self._objects(index))) for index in images
         )
-        return [(index, found) for index, found in points if len(found)]
+        return {index: found for index, found in points if len(found)}
 
-    def _draw_object_centre(self, rng: np.random.Generator) -> tuple[int, NDArray[np.int32]]:
+    def _draw_object_centre(
+        self, rng: np.random.Generator, losses: NDArray[np.float64] | None
+    ) -> tuple[int, NDArray[np.int32]]:
         if not self._holders:
-            chosen = int(rng.integers(len(self._samples)))
+            chosen = self._draw_image(rng, range(len(self._samples)), losses)
             return chosen, self._points_of(chosen, None)
         label = list(self._holders)[int(rng.integers(len(self._holders)))]
-        holders = self._holders[label]
-        chosen = holders[int(rng.integers(len(holders)))]
+        chosen = self._draw_image(rng, self._holders[label], losses)
         return chosen, self._points_of(chosen, label)
 
     def _found_holders(self) -> dict[int, list[int]]:

@@ -47,6 +47,9 @@ class TrainingSettings(Section):
     lookalike_fraction: Fraction = 0.0
     """Fraction of crops that are centred on background with the colours of objects, such as dirt
     and smudged cells, which crops drawn anywhere seldom show."""
+    hard_fraction: Fraction = 0.0
+    """Fraction of crops whose image is chosen by its loss after the last epoch, so that hard images
+    are seen more often; the others are chosen evenly."""
     loss: Annotated[
         Literal["bce", "dice", "bce_dice", "iou", "bce_iou", "basnet_hybrid", "focal", "tversky"],
         BeforeValidator(_usual_name),

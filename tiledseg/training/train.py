@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from tiledseg.training.callbacks import (
     SavedState,
     epoch_file,
 )
+from tiledseg.training.hard_images import HardImages
 from tiledseg.training.losses import make_loss
 from tiledseg.training.metrics import make_metrics
 from tiledseg.training.observer import TrainingObserver
@@ -103,16 +105,24 @@ def fit(
         saved,
     ]
     if not (state and state["stopped"]) and done < settings.epochs:
-        model.fit(
-            TileSampler(dataset.splits["train"], experiment, cache, start_epoch=done),
-            validation_data=ValidationTiles(dataset.splits["valid"], experiment, cache),
-            steps_per_epoch=settings.steps_per_epoch,
-            initial_epoch=done,
-            epochs=settings.epochs,
-            callbacks=callbacks,
-            shuffle=False,  # crops are drawn at random; Keras's order would depend on the sitting
-            verbose=0,
-        )
+        samples = dataset.splits["train"]
+        sampler = TileSampler(samples, experiment, cache, start_epoch=done)
+        if settings.hard_fraction:
+            hard = HardImages(sampler, samples, experiment, cache)
+            callbacks.append(hard)
+            if done:
+                hard.measure(model, done)
+        with closing(sampler):
+            model.fit(
+                sampler,
+                validation_data=ValidationTiles(dataset.splits["valid"], experiment, cache),
+                steps_per_epoch=settings.steps_per_epoch,
+                initial_epoch=done,
+                epochs=settings.epochs,
+                callbacks=callbacks,
+                shuffle=False,  # crops are drawn at random; Keras's order depends on the sitting
+                verbose=0,
+            )
     return Training(
         model=_best_model(experiment, folder, best.epoch),
         history=pd.DataFrame(reports.history),
