@@ -70,12 +70,23 @@ def test_images_are_averaged_not_pooled():
 
 def test_seams_keep_the_worst_difference():
     seams = [
-        {"gradient_ratio": 1.0, "max_difference": 0.25, "flipped_labels": 3.0},
-        {"gradient_ratio": 3.0, "max_difference": 0.5, "flipped_labels": 4.0},
+        {
+            "gradient_ratio": 1.0,
+            "gradient_against_whole": 1.0,
+            "max_difference": 0.25,
+            "flipped_labels": 3.0,
+        },
+        {
+            "gradient_ratio": 3.0,
+            "gradient_against_whole": 1.5,
+            "max_difference": 0.5,
+            "flipped_labels": 4.0,
+        },
         {"gradient_ratio": 2.0},
     ]
     assert summarise_seams("valid", seams) == {
         "valid/seam/gradient_ratio": 2.0,
+        "valid/seam/gradient_against_whole": 1.25,
         "valid/seam/max_difference": 0.5,
         "valid/seam/flipped_labels": 7.0,
     }

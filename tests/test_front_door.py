@@ -144,9 +144,11 @@ def test_metrics_are_those_of_the_contract(client, run):
     }
     wanted |= {f"{split}/seam/gradient_ratio" for split in ("valid", "test")}
     wanted |= {f"{split}/seam/max_difference" for split in ("valid", "test")}
+    wanted |= {f"{split}/seam/gradient_against_whole" for split in ("valid", "test")}
     assert set(run.data.metrics) >= wanted
     assert run.data.metrics["test/seam/max_difference"] <= 1e-5
     assert run.data.metrics["test/seam/flipped_labels"] == 0
+    assert run.data.metrics["test/seam/gradient_against_whole"] == pytest.approx(1.0, abs=1e-4)
 
 
 def test_pictures_tables_and_files_are_those_of_the_contract(client, run, place):
@@ -215,6 +217,7 @@ def test_the_model_is_registered_with_both_aliases(client, run):
         assert version.run_id == run.info.run_id
 
 
+@pytest.mark.soak
 def test_served_and_predicted_masks_are_the_same_from_anywhere(place, run):
     images = place.folder / "data" / "Synthetic-Cell" / "test" / "images"
     image = sorted(images.iterdir())[0]

@@ -16,7 +16,12 @@ from tiledseg.experiment import Experiment
 from tiledseg.labels import IGNORED, Labels, labels_of
 from tiledseg.prediction import Mode, Predictor
 from tiledseg.tiling.grid import Grid
-from tiledseg.tiling.seams import flipped_labels, max_difference, seam_gradient_ratio
+from tiledseg.tiling.seams import (
+    flipped_labels,
+    max_difference,
+    seam_gradient_against_whole,
+    seam_gradient_ratio,
+)
 
 COMPARED_MODES: tuple[Mode, ...] = ("tiled", "whole")
 SCORES = ("dice", "iou", "precision", "recall", "accuracy")
@@ -38,7 +43,7 @@ class ImageEvaluation:
     """Mode to score name to value; ``seconds_per_megapixel`` included, and ``dice/NAME`` and so on
     of each class where there are several."""
     seams: Mapping[str, float]
-    """gradient_ratio, and max_difference and flipped_labels where measured."""
+    """gradient_ratio; gradient_against_whole, max_difference and flipped_labels where measured."""
     grid: Grid | None = None
     """The tiles of mode ``tiled``."""
     classes: Sequence[str] = ("background", "foreground")
@@ -178,6 +183,9 @@ def evaluate_images(
         if left_for_seams and may_pass:
             left_for_seams -= 1
             full = predictor.probability(image, "full")
+            seams["gradient_against_whole"] = seam_gradient_against_whole(
+                probabilities["tiled"], full, grid
+            )
             seams["max_difference"] = max_difference(probabilities["tiled"], full)
             seams["flipped_labels"] = float(flipped_labels(probabilities["tiled"], full))
         yield ImageEvaluation(
@@ -206,11 +214,13 @@ def summarise_scores(table: pd.DataFrame) -> dict[str, float]:
 
 
 def summarise_seams(split: str, seams: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Seam figures of a split: mean gradient ratio, largest difference, flipped labels."""
+    """Seam figures of a split: mean gradients, largest difference, flipped labels."""
     ratios = [item["gradient_ratio"] for item in seams]
     measured = [item for item in seams if "max_difference" in item]
     metrics = {f"{split}/seam/gradient_ratio": float(np.mean(ratios))}
     if measured:
+        against = [item["gradient_against_whole"] for item in measured]
+        metrics[f"{split}/seam/gradient_against_whole"] = float(np.mean(against))
         metrics[f"{split}/seam/max_difference"] = max(item["max_difference"] for item in measured)
         metrics[f"{split}/seam/flipped_labels"] = sum(item["flipped_labels"] for item in measured)
     return metrics

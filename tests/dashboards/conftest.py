@@ -14,6 +14,13 @@ from dashboard_server import Server, start_server, stop_server
 from store_folder import copy_store, environment_of, make_store
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs a trained store is soak: the two trainings take a minute."""
+    for item in items:
+        if "made_store" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.soak)
+
+
 class Store(NamedTuple):
     """A store with two model versions, a study and an open run."""
 

@@ -19,8 +19,6 @@ from visitor import PAGES, Visitor, chromium_path, launched
 
 from tiledseg.data.images import read_image
 
-pytestmark = pytest.mark.soak
-
 VIEW = "compare?a=v1.tiled&b=v1.whole&image=disc+4"
 
 

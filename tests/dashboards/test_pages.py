@@ -223,7 +223,6 @@ def test_tensorflow_is_not_imported_until_something_is_predicted(at_store):
 
 
 class TestUploads:
-    @pytest.mark.soak
     def test_a_hundred_bad_files_are_told_one_after_another(self, at_store):
         """Through the page itself; it lives on, and nothing is left in the visitor's folder."""
         page = opened("try")

@@ -3,7 +3,12 @@ import pytest
 
 from tiledseg.errors import TilingError
 from tiledseg.tiling.grid import plan_grid
-from tiledseg.tiling.seams import flipped_labels, max_difference, seam_gradient_ratio
+from tiledseg.tiling.seams import (
+    flipped_labels,
+    max_difference,
+    seam_gradient_against_whole,
+    seam_gradient_ratio,
+)
 
 
 @pytest.fixture
@@ -55,6 +60,30 @@ def test_flat_prediction(grid):
     assert seam_gradient_ratio(flat, grid) == 1.0
     flat[grid.seam_rows[0] :] = 0.7
     assert seam_gradient_ratio(flat, grid) == float("inf")
+
+
+def test_an_object_on_a_seam_is_none_against_the_whole(grid):
+    whole = noise(120, 200, 1) * 0.01
+    whole[:, grid.seam_columns[1] :] += 0.5
+    assert seam_gradient_ratio(whole, grid) > 10
+    assert seam_gradient_against_whole(whole, whole, grid) == 1.0
+    tiled = whole + noise(120, 200, 1) * 1e-7
+    assert seam_gradient_against_whole(tiled, whole, grid) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_seam_is_seen_against_the_whole(grid):
+    whole = np.zeros((120, 200, 1))
+    whole[grid.seam_rows[0] :] = 0.5
+    tiled = whole.copy()
+    tiled[:, grid.seam_columns[0] :] += 0.25
+    assert seam_gradient_against_whole(tiled, whole, grid) == pytest.approx(
+        (200 * 0.5 + 120 * 0.25) / (200 * 0.5)
+    )
+    flat = np.zeros_like(whole)
+    assert seam_gradient_against_whole(flat, flat, grid) == 1.0
+    assert seam_gradient_against_whole(tiled, flat, grid) == float("inf")
+    with pytest.raises(TilingError, match="differ"):
+        seam_gradient_against_whole(tiled, whole[1:], grid)
 
 
 def test_gradient_of_another_image(grid):

@@ -285,6 +285,7 @@ def mixed(desk, tiny_experiment) -> Training:
     return desk.sit(experiment, "mixed")
 
 
+@pytest.mark.soak  # XLA compiles for half a minute where the processor knows no bfloat16
 class TestPrecision:
     def test_trains_in_what_was_asked_for(self, mixed, desk):
         saved = keras.saving.load_model(epoch_file(desk.folder / "mixed", 1), compile=False)

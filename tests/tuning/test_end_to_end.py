@@ -1,15 +1,18 @@
 """The command, with trainings that are real."""
 
+import re
 import subprocess
 import sys
 
 import mlflow
 import optuna
+import pandas as pd
 import pytest
 
 from tiledseg.__main__ import main
 from tiledseg.experiment import load_experiment
 
+RATE = "training.learning_rate"
 SPACE = """
 parameters:
   training.learning_rate: {type: float, low: 1.0e-3, high: 0.1, log: true}
@@ -43,7 +46,8 @@ def tiledseg(monkeypatch, capsys):
 
 @pytest.mark.soak
 def test_a_sweep_of_real_trainings_retrained(place):
-    command = "sweep --dataset Tiny --trials 2 --trial-epochs 1 --workers 2 --retrain yes"
+    command = "sweep --dataset Tiny --trials 2 --trial-epochs 1 --workers 2"
+    command += " --retrain yes --finalists 2"
     done = subprocess.run(
         [sys.executable, "-m", "tiledseg", *command.split()],
         capture_output=True, text=True, check=False,
@@ -67,11 +71,23 @@ def test_a_sweep_of_real_trainings_retrained(place):
     found = load_experiment(place / "experiments" / "Tiny-best.yaml")
     assert found.training.learning_rate == study.best_trial.params["training.learning_rate"]
     assert found.training.epochs == 2
+    (parent,) = mlflow.search_runs(
+        experiment_names=["Tiny"], filter_string="tags.`tiledseg.kind` = 'sweep'"
+    )["run_id"]
+    finals = pd.read_csv(mlflow.artifacts.download_artifacts(f"runs:/{parent}/finals.csv"))
+    assert set(finals["number"]) == {0, 1}
+    for final in finals.itertuples():
+        retrained = mlflow.get_run(final.run_id)
+        assert retrained.data.tags["tiledseg.kind"] == "train"
+        assert retrained.data.params["training.epochs"] == "2"
+        assert "test/tiled/dice" in retrained.data.metrics
+        assert retrained.data.metrics["valid/tiled/dice"] == pytest.approx(final.score)
     best = mlflow.MlflowClient().get_model_version_by_alias("Tiny", "champion")
-    retrained = mlflow.get_run(best.run_id)
-    assert retrained.data.tags["tiledseg.kind"] == "train"
-    assert retrained.data.params["training.epochs"] == "2"
-    assert "test/tiled/dice" in retrained.data.metrics
+    champion = mlflow.get_run(best.run_id)
+    assert champion.data.metrics["valid/tiled/dice"] == pytest.approx(finals["score"].max())
+    kept = load_experiment(place / re.findall(r"^experiment +(.+)$", done.stdout, re.M)[-1])
+    winner = finals.sort_values(["score", "number"], ascending=[False, True]).iloc[0]
+    assert kept.training.learning_rate == study.trials[winner.number].params[RATE]
     for word in ("best        trial", "trial 0", "Tiny-best.yaml", "champion"):
         assert word in done.stdout, done.stdout
     assert not list((place / "state").glob("*"))  # trials leave no checkpoints behind
@@ -92,6 +108,8 @@ OTHER = "parameters:\n  training.learning_rate: {type: float, low: 1.0e-3, high:
         (None, ["--sampler", "bayes"], "'bayes'"),
         (None, ["--set", "training.epoch=3"], "training.epoch"),
         (None, ["--trials", "-3"], "--trials"),
+        (None, ["--finalists", "2"], "--retrain yes"),
+        (None, ["--finalists=2", "--retrain=yes", "--objective=loss val_loss"], "one objective"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_with_one_line(tiledseg, place, space, words, expected):

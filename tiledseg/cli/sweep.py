@@ -1,7 +1,8 @@
 """The search for better settings."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +15,11 @@ from tiledseg.cli.choosing import (
     experiments_folder,
 )
 from tiledseg.cli.train import show_where_to_look, train_and_show
+from tiledseg.console import show_line
+from tiledseg.errors import SweepError
+
+if TYPE_CHECKING:
+    from tiledseg.tuning.closing import StudyResult
 
 
 @app.command(epilog="Example: tiledseg sweep --dataset Tiled-Cell --trials 40 --trial-minutes 4")
@@ -57,6 +63,14 @@ def sweep(
     retrain: Annotated[
         Literal["yes", "no"], typer.Option(help="Train the best in full, and register it.")
     ] = "no",
+    finalists: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="How many to train in full with --retrain, the experiment's own settings among "
+            "them; the best of these is kept.",
+        ),
+    ] = 1,
 ) -> None:
     """Search for better settings; the same command goes on, and shares the study."""
     from tiledseg.sweep_screen import SweepScreen, show_study  # noqa: PLC0415
@@ -68,6 +82,7 @@ def sweep(
     chosen = chosen_experiment(dataset, experiment, set_)
     named = experiments_folder() / "sweeps" / f"{space}.yaml"
     objectives = [name for text in objective or [] for name in text.replace(",", " ").split()]
+    _check_finals(finalists, retrain, objectives)
     options = SweepOptions(
         study=study,
         storage=storage,
@@ -89,4 +104,42 @@ def sweep(
     show_study(result)
     show_where_to_look(result.run_id)
     if retrain == "yes" and result.experiment is not None:
-        train_and_show(result.experiment)
+        if finalists == 1:
+            train_and_show(result.experiment)
+        else:
+            _play_finals(result, finalists)
+
+
+def _check_finals(finalists: int, retrain: str, objectives: Sequence[str]) -> None:
+    if finalists == 1:
+        return
+    if retrain != "yes":
+        raise SweepError(f"--finalists is {finalists}; pass --retrain yes, too, or leave it out")
+    if len(objectives) > 1:
+        raise SweepError("--finalists needs one objective; leave it out to keep the Pareto front")
+
+
+def _play_finals(result: "StudyResult", count: int) -> None:
+    """Train the best few in full, and keep the best of them."""
+    from tiledseg.tuning.export import export_experiment  # noqa: PLC0415
+    from tiledseg.tuning.finals import Finalist, choose_finalists, play_finals  # noqa: PLC0415
+
+    def train(finalist: Finalist) -> tuple[str, float]:
+        show_line(f"finalist    trial {finalist.number}, {finalist.value:.4f} as a trial")
+        trained = train_and_show(finalist.experiment)
+        return trained.run_id, trained.metrics["valid/tiled/dice"]
+
+    chosen = choose_finalists(result.ranking, count)
+    finals = play_finals(chosen, result.run_id, train)
+    for final in finals:
+        show_line(
+            f"final       trial {final.number}: valid/tiled/dice {final.score:.4f}, "
+            f"{final.value:.4f} as a trial"
+        )
+    best = finals[0]
+    experiment = next(one.experiment for one in chosen if one.number == best.number)
+    note = (
+        f"Found by study {result.study}: trial {best.number}, the best of {len(finals)} that were "
+        f"trained in full.\nvalid/tiled/dice {best.score:.4f}, run {best.run_id}."
+    )
+    show_line(f"experiment  {export_experiment(experiment, experiments_folder(), note)}")

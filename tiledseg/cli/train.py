@@ -1,6 +1,6 @@
 """Verbs that train and score."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from tiledseg.cli.choosing import (
 )
 from tiledseg.console import ConsoleObserver, show_line, show_scores
 from tiledseg.experiment import Experiment
+
+if TYPE_CHECKING:
+    from tiledseg.pipeline import TrainingResult
 
 
 @app.command(epilog="Example: tiledseg train --dataset Tiled-Cell --set training.epochs=3")
@@ -55,7 +58,7 @@ def evaluate(
     show_where_to_look(result.run_id)
 
 
-def train_and_show(experiment: Experiment, resume: str | None = None) -> None:
+def train_and_show(experiment: Experiment, resume: str | None = None) -> "TrainingResult":
     """Train, and show what came of it."""
     load_backend()
     from tiledseg.pipeline import train as run_training  # noqa: PLC0415
@@ -70,6 +73,7 @@ def train_and_show(experiment: Experiment, resume: str | None = None) -> None:
         show_line(f"registered  {name} version {version_}, alias {alias}")
         model = f"models:/{name}@{alias}"
         show_line(f"next        tiledseg predict --model {model} --images FOLDER --output masks")
+    return result
 
 
 def show_where_to_look(run_id: str) -> None:

@@ -1,16 +1,32 @@
 """How visible are the seams: tiled against whole, and gradients on seam lines."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import TilingError
 from tiledseg.labels import labels_of
-from tiledseg.tiling.grid import Grid
 
 
-def seam_gradient_ratio(probability: NDArray[np.floating], grid: Grid) -> float:
+class SeamLines(Protocol):
+    """Where tiles meet; every ``Grid`` knows."""
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of the image, in pixels."""
+
+    @property
+    def seam_rows(self) -> Sequence[int]:
+        """First rows of tiles' cores, but for 0."""
+
+    @property
+    def seam_columns(self) -> Sequence[int]:
+        """First columns of tiles' cores, but for 0."""
+
+
+def seam_gradient_ratio(probability: NDArray[np.floating], grid: SeamLines) -> float:
     """Compare the gradient across seams with the gradient elsewhere.
 
     The gradient is the absolute difference of neighbouring pixels, averaged over
@@ -29,23 +45,34 @@ def seam_gradient_ratio(probability: NDArray[np.floating], grid: Grid) -> float:
     Raises:
         TilingError: If the probability is not of the grid's image.
     """
-    if probability.shape[:2] != grid.image_shape:
-        raise TilingError(
-            f"the probability is {probability.shape[:2]} pixels, the grid's image "
-            f"{grid.image_shape}; give the grid that the probability was computed with"
-        )
-    rows, columns = _line_gradients(probability, 0), _line_gradients(probability, 1)
-    lengths = (probability.shape[1], probability.shape[0])
-    parts = [
-        _split(rows, grid.seam_rows, lengths[0]),
-        _split(columns, grid.seam_columns, lengths[1]),
-    ]
-    seam_sum, seam_count, other_sum, other_count = np.sum(parts, axis=0)
-    if seam_count == 0 or other_count == 0 or seam_sum + other_sum == 0:
+    seam_sum, seam_count, other_sum, other_count = _gradients(probability, grid)
+    if seam_count == 0 or other_count == 0:
         return 1.0
-    if other_sum == 0:
-        return float("inf")
-    return float((seam_sum / seam_count) / (other_sum / other_count))
+    return _ratio(seam_sum / seam_count, other_sum / other_count)
+
+
+def seam_gradient_against_whole(
+    tiled: NDArray[np.floating], whole: NDArray[np.floating], grid: SeamLines
+) -> float:
+    """Compare the gradient across seams with that of one whole pass at the same places.
+
+    Objects that happen to lie on a seam, which sway ``seam_gradient_ratio`` where they are few,
+    are in both.
+
+    Args:
+        tiled: Float array (H, W) or (H, W, K).
+        whole: Array of the same shape.
+        grid: Where the tiles of ``tiled`` meet.
+
+    Returns:
+        Mean across seams over mean there in ``whole``. 1.0 means that there is nothing to be
+        seen of the seams; infinity that there is a gradient in ``tiled`` alone.
+
+    Raises:
+        TilingError: If the shapes differ, or are not those of the grid's image.
+    """
+    _check_same_shape(tiled, whole)
+    return _ratio(_gradients(tiled, grid)[0], _gradients(whole, grid)[0])
 
 
 def max_difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
@@ -82,6 +109,27 @@ def flipped_labels(a: NDArray[np.floating], b: NDArray[np.floating]) -> int:
     if a.ndim == 2:
         a, b = a[..., np.newaxis], b[..., np.newaxis]
     return int(np.count_nonzero(labels_of(a) != labels_of(b)))
+
+
+def _gradients(probability: NDArray[np.floating], grid: SeamLines) -> NDArray[np.float64]:
+    """Sum and count of the differences across seams, then of all others."""
+    if probability.shape[:2] != grid.image_shape:
+        raise TilingError(
+            f"the probability is {probability.shape[:2]} pixels, the grid's image "
+            f"{grid.image_shape}; give the grid that the probability was computed with"
+        )
+    height, width = grid.image_shape
+    parts = [
+        _split(_line_gradients(probability, 0), grid.seam_rows, width),
+        _split(_line_gradients(probability, 1), grid.seam_columns, height),
+    ]
+    return np.asarray(np.sum(parts, axis=0), np.float64)
+
+
+def _ratio(seams: float, others: float) -> float:
+    if seams == others:
+        return 1.0
+    return float(seams / others) if others else float("inf")
 
 
 def _line_gradients(probability: NDArray[np.floating], axis: int) -> NDArray[np.float64]:

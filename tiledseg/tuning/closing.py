@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from tiledseg.experiment import Experiment
 from tiledseg.notation import to_yaml
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.definition import StudyDefinition
-from tiledseg.tuning.export import export_experiment, found_experiment
-from tiledseg.tuning.ledger import EXPERIMENT
+from tiledseg.tuning.export import export_experiment
+from tiledseg.tuning.finals import Finalist, full_experiment, ranked_trials
 from tiledseg.tuning.overrides import compact
 from tiledseg.tuning.progress import StudyProgress, TrialRow
 
@@ -37,6 +36,8 @@ class StudyResult:
     """Its settings at full budget."""
     file: Path | None
     """Where they were written."""
+    ranking: tuple[Finalist, ...] = ()
+    """Complete trials, the best first."""
 
 
 def close_study(
@@ -57,7 +58,7 @@ def close_study(
     """
     names = tuple(objective.metric for objective in definition.objectives)
     best = progress.best[0] if progress.best else None
-    experiment = found_experiment(definition, _params(best)) if best else None
+    experiment = full_experiment(definition, best) if best else None
     run.log_texts({"trials.csv": trial_table(progress, names).to_csv(index=False)})
     run.log_metrics(_figures(progress, names))
     file = None
@@ -75,6 +76,7 @@ def close_study(
         best=best,
         experiment=experiment,
         file=file,
+        ranking=ranked_trials(definition, progress),
     )
 
 
@@ -107,11 +109,6 @@ def trial_table(progress: StudyProgress, names: tuple[str, ...]) -> pd.DataFrame
             }
         )
     return pd.DataFrame(rows)
-
-
-def _params(best: TrialRow) -> Mapping[str, object]:
-    """Of the experiment's own trial: none, for it is the experiment whatever the space holds."""
-    return {} if best.origin == EXPERIMENT else best.params
 
 
 def _figures(progress: StudyProgress, names: tuple[str, ...]) -> dict[str, float]:
