@@ -242,6 +242,7 @@ def test_served_and_predicted_masks_are_the_same_from_anywhere(place, run):
     assert (place.folder / "masks" / "overlay" / f"{image.stem}.png").exists()
 
 
+@pytest.mark.soak
 def test_a_fault_under_mlflow_run_leaves_no_run_open(place, project_run):
     command = ["mlflow", "run", str(PROJECT), "--env-manager", "local"]
     done = place.run(*command, "-P", "dataset=Synthetic-Cel")

@@ -149,6 +149,7 @@ class TestLayouts:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared images are not on this machine")
+@pytest.mark.soak
 class TestRealDatasets:
     @pytest.mark.parametrize(
         ("name", "images", "codes"),
