@@ -135,9 +135,10 @@ def show_scores(metrics: Mapping[str, float]) -> None:
             cells = ["" if value is None else f"{value:.4f}" for value in values]
             table.add_row(split, score, *cells, end_section=score == scores[-1])
     console.print(table)
-    for name, value in metrics.items():
-        if "/seam/" in name:
-            show_line(f"{name:<28} {value:.3g}")
+    seams = {name: value for name, value in metrics.items() if "/seam/" in name}
+    width = max(map(len, seams), default=0)
+    for name, value in seams.items():
+        show_line(f"{name:<{width}}  {value:.3g}")
 
 
 class PredictionScreen:
