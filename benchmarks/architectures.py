@@ -19,7 +19,8 @@ import keras
 
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset, check_dataset, load_dataset
-from tiledseg.data.sampling import TileSampler, ValidationTiles
+from tiledseg.data.sampling import TileSampler
+from tiledseg.data.validation import ValidationTiles
 from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.models import BUILDERS
 from tiledseg.training.train import compiled_model

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tiledseg.data.cache import PixelCache
+from tiledseg.data.pairing import Sample, paired
 from tiledseg.experiment import Experiment
 
 DrawDataset = Callable[..., Path]
@@ -42,6 +43,12 @@ def draw_dataset(tmp_path: Path) -> DrawDataset:
         return root
 
     return draw
+
+
+@pytest.fixture
+def samples(draw_dataset: DrawDataset) -> tuple[Sample, ...]:
+    """Three images of 60 x 80 pixels."""
+    return paired(draw_dataset("Small/train", ["a", "b", "c"], shape=(60, 80)) / "Small/train")
 
 
 @pytest.fixture

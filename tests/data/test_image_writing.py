@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -52,9 +53,11 @@ class TestWriteMask:
         np.testing.assert_array_equal(stored(tmp_path / "a.png"), np.where(mask, 255, 0))
 
     @pytest.mark.parametrize("write", [write_mask, write_probability])
-    def test_only_png(self, tmp_path: Path, write: object) -> None:
+    def test_only_png(
+        self, tmp_path: Path, write: Callable[[Path, NDArray[np.float64]], None]
+    ) -> None:
         with pytest.raises(OutputError, match=r"use the suffix \.png"):
-            write(tmp_path / "a.jpg", np.zeros((2, 2)))  # type: ignore[operator]
+            write(tmp_path / "a.jpg", np.zeros((2, 2)))
 
 
 class TestWriteProbability:

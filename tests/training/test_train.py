@@ -18,7 +18,7 @@ import pytest
 
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset, load_dataset
-from tiledseg.data.sampling import ValidationTiles
+from tiledseg.data.validation import ValidationTiles
 from tiledseg.errors import TilingError, TrainingError
 from tiledseg.experiment import Experiment
 from tiledseg.training import train

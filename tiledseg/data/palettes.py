@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tiledseg.data.containers import png_blocks
 
-_GREY, _PALETTE = 0, 3
+GREY, PALETTE = 0, 3
+"""Colour types of PNG."""
 _COLOR_TYPE = 9
 """Place of the colour type in the content of the header block."""
 
@@ -23,7 +24,7 @@ def indices_as_grey(data: bytes) -> bytes:
         data: A whole PNG that ``inspect`` found sound.
     """
     blocks = [
-        (name, _with_color_type(content, _GREY) if name == b"IHDR" else content)
+        (name, _with_color_type(content, GREY) if name == b"IHDR" else content)
         for name, content in png_blocks(data)
         if name in (b"IHDR", b"IDAT", b"IEND")
     ]
@@ -40,7 +41,7 @@ def grey_as_indices(data: bytes, palette: NDArray[np.uint8]) -> bytes:
     blocks = []
     for name, content in png_blocks(data):
         if name == b"IHDR":
-            blocks.append((name, _with_color_type(content, _PALETTE)))
+            blocks.append((name, _with_color_type(content, PALETTE)))
             blocks.append((b"PLTE", palette.astype(np.uint8).tobytes()))
         elif name in (b"IDAT", b"IEND"):
             blocks.append((name, content))

@@ -13,6 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from tiledseg.data.images import MAX_PIXELS
+from tiledseg.data.palettes import GREY, PALETTE
 from tiledseg.errors import OutputError
 from tiledseg.slides.canvas import BAND, cannot_write
 from tiledseg.slides.pyramid import Picture, level_shapes, levels
@@ -20,8 +21,6 @@ from tiledseg.slides.pyramid import Picture, level_shapes, levels
 Format = Literal["png", "ome-tiff", "ome-zarr"]
 SUFFIXES: dict[Format, str] = {"png": ".png", "ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr"}
 
-_GREY, _PALETTE = 0, 3
-"""Colour types of PNG."""
 _TILE = 512
 """Side of a tile of a TIFF, in pixels; the bands are cut into them."""
 _CHUNK = 2 * BAND
@@ -68,7 +67,7 @@ def _write_png(path: Path, picture: Picture, _: Path) -> None:
         )
     with path.open("xb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        kind = _GREY if picture.palette is None else _PALETTE
+        kind = GREY if picture.palette is None else PALETTE
         _png_chunk(file, b"IHDR", struct.pack(">IIBBBBB", picture.width, picture.height,
                                               depth, kind, 0, 0, 0))  # fmt: skip
         if picture.palette is not None:

@@ -57,6 +57,18 @@ class StudyRun:
         for name, text in files.items():
             self.client.log_text(self.run_id, text, name)
 
+    def read_text(self, name: str) -> str | None:
+        """A text that was logged, as the store has it now; None if there is none.
+
+        Raises:
+            TrackingError: The store does not answer.
+        """
+        with store_errors():
+            if name not in {item.path for item in self.client.list_artifacts(self.run_id)}:
+                return None
+            uri = self.client.get_run(self.run_id).info.artifact_uri
+            return str(mlflow.artifacts.load_text(f"{uri}/{name}"))
+
     def log_search(self, tags: Mapping[str, str]) -> None:
         """Tag how the search is done in this sitting."""
         self.client.log_batch(

@@ -46,6 +46,7 @@ class HardImages(keras.callbacks.Callback):
         self._sampler, self._samples = sampler, samples
         self._experiment, self._cache = experiment, cache
         self._loss = make_loss(experiment.training)
+        self._origins = [self._draw_origins(number) for number in range(len(samples))]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measure for the next epoch."""
@@ -73,9 +74,16 @@ class HardImages(keras.callbacks.Callback):
     def _crops(self, number: int) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         experiment, sample = self._experiment, self._samples[number]
         image = self._cache.image(sample.image, experiment.image)
-        mask = self._cache.mask(sample.mask, experiment.dataset.cut)
-        rng = np.random.default_rng([experiment.training.seed, number])
-        size = experiment.image.size
-        points = object_points(foreground(mask).view(np.uint8))
-        origins = [crop_origin(image.shape[:2], size, rng, at) for at in (points, None)]
+        mask, size = self._mask(number), experiment.image.size
+        origins = self._origins[number]
         return [(read_crop(image, *at, size), read_crop(mask, *at, size)) for at in origins]
+
+    def _draw_origins(self, number: int) -> list[tuple[int, int]]:
+        training, size = self._experiment.training, self._experiment.image.size
+        mask = self._mask(number)
+        rng = np.random.default_rng([training.seed, number])
+        points = object_points(foreground(mask).view(np.uint8))
+        return [crop_origin(mask.shape, size, rng, at) for at in (points, None)]
+
+    def _mask(self, number: int) -> NDArray[np.uint8]:
+        return self._cache.mask(self._samples[number].mask, self._experiment.dataset.cut)

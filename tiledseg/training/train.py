@@ -14,7 +14,8 @@ import pandas as pd
 from tiledseg.backend import compiles_by_xla, fast_precision
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset
-from tiledseg.data.sampling import TileSampler, ValidationTiles
+from tiledseg.data.sampling import TileSampler
+from tiledseg.data.validation import ValidationTiles
 from tiledseg.errors import TrainingError
 from tiledseg.experiment import Experiment
 from tiledseg.models import build_model

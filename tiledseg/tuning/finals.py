@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tiledseg.errors import TrackingError
 from tiledseg.experiment import Experiment
-from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.store import connect
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.definition import StudyDefinition
@@ -80,8 +78,12 @@ def play_finals(
 
     Returns:
         The finals, the best first.
+
+    Raises:
+        TrackingError: The store does not answer.
     """
-    run, done = StudyRun(connect(), run_id), _recorded(run_id)
+    run = StudyRun(connect(), run_id)
+    done = _recorded(run)
     for finalist in finalists:
         if finalist.number not in done:
             trained, score = train(finalist)
@@ -92,10 +94,9 @@ def play_finals(
     return sorted(taking_part, key=lambda final: (-final.score, final.number))
 
 
-def _recorded(run_id: str) -> dict[int, Final]:
-    try:
-        text = RunFiles(run_id).path(FILE).read_text(encoding="utf-8")
-    except TrackingError:
+def _recorded(run: StudyRun) -> dict[int, Final]:
+    text = run.read_text(FILE)
+    if text is None:
         return {}
     table = pd.read_csv(io.StringIO(text), dtype={"run_id": str})
     return {

@@ -1,0 +1,63 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tiledseg.data.cache import PixelCache
+from tiledseg.data.dataset import load_dataset
+from tiledseg.data.pairing import Sample
+from tiledseg.data.validation import ValidationTiles
+from tiledseg.experiment import Experiment
+
+DrawDataset = Callable[..., Path]
+
+
+class TestValidationTiles:
+    def test_all_tiles_cover_the_images(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        training = small_experiment.training.model_copy(update={"validation_tiles": 999})
+        experiment = small_experiment.model_copy(update={"training": training})
+        tiles = ValidationTiles(samples, experiment, cache)
+        batches = [tiles[index] for index in range(len(tiles))]
+        images = np.concatenate([images for images, _ in batches])
+        masks = np.concatenate([masks for _, masks in batches])
+        assert len(images) == 3 * 2 * 3
+        for number, sample in enumerate(samples):
+            whole, truth = (
+                np.concatenate(np.concatenate(part.reshape(2, 3, 32, 32, -1), axis=1), axis=1)
+                for part in (
+                    images[6 * number : 6 * number + 6],
+                    masks[6 * number : 6 * number + 6],
+                )
+            )
+            np.testing.assert_array_equal(
+                whole[:60, :80], cache.image(sample.image, experiment.image)
+            )
+            np.testing.assert_array_equal(truth[:60, :80, 0], cache.mask(sample.mask, 127))
+            np.testing.assert_array_equal(whole[60:], whole[58:54:-1])
+
+    def test_at_most_so_many_and_the_last_batch_is_smaller(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        tiles = ValidationTiles(samples, small_experiment, cache)
+        assert [len(tiles[index][0]) for index in range(len(tiles))] == [2, 2, 2, 1]
+
+    def test_always_the_same(
+        self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        first, second = (ValidationTiles(samples, small_experiment, cache) for _ in range(2))
+        second.on_epoch_end()
+        for index in range(4):
+            for one, other in zip(first[index], second[index], strict=True):
+                np.testing.assert_array_equal(one, other)
+
+    def test_an_image_smaller_than_a_tile(
+        self, draw_dataset: DrawDataset, small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        root = draw_dataset("Small", ["a", "b", "c"], shape=(21, 25))
+        dataset = load_dataset(small_experiment.dataset, root)
+        images, masks = ValidationTiles(dataset.splits["valid"], small_experiment, cache)[0]
+        assert images.shape == (1, 32, 32, 3)
+        np.testing.assert_array_equal(images[0, 21:, :25], images[0, 19:8:-1, :25])
+        np.testing.assert_array_equal(masks[0, 21:, :25], masks[0, 19:8:-1, :25])
