@@ -50,7 +50,14 @@ def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar(_PREFIX + "str", text, style=style)
 
 
+def _list_node(dumper: _Dumper, items: list[Any]) -> yaml.SequenceNode:
+    """A list of plain values on one line, as people write it."""
+    plain = not any(isinstance(item, list | dict) for item in items)
+    return dumper.represent_sequence(_PREFIX + "seq", items, flow_style=plain)
+
+
 _Dumper.add_representer(str, _text_node)
+_Dumper.add_representer(list, _list_node)
 for _kind in (_Loader, _Dumper):
     for _first, _resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
         for _tag, _pattern in _resolvers:

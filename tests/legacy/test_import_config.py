@@ -178,7 +178,7 @@ class TestWhatKeysMean:
         ("line", "key", "value"),
         [
             ("base_kernels = (4,4)", "model.base_kernels", 5),
-            ("num_classes = 4", "model.num_classes", 1),
+            ("num_classes = 400", "model.num_classes", 1),
             ("model = 'TensorflowPSPNet'", "model.architecture", "UNet"),
             ("activation = 'snake'", "model.activation", "relu"),
             ("optimizer = 'SGD'", "training.optimizer", "Adam"),
@@ -209,7 +209,15 @@ class TestWhatKeysMean:
                 {"efficientnet": "B2", "encoder_weights": "imagenet"},
             ),
             ("'TensorflowEfficientNetB7UNet'", {"efficientnet": "B7"}),
-            ("'TensorflowSwinUNet'\npatch_size = (2, 2)", {"patch_size": 2, "base_filters": 16}),
+            (
+                "'TensorflowSwinUNet'\npatch_size = (2, 2)\nfilter_num_begin = 64\n"
+                "num_heads = [4, 8, 8, 8]\nwindow_size = [4, 2, 2, 2]",
+                {"patch_size": 2, "embed_dim": 64, "num_heads": 4, "window_size": 4},
+            ),
+            (
+                "'TensorflowSwinUNet'\nfilter_num_begin = 32\nnum_heads = 6",
+                {"embed_dim": 32, "num_heads": 2},
+            ),
             (
                 "'TensorflowTransUNet'\nnum_transformer = 3\nembed_dim = 128",
                 {"num_transformer": 3, "hidden_size": 128},
@@ -234,17 +242,56 @@ class TestWhatKeysMean:
         """From 2025 on some keys have other names, and masks may hold several classes."""
         text = (
             "[model]\nmodel = 'TensorFlowFlexUNet'\nnum_classes = 3\nactivation = 'ReLU'\n"
-            "loss = 'categorical_crossentropy'\n[train]\nepoch_change_tiled_infer = True\n"
-            "images_dir = '../../../dataset/Fields/train/images/'\nnum_infer_images = 4\n"
-            "[valid]\nimages_dir = 'x'\n[mask]\nrgb_map = {(0,0,0):0, (9,9,9):1, (5,5,5):2}\n"
+            "loss = 'categorical_crossentropy'\nmetrics = ['dice_coef_multiclass']\n"
+            "[train]\nepoch_change_tiled_infer = True\nnum_infer_images = 4\n"
+            "images_dir = '../../../dataset/Fields/train/images/'\n"
+            "[valid]\nimages_dir = 'x'\n[mask]\nrgb_map = {(0,0,0):0, (9,9,9):1, (250,5,5):2,}\n"
             "mask_file_format = '.png'\n[image]\ncolor_order = 'RGB'\n[dataset]\nclass_name='a'\n"
         )
         experiment = imports.experiment(text)
         assert experiment.dataset.name == "Fields"
+        assert experiment.dataset.mask_form == "colors"
+        assert experiment.dataset.mask_colors == ("#000000", "#090909", "#fa0505")
+        assert experiment.class_names == ("background", "class 1", "class 2")
+        assert experiment.model.num_classes == 3
+        assert experiment.training.loss == "bce"
         assert experiment.training.epoch_pictures == 4
-        assert set(imports.notes(text, "unavailable")) == {"num_classes", "rgb_map"}
+        assert not imports.notes(text, "unavailable")
         assert not imports.notes(text, "unreadable")
         assert not [w for w in imports.notes(text, "ignored").values() if "no such key" in w]
+
+    def test_many_classes_make_a_yaml_that_reads_back(self, imports, tmp_path):
+        colors = ", ".join(f"({label},0,0):{label}" for label in range(40))
+        text = f"[model]\nnum_classes = 40\n[mask]\nrgb_map = {{{colors}}}\n"
+        path = tmp_path / "many.yaml"
+        path.write_text(imports.config(text).text)
+        assert load_experiment(path).dataset.mask_colors[-1] == "#270000"
+
+    @pytest.mark.parametrize(
+        ("rgb_map", "kind"),
+        [
+            ("{(0,0,0):0, (9,9,9):1}", "unavailable"),  # a class without a colour
+            ("{(0,0,0):0, (9,9,9):1, (5,5,5):3}", "unreadable"),
+            ("{(0,0,0):0, (9,9,9):1, (5,5,500):2}", "unreadable"),
+            ("{'black':0, 'red':1, 'blue':2}", "unreadable"),
+            ("[(0,0,0), (9,9,9)]", "unreadable"),
+        ],
+    )
+    def test_colours_that_are_no_classes(self, imports, rgb_map, kind):
+        text = f"[model]\nnum_classes = 3\n[mask]\nrgb_map = {rgb_map}\n"
+        assert list(imports.notes(text, kind)) == ["rgb_map"]
+        assert imports.experiment(text).dataset.mask_form == "labels"
+
+    def test_masks_that_are_arrays(self, imports):
+        text = (
+            "[model]\nnum_classes = 2\nfinal_activation = 'sigmoid'\n"
+            "[mask]\nmask_file_format = '.npz'\nthreshold = 60\n"
+        )
+        experiment = imports.experiment(text)
+        assert (experiment.dataset.mask_form, experiment.model.num_classes) == ("labels", 2)
+        notes = imports.notes(text, "unavailable")
+        assert set(notes) == {"mask_file_format", "final_activation"}
+        assert "every pixel" in imports.notes(text, "ignored")["threshold"]
 
     @pytest.mark.parametrize(
         ("source", "ours"),
@@ -402,7 +449,7 @@ class TestCommand:
         path = imports.write(ALL.replace("bce_iou_loss", "made_up_loss"), "a.config")
         done = self.run(path, "--out", tmp_path / "out")
         assert done.exit_code == 0
-        assert "1 keys not available, 0 unreadable" in done.output
+        assert "1 key not available, 0 unreadable" in done.output
         assert "training.loss cannot be 'made_up'" in done.output
         assert load_experiment(tmp_path / "out" / "Smears.yaml").dataset.name == "Smears"
 

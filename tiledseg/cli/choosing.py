@@ -81,8 +81,9 @@ def _split_settings(text: str) -> list[str]:
 
 def show_import(config: ImportedConfig, label: str) -> None:
     """Say what became of a configuration's keys."""
+    missing = config.count("unavailable")
     show_line(
-        f"{label}: {config.count('unavailable')} keys not available, "
+        f"{label}: {missing} key{'' if missing == 1 else 's'} not available, "
         f"{config.count('unreadable')} unreadable, {config.count('ignored')} without an effect"
     )
     for note in config.notes:

@@ -131,11 +131,11 @@ def _lines(path: Path, reader: Reader) -> Iterator[str]:
 
 
 def _setting(setting: Setting) -> Iterator[str]:
-    pair = "  " + to_yaml({setting.key: setting.value}).strip()
+    pair = textwrap.indent(to_yaml({setting.key: setting.value}).strip(), "  ")
     sources = "; ".join(map(_named, setting.entries))
     remark = "; ".join(filter(None, (sources or _origin(setting), setting.words)))
     line = f"{pair:<34}  # {remark}"
-    if len(line) <= _WIDTH:
+    if len(line) <= _WIDTH and "\n" not in pair:
         yield line
     else:
         yield from (f"  {line}" for line in _comment(remark))

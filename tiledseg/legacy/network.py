@@ -1,10 +1,11 @@
 """What a ``train_eval_infer.config`` says about the network."""
 
+import math
 import re
 from collections.abc import Callable
 
 from tiledseg.legacy.reader import Reader
-from tiledseg.legacy.values import finite, square, switch, whole, words
+from tiledseg.legacy.values import finite, first, square, switch, whole, words
 from tiledseg.settings.architectures import ARCHITECTURES
 
 _RENAMED = {
@@ -27,9 +28,7 @@ def translate_network(reader: Reader) -> None:
     )
     reader.put("model.architecture", _RENAMED.get(named, named), "model.model", instead="UNet")
     classes = reader.value("model.num_classes", whole, 1)
-    if classes > 1:
-        reader.tell("unavailable", "masks are read as one class; 1 is used", "model.num_classes")
-    reader.put("model.num_classes", min(classes, 1), "model.num_classes")
+    reader.put("model.num_classes", classes, "model.num_classes", instead=1)
     architecture = reader.taken("model.architecture")
     reads = ARCHITECTURES[architecture].reads
     for key in _SIZES:
@@ -38,11 +37,16 @@ def translate_network(reader: Reader) -> None:
     _sizes_of_several(reader, reads)
     _dropout(reader, reads)
     _sizes_of_one(reader, named, reads)
-    if reader.value("model.final_activation", words, "sigmoid") != "sigmoid":
-        reader.tell(
-            "unavailable", "one foreground class ends in a sigmoid", "model.final_activation"
-        )
-    reader.tell("ignored", "a sigmoid, always", "model.final_activation")
+    _final_activation(reader)
+
+
+def _final_activation(reader: Reader) -> None:
+    several = reader.taken("model.num_classes") > 1
+    ours = "softmax" if several else "sigmoid"
+    if reader.value("model.final_activation", words, ours) != ours:
+        ending = f"{'several classes' if several else 'one foreground class'} always: {ours}"
+        reader.tell("unavailable", ending, "model.final_activation")
+    reader.tell("ignored", f"a {ours}, always", "model.final_activation")
 
 
 def _sizes_of_several(reader: Reader, reads: Callable[[str], bool]) -> None:
@@ -77,14 +81,26 @@ def _sizes_of_one(reader: Reader, named: str, reads: Callable[[str], bool]) -> N
     if reads("encoder_weights") and reader.value("model.weights", words, "none") == "imagenet":
         reader.put("model.encoder_weights", "imagenet", "model.weights")
     if reads("patch_size"):
-        reader.put(
-            "model.patch_size", reader.value("model.patch_size", square, 4), "model.patch_size"
-        )
+        _windows(reader)
     if reads("num_transformer"):
         count = reader.value("model.num_transformer", whole, 12)
         reader.put("model.num_transformer", count, "model.num_transformer")
         channels = reader.value("model.embed_dim", whole, 768)
         reader.put("model.hidden_size", channels, "model.embed_dim")
+
+
+def _windows(reader: Reader) -> None:
+    """Of SwinUNet; a list has an item for each level, of which the first counts here."""
+    patch = reader.value("model.patch_size", square, 4)
+    reader.put("model.patch_size", patch, "model.patch_size")
+    channels = reader.value("model.filter_num_begin", whole, 96)
+    reader.put("model.embed_dim", channels, "model.filter_num_begin")
+    heads = reader.value("model.num_heads", first, 3)
+    shared = math.gcd(heads, reader.taken("model.embed_dim"))
+    remark = "doubled at each deeper level" + ("" if shared == heads else "; it divides embed_dim")
+    reader.put("model.num_heads", shared, "model.num_heads", words=remark)
+    window = reader.value("model.window_size", first, 7)
+    reader.put("model.window_size", window, "model.window_size", words="at every level")
 
 
 def _dropout(reader: Reader, reads: Callable[[str], bool]) -> None:

@@ -109,12 +109,14 @@ KNOWN = (
     "model.image_channels", "model.num_classes", "model.base_filters", "model.base_kernels",
     "model.num_layers", "model.dropout_rate", "model.dilation", "model.normalization",
     "model.efficientnet", "model.weights", "model.patch_size", "model.num_transformer",
-    "model.embed_dim", "model.activation", "model.loss", "model.metrics", "model.optimizer",
+    "model.embed_dim", "model.filter_num_begin", "model.num_heads", "model.window_size",
+    "model.activation", "model.loss", "model.metrics", "model.optimizer",
     "model.learning_rate", "model.clipvalue", "train.epochs", "train.batch_size",
     "train.steps_per_epoch", "train.validation_steps", "train.patience",
     "train.learning_rate_reducer", "train.reducer_factor", "train.reducer_patience",
     "train.num_infer_images", "train.epoch_change_infer", "train.epoch_change_tiledinfer",
-    "mask.binarize", "mask.threshold", "image.color_converter", "image.gamma", "image.sharpening",
+    "mask.binarize", "mask.threshold", "mask.rgb_map", "image.color_converter", "image.gamma",
+    "image.sharpening",
     *(f"augmentor.{key}" for key in AUGMENTORS),
 )  # fmt: skip
 """Keys with an effect, for a guess at what a misspelt one meant."""

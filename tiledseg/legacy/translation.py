@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from tiledseg.legacy.augmentation import translate_augmentation
 from tiledseg.legacy.ini import Entry
+from tiledseg.legacy.masks import translate_masks
 from tiledseg.legacy.network import translate_network
 from tiledseg.legacy.reader import Reader
 from tiledseg.legacy.reasons import KNOWN, REASONS
@@ -51,6 +52,7 @@ def translate(entries: Iterable[Entry], stem: str) -> Reader:
     reader = Reader(entries)
     _dataset(reader, stem)
     translate_network(reader)
+    translate_masks(reader)
     _image(reader)
     _training(reader)
     translate_augmentation(reader)
@@ -68,27 +70,6 @@ def _dataset(reader: Reader, stem: str) -> None:
     name = _dataset_name(folder) or _dataset_name(stem) or "imported"
     remark = "" if source else "the file names no dataset"
     reader.put("dataset.name", name, source, words=remark)
-    binarize = reader.value("mask.binarize", switch, False)
-    threshold = reader.value("mask.threshold", whole, 128)
-    if binarize:
-        reader.put(
-            "dataset.mask_threshold",
-            min(max(threshold - 1, 0), 254),
-            "mask.threshold",
-            "mask.binarize",
-            words="there, a pixel was foreground from the threshold on; here, above it",
-        )
-    else:
-        reader.put(
-            "dataset.mask_threshold",
-            0,
-            "mask.binarize",
-            words="without binarize, every pixel that is not black was foreground; for masks "
-            "stored as JPEG, 127 is better",
-        )
-        reader.tell("ignored", "the source program uses it with binarize only", "mask.threshold")
-    one_class = "one foreground class: everything above mask_threshold"
-    reader.tell("unavailable", one_class, "mask.rgb_map", "dataset.rgb_mask", "mask.mask_colors")
 
 
 def _dataset_name(path: str) -> str:

@@ -88,6 +88,14 @@ def square(value: Any) -> int:
     return whole(sides[0])
 
 
+def first(value: Any) -> int:
+    """The first of a list of whole numbers, or the number itself."""
+    found = numbers(value)
+    if not found:
+        raise UnreadableValueError("not a number, nor a list of them")
+    return whole(found[0])
+
+
 def numbers(value: Any) -> list[float]:
     """A list of numbers; one number is a list of one, None is empty."""
     if value is None:
