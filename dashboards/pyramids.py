@@ -89,6 +89,20 @@ class Pyramid:
         block = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         return np.ascontiguousarray(block[rows - rows[0]][:, columns - columns[0]])
 
+    def reduced(self, side: int) -> NDArray[np.uint8]:
+        """The picture at the smallest level whose larger side is not below ``side``.
+
+        Returns:
+            (h, w, 3) RGB of an image; for a mask the share that is foreground, (h, w), 0 to 255.
+        """
+        sides = [max(self.height, self.width)]
+        while len(sides) < self.levels and -(-sides[-1] // 2) >= side:
+            sides.append(-(-sides[-1] // 2))
+        pixels = np.load(self.folder / f"{len(sides) - 1}.npy", allow_pickle=False)
+        if self.kind == "image":
+            return np.asarray(pixels, np.uint8)
+        return np.ascontiguousarray(pixels[..., 1]) if pixels.ndim == 3 else cut(pixels)
+
 
 def count_levels(height: int, width: int) -> int:
     """Levels until the picture is a single tile."""
@@ -114,14 +128,8 @@ def open_pyramid(
         ImageError: The file cannot be read.
         OutputError: The cache cannot be written.
     """
-    home = cache or default_cache_folder() / "pyramids"
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
-    name = f"{_FORMAT}|{kind}|{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
-    name += "" if label is None else f"|{label}"
-    folder = home / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+    home = cache or _home()
+    folder = _place(path, kind, label, home)
     with _lock_of(folder.name):
         found = _found(folder, kind)
         if found is None:
@@ -134,6 +142,11 @@ def open_pyramid(
             f"{folder}: a pyramid cannot be read back; point TILEDSEG_CACHE elsewhere"
         )
     return found
+
+
+def found_pyramid(path: Path, kind: Kind, *, label: int | None = None) -> Pyramid | None:
+    """The pyramid of a file if it has been built, as for ``open_pyramid``; else None."""
+    return _found(_place(path, kind, label, _home()), kind)
 
 
 def encode_tile(pixels: NDArray[np.uint8], *, exact: bool) -> tuple[bytes, str]:
@@ -178,6 +191,21 @@ def halved_mask(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     doubt = np.asarray(cv2.LUT(probability, _DOUBT), np.uint8)
     channels = [halved(each) for each in (probability, cut(probability), doubt)]
     return np.asarray(cv2.merge(channels), np.uint8)
+
+
+def _home() -> Path:
+    return default_cache_folder() / "pyramids"
+
+
+def _place(path: Path, kind: Kind, label: int | None, home: Path) -> Path:
+    """The folder of a file's pyramid; another one once the file has changed."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    name = f"{_FORMAT}|{kind}|{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    name += "" if label is None else f"|{label}"
+    return home / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
 
 
 def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:

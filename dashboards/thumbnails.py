@@ -1,7 +1,7 @@
 """Small pictures of large ones, with masks painted over them.
 
-They are made from the files and not from pyramids: a strip of them must not wait until every
-picture in it has been cut into tiles.
+They are made from pyramids that are there, else from the files: a strip of them must not wait
+until every picture in it has been cut into tiles. Only what will probably be opened next is.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dashboards import colours
 from dashboards.masks import mask_levels
 from dashboards.pictures import Picture
-from dashboards.pyramids import Kind, cut
+from dashboards.pyramids import Kind, cut, found_pyramid, open_pyramid
 from tiledseg.data.images import read_image
 from tiledseg.errors import ImageError
 
@@ -33,6 +33,8 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
     Raises:
         ImageError: A file cannot be read.
     """
+    if picture.opens_next:
+        _cut_ahead(picture)
     if picture.under is None:
         shown = _reduced(picture.path, picture.kind, picture.label)
         return shown if picture.kind == "image" else np.repeat(shown[..., np.newaxis], 3, axis=2)
@@ -44,6 +46,15 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
     edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
     share = np.maximum(0.45 * cover, edge * 0.95)[..., np.newaxis]
     return np.asarray(image * (1 - share) + np.array(colours.MASK) * share, np.uint8)
+
+
+def _cut_ahead(picture: Picture) -> None:
+    """Build the pyramids of everything that a thumbnail shows, as they are decoded anyway."""
+    open_pyramid(picture.path, picture.kind, label=picture.label)
+    if picture.under is not None:
+        open_pyramid(picture.under, "image")
+    if picture.against is not None:
+        open_pyramid(picture.against, "mask", label=picture.label)
 
 
 def _with_errors(
@@ -81,7 +92,11 @@ def _reduced(path: Path, kind: Kind, label: int | None = None) -> NDArray[np.uin
 def _decoded(
     path: Path, kind: Kind, label: int | None, _state: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    pixels = read_image(path) if kind == "image" else cut(mask_levels(path, label))
+    pyramid = found_pyramid(path, kind, label=label)
+    if pyramid is not None:
+        pixels = pyramid.reduced(2 * SIDE)  # of a level hardly larger it would be soft
+    else:
+        pixels = read_image(path) if kind == "image" else cut(mask_levels(path, label))
     factor = SIDE / max(pixels.shape[:2])
     if factor >= 1:
         return pixels

@@ -63,6 +63,8 @@ def thumbnail_url(
     under: Path | None = None,
     against: Path | None = None,
     label: int | None = None,
+    *,
+    opens_next: bool = False,
 ) -> str:
     """Where a thumbnail of a file is.
 
@@ -72,6 +74,7 @@ def thumbnail_url(
         under: The image that a mask is painted over.
         against: The truth that it is compared with, which shows its errors.
         label: Of a mask of several classes, the one that is shown; None shows all.
+        opens_next: Whether this is what people look at next, at full size.
     """
-    picture = Picture(path, kind, under, against, label)
+    picture = Picture(path, kind, under, against, label, opens_next)
     return f"{routes.base()}/{routes.THUMBNAILS}/{register(picture)}"
