@@ -83,23 +83,22 @@ def test_explain_writes_nothing(command, predictor, tmp_path):
 
 
 def test_large_images_are_streamed_with_the_same_masks(command, predictor, tmp_path, monkeypatch):
-    assert command("--objects").exit_code == 0
+    assert command("--objects", "--overlay").exit_code == 0
     expected = (tmp_path / "out" / "a.png", tmp_path / "out" / "objects" / "a.geojson")
     small = [
         cv2.imread(str(expected[0]), cv2.IMREAD_UNCHANGED),
         json.loads(expected[1].read_text()),
     ]
+    painted = cv2.imread(str(tmp_path / "out" / "overlay" / "a.png"))
     monkeypatch.setattr("tiledseg.batch_prediction.LARGE", 0.001)
     monkeypatch.setattr(predictor, "probability", None)  # what would hold all of the image
-    assert command("--objects", "--overwrite").exit_code == 0
+    assert command("--objects", "--overlay", "--overwrite").exit_code == 0
+    assert np.array_equal(cv2.imread(str(tmp_path / "out" / "overlay" / "a.png")), painted)
     assert np.array_equal(cv2.imread(str(expected[0]), cv2.IMREAD_UNCHANGED), small[0])
     outlines = json.loads(expected[1].read_text())["features"]
     assert [item["geometry"] for item in sorted(outlines, key=lambda item: item["id"])] == [
         item["geometry"] for item in sorted(small[1]["features"], key=lambda item: item["id"])
     ]
-    refused = command("--overlay", "--overwrite")
-    assert isinstance(refused.exception, OutputError)
-    assert "leave --overlay out" in str(refused.exception)
 
 
 def test_zarr_folders_are_images_and_share_stems_with_files(tmp_path):

@@ -24,7 +24,7 @@ from tiledseg.data.atomic import atomic_file
 from tiledseg.data.image_writing import write_image, write_labels, write_mask
 from tiledseg.data.images import list_images, read_image
 from tiledseg.data.ome_zarr import is_store
-from tiledseg.errors import ImageError, OutputError
+from tiledseg.errors import ImageError
 from tiledseg.labels import labels_of
 from tiledseg.objects import measured
 from tiledseg.outlines import geojson
@@ -96,7 +96,8 @@ def predict_files(
     Args:
         predictor: The network.
         images: Files whose stems differ.
-        output: Folder for masks, made if missing; overlays go to ``output/overlay``.
+        output: Folder for masks, made if missing; overlays go to ``output/overlay``, those of
+            images that are not held in memory at the size of a screen.
         options: What is wanted; by default masks as PNG, grey, 0 or 255.
         with_overlay: Write the mask on the image as well.
         observer: Told about every file that was written.
@@ -146,12 +147,11 @@ def explained(predictor: Predictor, image: Path) -> str:
 def _predict_streamed(
     predictor: Predictor, image: Path, output: Path, options: SlideOptions, with_overlay: bool
 ) -> PredictedFile:
-    if with_overlay:
-        raise OutputError(
-            f"{image}: an overlay is made of images of at most {LARGE:.0f} megapixels, with a "
-            "plain PNG mask; leave --overlay out, viewers lay --format ome-tiff over the image"
-        )
+    options = replace(options, with_overview=with_overlay)
     found = predict_slide(predictor, image, output, options)
+    if found.overview is not None:
+        painted = overlay(found.overview.image, found.overview.labels)
+        write_image(output / "overlay" / f"{stem_of(image)}.png", painted)
     return PredictedFile(
         image=image,
         mask=found.picture,

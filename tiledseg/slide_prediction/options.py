@@ -30,6 +30,7 @@ class SlideOptions:
         skip_background: Leave tiles out that show only empty glass.
         with_objects: Write ``objects/STEM.csv`` and ``.geojson``, and the labels as
             ``objects/STEM.tif``.
+        with_overview: Return image and labels at the size of a screen, too.
         smallest: Objects of fewer pixels are dropped.
         holes: Holes of at most so many pixels are filled.
         overwrite: Replace files that exist.
@@ -42,6 +43,7 @@ class SlideOptions:
     interest: Path | None = None
     skip_background: bool = False
     with_objects: bool = False
+    with_overview: bool = False
     smallest: int = 0
     holes: int = 0
     overwrite: bool = False

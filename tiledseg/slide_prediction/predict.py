@@ -21,6 +21,7 @@ from tiledseg.errors import ImageError, OutputError
 from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.classes import classes_of
 from tiledseg.slide_prediction.options import Content, SlideOptions, SlideTargets
+from tiledseg.slide_prediction.overview import Overview
 from tiledseg.slide_prediction.results import Result, write_results
 from tiledseg.slides.choice import RegionOfInterest
 from tiledseg.slides.journal import Workplace
@@ -48,6 +49,8 @@ class PredictedSlide:
     """Tiles that an earlier start had finished."""
     skipped: int
     """Tiles left out."""
+    overview: Overview | None = None
+    """Where it was asked for."""
 
 
 def predict_slide(
@@ -88,12 +91,12 @@ def predict_slide(
             skipped, resumed = _predict_tiles(job)
             result = Result(
                 image=image,
+                slide=slide,
                 classes=classes_of(predictor.experiment),
                 smallest=max(options.smallest, predictor.experiment.tiling.smallest_object),
-                pixel_size=slide.pixel_size,
                 skipped=skipped,
             )
-            foreground, objects = write_results(result, workplace, targets, options)
+            written = write_results(result, workplace, targets, options)
         except BaseException:
             workplace.leave()
             raise
@@ -102,12 +105,13 @@ def predict_slide(
         slide.close()
     return PredictedSlide(
         picture=targets.picture,
-        foreground=foreground,
-        objects=objects,
+        foreground=written.foreground,
+        objects=written.objects,
         megapixels=height * width / 1e6,
         tiles=skipped.tiles,
         resumed=resumed,
         skipped=len(skipped.all),
+        overview=written.overview,
     )
 
 

@@ -19,12 +19,13 @@ from tiledseg.slide_prediction.classes import (
     cleaned_label_bands,
 )
 from tiledseg.slide_prediction.options import Content, SlideOptions, SlideTargets
+from tiledseg.slide_prediction.overview import Overview, take_overview
 from tiledseg.slides.canvas import Canvas, cannot_write
 from tiledseg.slides.journal import Workplace
-from tiledseg.slides.pixel_size import PixelSize
 from tiledseg.slides.prediction_canvas import FOREGROUND, PredictionCanvas
 from tiledseg.slides.pyramid import Picture
 from tiledseg.slides.skipping import Skipped
+from tiledseg.slides.sources import Slide
 from tiledseg.slides.writing import write_picture
 
 _MOST_IN_PNG = 2**16 - 1
@@ -36,26 +37,33 @@ class Result:
 
     Attributes:
         image: The file.
+        slide: Its pixels.
         classes: What was looked for.
         smallest: Objects of fewer pixels are none.
-        pixel_size: Of the image, if known.
         skipped: Tiles left out.
     """
 
     image: Path
+    slide: Slide
     classes: Sequence[Class]
     smallest: int
-    pixel_size: PixelSize | None
     skipped: Skipped
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the files hold."""
+
+    foreground: float
+    """Fraction of pixels."""
+    objects: int
+    overview: Overview | None
 
 
 def write_results(
     result: Result, workplace: Workplace, targets: SlideTargets, options: SlideOptions
-) -> tuple[float, int]:
+) -> Written:
     """Write everything into the workplace, then give it its names, the picture last.
-
-    Returns:
-        The fraction of foreground, and the number of objects.
 
     Raises:
         OutputError: Something cannot be written; nothing has its name then, but perhaps files
@@ -83,9 +91,12 @@ def write_results(
     picture = _picture(result, canvas, dtype, shown, options.content, settled)
     write_picture(path, picture, options.form, workplace.folder)
     made.append((path, targets.picture))
+    overview = None
+    if options.with_overview:
+        overview = take_overview(result.slide, objects.bands, len(result.classes) + 1)
     for source, target in made:
         _give_name(source, target, workplace)
-    return objects.area / (canvas.height * canvas.width), objects.count
+    return Written(objects.area / (canvas.height * canvas.width), objects.count, overview)
 
 
 def _cleaned_labels(result: Result, workplace: Workplace, holes: int) -> LabelBands:
@@ -149,7 +160,7 @@ def _picture(
         dtype=np.dtype(dtype),
         bands=bands,
         averages=content == "probability",
-        pixel_size=result.pixel_size,
+        pixel_size=result.slide.pixel_size,
         name=result.image.name,
         identity=f"{settled} {content}",
         palette=label_palette(len(result.classes) + 1) if several else None,
