@@ -1,59 +1,90 @@
-"""Charts: curves, scores, sweeps. Data in, an Altair chart out."""
+"""Charts: curves, scores, sweeps. Data in, a Vega-Lite specification out.
 
-from collections.abc import Sequence
+The specifications are written by hand and checked against Vega-Lite's schema by the tests: built
+by Altair, which checks every time, three charts took half a second of a page.
+"""
 
-import altair as alt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import streamlit as st
 
 from dashboards.colours import SERIES
 
 HEIGHT = 260
-AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 DECADES = 20
 """A setting whose values span a larger factor is placed by its logarithm."""
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A table and how it is drawn."""
+
+    data: pd.DataFrame
+    spec: Spec
+
+
+def show(chart: Chart, alt: str, key: str | None = None) -> None:
+    """Draw a chart, as wide as there is room.
+
+    Args:
+        chart: What is drawn.
+        alt: The chart in words, for those who cannot see it.
+        key: Keeps a chart in its place when its data change.
+    """
+    st.vega_lite_chart(chart.data, chart.spec, alt=alt, key=key)
 
 
 def curves(
     table: pd.DataFrame,
     *,
+    title: str = "",
+    height: int = HEIGHT,
     epoch: int | None = None,
     best: int | None = None,
     series: str = "metric",
-) -> AnyChart:
+) -> Chart:
     """Values over epochs, one line for each series.
 
     Args:
         table: Columns ``epoch``, ``value`` and the one that ``series`` names.
+        title: Above the chart.
+        height: In pixels.
         epoch: Marked by a line: the epoch that is looked at.
         best: Marked by a dotted line: the epoch whose weights were kept.
         series: Column that tells lines apart.
     """
     names = list(dict.fromkeys(table[series]))
-    colour = alt.Color(
-        f"{series}:N",
-        sort=names,
-        scale=alt.Scale(domain=names, range=[SERIES[i % len(SERIES)] for i in range(len(names))]),
-        legend=None if len(names) == 1 else alt.Legend(title=None, orient="top", labelLimit=260),
-    )
-    base = alt.Chart(table).encode(
-        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-        y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
-        color=colour,
-        tooltip=[series, "epoch", alt.Tooltip("value:Q", format=".4f")],
-    )
-    layers: list[alt.Chart] = [base.mark_line(strokeWidth=2.2)]
-    layers.append(base.mark_point(size=34, filled=True))
+    encoding: Spec = {
+        "x": {**_number("epoch", "epoch"), "axis": {"tickMinStep": 1, "format": "d"}},
+        "y": {**_number("value", None), "scale": {"zero": False}},
+        "color": {
+            **_word(series),
+            "sort": names,
+            "scale": {"domain": names, "range": _colors(len(names))},
+            "legend": None if len(names) == 1 else {**_legend(), "labelLimit": 260},
+        },
+        "tooltip": [_word(series), _number("epoch"), {**_number("value"), "format": ".4f"}],
+    }
+    layers: list[Spec] = [
+        {"mark": {"type": "line", "strokeWidth": 2.2}, "encoding": encoding},
+        {"mark": {"type": "point", "size": 34, "filled": True}, "encoding": encoding},
+    ]
     for at, pattern in ((best, [2, 3]), (epoch, [1, 0])):
         if at is not None:
-            rule = alt.Chart(pd.DataFrame({"epoch": [at]})).mark_rule(
-                strokeDash=pattern, color="#8a8a8a", strokeWidth=2
-            )
-            layers.append(rule.encode(x="epoch:Q"))
-    return alt.layer(*layers).properties(height=HEIGHT)
+            mark = {"type": "rule", "strokeDash": pattern, "color": "#8a8a8a", "strokeWidth": 2}
+            place = {"x": _number("epoch")}
+            layers.append({"data": {"values": [{"epoch": at}]}, "mark": mark, "encoding": place})
+    heading = {"title": title} if title else {}
+    return Chart(table, {"layer": layers, "height": height, **heading})
 
 
-def history(trials: pd.DataFrame, title: str, *, maximize: bool = True) -> AnyChart:
+def history(trials: pd.DataFrame, title: str, *, maximize: bool = True) -> Chart:
     """Scores of trials in the order they ran, and the best so far.
 
     Args:
@@ -63,49 +94,58 @@ def history(trials: pd.DataFrame, title: str, *, maximize: bool = True) -> AnyCh
     """
     done = trials.dropna(subset=["score"]).sort_values("number").copy()
     done["best"] = done["score"].cummax() if maximize else done["score"].cummin()
-    x = alt.X("number:Q", title="trial", axis=alt.Axis(tickMinStep=1, format="d"))
-    points = (
-        alt.Chart(done)
-        .mark_point(filled=True, size=70, opacity=0.85)
-        .encode(
-            x=x,
-            y=alt.Y("score:Q", title=title, scale=alt.Scale(zero=False)),
-            color=alt.Color(
-                "state:N",
-                legend=alt.Legend(title=None, orient="top"),
-                scale=alt.Scale(
-                    domain=["complete", "pruned", "running", "failed"],
-                    range=[SERIES[0], SERIES[7], SERIES[2], SERIES[1]],
-                ),
-            ),
-            tooltip=["name", "number", alt.Tooltip("score:Q", format=".4f"), "state"],
-        )
-    )
-    line = alt.Chart(done).mark_line(interpolate="step-after", color=SERIES[1], strokeWidth=2)
-    return alt.layer(line.encode(x=x, y="best:Q"), points).properties(height=HEIGHT)
+    x = {**_number("number", "trial"), "axis": {"tickMinStep": 1, "format": "d"}}
+    states = ["complete", "pruned", "running", "failed"]
+    line: Spec = {
+        "mark": {
+            "type": "line",
+            "interpolate": "step-after",
+            "color": SERIES[1],
+            "strokeWidth": 2,
+        },
+        "encoding": {"x": x, "y": {**_number("best", title), "scale": {"zero": False}}},
+    }
+    points: Spec = {
+        "mark": {"type": "point", "filled": True, "size": 70, "opacity": 0.85},
+        "encoding": {
+            "x": x,
+            "y": {**_number("score", title), "scale": {"zero": False}},
+            "color": {
+                **_word("state"),
+                "legend": _legend(),
+                "scale": {"domain": states, "range": [SERIES[i] for i in (0, 7, 2, 1)]},
+            },
+            "tooltip": [
+                _word("name"),
+                _number("number"),
+                {**_number("score"), "format": ".4f"},
+                _word("state"),
+            ],
+        },
+    }
+    return Chart(done, {"layer": [line, points], "height": HEIGHT})
 
 
-def bars(table: pd.DataFrame, name: str, value: str, title: str) -> AnyChart:
+def bars(table: pd.DataFrame, name: str, value: str, title: str) -> Chart:
     """Horizontal bars, the longest first."""
-    chart: alt.Chart = (
-        alt.Chart(table)
-        .mark_bar(color=SERIES[0], cornerRadiusEnd=3)
-        .encode(
-            x=alt.X(f"{value}:Q", title=title),
-            y=alt.Y(
-                f"{name}:N",
-                sort="-x",
-                title=None,
-                axis=alt.Axis(labelLimit=240, labelOverlap=False),
-            ),
-            tooltip=[name, alt.Tooltip(f"{value}:Q", format=".3f")],
-        )
-        .properties(height=90 + 34 * len(table))  # the axis and its title are part of it
-    )
-    return chart
+    spec: Spec = {
+        "mark": {"type": "bar", "color": SERIES[0], "cornerRadiusEnd": 3},
+        "encoding": {
+            "x": _number(value, title),
+            "y": {
+                **_word(name),
+                "title": None,
+                "sort": "-x",
+                "axis": {"labelLimit": 240, "labelOverlap": False},
+            },
+            "tooltip": [_word(name), {**_number(value), "format": ".3f"}],
+        },
+        "height": 90 + 34 * len(table),  # the axis and its title are part of it
+    }
+    return Chart(table, spec)
 
 
-def parallel(trials: pd.DataFrame, settings: Sequence[str], score: str = "score") -> AnyChart:
+def parallel(trials: pd.DataFrame, settings: Sequence[str], score: str = "score") -> Chart:
     """Every trial as a line through its settings; the better, the brighter.
 
     Numbers are placed between the smallest and the largest value, by their logarithm where they
@@ -125,48 +165,83 @@ def parallel(trials: pd.DataFrame, settings: Sequence[str], score: str = "score"
             rows.append(
                 {"trial": number, "score": result, "setting": column, "at": at, "value": text}
             )
-    chart = alt.Chart(pd.DataFrame(rows))
-    encoded = chart.encode(
-        x=alt.X(
-            "setting:N", sort=columns, title=None, axis=alt.Axis(labelAngle=-20, labelLimit=200)
-        ),
-        y=alt.Y("at:Q", axis=None),
-        color=alt.Color(
-            "score:Q", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(title="objective")
-        ),
-        detail="trial:N",
-        tooltip=["trial", "setting", "value", alt.Tooltip("score:Q", format=".4f")],
-    )
-    lines = encoded.mark_line(strokeWidth=2, opacity=0.7)
-    points = encoded.mark_point(filled=True, size=55)
-    return alt.layer(lines, points).properties(height=HEIGHT + 80)
+    encoding: Spec = {
+        "x": {
+            **_word("setting"),
+            "title": None,
+            "sort": columns,
+            "axis": {"labelAngle": -20, "labelLimit": 200},
+        },
+        "y": {**_number("at"), "axis": None},
+        "color": {
+            **_number("score"),
+            "scale": {"scheme": "viridis"},
+            "legend": {"title": "objective"},
+        },
+        "detail": _word("trial"),
+        "tooltip": [
+            _number("trial"),
+            _word("setting"),
+            _word("value"),
+            {**_number("score"), "format": ".4f"},
+        ],
+    }
+    layers = [
+        {"mark": {"type": "line", "strokeWidth": 2, "opacity": 0.7}, "encoding": encoding},
+        {"mark": {"type": "point", "filled": True, "size": 55}, "encoding": encoding},
+    ]
+    table = pd.DataFrame(rows, columns=["trial", "score", "setting", "at", "value"])
+    return Chart(table, {"layer": layers, "height": HEIGHT + 80})
 
 
-def scatter(trials: pd.DataFrame, x: str, y: str, front: pd.Series) -> AnyChart:
+def scatter(trials: pd.DataFrame, x: str, y: str, front: pd.Series) -> Chart:
     """Trials by two scores, those that no other trial beats in both joined by a line."""
-    shown = trials.assign(front=front.map({True: "not beaten in both", False: "beaten"}))
-    points = (
-        alt.Chart(shown)
-        .mark_point(filled=True, size=80)
-        .encode(
-            x=alt.X(f"{_escaped(x)}:Q", title=x, scale=alt.Scale(zero=False)),
-            y=alt.Y(f"{_escaped(y)}:Q", title=y, scale=alt.Scale(zero=False)),
-            color=alt.Color(
-                "front:N",
-                legend=alt.Legend(title=None, orient="top"),
-                scale=alt.Scale(
-                    domain=["not beaten in both", "beaten"], range=[SERIES[1], SERIES[7]]
-                ),
-            ),
-            tooltip=["name:N"],
-        )
+    shown = trials.assign(
+        front=front.map({True: "not beaten in both", False: "beaten"}),
+        step=trials[y].where(front),  # the line leaves the others out
     )
-    line = (
-        alt.Chart(shown[front].sort_values(x))
-        .mark_line(color=SERIES[1], interpolate="step-after")
-        .encode(x=f"{_escaped(x)}:Q", y=f"{_escaped(y)}:Q")
-    )
-    return alt.layer(line, points).properties(height=HEIGHT + 40)
+    places = {
+        "x": {**_number(_escaped(x), x), "scale": {"zero": False}},
+        "y": {**_number(_escaped(y), y), "scale": {"zero": False}},
+    }
+    line: Spec = {
+        "mark": {"type": "line", "color": SERIES[1], "interpolate": "step-after"},
+        "transform": [{"filter": "isValid(datum.step)"}],
+        "encoding": places,
+    }
+    points: Spec = {
+        "mark": {"type": "point", "filled": True, "size": 80},
+        "encoding": {
+            **places,
+            "color": {
+                **_word("front"),
+                "legend": _legend(),
+                "scale": {
+                    "domain": ["not beaten in both", "beaten"],
+                    "range": [SERIES[1], SERIES[7]],
+                },
+            },
+            "tooltip": [_word("name")],
+        },
+    }
+    return Chart(shown.sort_values(x), {"layer": [line, points], "height": HEIGHT + 40})
+
+
+def _number(field: str, *title: str | None) -> Spec:
+    """A column of numbers, with a title where one is given; None leaves it out."""
+    return {"field": field, "type": "quantitative", **({"title": title[0]} if title else {})}
+
+
+def _word(field: str) -> Spec:
+    return {"field": field, "type": "nominal"}
+
+
+def _legend() -> Mapping[str, Any]:
+    return {"title": None, "orient": "top"}
+
+
+def _colors(count: int) -> list[str]:
+    return [SERIES[i % len(SERIES)] for i in range(count)]
 
 
 def _placed(column: pd.Series) -> tuple[list[float], list[str]]:

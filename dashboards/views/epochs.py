@@ -147,12 +147,9 @@ def _curves(run: RunSummary, epoch: int | None) -> None:
         part = table[table["metric"].isin(names)]
         if part.empty:
             continue
-        chart = charts.curves(part, epoch=epoch, best=int(best) if best else None)
-        st.altair_chart(
-            chart.properties(title=title, height=height),
-            alt=f"{title} over epochs",
-            key=f"curve-{title}",
-        )
+        kept = int(best) if best else None
+        chart = charts.curves(part, title=title, height=height, epoch=epoch, best=kept)
+        charts.show(chart, f"{title} over epochs", key=f"curve-{title}")
     if best:
         st.caption(f"Dotted: epoch {int(best)}, whose weights were kept. Line: the epoch shown.")
 

@@ -169,9 +169,8 @@ def _curves(runs: Sequence[RunSummary]) -> None:
     if table.empty:
         st.info(f"None of these runs has logged {name} yet.")
         return
-    st.altair_chart(
-        charts.curves(table, series="run"), alt=f"{name} over epochs, one line for each run"
-    )
+    chart = charts.curves(table, series="run")
+    charts.show(chart, f"{name} over epochs, one line for each run")
 
 
 def _settings(runs: Sequence[RunSummary]) -> None:

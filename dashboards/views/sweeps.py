@@ -94,10 +94,8 @@ def _history(table: pd.DataFrame, objective: str) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("History", anchor=False)
-        st.altair_chart(
-            charts.history(table, objective, maximize=trials.is_maximized(objective)),
-            alt=f"{objective} of each trial, and the best so far",
-        )
+        chart = charts.history(table, objective, maximize=trials.is_maximized(objective))
+        charts.show(chart, f"{objective} of each trial, and the best so far")
         st.caption("Dots: trials. Line: the best so far.")
     with right:
         st.subheader("What mattered", anchor=False)
@@ -105,10 +103,9 @@ def _history(table: pd.DataFrame, objective: str) -> None:
         if found.empty:
             st.info("Importance needs at least four trials with a score.")
             return
-        st.altair_chart(
-            charts.bars(found.head(8), "setting", "share", "share of variance, each on its own"),
-            alt="Share of the objective's variance that each setting explains",
-        )
+        title = "share of variance, each on its own"
+        chart = charts.bars(found.head(8), "setting", "share", title)
+        charts.show(chart, "Share of the objective's variance that each setting explains")
         st.caption("Adjusted for chance; what settings do together is not seen here.")
 
 
@@ -118,10 +115,8 @@ def _settings(table: pd.DataFrame) -> None:
     if not ranked or table["score"].notna().sum() < 2:
         st.info("Two trials with a score are needed.")
         return
-    st.altair_chart(
-        charts.parallel(table, ranked[:MOST_AXES]),
-        alt="Parallel coordinates: each trial is a line through its settings",
-    )
+    chart = charts.parallel(table, ranked[:MOST_AXES])
+    charts.show(chart, "Parallel coordinates: each trial is a line through its settings")
 
 
 def _pareto(
@@ -146,10 +141,8 @@ def _pareto(
         st.info("No trial has both.")
         return
     front = trials.pareto_front(both, objective, second)
-    st.altair_chart(
-        charts.scatter(both, second, objective, front),
-        alt=f"{objective} against {second}; trials that none beats in both are joined",
-    )
+    chart = charts.scatter(both, second, objective, front)
+    charts.show(chart, f"{objective} against {second}; trials that none beats in both are joined")
 
 
 def _trials(table: pd.DataFrame) -> None:

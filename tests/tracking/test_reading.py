@@ -177,3 +177,17 @@ class TestPromotion:
         assert found["1"].aliases == (CHAMPION,)
         assert found["2"].aliases == ()
         assert found["2"].tags[CHAMPION_METRIC] == "0.9"
+
+    def test_versions_of_all_models_or_of_one(self, client, versions):
+        client.create_registered_model("Other")
+        client.create_model_version("Other", "somewhere")
+        client.set_registered_model_alias("Other", "latest-trained", "1")
+        every = reading.read_versions()
+        assert sorted(item.model for item in every) == ["Other", "Tiny", "Tiny", "Tiny"]
+        (other,) = reading.read_versions("Other")
+        assert other.aliases == ("latest-trained",)
+        assert other in every
+
+    def test_however_many_pages_it_takes(self, client, versions, monkeypatch):
+        monkeypatch.setattr(reading, "_PAGE", 1)
+        assert {item.version for item in reading.read_versions()} == {"1", "2", "3"}

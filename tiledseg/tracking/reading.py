@@ -3,7 +3,7 @@
 Reading never changes anything, and never imports Keras.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -11,13 +11,14 @@ from typing import Any, Literal
 import mlflow
 import pandas as pd
 from mlflow.entities import Run, RunStatus, ViewType
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 from tiledseg.tracking.store import connect, store_errors
 
 PAGE = 250
 """Runs asked for in one request."""
+_PAGE = 1000
+"""Experiments, models or versions asked for in one request."""
 LOOK = 20
 """Runs asked for at first where all may be known already."""
 PARENT_TAG = "mlflow.parentRunId"
@@ -149,14 +150,15 @@ def read_versions(model: str | None = None) -> list[VersionSummary]:
         TrackingError: The store does not answer.
     """
     client = connect()
+    quoted = (model or "").replace("'", "\\'")
+    condition = f"name = '{quoted}'" if model else None
     with store_errors():
-        names = [model] if model else [item.name for item in client.search_registered_models()]
-        found = []
-        for name in names:
-            aliases = _aliases(client, name)
-            quoted = name.replace("'", "\\'")
-            versions = client.search_model_versions(f"name = '{quoted}'", max_results=1000)
-            found += [_version(item, aliases) for item in versions]
+        models = _every(client.search_registered_models, filter_string=condition)
+        aliases = {item.name: _versions_to_aliases(item) for item in models}
+        found = [
+            _version(item, aliases.get(item.name, {}))
+            for item in _every(client.search_model_versions, filter_string=condition)
+        ]
     return sorted(found, key=lambda item: item.created, reverse=True)
 
 
@@ -167,26 +169,24 @@ def store_address() -> str:
 
 
 def _experiment_names(client: mlflow.MlflowClient) -> dict[str, str]:
-    names: dict[str, str] = {}
+    return {item.experiment_id: item.name for item in _every(client.search_experiments)}
+
+
+def _every(search: Callable[..., Any], **conditions: Any) -> Iterator[Any]:
+    """All that a search of MLflow finds, page by page."""
     token: str | None = None
     while True:
-        page = client.search_experiments(max_results=1000, page_token=token)
-        names.update((item.experiment_id, item.name) for item in page)
+        page = search(max_results=_PAGE, page_token=token, **conditions)
+        yield from page
         token = page.token
         if not token:
-            return names
+            return
 
 
-def _aliases(client: mlflow.MlflowClient, name: str) -> dict[str, tuple[str, ...]]:
-    """Version to its aliases; the registry keeps them the other way round."""
-    try:
-        held = client.get_registered_model(name).aliases
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return {}
-        raise
+def _versions_to_aliases(model: RegisteredModel) -> dict[str, tuple[str, ...]]:
+    """The registry keeps them the other way round."""
     versions: dict[str, tuple[str, ...]] = {}
-    for alias, version in sorted(held.items()):
+    for alias, version in sorted(model.aliases.items()):
         versions[str(version)] = (*versions.get(str(version), ()), alias)
     return versions
 
