@@ -27,6 +27,7 @@ from dashboards.decoding import decoding
 from dashboards.masks import mask_levels
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.images import read_image
+from tiledseg.data.mapped import map_array, write_array
 from tiledseg.errors import ImageError, OutputError
 
 Kind = Literal["image", "mask"]
@@ -39,7 +40,7 @@ CUT = 128
 MOST_BYTES = int(float(os.environ.get("TILEDSEG_DASHBOARD_CACHE_GB", "8")) * 2**30)
 """Room for pyramids on disk; the longest unused are removed beyond it."""
 
-_FORMAT = "pyramid-1"
+_FORMAT = "pyramid-2"
 _DOUBT = (255 - np.abs(2 * np.arange(256) - 255)).astype(np.uint8)
 """Uncertainty of each stored probability."""
 _locks: OrderedDict[str, threading.Lock] = OrderedDict()
@@ -76,7 +77,7 @@ class Pyramid:
         """
         if not 0 <= level < self.levels:
             raise ImageError(f"level {level} does not exist; use 0 to {self.levels - 1}")
-        pixels = np.load(self.folder / f"{level}.npy", mmap_mode="r", allow_pickle=False)
+        pixels = self._level(level)
         height, width = pixels.shape[:2]
         top, left = row * TILE, column * TILE
         if not (0 <= top < height and 0 <= left < width):
@@ -98,10 +99,16 @@ class Pyramid:
         sides = [max(self.height, self.width)]
         while len(sides) < self.levels and -(-sides[-1] // 2) >= side:
             sides.append(-(-sides[-1] // 2))
-        pixels = np.load(self.folder / f"{len(sides) - 1}.npy", allow_pickle=False)
+        pixels = self._level(len(sides) - 1)
         if self.kind == "image":
-            return np.asarray(pixels, np.uint8)
+            return np.array(pixels)
         return np.ascontiguousarray(pixels[..., 1]) if pixels.ndim == 3 else cut(pixels)
+
+    def _level(self, level: int) -> NDArray[np.uint8]:
+        try:
+            return map_array(self.folder / _file(level))
+        except (OSError, ValueError) as error:
+            raise ImageError(f"{self.folder}: is damaged ({error}); remove it") from None
 
 
 def count_levels(height: int, width: int) -> int:
@@ -218,7 +225,8 @@ def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
             if level:
                 reduced = halved_mask if level == 1 and kind == "mask" else halved
                 pixels = reduced(pixels)
-            np.save(draft / f"{level}.npy", pixels)
+            with (draft / _file(level)).open("xb") as file:
+                write_array(file, pixels)
         shape = {"height": height, "width": width}
         (draft / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
         draft.replace(folder)
@@ -230,6 +238,10 @@ def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
             ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _file(level: int) -> str:
+    return f"{level}.pixels"
 
 
 def _found(folder: Path, kind: Kind) -> Pyramid | None:

@@ -1,6 +1,7 @@
 """Numbers and times as people say them."""
 
 import math
+import re
 from datetime import UTC, datetime
 
 
@@ -26,6 +27,11 @@ def duration(seconds: float | None) -> str:
 def score(value: float | None) -> str:
     """Four digits; a dash for nothing."""
     return "-" if value is None or math.isnan(value) else f"{value:.4f}"
+
+
+def plain(text: str) -> str:
+    """A name as it is, where Markdown is understood."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def megabytes(size: int) -> str:

@@ -124,9 +124,9 @@ def test_prepare_makes_training_start_at_once(tiny_experiment, tmp_path):
     experiment = tiny_experiment(dataset={"name": "Drawn", "synthetic": synthetic})
     dataset = prepare(experiment)
     assert dataset.folder == tmp_path / "data" / "Drawn"
-    entries = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
+    entries = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.pixels")}
     assert len(entries) == 8
     prepare(experiment)
     assert entries == {
-        path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")
+        path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.pixels")
     }

@@ -15,6 +15,7 @@ LATEST = 40
 WANTED_TAG = "tiledseg.trials"
 """Of a study's run: how many trials it was asked for."""
 MOST_THUMBNAILS = 6
+MOST_RUNS = 12
 
 
 def show() -> None:
@@ -124,22 +125,17 @@ def _latest(runs: Sequence[RunSummary]) -> None:
     st.subheader("Latest runs", anchor=False)
     table = pd.DataFrame(
         {
-            "when": [words.ago(run.started) for run in runs[:12]],
-            "dataset": [run.dataset for run in runs[:12]],
-            "run": [run.name for run in runs[:12]],
-            "kind": [run.kind or "other" for run in runs[:12]],
-            "status": [run.status.lower() for run in runs[:12]],
-            "valid, tiled": [run.metrics.get("valid/tiled/dice") for run in runs[:12]],
-            "valid, non-tiled": [run.metrics.get("valid/whole/dice") for run in runs[:12]],
-            "took": [words.duration(run.seconds) for run in runs[:12]],
+            "when": words.ago(run.started),
+            "dataset": words.plain(run.dataset),
+            "run": words.plain(run.name),
+            "kind": run.kind or "other",
+            "status": run.status.lower(),
+            "valid, tiled": words.score(run.metrics.get("valid/tiled/dice")),
+            "valid, non-tiled": words.score(run.metrics.get("valid/whole/dice")),
+            "took": words.duration(run.seconds),
         }
+        for run in runs[:MOST_RUNS]
     )
-    number = st.column_config.NumberColumn(format="%.4f")
-    st.dataframe(
-        table,
-        hide_index=True,
-        column_config={"valid, tiled": number, "valid, non-tiled": number},
-        placeholder="-",
-        alt="The latest runs with their scores",
-    )
+    # A plain table: the other kind is a megabyte of JavaScript, on the page that is seen first.
+    st.table(table, border="horizontal", alt="The latest runs with their scores")
     links.link("runs", "All runs", "list_alt")

@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from tiledseg.data import cache as cache_module
 from tiledseg.data.cache import PixelCache, content_hash
 from tiledseg.data.images import read_image
+from tiledseg.data.mapped import write_array
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.settings import ImageSettings
 
@@ -89,15 +91,19 @@ class TestOnce:
 
 
 class TestDamagedEntries:
-    @pytest.mark.parametrize("damage", ["empty", "cut", "text", "other"])
+    @pytest.mark.parametrize("damage", ["empty", "cut", "long", "text", "other", "shape"])
     def test_rebuilt(self, cache: PixelCache, image: Path, damage: str) -> None:
         cache.image(image, ImageSettings())
         (entry,) = cache.folder.iterdir()
         whole = entry.read_bytes()
         if damage == "other":
             np.save(entry, np.zeros((4, 4)))
+        elif damage == "shape":
+            with entry.open("wb") as file:
+                write_array(file, RGB[..., 0])
         else:
-            entry.write_bytes({"empty": b"", "cut": whole[:-1], "text": b"nonsense"}[damage])
+            damaged = {"empty": b"", "cut": whole[:-1], "long": whole + b"1", "text": b"nonsense"}
+            entry.write_bytes(damaged[damage])
         np.testing.assert_array_equal(cache.image(image, ImageSettings()), RGB)
 
     def test_removed_folder_is_made_again(self, cache: PixelCache, image: Path) -> None:
@@ -109,6 +115,14 @@ class TestDamagedEntries:
 
 
 class TestConcurrency:
+    def test_no_source_is_parsed_to_open_an_entry(
+        self, cache: PixelCache, image: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What NumPy's headers need, and what fails between threads before Python 3.12."""
+        cache.image(image, ImageSettings())
+        monkeypatch.setattr(ast, "parse", None)
+        np.testing.assert_array_equal(cache.image(image, ImageSettings()), RGB)
+
     def test_threads(self, cache: PixelCache, image: Path) -> None:
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: cache.image(image, ImageSettings()), range(32)))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tiledseg.data.atomic import atomic_file
 from tiledseg.data.images import read_image
 from tiledseg.data.label_files import read_label_map
+from tiledseg.data.mapped import map_array, write_array
 from tiledseg.data.preprocess import preprocess
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.settings import ImageSettings
@@ -84,7 +85,7 @@ class PixelCache:
         decode: Callable[[], NDArray[np.uint8]],
     ) -> NDArray[np.uint8]:
         key = "\n".join((_FORMAT, recipe, content_hash(path)))
-        entry = self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npy"
+        entry = self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.pixels"
         pixels = _mapped(entry, stored)
         if pixels is None:
             self._store(entry, decode())
@@ -96,7 +97,7 @@ class PixelCache:
     def _store(self, entry: Path, pixels: NDArray[np.uint8]) -> None:
         try:
             with atomic_file(entry) as file:
-                np.save(file, np.ascontiguousarray(pixels))
+                write_array(file, pixels)
         except OutputError as error:
             raise self._unusable(str(error)) from None
 
@@ -152,10 +153,7 @@ def _hash_of_folder(path: Path) -> str:
 def _mapped(entry: Path, stored: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """Map an entry, or None where it is missing, cut short or not what it should be."""
     try:
-        pixels = np.load(entry, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        pixels = map_array(entry)
+    except (OSError, ValueError):
         return None
-    sound = isinstance(pixels, np.memmap) and pixels.dtype == np.uint8
-    return (
-        pixels if sound and pixels.shape[2:] == stored and pixels.ndim == 2 + len(stored) else None
-    )
+    return pixels if pixels.shape[2:] == stored and pixels.ndim == 2 + len(stored) else None
