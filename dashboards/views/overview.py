@@ -126,8 +126,8 @@ def _latest(runs: Sequence[RunSummary]) -> None:
     table = pd.DataFrame(
         {
             "when": words.ago(run.started),
-            "dataset": words.plain(run.dataset),
-            "run": words.plain(run.name),
+            "dataset": run.dataset,
+            "run": run.name,
             "kind": run.kind or "other",
             "status": run.status.lower(),
             "valid, tiled": words.score(run.metrics.get("valid/tiled/dice")),
@@ -135,7 +135,7 @@ def _latest(runs: Sequence[RunSummary]) -> None:
             "took": words.duration(run.seconds),
         }
         for run in runs[:MOST_RUNS]
-    )
+    ).map(words.plain)  # a table of this kind reads Markdown, in which a dash is a bullet
     # A plain table: the other kind is a megabyte of JavaScript, on the page that is seen first.
     st.table(table, border="horizontal", alt="The latest runs with their scores")
     links.link("runs", "All runs", "list_alt")
