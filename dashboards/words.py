@@ -1,7 +1,6 @@
 """Numbers and times as people say them."""
 
 import math
-import re
 from datetime import UTC, datetime
 
 
@@ -27,11 +26,6 @@ def duration(seconds: float | None) -> str:
 def score(value: float | None) -> str:
     """Four digits; a dash for nothing."""
     return "-" if value is None or math.isnan(value) else f"{value:.4f}"
-
-
-def plain(text: str) -> str:
-    """A name as it is, where Markdown is understood."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def megabytes(size: int) -> str:

@@ -130,12 +130,18 @@ def _latest(runs: Sequence[RunSummary]) -> None:
             "run": run.name,
             "kind": run.kind or "other",
             "status": run.status.lower(),
-            "valid, tiled": words.score(run.metrics.get("valid/tiled/dice")),
-            "valid, non-tiled": words.score(run.metrics.get("valid/whole/dice")),
+            "valid, tiled": run.metrics.get("valid/tiled/dice"),
+            "valid, non-tiled": run.metrics.get("valid/whole/dice"),
             "took": words.duration(run.seconds),
         }
         for run in runs[:MOST_RUNS]
-    ).map(words.plain)  # a table of this kind reads Markdown, in which a dash is a bullet
-    # A plain table: the other kind is a megabyte of JavaScript, on the page that is seen first.
-    st.table(table, border="horizontal", alt="The latest runs with their scores")
+    )
+    number = st.column_config.NumberColumn(format="%.4f")
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={"valid, tiled": number, "valid, non-tiled": number},
+        placeholder="-",
+        alt="The latest runs with their scores",
+    )
     links.link("runs", "All runs", "list_alt")

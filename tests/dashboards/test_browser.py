@@ -246,9 +246,12 @@ class TestViewer:
         one.viewer()
         one.press("1", "+", "+", "ArrowRight", "ArrowDown", "l")
         page.wait_for_url(re.compile(r"view="))
-        one.settle()
-        address = page.url.removeprefix(f"{one.address}/")
-        two.open(address)
+        address = ""
+        while address != page.url:  # each key changes it, some time later
+            address = page.url
+            page.wait_for_timeout(2000)
+            one.settle()
+        two.open(address.removeprefix(f"{one.address}/"))
         two.viewer()
         for name, shown in one.canvases().items():
             other = two.canvases()[name]
