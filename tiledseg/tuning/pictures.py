@@ -90,7 +90,16 @@ def _slices(study: optuna.Study, **options: Any) -> Any:
 
 
 def _parallel(study: optuna.Study, **options: Any) -> Any:
-    return drawn.plot_parallel_coordinate(study, params=_varied(study), **options)
+    names = sorted(_varied(study))
+    axes = drawn.plot_parallel_coordinate(study, params=names, **options)
+    axes.set_facecolor("white")
+    for each in _figure_of(axes).axes:  # every parameter has one of its own
+        each.grid(visible=False)
+    for lines in axes.collections:
+        lines.set(cmap="viridis_r", linewidth=2.5)  # Optuna's palest line is white
+    score = axes.get_xticklabels()[0].get_text()
+    axes.set_xticklabels([score, *(name.rpartition(".")[2] for name in names)], rotation=20)
+    return axes
 
 
 def _varied(study: optuna.Study) -> list[str]:
