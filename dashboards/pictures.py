@@ -35,8 +35,6 @@ class Picture:
     """For thumbnails of a mask: the truth whose errors are coloured."""
     label: int | None = None
     """Of a mask of several classes, the one that is shown; None shows all."""
-    opens_next: bool = False
-    """For thumbnails: whether this is what people look at next, at full size."""
 
 
 def register(picture: Picture) -> str:

@@ -19,7 +19,7 @@ def worst_images(source: Source, split: str, most: int) -> list[Item]:
     """
     table = joined_scores(split, Side(source, "tiled"), Side(source, "whole"))
     found = store.predictions_of(source.run.run_id, split)
-    items: list[Item] = []
+    items = []
     for row in table.head(most).to_dict("records"):
         stem = str(row["image"])
         scores = {"tiled": float(row["left"]), "whole": float(row["right"])}
@@ -29,9 +29,7 @@ def worst_images(source: Source, split: str, most: int) -> list[Item]:
             mask = found.path(mode, stem)
             if mask is not None and image is not None:
                 label = f"{MODE_NAMES[mode]} {words.score(scores[mode])}"
-                # Compare opens with the worst image, which is the first.
-                url = thumbnail_url(mask, "mask", image, truth, opens_next=not items)
-                shots.append(Shot(url, label))
+                shots.append(Shot(thumbnail_url(mask, "mask", image, truth), label))
         if shots:
             items.append(Item(stem, shots, stem))
     return items

@@ -1,7 +1,7 @@
 """Small pictures of large ones, with masks painted over them.
 
 They are made from pyramids that are there, else from the files: a strip of them must not wait
-until every picture in it has been cut into tiles. Only what will probably be opened next is.
+until every picture in it has been cut into tiles.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dashboards import colours
 from dashboards.masks import mask_levels
 from dashboards.pictures import Picture
-from dashboards.pyramids import Kind, cut, found_pyramid, open_pyramid
+from dashboards.pyramids import Kind, cut, found_pyramid
 from tiledseg.data.images import read_image
 from tiledseg.errors import ImageError
 
@@ -33,8 +33,6 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
     Raises:
         ImageError: A file cannot be read.
     """
-    if picture.opens_next:
-        _cut_ahead(picture)
     if picture.under is None:
         shown = _reduced(picture.path, picture.kind, picture.label)
         return shown if picture.kind == "image" else np.repeat(shown[..., np.newaxis], 3, axis=2)
@@ -46,15 +44,6 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
     edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
     share = np.maximum(0.45 * cover, edge * 0.95)[..., np.newaxis]
     return np.asarray(image * (1 - share) + np.array(colours.MASK) * share, np.uint8)
-
-
-def _cut_ahead(picture: Picture) -> None:
-    """Build the pyramids of everything that a thumbnail shows, as they are decoded anyway."""
-    open_pyramid(picture.path, picture.kind, label=picture.label)
-    if picture.under is not None:
-        open_pyramid(picture.under, "image")
-    if picture.against is not None:
-        open_pyramid(picture.against, "mask", label=picture.label)
 
 
 def _with_errors(

@@ -63,8 +63,6 @@ def thumbnail_url(
     under: Path | None = None,
     against: Path | None = None,
     label: int | None = None,
-    *,
-    opens_next: bool = False,
 ) -> str:
     """Where a thumbnail of a file is.
 
@@ -74,7 +72,6 @@ def thumbnail_url(
         under: The image that a mask is painted over.
         against: The truth that it is compared with, which shows its errors.
         label: Of a mask of several classes, the one that is shown; None shows all.
-        opens_next: Whether this is what people look at next, at full size.
     """
-    picture = Picture(path, kind, under, against, label, opens_next)
+    picture = Picture(path, kind, under, against, label)
     return f"{routes.base()}/{routes.THUMBNAILS}/{register(picture)}"

@@ -1,14 +1,12 @@
 """Thumbnails look the same whether they come from the files or from pyramids."""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
 
 from dashboards import thumbnails
 from dashboards.pictures import Picture
-from dashboards.pyramids import found_pyramid
+from dashboards.pyramids import found_pyramid, open_pyramid
 from dashboards.thumbnails import thumbnail
 from tiledseg.data.image_writing import write_image
 from tiledseg.data.smear import draw_smear
@@ -28,22 +26,13 @@ def picture(tmp_path, monkeypatch):
     return Picture(files[0], "mask", files[1], files[2])
 
 
-def pyramids_of(picture):
-    files = [(picture.path, "mask"), (picture.under, "image"), (picture.against, "mask")]
-    return [found_pyramid(path, kind) for path, kind in files]
-
-
-def test_what_opens_next_is_cut_into_tiles(picture):
-    thumbnail(picture)
-    assert pyramids_of(picture) == [None, None, None]
-    thumbnail(replace(picture, opens_next=True))
-    assert None not in pyramids_of(picture)
-
-
 def test_from_files_and_from_pyramids_it_is_the_same_picture(picture):
     from_files = thumbnail(picture).astype(int)
     thumbnails._decoded.cache_clear()
-    from_pyramids = thumbnail(replace(picture, opens_next=True)).astype(int)
+    for path, kind in ((picture.path, "mask"), (picture.under, "image"), (picture.against, "mask")):
+        assert found_pyramid(path, kind) is None
+        open_pyramid(path, kind)
+    from_pyramids = thumbnail(picture).astype(int)
     assert from_files.shape == from_pyramids.shape
     difference = np.abs(from_files - from_pyramids)
     assert difference.mean() < 1.0
