@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.labels import Labels
 from tiledseg.slide_prediction.classes import LabelBands
 from tiledseg.slides.canvas import BAND
+from tiledseg.slides.pyramid import means_of_squares
 from tiledseg.slides.sources import Slide
 
 SIDE = 4096
@@ -49,25 +49,17 @@ def take_overview(slide: Slide, bands: LabelBands, count: int, side: int = SIDE)
     images, labels, top = [], [], 0
     for band in bands():
         rows = slice(top, top + len(band))
-        images.append(_means(slide.read((rows, slice(0, width))), factor))
+        images.append(means_of_squares(slide.read((rows, slice(0, width))), factor))
         labels.append(_commonest(band, factor, count))
         top = rows.stop
     return Overview(np.concatenate(images), np.concatenate(labels), factor)
-
-
-def _means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Means of squares; those at the lower and right border are completed by their last pixels."""
-    height, width = pixels.shape[:2]
-    rows, columns = -(-height // factor), -(-width // factor)
-    below, beyond = rows * factor - height, columns * factor - width
-    whole = cv2.copyMakeBorder(pixels, 0, below, 0, beyond, cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _commonest(labels: Labels, factor: int, count: int) -> Labels:
     if factor == 1:
         return labels
     shares = [
-        _means((labels == label).view(np.uint8) * np.uint8(255), factor) for label in range(count)
+        means_of_squares((labels == label).view(np.uint8) * np.uint8(255), factor)
+        for label in range(count)
     ]
     return np.asarray(np.argmax(np.stack(shares), axis=0), np.uint8)

@@ -99,10 +99,24 @@ def levels(picture: Picture, folder: Path) -> Iterator[tuple[tuple[int, int], It
         source = following
 
 
+def means_of_squares(pixels: NDArray[Any], side: int) -> NDArray[Any]:
+    """Means of squares; those at the lower and right border are completed by their last pixels.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+        side: Of a square, in pixels.
+
+    Returns:
+        (ceil(H / side), ceil(W / side)), with the same channels and type.
+    """
+    height, width = pixels.shape[:2]
+    rows, columns = -(-height // side), -(-width // side)
+    below, beyond = rows * side - height, columns * side - width
+    whole = cv2.copyMakeBorder(pixels, 0, below, 0, beyond, cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA))
+
+
 def _halved(band: NDArray[Any], averages: bool) -> NDArray[Any]:
     if not averages:
         return band[::2, ::2]
-    below, right = (side % 2 for side in band.shape)
-    even = np.pad(band, ((0, below), (0, right)), mode="edge")
-    size = (even.shape[1] // 2, even.shape[0] // 2)
-    return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA))
+    return means_of_squares(band, 2)
