@@ -69,6 +69,16 @@ def test_overlay_goes_beside_the_masks(predictor, slides, tmp_path):
     assert cv2.imread(str(tmp_path / "out" / "overlay" / "a.png")).shape == (50, 70, 3)
 
 
+def test_an_overlay_is_not_replaced_unasked(predictor, slides, tmp_path):
+    kept = tmp_path / "out" / "overlay" / "a.png"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="--overwrite"):
+        predict_files(predictor, [slides / "a.png"], tmp_path / "out", with_overlay=True)
+    assert kept.read_bytes() == b"mine"
+    assert not (tmp_path / "out" / "a.png").exists()
+
+
 def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
     out = tmp_path / "out"
     (done,) = predict_files(

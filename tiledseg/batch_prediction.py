@@ -24,7 +24,7 @@ from tiledseg.data.atomic import atomic_file
 from tiledseg.data.image_writing import write_image, write_labels, write_mask
 from tiledseg.data.images import list_images, read_image
 from tiledseg.data.ome_zarr import is_store
-from tiledseg.errors import ImageError
+from tiledseg.errors import ImageError, OutputError
 from tiledseg.labels import labels_of
 from tiledseg.objects import measured
 from tiledseg.outlines import geojson
@@ -108,6 +108,9 @@ def predict_files(
     """
     for image in images:
         SlideTargets.of(image, output, options).check(image, overwrite=options.overwrite)
+        painted = _overlay_path(image, output)
+        if with_overlay and painted.exists() and not options.overwrite:
+            raise OutputError(f"{painted} exists; name another --output, or pass --overwrite")
     done = []
     for image in images:
         began = time.perf_counter()
@@ -151,7 +154,7 @@ def _predict_streamed(
     found = predict_slide(predictor, image, output, options)
     if found.overview is not None:
         painted = overlay(found.overview.image, found.overview.labels)
-        write_image(output / "overlay" / f"{stem_of(image)}.png", painted)
+        write_image(_overlay_path(image, output), painted)
     return PredictedFile(
         image=image,
         mask=found.picture,
@@ -179,7 +182,7 @@ def _predict_in_memory(
     else:
         write_mask(targets.picture, mask)
     if with_overlay:
-        write_image(output / "overlay" / targets.picture.name, overlay(pixels, classes))
+        write_image(_overlay_path(image, output), overlay(pixels, classes))
     if targets.labels is not None:
         name, names = predictor.experiment.dataset.name, predictor.experiment.class_names
         if several:
@@ -197,6 +200,10 @@ def _predict_in_memory(
         megapixels=mask.size / 1e6,
         seconds=0.0,
     )
+
+
+def _overlay_path(image: Path, output: Path) -> Path:
+    return output / "overlay" / f"{stem_of(image)}.png"
 
 
 def _write_objects(
