@@ -7,6 +7,13 @@ float32.
 import keras
 from keras import layers
 
+NORM_MOMENTUM = 0.9
+"""How much of their old value the running means of batch normalisation keep at each step.
+
+PyTorch's default. With Keras's 0.99 they follow the weights hundreds of steps late, and what is
+validated until then is another network than the one that learns.
+"""
+
 
 def image_input(
     channels: int, *, reduction: int = 1
@@ -61,8 +68,13 @@ def convolution(
         name=f"{name}_conv",
     )(tensor)
     if normalization == "batch":
-        tensor = layers.BatchNormalization(scale=scale, name=f"{name}_norm")(tensor)
+        tensor = normalized(tensor, f"{name}_norm", scale=scale)
     return layers.Activation(activation, name=name)(tensor)
+
+
+def normalized(tensor: keras.KerasTensor, name: str, *, scale: bool = True) -> keras.KerasTensor:
+    """Batch normalisation, shape kept; with or without a factor that is learned."""
+    return layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=scale, name=name)(tensor)
 
 
 def dropout(tensor: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:

@@ -9,7 +9,7 @@ surroundings only.
 import keras
 from keras import layers
 
-from tiledseg.models.blocks import convolution, dropout, enlarged, to_probabilities
+from tiledseg.models.blocks import convolution, dropout, enlarged, normalized, to_probabilities
 from tiledseg.models.encoders import resnet50_encoder
 from tiledseg.settings import ModelSettings
 
@@ -57,7 +57,7 @@ def _pyramid(tensor: keras.KerasTensor, settings: ModelSettings, filters: int) -
         mean = convolution(mean, filters, kernel=1, activation=activation, name="pyramid_whole")
         mean = layers.Conv2D(filters, 1, use_bias=False, name="pyramid_whole_project")(mean)
         projected = layers.Add(name="pyramid_add")([projected, mean])
-    projected = layers.BatchNormalization(name="pyramid_norm")(projected)
+    projected = normalized(projected, "pyramid_norm")
     return layers.Activation(activation, name="pyramid")(projected)
 
 
@@ -74,5 +74,5 @@ def _separable(
         pointwise_initializer="he_normal",
         name=f"{name}_conv",
     )(tensor)
-    tensor = layers.BatchNormalization(name=f"{name}_norm")(tensor)
+    tensor = normalized(tensor, f"{name}_norm")
     return layers.Activation(activation, name=name)(tensor)

@@ -14,6 +14,7 @@ import keras
 from keras import layers
 
 from tiledseg.errors import ExperimentError
+from tiledseg.models.blocks import NORM_MOMENTUM
 from tiledseg.settings import ModelSettings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -135,6 +136,8 @@ def _edited(
         plain = application(include_top=False, weights=None, input_tensor=preprocess(colour))
         config = plain.get_config()
     for layer in config["layers"]:
+        if layer["class_name"] == "BatchNormalization":
+            layer["config"]["momentum"] = NORM_MOMENTUM
         edit(layer)
     return keras.Model.from_config(config)
 

@@ -7,7 +7,7 @@ image segmentation", Neural Networks 121, 2020, with alpha = 1.67.
 import keras
 from keras import layers
 
-from tiledseg.models.blocks import convolution, dropout, image_input, probabilities
+from tiledseg.models.blocks import convolution, dropout, image_input, normalized, probabilities
 from tiledseg.settings import ModelSettings
 
 ALPHA = 1.67
@@ -51,7 +51,7 @@ def _block(
         )
         scales.append(tensor)
     joined = layers.Concatenate(name=f"{name}_scales")(scales)
-    joined = layers.BatchNormalization(name=f"{name}_scales_norm")(joined)
+    joined = normalized(joined, f"{name}_scales_norm")
     joined = dropout(joined, settings.dropout_rate * (level + 1), f"{name}_dropout")
     return _merged(residual, joined, settings.activation, name)
 
@@ -81,4 +81,4 @@ def _merged(
 ) -> keras.KerasTensor:
     tensor = layers.Add(name=f"{name}_sum")([residual, tensor])
     tensor = layers.Activation(activation, name=f"{name}_active")(tensor)
-    return layers.BatchNormalization(name=f"{name}_norm")(tensor)
+    return normalized(tensor, f"{name}_norm")
