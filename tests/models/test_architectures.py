@@ -71,6 +71,14 @@ def test_facts_with_default_settings(name):
         assert (field.halo, field.stride) == (known.halo, known.stride)
 
 
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"SwinUNet"}))  # which has none
+def test_running_means_follow_the_weights_within_tens_of_steps(name):
+    layers = outline(architecture=name).layers
+    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert {norm.momentum for norm in norms} == {0.9}
+
+
 class TestSmallNetwork:
     @pytest.mark.parametrize("name", NAMES)
     def test_gives_a_probability_per_class_and_pixel(self, small, name):

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -238,12 +239,15 @@ def require_folder(folder: Path, root: Path) -> None:
 
 
 def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -> str:
+    def line(split: str, sample: Sample) -> bytes:
+        mask = recipe_of(sample, settings) if sample.sources else content_hash(sample.mask)
+        return "\0".join((split, sample.stem, content_hash(sample.image), mask)).encode() + b"\n"
+
     digest = hashlib.blake2b(digest_size=16)
-    for split, samples in splits.items():
-        for sample in samples:
-            mask = recipe_of(sample, settings) if sample.sources else content_hash(sample.mask)
-            parts = (split, sample.stem, content_hash(sample.image), mask)
-            digest.update("\0".join(parts).encode() + b"\n")
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for split, samples in splits.items():
+            for part in pool.map(line, repeat(split), samples):
+                digest.update(part)
     return digest.hexdigest()
 
 
