@@ -23,6 +23,7 @@ _COLORS: Sequence[Color] = (
 grey. The brightest channel of each is above 127: a reader that knows no palettes and cuts there
 sees background and foreground."""
 _NOT_KNOWN: Color = (96, 96, 96)
+_COUNTED_AT_ONCE = 2**20
 
 
 def labels_of(probability: NDArray[np.floating[Any]]) -> Labels:
@@ -38,6 +39,20 @@ def labels_of(probability: NDArray[np.floating[Any]]) -> Labels:
     if probability.shape[2] == 1:
         return (probability[..., 0] >= 0.5).view(np.uint8)
     return np.asarray(probability.argmax(axis=2), np.uint8)
+
+
+def value_counts(values: Labels) -> NDArray[np.int64]:
+    """How often each value occurs, (256,), int64.
+
+    Args:
+        values: (H, W), uint8. Counted in blocks of rows, since NumPy's own count makes a copy of
+            eight bytes for each.
+    """
+    rows = max(1, _COUNTED_AT_ONCE // max(1, values.shape[1]))
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(values), rows):
+        counts += np.bincount(values[start : start + rows].ravel(), minlength=256)
+    return counts
 
 
 def foreground(labels: Labels) -> NDArray[np.bool_]:

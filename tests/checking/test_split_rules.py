@@ -37,6 +37,13 @@ def test_a_leak_is_refused(sound, plant):
         assert words in str(caught.value)
 
 
+def test_names_that_are_no_tiles(sound):
+    source_in_two_splits(sound)
+    with pytest.raises(DatasetError, match=r"dataset\.split\.tiles: false"):
+        refuse(sound)
+    refuse(sound, tiles=False)
+
+
 def test_the_number_of_leaks_is_told(sound):
     for number in (6, 7, 9):
         shutil.copy(disc(sound, "images", number - 6), disc(sound, "images", number))

@@ -90,6 +90,25 @@ class TestOnce:
         np.testing.assert_array_equal(cache.image(image, ImageSettings()), 255 - RGB)
 
 
+class TestFolders:
+    def test_chunks_are_asked_after_once(
+        self, cache: PixelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = tmp_path / "a.zarr"
+        asked: list[Path] = []
+
+        def hashed(path: Path) -> str:
+            asked.append(path)
+            return content_hash(path)
+
+        monkeypatch.setattr(cache_module, "content_hash", hashed)
+        monkeypatch.setattr(cache_module, "read_image", lambda path: RGB)
+        store.mkdir()
+        for _ in range(3):
+            assert (cache.image(store, ImageSettings()) == RGB).all()
+        assert asked == [store]
+
+
 class TestDamagedEntries:
     @pytest.mark.parametrize("damage", ["empty", "cut", "long", "text", "other", "shape"])
     def test_rebuilt(self, cache: PixelCache, image: Path, damage: str) -> None:

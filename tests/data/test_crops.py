@@ -133,13 +133,17 @@ class TestCropOrigin:
 
 class TestGridOrigins:
     @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([16, 32, 50]))
-    def test_the_whole_grid_covers_every_pixel_once(
+    def test_the_whole_grid_covers_every_pixel_and_stays_inside(
         self, height: int, width: int, side: int
     ) -> None:
         cover = np.zeros((height, width), int)
-        for top, left in grid_origins((height, width), side, 10**6):
+        origins = grid_origins((height, width), side, 10**6)
+        for top, left in origins:
             cover[top : top + side, left : left + side] += 1
-        assert (cover == 1).all()
+            assert 0 <= top <= max(0, height - side)
+            assert 0 <= left <= max(0, width - side)
+        assert cover.min() >= 1
+        assert len(origins) == len(set(origins)) == -(-height // side) * -(-width // side)
 
     @pytest.mark.parametrize("most", [0, 1, 4, 7, 16])
     def test_no_more_than_asked_for(self, most: int) -> None:

@@ -62,6 +62,16 @@ class TestLayouts:
         }
         assert sorted(stem for part in found.values() for stem in part) == sorted(names)
 
+    def test_names_that_only_look_like_tiles(self, draw_dataset: DrawDataset) -> None:
+        names = [f"2021_05_{day}" for day in range(10, 18)]
+        root = draw_dataset("Small", names)
+        with pytest.raises(DatasetError, match=r"1 source image.*unless dataset.split.tiles is fa"):
+            load_dataset(SMALL, root)
+        settings = DatasetSettings.model_validate({"name": "Small", "split": {"tiles": False}})
+        found = stems(load_dataset(settings, root))
+        assert sorted(stem for part in found.values() for stem in part) == names
+        assert all(found.values())
+
     def test_only_the_missing_split_is_drawn(self, root: Path) -> None:
         shutil.rmtree(root / "Small" / "test")
         found = stems(load_dataset(SMALL, root))
@@ -198,6 +208,15 @@ class TestCheckDataset:
             cv2.imwrite(str(path), np.full((48, 64), value, np.uint8))
         with pytest.raises(DatasetError, match=f"train/masks: no mask of train .*{remedy}"):
             check_dataset(load_dataset(SMALL, root), small_experiment, cache)
+
+    def test_no_value_that_is_foreground(
+        self, root: Path, small_experiment: Experiment, cache: PixelCache
+    ) -> None:
+        for path in root.glob("Small/*/masks/*"):
+            cv2.imwrite(str(path), np.full((48, 64), 41, np.uint8))
+        settings = SMALL.model_copy(update={"mask_form": "values", "mask_values": "40"})
+        with pytest.raises(DatasetError, match=r"marks an object as .*mask_values read it; mend"):
+            check_dataset(load_dataset(settings, root), small_experiment, cache)
 
     def test_no_foreground_in_a_small_validation_split_is_no_fault(
         self, root: Path, small_experiment: Experiment, cache: PixelCache

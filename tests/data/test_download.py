@@ -1,6 +1,8 @@
 """Fetching from a server of the test's own, with everything that goes wrong on the way."""
 
+import errno
 import hashlib
+import http.client
 import http.server
 import re
 import socket
@@ -172,6 +174,15 @@ def test_no_network(path):
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/archive.zip"
         with pytest.raises(DatasetError, match=r"cannot be reached \(.*refused.*; 0 bytes"):
             download(url, path, SHA256)
+
+
+def test_a_network_that_goes_away_while_it_is_read(server, path, monkeypatch):
+    def read(answer, size):
+        raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", read)
+    with pytest.raises(DatasetError, match=r"No route to host.*the same command goes on"):
+        download(server.url, path, SHA256)
 
 
 def test_silence(path, monkeypatch):

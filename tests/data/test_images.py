@@ -152,6 +152,10 @@ class TestRefusedFiles:
         save(tmp_path / "a.png", RGB).rename(tmp_path / "a.gif")
         self.check(tmp_path / "a.gif", "'.gif'", ".png")
 
+    def test_a_scanners_suffix_without_a_tiff_inside(self, tmp_path: Path) -> None:
+        save(tmp_path / "a.png", RGB).rename(tmp_path / "a.svs")
+        self.check(tmp_path / "a.svs", "'.svs'", "no TIFF inside")
+
     @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg", ".tif"])
     def test_truncated(
         self, tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]

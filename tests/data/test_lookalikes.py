@@ -4,6 +4,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tiledseg.data.lookalikes import ColorContrast
+from tiledseg.labels import IGNORED
 
 PURPLE = (90, 40, 150)
 PINK = (220, 150, 170)
@@ -50,6 +51,15 @@ def test_objects_and_their_rims_are_none() -> None:
     # Drawn by hand: the outline misses a pixel or two all around.
     sloppy = np.asarray(cv2.erode(mask, np.ones((5, 5), np.uint8)), np.uint8)
     assert ColorContrast([(image, sloppy)]).points(image, sloppy).shape == (0, 8, 2)
+
+
+def test_pixels_whose_truth_is_not_known_are_neither() -> None:
+    image, mask = DIRTY
+    doubtful = mask.copy()
+    cv2.circle(doubtful, (400, 300), 25, IGNORED, -1)
+    points = ColorContrast([CLEAN, (image, doubtful)]).points(image, doubtful)
+    assert len(points) == 1
+    assert np.all(np.hypot(points[0, :, 0] - 320, points[0, :, 1] - 100) <= 15)
 
 
 def test_specks_much_smaller_than_objects_are_left_out() -> None:

@@ -39,6 +39,8 @@ class TestSourceOf:
             ("smear7", "smear7"),
             ("1024x768", "1024x768"),
             ("_0_1", "_0_1"),
+            ("slide_102400_51200", "slide"),
+            ("IMG_20210512_101530", "IMG_20210512_101530"),
         ],
     )
     def test_rule(self, stem: str, source: str) -> None:

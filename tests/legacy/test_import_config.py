@@ -216,7 +216,15 @@ class TestWhatKeysMean:
             ),
             (
                 "'TensorflowSwinUNet'\nfilter_num_begin = 32\nnum_heads = 6",
-                {"embed_dim": 32, "num_heads": 2},
+                {"embed_dim": 32, "num_heads": 4},
+            ),
+            (
+                "'TensorflowSwinUNet'\nfilter_num_begin = 128\nnum_heads = [32]",
+                {"embed_dim": 128, "num_heads": 16},
+            ),
+            (
+                "'TensorflowSwinUNet'\nfilter_num_begin = 128\nnum_heads = [0]",
+                {"embed_dim": 128, "num_heads": 1},
             ),
             (
                 "'TensorflowTransUNet'\nnum_transformer = 3\nembed_dim = 128",

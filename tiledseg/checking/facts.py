@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tiledseg.data.cache import content_hash
 from tiledseg.data.images import read_image
 from tiledseg.data.stored import StoredForm, stored_form
+from tiledseg.labels import value_counts
 
 THUMBNAIL_SIDE = 32
 """Side of the grey thumbnail by which images are compared, in pixels."""
@@ -140,7 +141,7 @@ def measure_mask(levels: NDArray[np.uint8], threshold: int, kind: str) -> MaskFa
         threshold: Foreground is brighter than this.
         kind: Kind of its file.
     """
-    histogram = np.bincount(levels.ravel(), minlength=256)
+    histogram = value_counts(levels)
     foreground = (levels > threshold).astype(np.uint8)
     count = max(1, int(histogram[threshold + 1 :].sum()))
     common = threshold + 1 + int(histogram[threshold + 1 :].argmax())

@@ -23,7 +23,7 @@ _CANDIDATE = 10
 """Most bits of 63 that differ between hashes of candidates."""
 _PLAIN = 2.0
 """Standard deviation of a thumbnail under which there is nothing to compare."""
-_BLOCK = 256
+_BLOCK, _PAIRS_AT_ONCE = 256, 2**14
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,16 @@ def resemblances(thumbnails: NDArray[np.float32]) -> list[Resemblance]:
             firsts += start
             kept = (firsts < seconds) & told[firsts] & told[seconds]
             firsts, seconds = firsts[kept], seconds[kept]
-            values = np.einsum("ij,ij->i", centred[firsts, 0], centred[seconds, turn])
-            for index in np.flatnonzero(values >= (SAME if turn else ALIKE)):
-                pair = int(firsts[index]), int(seconds[index])
-                found = Resemblance(*pair, float(values[index]), turned=turn > 0)
-                if pair not in best or best[pair].correlation < found.correlation - 1e-3:
-                    best[pair] = found
+            for some in range(0, len(firsts), _PAIRS_AT_ONCE):
+                part = slice(some, some + _PAIRS_AT_ONCE)
+                values = np.einsum(
+                    "ij,ij->i", centred[firsts[part], 0], centred[seconds[part], turn]
+                )
+                for index in np.flatnonzero(values >= (SAME if turn else ALIKE)):
+                    pair = int(firsts[some + index]), int(seconds[some + index])
+                    found = Resemblance(*pair, float(values[index]), turned=turn > 0)
+                    if pair not in best or best[pair].correlation < found.correlation - 1e-3:
+                        best[pair] = found
     return [best[pair] for pair in sorted(best)]
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from tiledseg.checking.finding import Finding
 from tiledseg.data.cache import content_hash
 from tiledseg.data.pairing import Sample
-from tiledseg.data.split import GroupOf, group_reader, source_of
+from tiledseg.data.split import OriginOf, group_reader, source_reader
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.settings import SplitSettings
 
 _FEW = {"train": 5, "valid": 2, "test": 2}
 _SHARED = "put it in one split alone; scores on the other would be too good"
+_NOT_TILES = f"{_SHARED} (dataset.split.tiles: false where such names are no tiles)"
 
 
 def split_findings(
@@ -37,7 +38,8 @@ def split_findings(
                 + ("too few to learn from" if split == "train" else "one image decides the score"),
                 "add images",
             )
-    yield from _shared(splits, source_of, "source-in-two-splits")
+    if settings.tiles:
+        yield from _shared(splits, source_reader(settings), "source-in-two-splits", _NOT_TILES)
     yield from _shared_groups(splits, settings, folder)
     yield from _same_bytes(splits)
 
@@ -79,7 +81,10 @@ def _shared_groups(
 
 
 def _shared(
-    splits: Mapping[str, Sequence[Sample]], origin_of: GroupOf, kind: str
+    splits: Mapping[str, Sequence[Sample]],
+    origin_of: OriginOf,
+    kind: str,
+    remedy: str = _SHARED,
 ) -> Iterator[Finding]:
     homes = {
         split: {origin_of(sample.stem): sample for sample in reversed(samples)}
@@ -93,7 +98,7 @@ def _shared(
                 kind,
                 there.image,
                 f"comes from {origin}, as {here.image.name} of {one} does",
-                _SHARED,
+                remedy,
                 (here.image,),
             )
 

@@ -18,7 +18,9 @@ from tiledseg.experiment import (
 )
 from tiledseg.legacy import SUFFIXES, ImportedConfig, import_config
 
-DatasetName = Annotated[str, typer.Option("--dataset", help="Name of a YAML in experiments/.")]
+DatasetName = Annotated[
+    str, typer.Option("--dataset", help="Name of a dataset with a YAML in experiments/.")
+]
 ExperimentFile = Annotated[
     str, typer.Option("--experiment", help="An experiment YAML, or a .config.")
 ]

@@ -37,7 +37,8 @@ def sweep(
     storage: Annotated[
         str,
         typer.Option(
-            help="sqlite:///FILE or postgresql://...; by default TILEDSEG_STORAGE or ./sweeps.db."
+            help="sqlite:///FILE or postgresql://...; by default TILEDSEG_STORAGE, or sweeps.db "
+            "beside mlflow.db."
         ),
     ] = "",
     study: Annotated[str, typer.Option(help="Name; by default dataset and search space.")] = "",
@@ -47,17 +48,21 @@ def sweep(
     ] = 0.0,
     trial_epochs: Annotated[int, typer.Option(help="Epochs of a trial; 0: the experiment's.")] = 0,
     trial_timeout: Annotated[
-        float, typer.Option(help="Minutes until a trial is killed; 0: from its minutes.")
+        float, typer.Option(help="Minutes until a trial is killed; 0: 3 times its minutes and 10.")
     ] = 0.0,
     trial_memory: Annotated[
-        float, typer.Option(help="GB at which a trial is killed; 0: from this machine's.")
+        float, typer.Option(help="GB at which a trial is killed; 0: nine tenths of the machine's.")
     ] = 0.0,
     sampler: Annotated[str, typer.Option(help="tpe, nsga2, random, grid, gp or cmaes.")] = "tpe",
     pruner: Annotated[
-        str, typer.Option(help="asha, hyperband, median or none; by default asha.")
+        str,
+        typer.Option(
+            help="asha, hyperband, median or none; by default asha, with several objectives none."
+        ),
     ] = "",
     objective: Annotated[
-        list[str] | None, typer.Option(help="A metric; several give a Pareto front.")
+        list[str] | None,
+        typer.Option(help="A metric, by default valid/tiled/dice; several give a Pareto front."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 137,
     retrain: Annotated[

@@ -2,7 +2,7 @@
 
 Entries are keyed by what is in the file, so a moved or copied dataset is not decoded again and
 a changed image is never mistaken for its old self. Entries are never removed: the folder may be
-deleted at any time.
+deleted while nothing uses it.
 """
 
 import hashlib
@@ -37,6 +37,7 @@ class PixelCache:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = default_cache_folder() if folder is None else folder
+        self._hashes: dict[Path, str] = {}
 
     def image(self, path: Path, settings: ImageSettings) -> NDArray[np.uint8]:
         """The image as the network sees it.
@@ -84,7 +85,7 @@ class PixelCache:
         stored: tuple[int, ...],
         decode: Callable[[], NDArray[np.uint8]],
     ) -> NDArray[np.uint8]:
-        key = "\n".join((_FORMAT, recipe, content_hash(path)))
+        key = "\n".join((_FORMAT, recipe, self._hash_of(path)))
         entry = self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.pixels"
         pixels = _mapped(entry, stored)
         if pixels is None:
@@ -93,6 +94,17 @@ class PixelCache:
         if pixels is None:
             raise self._unusable("an entry cannot be read back")
         return pixels
+
+    def _hash_of(self, path: Path) -> str:
+        """``content_hash``; that of a folder once, for asking after thousands of chunks takes long.
+
+        A store that changes while one cache is in use is therefore not noticed by that cache.
+        """
+        if not path.is_dir():
+            return content_hash(path)
+        if path not in self._hashes:
+            self._hashes[path] = content_hash(path)
+        return self._hashes[path]
 
     def _store(self, entry: Path, pixels: NDArray[np.uint8]) -> None:
         try:

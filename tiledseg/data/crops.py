@@ -35,7 +35,10 @@ def read_crop(pixels: NDArray[np.uint8], top: int, left: int, side: int) -> NDAr
 def read_region(
     pixels: NDArray[np.uint8], top: int, left: int, height: int, width: int
 ) -> NDArray[np.uint8]:
-    """Copy a rectangle out of an image; what lies beyond the border is the image reflected.
+    """Copy a rectangle out of an image.
+
+    Beyond the image's border, the part of the rectangle that lies in the image is reflected, as
+    often as it takes; nothing else is read from the disk.
 
     Args:
         pixels: (H, W) or (H, W, C), uint8; may be mapped from disk.
@@ -143,14 +146,17 @@ def crop_origin(
 
 
 def grid_origins(shape: tuple[int, int], side: int, most: int) -> list[tuple[int, int]]:
-    """Choose tiles of the grid that covers an image, evenly spread over it.
+    """Choose tiles of a grid that covers an image, evenly spread over it.
+
+    Tiles of the last row and column are pushed back into the image, over their neighbours: what
+    is mirrored beyond a border would count there as often as what is real.
 
     Tiles are taken where the points of the R2 sequence fall (Martin Roberts, "The Unreasonable
     Effectiveness of Quasirandom Sequences", 2018), so that a few of them lie apart.
 
     Args:
         shape: Height and width of the image, in pixels.
-        side: Side of a tile, in pixels; the last row and column may reach beyond the image.
+        side: Side of a tile, in pixels; a smaller image has one tile, which reaches beyond it.
         most: Tiles wanted; all of the grid if it has fewer.
 
     Returns:
@@ -164,7 +170,10 @@ def grid_origins(shape: tuple[int, int], side: int, most: int) -> list[tuple[int
         y, x = (0.5 + 0.7548776662466927 * step) % 1.0, (0.5 + 0.5698402909980532 * step) % 1.0
         chosen[int(y * rows), int(x * columns)] = None
         step += 1
-    return sorted((row * side, column * side) for row, column in chosen)
+    lowest = [max(0, extent - side) for extent in shape]
+    return sorted(
+        (min(row * side, lowest[0]), min(column * side, lowest[1])) for row, column in chosen
+    )
 
 
 def shared_evenly(most: int, available: list[int]) -> list[int]:

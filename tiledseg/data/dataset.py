@@ -22,7 +22,7 @@ from tiledseg.data.cache import PixelCache, content_hash
 from tiledseg.data.images import read_mask_levels
 from tiledseg.data.mask_forms import recipe_of, with_one_mask
 from tiledseg.data.pairing import Sample, home_of, paired
-from tiledseg.data.split import draw_splits, group_reader
+from tiledseg.data.split import draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
 from tiledseg.experiment import Experiment
 from tiledseg.labels import foreground
@@ -185,7 +185,14 @@ def with_drawn_splits(
         by_stem = {sample.stem: sample for sample in found["train"]}
         wanted = {split: fractions[split] for split in missing}
         groups = group_reader(settings, folder)
-        drawn = draw_splits(sorted(by_stem), wanted, settings.seed, folder, groups)
+        drawn = draw_splits(
+            sorted(by_stem),
+            wanted,
+            settings.seed,
+            folder,
+            groups,
+            origin_of=source_reader(settings),
+        )
         splits |= {split: tuple(by_stem[stem] for stem in stems) for split, stems in drawn.items()}
     return {split: splits[split] for split in SPLITS}, bool(missing)
 
@@ -279,6 +286,12 @@ def _no_foreground(samples: Sequence[Sample], threshold: int | None) -> DatasetE
         return DatasetError(
             f"{samples[0].mask_files[0].parent}: no mask of train has a class but the background; "
             "add masks with marked objects, or mend dataset.classes"
+        )
+    if samples[0].sources:
+        return DatasetError(
+            f"{samples[0].mask_files[0].parent}: no mask of train marks an object as "
+            "dataset.mask_form and dataset.mask_values read it; mend them (tiledseg check shows "
+            "what the masks hold), or add masks with marked objects"
         )
     brightest = max(int(read_mask_levels(sample.mask).max()) for sample in samples[:16])
     remedy = (

@@ -81,10 +81,10 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
                     f"{url}: {fault}; look for the file on its page, and say so on the project's "
                     "issue tracker if it has moved"
                 ) from None
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
-            fault = f"cannot be reached ({getattr(error, 'reason', None) or error})"
         except TimeoutError:
             fault = f"nothing came for {_SECONDS:.0f} seconds"
+        except (OSError, http.client.HTTPException) as error:  # of the network; files have theirs
+            fault = f"cannot be reached ({getattr(error, 'reason', None) or error})"
         idle = 0 if _size(part) > before else idle + 1
         if idle == _ATTEMPTS:
             raise DatasetError(

@@ -58,6 +58,8 @@ def is_image(path: Path) -> bool:
 def read_image(path: Path, channels: Literal[1, 3] = 3) -> NDArray[np.uint8]:
     """Read a JPEG, PNG, BMP, TIFF (first page) or OME-Zarr store (finest level).
 
+    A TIFF is known by its content, since scanners write it under suffixes of their own.
+
     16-bit values are divided by 257 and rounded, alpha is dropped, and grey is converted to
     colour or colour to grey (ITU-R BT.601 luma) as ``channels`` asks.
 
@@ -208,22 +210,25 @@ def _read_pixels(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise _fault(
-            path,
-            f"has the suffix {path.suffix!r}, which is not read",
-            f"use one of {', '.join(READ_SUFFIXES)}",
-        )
+    named = path.suffix.lower() in IMAGE_SUFFIXES
     try:
         with path.open("rb") as file:
             head = file.read(16)
-            # A TIFF may be far larger than the page that is read from it.
-            data = head if kind_of(head) == "tiff" else head + file.read()
+            # A TIFF may be far larger than the page that is read from it, and scanners give it
+            # suffixes of their own; other files whose names are strange are not read to the end.
+            tiff = kind_of(head) == "tiff"
+            data = head if tiff or not named else head + file.read()
     except FileNotFoundError:
         raise _fault(path, "does not exist", "check the path") from None
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
         raise _fault(path, reason, "check that it is a readable file") from None
+    if not named and not tiff:
+        raise _fault(
+            path,
+            f"has the suffix {path.suffix!r}, which is not read, and is no TIFF inside",
+            f"use one of {', '.join(READ_SUFFIXES)}",
+        )
     if not data:
         raise _fault(path, "is empty")
     return data

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.crops import object_points
+from tiledseg.labels import Labels, foreground
 from tiledseg.objects import cleaned
 
 _BITS = 4
@@ -30,25 +31,26 @@ class ColorContrast:
     """How much more common each colour is in objects than beside them.
 
     Args:
-        pairs: Images (H, W, C), uint8, 1 to 3 channels, with their masks (H, W), uint8, 0 or 1;
-            may be mapped from disk. Every image counts the same.
+        pairs: Images (H, W, C), uint8, 1 to 3 channels, with their label maps (H, W), uint8; may
+            be mapped from disk. Every image counts the same, and ``IGNORED`` pixels do not.
 
     Raises:
         ValueError: There are no pairs, or the channels differ.
     """
 
-    def __init__(self, pairs: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[NDArray[np.uint8], Labels]]) -> None:
         inside: list[NDArray[np.float64]] = []
         beside: list[NDArray[np.float64]] = []
         areas: list[NDArray[np.float64]] = []
         channels: set[int] = set()
-        for image, mask in pairs:
+        for image, labels in pairs:
             channels.add(image.shape[2])
-            colors, objects = _reduced_colors(image), _reduced_mask(mask)
-            inside.append(_shares(colors[objects == 1], image.shape[2]))
-            beside.append(_shares(colors[objects == 0], image.shape[2]))
-            factor = _factor(mask.shape)
-            areas.append(_areas(objects) * factor**2)
+            colors, reduced = _reduced_colors(image), _reduced_labels(labels)
+            objects = foreground(reduced)
+            inside.append(_shares(colors[objects], image.shape[2]))
+            beside.append(_shares(colors[reduced == 0], image.shape[2]))
+            factor = _factor(labels.shape)
+            areas.append(_areas(objects.view(np.uint8)) * factor**2)
         if len(channels) != 1:
             raise ValueError(f"expected images of one number of channels, got {sorted(channels)}")
         more = np.sum(inside, axis=0) - np.sum(beside, axis=0)
@@ -56,25 +58,25 @@ class ColorContrast:
         found = np.concatenate(areas)
         self._smallest = _SMALLEST * float(np.median(found)) if len(found) else 0.0
 
-    def points(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+    def points(self, image: NDArray[np.uint8], labels: Labels) -> NDArray[np.int32]:
         """A few pixels of every region of an image that looks like an object and is none.
 
         Args:
             image: (H, W, C), uint8, with the channels of the first images.
-            mask: (H, W), uint8, 0 or 1.
+            labels: (H, W), uint8; nothing is looked for where they are not 0.
 
         Returns:
             (regions, 8, 2), int32, rows and columns; regions in reading order.
         """
         like = self._like_objects[_reduced_colors(image)].astype(np.uint8)
         disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _RIM + 1, 2 * _RIM + 1))
-        like[np.asarray(cv2.dilate(_reduced_mask(mask), disk)) > 0] = 0
+        like[np.asarray(cv2.dilate(_reduced_labels(labels), disk)) > 0] = 0
         # Thin bridges, as between red cells that touch, would join all of them to one region.
         like = np.asarray(cv2.morphologyEx(like, cv2.MORPH_OPEN, disk), np.uint8)
-        factor = _factor(mask.shape)
+        factor = _factor(labels.shape)
         regions = cleaned(like > 0, smallest=math.ceil(self._smallest / factor**2))
         points = ((object_points(regions.astype(np.uint8)) + 0.5) * factor).astype(np.int32)
-        return np.minimum(points, np.array(mask.shape, np.int32) - 1)
+        return np.minimum(points, np.array(labels.shape, np.int32) - 1)
 
 
 def _factor(shape: tuple[int, ...]) -> float:
@@ -89,8 +91,8 @@ def _reduced(pixels: NDArray[np.uint8], method: int) -> NDArray[np.uint8]:
     return np.asarray(small).reshape(*small.shape[:2], *pixels.shape[2:])  # grey loses its axis
 
 
-def _reduced_mask(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return _reduced(mask, cv2.INTER_NEAREST_EXACT)
+def _reduced_labels(labels: Labels) -> Labels:
+    return _reduced(labels, cv2.INTER_NEAREST_EXACT)
 
 
 def _reduced_colors(image: NDArray[np.uint8]) -> NDArray[np.int64]:

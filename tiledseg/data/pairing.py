@@ -82,7 +82,8 @@ def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
     listed = _listed(homes[0])
     if homes[0] == homes[1]:
         mask_paths = [path for path in listed if _is_mask(path, settings)]
-        listed = [path for path in listed if path not in set(mask_paths)]
+        taken = set(mask_paths)
+        listed = [path for path in listed if path not in taken]
     else:
         mask_paths = _listed(homes[1], with_folders=settings.masks_per_image == "several")
     images, twins, strangers = _by_stem(listed, settings.image_suffix)

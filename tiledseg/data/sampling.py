@@ -23,7 +23,7 @@ from tiledseg.data.crops import (
 from tiledseg.data.dataset import Sample
 from tiledseg.data.lookalikes import ColorContrast
 from tiledseg.experiment import Experiment
-from tiledseg.labels import foreground
+from tiledseg.labels import foreground, value_counts
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 _BATCHES_AHEAD = 2
@@ -203,9 +203,9 @@ class TileSampler(keras.utils.PyDataset):
         if not self._experiment.training.lookalike_fraction:
             return {}
         images = range(len(self._samples))
-        contrast = ColorContrast((self._image(index), self._objects(index)) for index in images)
+        contrast = ColorContrast((self._image(index), self._mask(index)) for index in images)
         points = (
-            (index, contrast.points(self._image(index), self._objects(index))) for index in images
+            (index, contrast.points(self._image(index), self._mask(index))) for index in images
         )
         return {index: found for index, found in points if len(found)}
 
@@ -226,7 +226,7 @@ class TileSampler(keras.utils.PyDataset):
             return {}
         holders: dict[int, list[int]] = {}
         for index in range(len(self._samples)):
-            present = np.bincount(self._mask(index).ravel(), minlength=256)
+            present = value_counts(self._mask(index))
             for label in range(1, len(dataset.classes)):
                 if present[label]:
                     holders.setdefault(label, []).append(index)

@@ -9,20 +9,26 @@ from pathlib import Path
 from tiledseg.errors import DatasetError
 from tiledseg.settings import SplitSettings
 
-GroupOf = Callable[[str], str]
-"""The patient or slide of a stem."""
+OriginOf = Callable[[str], str]
+"""The source image, or the patient or slide, of a stem."""
 
-_TILE = re.compile(r"_r?\d+[x_]c?\d+(_a\d+)?$", re.IGNORECASE)
+_TILE = re.compile(r"_r?\d{1,6}[x_]c?\d{1,6}(_a\d+)?$", re.IGNORECASE)
 
 
 def source_of(stem: str) -> str:
     """The source image that a stem is a tile of, or the stem itself.
 
-    A tile's stem ends in ``_ROW_COLUMN``, ``_ROWxCOLUMN`` or ``_rROW_cCOLUMN`` (digits): the
-    source is what stands before it. ``smear7_r0_c1`` and ``smear7_12x34`` come from ``smear7``;
-    ``smear_7`` is an image of its own. ``_aNUMBER`` after that is a changed copy of the tile.
+    A tile's stem ends in ``_ROW_COLUMN``, ``_ROWxCOLUMN`` or ``_rROW_cCOLUMN``, numbers of six
+    digits at most: the source is what stands before it. ``smear7_r0_c1`` and ``smear7_12x34``
+    come from ``smear7``; ``smear_7`` is an image of its own, and so is ``IMG_20210512_101530``,
+    a date and a time. ``_aNUMBER`` after that is a changed copy of the tile.
     """
     return _TILE.sub("", stem) or stem
+
+
+def source_reader(settings: SplitSettings) -> OriginOf:
+    """``source_of``, or the stem itself where names say nothing of tiles."""
+    return source_of if settings.tiles else str
 
 
 def draw_splits(
@@ -30,7 +36,9 @@ def draw_splits(
     fractions: Mapping[str, float],
     seed: int,
     folder: Path,
-    group_of: GroupOf | None = None,
+    group_of: OriginOf | None = None,
+    *,
+    origin_of: OriginOf = source_of,
 ) -> dict[str, list[str]]:
     """Draw splits from the sources of these stems; what remains is train.
 
@@ -44,6 +52,7 @@ def draw_splits(
         seed: Seed of the draw.
         folder: The dataset, named in errors.
         group_of: The patient or slide of a stem; None where there are no groups.
+        origin_of: The source image of a stem.
 
     Returns:
         Sorted stems of ``train`` and of each split in ``fractions``; no source or group is in
@@ -52,16 +61,18 @@ def draw_splits(
     Raises:
         DatasetError: There are fewer sources, or groups, than splits.
     """
-    unit_of = _units(stems, group_of)
+    unit_of = _units(stems, group_of, origin_of)
     units = sorted(set(unit_of.values()), key=lambda name: _rank(seed, name))
     needed = len(fractions) + 1
     if len(units) < needed:
         kind = "source image(s)" if group_of is None else "group(s)"
         remedy = (
-            "files whose names differ only in a _ROW_COLUMN ending are tiles of one source"
-            if group_of is None
-            else "dataset.split.group_pattern or group_file says which images are of one group"
+            "files whose names differ only in a _ROW_COLUMN ending are tiles of one source, "
+            "unless dataset.split.tiles is false"
         )
+        if group_of is not None:
+            groups = "dataset.split.group_pattern or group_file says which images are of one group"
+            remedy = f"{groups}; {remedy}"
         raise DatasetError(
             f"{folder}: {len(units)} {kind} in {len(stems)} file(s), but drawing train "
             f"and {' and '.join(fractions)} needs {needed} ({remedy}); add images, or add the "
@@ -77,7 +88,7 @@ def draw_splits(
     return drawn
 
 
-def group_reader(settings: SplitSettings, folder: Path) -> GroupOf | None:
+def group_reader(settings: SplitSettings, folder: Path) -> OriginOf | None:
     """What tells the patient or slide of a stem.
 
     Args:
@@ -92,7 +103,7 @@ def group_reader(settings: SplitSettings, folder: Path) -> GroupOf | None:
         DatasetError: The file cannot be read, or is not what it should be.
     """
     if settings.group_file:
-        return _listed_groups(folder / settings.group_file)
+        return _listed_groups(folder / settings.group_file, source_reader(settings))
     if not settings.group_pattern:
         return None
     pattern = re.compile(settings.group_pattern)
@@ -109,7 +120,7 @@ def group_reader(settings: SplitSettings, folder: Path) -> GroupOf | None:
     return found
 
 
-def _listed_groups(path: Path) -> GroupOf:
+def _listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, restval=""))
@@ -129,7 +140,7 @@ def _listed_groups(path: Path) -> GroupOf:
             )
 
     def found(stem: str) -> str:
-        group = groups.get(stem) or groups.get(source_of(stem))
+        group = groups.get(stem) or groups.get(origin_of(stem))
         if group is None:
             raise DatasetError(f"{path}: has no group for {stem!r}; add a row for it")
         return group
@@ -137,10 +148,10 @@ def _listed_groups(path: Path) -> GroupOf:
     return found
 
 
-def _units(stems: Sequence[str], group_of: GroupOf | None) -> dict[str, str]:
+def _units(stems: Sequence[str], group_of: OriginOf | None, origin_of: OriginOf) -> dict[str, str]:
     """A name for each stem that it shares with all that must stay beside it."""
     if group_of is None:
-        return {stem: source_of(stem) for stem in stems}
+        return {stem: origin_of(stem) for stem in stems}
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
     def root(node: tuple[str, str]) -> tuple[str, str]:
@@ -150,9 +161,10 @@ def _units(stems: Sequence[str], group_of: GroupOf | None) -> dict[str, str]:
         return node
 
     for stem in stems:
-        first, second = sorted([root(("group", group_of(stem))), root(("source", source_of(stem)))])
+        nodes = (("group", group_of(stem)), ("source", origin_of(stem)))
+        first, second = sorted(map(root, nodes))
         parent[second] = first
-    return {stem: root(("source", source_of(stem)))[1] for stem in stems}
+    return {stem: root(("source", origin_of(stem)))[1] for stem in stems}
 
 
 def _counts(sources: int, fractions: Mapping[str, float]) -> dict[str, int]:

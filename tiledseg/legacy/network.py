@@ -1,6 +1,5 @@
 """What a ``train_eval_infer.config`` says about the network."""
 
-import math
 import re
 from collections.abc import Callable
 
@@ -17,6 +16,7 @@ _SIZES = (
     "base_filters", "base_kernels", "num_layers", "dilation", "normalization", "activation",
 )  # fmt: skip
 """Settings that several architectures read, and others do not."""
+_MOST_HEADS = 16
 
 
 def translate_network(reader: Reader) -> None:
@@ -96,7 +96,9 @@ def _windows(reader: Reader) -> None:
     channels = reader.value("model.filter_num_begin", whole, 96)
     reader.put("model.embed_dim", channels, "model.filter_num_begin")
     heads = reader.value("model.num_heads", first, 3)
-    shared = math.gcd(heads, reader.taken("model.embed_dim"))
+    width = reader.taken("model.embed_dim")
+    most = min(max(heads, 1), _MOST_HEADS)
+    shared = next(count for count in range(most, 0, -1) if width % count == 0)
     remark = "doubled at each deeper level" + ("" if shared == heads else "; it divides embed_dim")
     reader.put("model.num_heads", shared, "model.num_heads", words=remark)
     window = reader.value("model.window_size", first, 7)

@@ -8,6 +8,10 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from pydantic import ValidationError
+
+from tiledseg.errors import ExperimentError
+from tiledseg.faults import explain
 from tiledseg.legacy.augmentation import translate_augmentation
 from tiledseg.legacy.ini import Entry
 from tiledseg.legacy.masks import translate_masks
@@ -48,6 +52,9 @@ def translate(entries: Iterable[Entry], stem: str) -> Reader:
 
     Returns:
         A reader, in which every key of the file is named by a setting or a note.
+
+    Raises:
+        ExperimentError: Its network's settings are each allowed, and all together are not.
     """
     reader = Reader(entries)
     _dataset(reader, stem)
@@ -95,7 +102,12 @@ def _image(reader: Reader) -> None:
     layout = {
         setting.key: setting.value for setting in reader.settings if setting.section == "model"
     }
-    stride = ModelSettings.model_validate(layout).stride
+    try:
+        stride = ModelSettings.model_validate(layout).stride
+    except ValidationError as error:
+        raise ExperimentError(
+            f"the settings of its network do not go together: {explain(error, ModelSettings)}"
+        ) from None
     size = min(max(-(-min(width, height) // stride) * stride, 32, stride), 4096 // stride * stride)
     remarks = [] if width == height else [f"crops are square here, not {width} x {height}"]
     if size != min(width, height):

@@ -42,6 +42,8 @@ class SplitSettings(Section):
     """Fraction of source images for testing."""
     seed: int = 137
     """Seed of the draw."""
+    tiles: bool = True
+    """Whether names that differ only in a _ROW_COLUMN ending are tiles of one source image."""
     group_pattern: str = ""
     """Regular expression whose first bracket finds the patient or slide in a stem, as in
     '^(P[0-9]+)_'; images of one group stay in one split, also in splits that have folders."""

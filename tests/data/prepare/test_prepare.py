@@ -237,6 +237,19 @@ class TestRefusing:
             prepare(root, tiny_experiment, recipe=Recipe(32, 8, reduce=64, augment=1))
         assert files_in(root / "Cut") == before
 
+    def test_another_reading_of_the_masks(self, root, tiny_experiment):
+        prepare(root, tiny_experiment)
+        changed = tiny_experiment(dataset={"mask_threshold": 50})
+        with pytest.raises(OutputError, match=r"another recipe \(mask_cut 127, now 50\)"):
+            prepare_dataset(changed, root, "Cut", RECIPE)
+
+    def test_masks_that_mark_nothing(self, root, tiny_experiment):
+        for path in (root / "Tiny").rglob("masks/*"):
+            write_image(path, read_mask(path))
+        with pytest.raises(DatasetError, match=r"from train and valid and test.*mask_threshold"):
+            prepare(root, tiny_experiment, "Objects", Recipe(objects=48))
+        assert not (root / "Objects" / "manifest.csv").exists()
+
     def test_a_folder_that_is_not_ours(self, root, tiny_experiment):
         (root / "Mine").mkdir()
         (root / "Mine" / "notes.txt").write_text("mine")

@@ -26,7 +26,7 @@ from tiledseg.data.atomic import atomic_file
 from tiledseg.data.cache import content_hash
 from tiledseg.data.image_writing import write_image, write_labels, write_mask
 from tiledseg.data.prepare.cutting import Piece
-from tiledseg.errors import OutputError
+from tiledseg.errors import DatasetError, OutputError
 from tiledseg.labels import foreground
 from tiledseg.objects import labelled
 
@@ -55,6 +55,7 @@ def write_layout(
     jobs: Sequence[Job],
     progress: Progress | None = None,
     classes: Sequence[str] = (),
+    splits: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Write a dataset, or what is missing of it.
 
@@ -65,6 +66,7 @@ def write_layout(
         progress: Called with jobs done and jobs in all.
         classes: Names of the labels in the masks, which are then written as a palette's indices;
             none for masks of 0 and 255.
+        splits: Those that must get an image.
 
     Returns:
         The manifest, one row per image: split, stem, source, kind, copy, top, left, height,
@@ -73,6 +75,7 @@ def write_layout(
 
     Raises:
         OutputError: The folder holds something else, or cannot be written.
+        DatasetError: One of ``splits`` got nothing.
         TiledsegError: What a job raises.
     """
     if _claim(folder, recipe):
@@ -81,11 +84,25 @@ def write_layout(
     done = _finished_jobs(folder, work / _DONE)
     missing = [job for job in jobs if job.name not in done]
     _write_missing(folder, missing, done, len(jobs), progress, len(classes))
-    manifest = pd.DataFrame([row for job in jobs for row in done[job.name]])
+    rows = [row for job in jobs for row in done[job.name]]
+    _require(folder, splits, rows)
+    manifest = pd.DataFrame(rows)
     with atomic_file(folder / MANIFEST) as file:
         file.write(manifest.to_csv(index=False).encode())
     shutil.rmtree(work, ignore_errors=True)
     return manifest
+
+
+def _require(folder: Path, splits: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Without one of its splits the new dataset would draw that from another, and mix them."""
+    made = {row["split"] for row in rows}
+    absent = [split for split in splits if split not in made]
+    if absent:
+        raise DatasetError(
+            f"{folder}: nothing was cut from {' and '.join(absent)}, as the masks there mark no "
+            "object; mend dataset.mask_threshold or the masks (tiledseg check shows them), and "
+            "prepare it under another name"
+        )
 
 
 def require_ours(folder: Path) -> str:

@@ -69,8 +69,10 @@ def prepare_dataset(
         for split, samples in source.splits.items()
         for sample in samples
     ]
-    written = recipe.written(source.name, source.digest, changes)
-    manifest = write_layout(root / name, written, jobs, progress, made.dataset.classes)
+    written = recipe.written(source.name, source.digest, experiment.dataset.cut, changes)
+    manifest = write_layout(
+        root / name, written, jobs, progress, made.dataset.classes, source.splits
+    )
     write_statistics(manifest, root / name)
     return Prepared(root / name, manifest, made)
 
@@ -97,6 +99,8 @@ def _experiment_for(experiment: Experiment, name: str, recipe: Recipe) -> Experi
     about = experiment.dataset.description or experiment.dataset.name
     content = experiment.model_dump(mode="json", exclude_unset=True)
     content["dataset"] = {"name": name, "description": f"{about}, prepared"}
+    if not experiment.dataset.split.tiles:
+        content["dataset"]["split"] = {"tiles": False}
     if experiment.dataset.holds_labels:
         content["dataset"] |= {"mask_form": "labels", "classes": [*experiment.dataset.classes]}
         if experiment.dataset.ignore_label is not None:

@@ -81,13 +81,17 @@ class Recipe:
             for name, value in chosen.items()
         )
 
-    def written(self, source: str, digest: str, changes: AugmentationSettings) -> dict[str, Any]:
+    def written(
+        self, source: str, digest: str, cut: int | None, changes: AugmentationSettings
+    ) -> dict[str, Any]:
         """Everything that decides what comes out, as it is kept beside the dataset.
 
         Args:
             source: Name of the dataset that is cut.
             digest: Its digest.
+            cut: Foreground of its masks is brighter than this; None for labels.
             changes: The random changes; kept where copies are made.
         """
-        kept = {"source": source, "source_digest": digest, **asdict(self), "uncut": [*self.uncut]}
+        origin = {"source": source, "source_digest": digest, "mask_cut": cut}
+        kept = {**origin, **asdict(self), "uncut": [*self.uncut]}
         return kept | ({"changes": changes.model_dump(mode="json")} if self.augment else {})
