@@ -2,10 +2,12 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from tiledseg.backend import compiles_by_xla, fast_precision
+from tiledseg.backend import compiled_forward, compiles_by_xla, fast_precision, load_backend
+from tiledseg.errors import BackendError
 
 
 def run(code, **environment):
@@ -42,11 +44,47 @@ def test_jax_is_loaded_where_it_is_the_backend(tmp_path, by_file):
     assert done.stdout.split() == ["jax", "True"], done.stderr
 
 
-@pytest.mark.parametrize("backend", ["nonsense"])
-def test_a_backend_that_cannot_be_loaded_is_not_hidden(backend):
-    done = run("from tiledseg.backend import load_backend; load_backend()", KERAS_BACKEND=backend)
+@pytest.mark.parametrize("by_file", [False, True])
+@pytest.mark.parametrize("backend", ["torch", "numpy", "nonsense"])
+def test_a_backend_that_nothing_here_computes_with_is_refused(tmp_path, backend, by_file):
+    settings = {"floatx": "float32", "epsilon": 1e-7, "backend": backend}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    chosen = {"KERAS_HOME": str(tmp_path)} if by_file else {"KERAS_BACKEND": backend}
+    done = run(LOAD, **chosen)
+    *_, last = done.stderr.strip().splitlines()
+    place = f"the backend in {tmp_path / 'keras.json'}" if by_file else "KERAS_BACKEND"
+    assert last == (
+        f"tiledseg.errors.BackendError: {place} is '{backend}', and tiledseg computes with "
+        "tensorflow or jax; set the environment variable KERAS_BACKEND=tensorflow"
+    )
+
+
+def test_a_refused_backend_is_one_line_of_the_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tiledseg", "predict", "--model", "a", "--images", ".",
+         "--output", "out"],
+        env={**os.environ, "KERAS_BACKEND": "torch"}, cwd=tmp_path,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "KERAS_BACKEND is 'torch'" in line
+    assert "KERAS_BACKEND=tensorflow" in line
+
+
+def test_a_keras_that_was_loaded_with_another_backend_is_refused(monkeypatch):
+    monkeypatch.setattr("keras.config.backend", lambda: "torch")
+    for use in (load_backend, lambda: compiled_forward(SimpleNamespace())):
+        with pytest.raises(BackendError, match="Keras' backend is 'torch'"):
+            use()
+
+
+def test_what_is_said_while_loading_fails_is_not_hidden(tmp_path):
+    (tmp_path / "keras.py").write_text("import os; os.write(2, b'why'); raise ImportError('no')")
+    done = run(LOAD, PYTHONPATH=str(tmp_path))
     assert done.returncode != 0
-    assert backend in done.stderr
+    assert "why" in done.stderr
+    assert "ImportError: no" in done.stderr
 
 
 @pytest.mark.parametrize(

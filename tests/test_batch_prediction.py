@@ -13,6 +13,7 @@ from tiledseg.models import build_model
 from tiledseg.objects import cleaned
 from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.options import SlideOptions
+from tiledseg.slides.opening import SLIDE_SUFFIXES
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,58 @@ def test_what_is_not_there_is_named(slides, tmp_path):
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ImageError, match="no image"):
         find_images([tmp_path / "nothing"])
+
+
+def test_patterns_pass_over_what_is_no_image_as_folders_do(slides):
+    tifffile.imwrite(slides / "c.svs", np.zeros((4, 4), np.uint8))
+    (slides / "more").mkdir()
+    (slides / "folder.png").mkdir()
+    (slides / "folder.svs").mkdir()
+    (slides / "notes.txt").write_text("words")
+    names = ["a.png", "b.png", "c.svs"]
+    assert [path.name for path in find_images([slides / "*"])] == names
+    assert [path.name for path in find_images([slides])] == names
+    with pytest.raises(ImageError, match=r"no image among .*folder\.png"):
+        find_images([slides / "fold*"])
+
+
+def test_a_damaged_image_is_named_before_any_is_predicted(predictor, slides, tmp_path):
+    whole = (slides / "b.png").read_bytes()
+    (slides / "b.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match=r"b\.png"):
+        predict_files(predictor, find_images([slides]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("large", [50.0, 0.001])
+@pytest.mark.parametrize("layout", [{"tile": (16, 32)}, {"compression": "zlib"}])
+@pytest.mark.parametrize("suffix", SLIDE_SUFFIXES)
+def test_small_tiffs_of_scanners_are_predicted(
+    predictor, tmp_path, monkeypatch, suffix, layout, large
+):
+    """Both in memory and streamed: what a file holds decides, not its suffix."""
+    pixels = np.random.default_rng(3).integers(0, 256, (50, 70, 3), np.uint8)
+    path = tmp_path / f"a{suffix}"
+    about = "Aperio Image Library v11\n70x50 |AppMag = 20|MPP = 0.5" if suffix == ".svs" else None
+    big = suffix in (".btf", ".tf8")
+    tifffile.imwrite(
+        path, pixels, photometric="rgb", bigtiff=big, description=about, metadata=None, **layout
+    )
+    monkeypatch.setattr("tiledseg.batch_prediction.LARGE", large)
+    (done,) = predict_files(predictor, find_images([path]), tmp_path / "out")
+    mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(mask, predictor.mask(pixels) * np.uint8(255))
+
+
+def test_channels_in_pages_are_colours_in_memory_too(predictor, slides, tmp_path):
+    pixels = cv2.imread(str(slides / "a.png"))[..., ::-1]
+    path = tmp_path / "c.ome.tif"
+    planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
+    kind = {"photometric": "minisblack", "metadata": {"axes": "CYX"}}
+    tifffile.imwrite(path, planes, tile=(16, 16), **kind)
+    (done,) = predict_files(predictor, [path], tmp_path / "out")
+    mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(mask > 0, predictor.mask(np.ascontiguousarray(pixels)))
 
 
 def test_two_images_of_one_name_are_refused(slides, tmp_path):

@@ -66,6 +66,50 @@ def test_objects_that_are_too_small_do_not_count_at_any_cut(
     assert calibrate(predictor, samples) == pytest.approx(1 / (1 + np.exp(-found)))
 
 
+def network_that_looks_to_one_side():
+    """Red sets the logit, a 25th of it less 4; green to the upper left says that it is none."""
+    image = keras.Input((None, None, 3))
+    layer = keras.layers.Conv2D(1, 3, padding="same", name="logits")
+    probability = keras.layers.Activation("sigmoid")(layer(image))
+    kernel = np.zeros((3, 3, 3, 1))
+    kernel[1, 1, 0], kernel[0, 0, 1] = 1 / 25, -1
+    layer.kernel.assign(kernel)
+    layer.bias.assign([-4.0])
+    return keras.Model(image, probability)
+
+
+def test_a_shift_that_makes_means_of_orientations_worse_is_undone(samples, tiny_experiment, caplog):
+    """Of four views of a faint part one sees nothing, in which a shift changes nothing.
+
+    A cut at a logit of -1 finds the faint part (0.75 * 0.39) and some ground (0.31). Shifted by
+    as much, the ground is above 0.5 (0.55), and the faint part is not (0.75 * 0.64).
+    """
+    rows, columns = np.indices((96, 96))
+    logits = np.full((96, 96), -4.0)
+    logits[10:30, 10:80] = 4.0
+    faint, ground = np.s_[40:60, 10:80], np.s_[70:76, 10:80]
+    logits[faint], logits[ground] = -0.44, -0.8
+    truth = logits == 4.0
+    truth[faint] = True
+    image = np.zeros((96, 96, 3), np.uint8)
+    image[..., 0] = np.rint((logits + 4) * 25)
+    seen = np.s_[39:61, 9:81]
+    # Of the four corners of any pixel one is green.
+    image[seen][..., 1] = np.where((rows % 4 < 2) & (columns % 4 < 2), 255, 0)[seen]
+    for sample in samples:
+        write_image(sample.image, image)
+        write_mask(sample.mask, truth)
+    experiment = tiny_experiment(tiling={"orientations": 4})
+    predictor = Predictor(network_that_looks_to_one_side(), experiment)
+    before = predictor.probability(image)
+    with caplog.at_level("INFO"):
+        assert calibrate(predictor, samples) == 0.5
+    assert np.array_equal(predictor.probability(image), before)
+    assert "stays at 0.5: moved to 0.269, Dice on validation images 0.6" in caplog.text
+    alone = Predictor(predictor.model, tiny_experiment())
+    assert calibrate(alone, samples) != 0.5, "without the mean a shift does what it says"
+
+
 def network_of_brightness():
     """Its logit is a 25th of the mean intensity, less 4."""
     image = keras.Input((None, None, 3))

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from tiledseg import __version__
 from tiledseg.cli import app
 from tiledseg.console import show_line
+from tiledseg.errors import ExperimentError
 
 
 @pytest.fixture
@@ -54,6 +55,44 @@ def test_empty_parameters_of_mlflow_run_mean_nothing(chosen, tmp_path):
     path = str(tmp_path / "experiments" / "Tiny.yaml")
     words = ["--dataset", "", "--experiment", path, "--set", "", "--resume", ""]
     assert chosen(*words).dataset.name == "Tiny"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--dataset", "Tiny"], "--dataset"),
+        (["--dataset", "Tiny", "--set", "training.epochs=3"], "--dataset and --set"),
+        (["--dataset", "", "--experiment", "Tiny.yaml", "--set", ""], "--experiment"),
+    ],
+)
+def test_a_resumed_run_takes_no_other_settings(words, named):
+    refused = CliRunner().invoke(app, ["train", "--resume", "0123", *words]).exception
+    assert isinstance(refused, ExperimentError)
+    assert f"--resume 0123 goes on with the settings of that run; leave out {named}," in str(
+        refused
+    )
+
+
+def test_mlflow_run_resumes_with_empty_parameters(monkeypatch, tiny_experiment):
+    caught = []
+    monkeypatch.setattr("tiledseg.tracking.runs.read_experiment", lambda _: tiny_experiment())
+    monkeypatch.setattr(
+        "tiledseg.cli.train.train_and_show", lambda _, resume: caught.append(resume)
+    )
+    words = ["--dataset", "", "--experiment", "", "--set", "", "--resume", "0123"]
+    assert CliRunner().invoke(app, ["train", *words]).exit_code == 0
+    assert caught == ["0123"]
+
+
+def test_a_name_that_is_not_the_datasets_own(tmp_path, tiny_experiment):
+    (tmp_path / "experiments").mkdir()
+    path = Path("experiments") / "Tiny-best.yaml"
+    path.write_text(tiny_experiment().to_yaml())
+    refused = CliRunner().invoke(app, ["train", "--dataset", "Tiny-best"]).exception
+    assert f"use --experiment {path}" in str(refused)
+    both = ["--dataset", "Other", "--experiment", str(path)]
+    refused = CliRunner().invoke(app, ["train", *both]).exception
+    assert "give --dataset or --experiment, not both" in str(refused)
 
 
 def test_version_and_datasets():

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tiledseg.batch_prediction import find_images, predict_files
 from tiledseg.cli import app
 from tiledseg.data.image_writing import write_mask
-from tiledseg.errors import ImageError, OutputError
+from tiledseg.errors import ExperimentError, ImageError, OutputError
 from tiledseg.models import build_model
 from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.options import SlideOptions
@@ -99,6 +99,67 @@ def test_large_images_are_streamed_with_the_same_masks(command, predictor, tmp_p
     assert [item["geometry"] for item in sorted(outlines, key=lambda item: item["id"])] == [
         item["geometry"] for item in sorted(small[1]["features"], key=lambda item: item["id"])
     ]
+
+
+def test_settings_of_tiling_can_be_changed(command, predictor, tmp_path):
+    before = command("--explain").output
+    changed = command("--explain", "--set", "tiling.max_tile=48 tiling.orientations=2").output
+    tiling = predictor.experiment.tiling.model_copy(update={"max_tile": 48, "orientations": 2})
+    experiment = predictor.experiment.model_copy(update={"tiling": tiling})
+    expected = Predictor(predictor.model, experiment)
+    for line in expected.plan(130, 97).lines():
+        assert line in changed
+    assert changed != before
+    assert command("--set", "tiling.orientations=2").exit_code == 0
+    mask = cv2.imread(str(tmp_path / "out" / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(mask > 0, expected.mask(PIXELS))
+    assert not np.array_equal(mask > 0, predictor.mask(PIXELS))
+
+
+def test_the_mode_of_the_command_wins_over_that_of_the_tiling(command, predictor, tmp_path):
+    words = ("--mode", "full", "--set", "tiling.mode=blend")
+    assert command(*words).exit_code == 0
+    mask = cv2.imread(str(tmp_path / "out" / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(mask > 0, predictor.mask(PIXELS, "full"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("model.base_filters=8", "expected a setting of the tiling section"),
+        ("tiling={max_tile: 64}", "expected a setting of the tiling section"),
+        ("tilings.max_tile=64", "expected a setting of the tiling section"),
+        ("tiling.max_tile", "expected KEY=VALUE"),
+        ("tiling.max_tiles=64", "max_tile"),
+        ("tiling.max_tile=65", "multiple of"),
+    ],
+)
+def test_settings_that_cannot_be_changed_are_named(command, tmp_path, setting, words):
+    result = command("--set", setting)
+    assert isinstance(result.exception, ExperimentError)
+    assert words in str(result.exception)
+    assert setting in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_finished_images_are_skipped_where_asked(command, tmp_path):
+    assert command("--objects").exit_code == 0
+    before = (tmp_path / "out" / "a.png").stat().st_mtime_ns
+    tifffile.imwrite(tmp_path / "slides" / "b.tif", PIXELS[:50], photometric="rgb")
+    assert "--skip-existing" in str(command("--objects").exception)
+    result = command("--objects", "--skip-existing")
+    assert result.exit_code == 0, result.output
+    assert "1 predicted, 1 skipped" in result.output
+    assert "out/a.png" not in result.output
+    assert (tmp_path / "out" / "b.png").exists()
+    assert (tmp_path / "out" / "a.png").stat().st_mtime_ns == before
+
+
+def test_to_skip_and_to_replace_exclude_each_other(command, tmp_path):
+    result = command("--skip-existing", "--overwrite")
+    assert isinstance(result.exception, OutputError)
+    assert "pass one of the two" in str(result.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_zarr_folders_are_images_and_share_stems_with_files(tmp_path):

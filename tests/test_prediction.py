@@ -12,6 +12,8 @@ from tiledseg.models import build_model
 from tiledseg.prediction import EXPERIMENT_FILE, MODEL_FILE, Predictor, to_mask
 from tiledseg.settings import ImageSettings
 from tiledseg.tiling import runtimes
+from tiledseg.tiling.memory import bytes_per_pixel
+from tiledseg.tiling.runtimes import forward_of
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,30 @@ def test_streaming_goes_on_where_it_stopped(predictor, image):
     assert told == sorted(set(range(count)) - finished)
     cores = [predictor.grid(130, 97).tiles[index].core for index in told]
     assert list(stored.written) == [tuple((s.start, s.stop) for s in core) for core in cores]
+
+
+@pytest.mark.parametrize("mode", ["exact", "blend"])
+def test_small_tiles_go_together_as_far_as_the_memory_has_room(
+    predictor, tiny_experiment, image, monkeypatch, mode
+):
+    at_once = []
+
+    def watched(model, runtime):
+        forward = forward_of(model, runtime)
+
+        def count(windows):
+            at_once.append(windows[..., 0].size)
+            return forward(windows)
+
+        return count
+
+    monkeypatch.setattr("tiledseg.prediction.forward_of", watched)
+    bound = 5000 * bytes_per_pixel(predictor.model)
+    for most, gigabytes in ((5000, bound / 1e9), (130 * 97 * 9, None)):
+        tiling = {"mode": mode, "memory_gigabytes": gigabytes}
+        Predictor(predictor.model, tiny_experiment(tiling=tiling)).probability(image)
+        assert 0 < max(at_once) <= most
+    assert max(at_once) > 5000, "there is a bound to keep"
 
 
 @pytest.mark.parametrize("mode", ["whole", "full", "and_whole"])

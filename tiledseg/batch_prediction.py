@@ -3,6 +3,7 @@
 import glob
 import io
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +23,8 @@ from tiledseg.class_objects import (
 )
 from tiledseg.data.atomic import atomic_file
 from tiledseg.data.image_writing import write_image, write_labels, write_mask
-from tiledseg.data.images import list_images, read_image
 from tiledseg.data.ome_zarr import is_store
-from tiledseg.errors import ImageError, OutputError
+from tiledseg.errors import ImageError
 from tiledseg.labels import labels_of
 from tiledseg.objects import measured
 from tiledseg.outlines import geojson
@@ -32,7 +32,11 @@ from tiledseg.pictures import overlay
 from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.options import SlideOptions, SlideTargets
 from tiledseg.slide_prediction.predict import predict_slide
-from tiledseg.slides.opening import SLIDE_SUFFIXES, slide_shape, stem_of
+from tiledseg.slides.canvas import cannot_write
+from tiledseg.slides.opening import is_slide, open_slide, slide_shape, stem_of
+from tiledseg.slides.writing import check_format
+
+logger = logging.getLogger(__name__)
 
 LARGE = 50.0
 """Megapixels; larger images are not held in memory."""
@@ -59,7 +63,8 @@ class PredictedFile:
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """Images among files, folders and patterns such as ``slides/*.png``.
 
-    The folder of an OME-Zarr image is an image.
+    The folder of an OME-Zarr image is an image. Of folders and patterns, what is not named as an
+    image is passed over, subfolders included.
 
     Raises:
         ImageError: A path does not exist, holds no image, or two images share a stem.
@@ -91,7 +96,10 @@ def predict_files(
     Of several classes a mask has a palette, whose index is the label.
 
     Images of more than ``LARGE`` megapixels, OME-Zarr, and whatever is not a plain PNG mask go
-    through ``predict_slide``, in memory that does not grow with the image.
+    through ``predict_slide``, in memory that does not grow with the image. A mask gets its name
+    when all else of its image is there, so what a stop leaves behind is known by its missing mask.
+
+    All images are opened, and all outputs looked for, before anything is written.
 
     Args:
         predictor: The network.
@@ -102,38 +110,28 @@ def predict_files(
         with_overlay: Write the mask on the image as well.
         observer: Told about every file that was written.
 
+    Returns:
+        What was written; nothing of images that ``options.skip_existing`` left alone.
+
     Raises:
         OutputError: A file exists, or the folder cannot be written.
         ImageError: An image cannot be read.
     """
-    for image in images:
-        SlideTargets.of(image, output, options).check(image, overwrite=options.overwrite)
-        painted = _overlay_path(image, output)
-        if with_overlay and painted.exists() and not options.overwrite:
-            raise OutputError(f"{painted} exists; name another --output, or pass --overwrite")
+    if with_overlay:
+        options = replace(options, paint=overlay)
+    remaining = _remaining(images, output, options)
+    streamed = {image: _is_streamed(image, output, options) for image in remaining}
+    if len(remaining) < len(images):
+        count = len(images) - len(remaining)
+        logger.info("%d of %d images are left alone: their outputs exist", count, len(images))
     done = []
-    for image in images:
+    for image, own in remaining.items():
         began = time.perf_counter()
-        if is_streamed(image, options):
-            file = _predict_streamed(predictor, image, output, options, with_overlay)
-        else:
-            file = _predict_in_memory(predictor, image, output, options, with_overlay)
+        predict = _predict_streamed if streamed[image] else _predict_in_memory
+        file = predict(predictor, image, output, own)
         done.append(replace(file, seconds=time.perf_counter() - began))
         observer(done[-1])
     return done
-
-
-def is_streamed(image: Path, options: SlideOptions) -> bool:
-    """Whether an image is predicted without being held in memory.
-
-    Raises:
-        ImageError: It cannot be read.
-    """
-    plain = options.form == "png" and options.content == "mask"
-    if image.is_dir() or not plain or options.interest or options.skip_background:
-        return True
-    height, width = slide_shape(image)
-    return height * width > LARGE * 1e6
 
 
 def explained(predictor: Predictor, image: Path) -> str:
@@ -147,14 +145,36 @@ def explained(predictor: Predictor, image: Path) -> str:
     return "\n".join((str(image), *predictor.plan(height, width).lines()))
 
 
+def _remaining(
+    images: Sequence[Path], output: Path, options: SlideOptions
+) -> dict[Path, SlideOptions]:
+    """Images that are not left alone, each with leave to replace what there is of its files."""
+    remaining = {}
+    for image in images:
+        targets = SlideTargets.of(image, output, options)
+        targets.check(image, overwrite=options.overwrite or options.skip_existing)
+        there = [path.exists() for path in targets]
+        if not (options.skip_existing and all(there)):
+            overwrite = options.overwrite or any(there)
+            remaining[image] = replace(options, skip_existing=False, overwrite=overwrite)
+    return remaining
+
+
+def _is_streamed(image: Path, output: Path, options: SlideOptions) -> bool:
+    """Whether an image, which is opened for it, is predicted without being held in memory."""
+    height, width = slide_shape(image)
+    picture = SlideTargets.of(image, output, options).picture
+    check_format(picture, height, width, options.form)
+    plain = options.form == "png" and options.content == "mask"
+    if image.is_dir() or not plain or options.interest or options.skip_background:
+        return True
+    return height * width > LARGE * 1e6
+
+
 def _predict_streamed(
-    predictor: Predictor, image: Path, output: Path, options: SlideOptions, with_overlay: bool
+    predictor: Predictor, image: Path, output: Path, options: SlideOptions
 ) -> PredictedFile:
-    options = replace(options, with_overview=with_overlay)
     found = predict_slide(predictor, image, output, options)
-    if found.overview is not None:
-        painted = overlay(found.overview.image, found.overview.labels)
-        write_image(_overlay_path(image, output), painted)
     return PredictedFile(
         image=image,
         mask=found.picture,
@@ -168,21 +188,20 @@ def _predict_streamed(
 
 
 def _predict_in_memory(
-    predictor: Predictor, image: Path, output: Path, options: SlideOptions, with_overlay: bool
+    predictor: Predictor, image: Path, output: Path, options: SlideOptions
 ) -> PredictedFile:
     targets = SlideTargets.of(image, output, options)
-    pixels = read_image(image)
+    pixels = _pixels(image)
     probability = predictor.probability(pixels, options.mode)
     classes = labels_of(probability)
     classes = cleaned_labels(classes, smallest=options.smallest, holes=options.holes)
     mask, labels = classes > 0, numbered(classes)
     several = probability.shape[2] > 1
-    if several:
-        write_labels(targets.picture, classes, probability.shape[2])
-    else:
-        write_mask(targets.picture, mask)
-    if with_overlay:
-        write_image(_overlay_path(image, output), overlay(pixels, classes))
+    targets.check(image, overwrite=options.overwrite)  # what was not there at first may be now
+    if len(list(targets)) > 1:
+        _withdraw(targets.picture)
+    if targets.overlay is not None and options.paint is not None:
+        write_image(targets.overlay, options.paint(pixels, classes))
     if targets.labels is not None:
         name, names = predictor.experiment.dataset.name, predictor.experiment.class_names
         if several:
@@ -192,6 +211,10 @@ def _predict_in_memory(
             table = measured(labels, probability[..., 0])
             outlines = geojson(labels, table, name, targets.stem)
         _write_objects(targets, labels, table, outlines)
+    if several:
+        write_labels(targets.picture, classes, probability.shape[2])
+    else:
+        write_mask(targets.picture, mask)
     return PredictedFile(
         image=image,
         mask=targets.picture,
@@ -202,8 +225,23 @@ def _predict_in_memory(
     )
 
 
-def _overlay_path(image: Path, output: Path) -> Path:
-    return output / "overlay" / f"{stem_of(image)}.png"
+def _pixels(image: Path) -> NDArray[np.uint8]:
+    """All of an image, read as a streamed one is."""
+    slide = open_slide(image)
+    try:
+        height, width, _ = slide.shape
+        return slide.read((slice(0, height), slice(0, width)))
+    finally:
+        slide.close()
+
+
+def _withdraw(picture: Path) -> None:
+    """Remove a mask that is replaced, so that it is never beside another prediction's objects."""
+    try:
+        if picture.exists():
+            picture.unlink()
+    except OSError as error:
+        raise cannot_write(picture, error) from None
 
 
 def _write_objects(
@@ -226,12 +264,7 @@ def _images_at(path: Path) -> list[Path]:
     if is_store(path):
         return [path]
     if path.is_dir():
-        others = (
-            item
-            for item in path.iterdir()
-            if item.suffix.lower() in SLIDE_SUFFIXES and not item.name.startswith(".")
-        )
-        found = sorted([*list_images(path), *others])
+        found = [item for item in _listed(path) if is_slide(item)]
         if not found:
             raise ImageError(f"{path}: no image in this folder; name one that holds images")
         return found
@@ -240,4 +273,19 @@ def _images_at(path: Path) -> list[Path]:
     matches = [Path(match) for match in sorted(glob.glob(str(path)))]  # noqa: PTH207 - absolute
     if not matches:
         raise ImageError(f"{path}: no such file or folder")
-    return matches
+    found = [match for match in matches if is_slide(match)]
+    if not found:
+        raise ImageError(
+            f"{path}: no image among what it matches ({matches[0].name}, ...); name files that "
+            "are images, or folders, one by one"
+        )
+    return found
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise ImageError(
+            f"{folder}: cannot be listed ({error.strerror}); give a folder that holds images"
+        ) from None

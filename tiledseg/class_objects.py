@@ -1,6 +1,6 @@
 """Objects of several classes: cleaned, numbered, measured and outlined class by class."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,46 +8,49 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.labels import Labels, class_colors
-from tiledseg.objects import Mask, cleaned, labelled, measured
+from tiledseg.objects import Areas, Mask, cleaned, hole_areas, labelled, measured
 from tiledseg.outlines import geojson
 
 
 def cleaned_labels(labels: Labels, *, smallest: int = 0, holes: int = 0) -> Labels:
-    """Drop small objects of each class, and fill small holes in them.
+    """Drop small objects of all classes, then fill small holes in what is left.
 
     Args:
         labels: (H, W), uint8; 0 is the background.
         smallest: Objects of fewer pixels become background; 0 or 1 keeps all.
-        holes: Background of at most so many pixels, with one class all round, becomes that
-            class; 0 fills nothing.
+        holes: Of a hole in a class, of at most so many pixels, what is background becomes that
+            class: also what was an object before it was dropped. A hole in a hole is filled
+            with the class next to it. 0 fills nothing.
 
     Returns:
         (H, W), uint8, in memory of its own.
     """
-    return merged(
-        labels,
-        {
-            label: cleaned(labels == label, smallest=smallest, holes=holes)
-            for label in _classes_in(labels)
-        },
-    )
+    if smallest <= 1 and holes <= 0:
+        return labels.copy()
+    masks = ((label, cleaned(labels == label, smallest=smallest)) for label in _classes_in(labels))
+    return merged(labels.shape, ((label, mask, hole_areas(mask, holes)) for label, mask in masks))
 
 
-def merged(labels: Labels, masks: Mapping[int, Mask]) -> Labels:
-    """Labels whose classes have other masks: what left one is background, what joined it is its.
+def merged(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Areas]]) -> Labels:
+    """Labels of classes that each have a mask, with holes filled where no class is.
 
     Args:
-        labels: (H, W), uint8; 0 is the background.
-        masks: (H, W) of labels; where a mask reaches into another class, that class stays.
+        shape: Height and width.
+        classes: Of each its label, its mask (H, W), and ``objects.hole_areas`` of the mask. Of
+            several holes that a pixel lies in it takes the smallest one's class.
 
     Returns:
-        (H, W), uint8, in memory of its own.
+        (H, W), uint8.
     """
-    kept = labels.copy()
-    for label, mask in masks.items():
-        kept[(labels == label) & ~mask] = 0
-        kept[mask & (labels == 0)] = label
-    return kept
+    labels, fillings = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    smallest = np.zeros(shape, np.uint32)
+    for label, mask, areas in classes:
+        labels[mask] = label
+        closer = (areas > 0) & ((smallest == 0) | (areas < smallest))
+        fillings[closer] = label
+        smallest[closer] = areas[closer]
+    np.copyto(labels, fillings, where=labels == 0)
+    return labels
 
 
 def numbered(labels: Labels) -> NDArray[np.int32]:

@@ -12,6 +12,7 @@ Every message says what was wrong, with the value and the place, and what to do.
     +-- TrackingError       the MLflow tracking server or store
     |   +-- RegistryError   a registered model, version or alias
     +-- SweepError          a search space or study
+    +-- BackendError        a backend of Keras that nothing here can compute with
 """
 
 
@@ -53,3 +54,7 @@ class RegistryError(TrackingError):
 
 class SweepError(TiledsegError):
     """A search space or a study cannot be used."""
+
+
+class BackendError(TiledsegError):
+    """Keras has been told to compute with something else than TensorFlow or JAX."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.int32]
+Areas = NDArray[np.uint32]
 _JUST_UNDER = np.float32(127 / 255)
 """The largest probability that is background, also when stored in 8 bits."""
 
@@ -28,13 +29,28 @@ def cleaned(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
         areas, labels = _areas(mask, connectivity=8)
         kept &= (areas >= smallest)[labels]
     if holes > 0:
-        areas, labels = _areas(~kept, connectivity=4)
-        small = areas <= holes
-        for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-            small[border] = False
-        small[0] = False
-        kept |= small[labels]
+        kept |= hole_areas(kept, holes) > 0
     return kept
+
+
+def hole_areas(mask: Mask, holes: int) -> Areas:
+    """Pixels of the hole that each pixel lies in, where it is small.
+
+    Args:
+        mask: (H, W).
+        holes: Pixels of the largest hole that is wanted; see ``cleaned``.
+
+    Returns:
+        (H, W), uint32; 0 where there is no such hole.
+    """
+    if holes <= 0:
+        return np.zeros(mask.shape, np.uint32)
+    areas, labels = _areas(~mask, connectivity=4)
+    small = areas <= holes
+    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        small[border] = False
+    small[0] = False
+    return np.where(small, areas, 0).astype(np.uint32)[labels]
 
 
 def without_small(probability: NDArray[np.float32], smallest: int) -> NDArray[np.float32]:

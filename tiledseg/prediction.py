@@ -133,12 +133,13 @@ class Predictor:
         shown = ShownSource(source, self.experiment.image)
         height, width, _ = shown.shape
         if mode == "tiled":
-            grid = self.grid(height, width)
+            plan = self.plan(height, width)
             predict_regions(
                 self.model,
                 shown,
                 sink,
-                grid=grid,
+                grid=plan.grid,
+                most_pixels=plan.most_pixels,
                 finished=finished,
                 on_batch=on_batch,
                 forward=self._forward,

@@ -1,6 +1,7 @@
 """Streamed predictions of several classes are those of the whole image in memory."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from tiledseg.data.images import read_indices
 from tiledseg.data.stored import stored_form
 from tiledseg.errors import OutputError
 from tiledseg.labels import label_palette
+from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.options import SlideOptions
 from tiledseg.slide_prediction.predict import predict_slide
 
@@ -45,6 +47,28 @@ def test_the_labels_with_their_palette(class_predictor, slide_file, tmp_path, in
     assert np.array_equal(cv2.imread(str(out / "s.png"))[..., ::-1], label_palette(3)[labels])
     assert done.foreground == pytest.approx(expected.foreground)
     assert done.objects == expected.objects
+
+
+@pytest.mark.parametrize("options", [{}, {"smallest": 3}, {"smallest": 9, "holes": 9}])
+def test_small_objects_of_the_settings_and_of_the_command(
+    class_predictor, slide_file, tmp_path, options
+):
+    """The settings' go before holes are filled, in memory as on disk."""
+    experiment = class_predictor.experiment
+    tiling = experiment.tiling.model_copy(update={"smallest_object": 6})
+    predictor = Predictor(class_predictor.model, experiment.model_copy(update={"tiling": tiling}))
+    wanted = SlideOptions(**{"holes": 50, **options})
+    for holes in (0, wanted.holes):
+        once = replace(wanted, holes=holes)
+        memory, out = (tmp_path / f"{name}{holes}" for name in ("memory", "out"))
+        (expected,) = predict_files(predictor, [slide_file], memory, once)
+        done = predict_slide(predictor, slide_file, out, once)
+        labels = read_indices(memory / "s.png")
+        assert np.array_equal(read_indices(out / "s.png"), labels)
+        assert done.objects == expected.objects
+    dropped = read_indices(tmp_path / "memory0" / "s.png")
+    assert ((dropped == 0) & (labels > 0)).any(), "holes were filled"
+    assert np.array_equal(labels[dropped > 0], dropped[dropped > 0])
 
 
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])

@@ -3,6 +3,7 @@
 import errno
 import json
 import resource
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from tiledseg.prediction import Predictor, to_mask
 from tiledseg.slide_prediction.options import SlideOptions
 from tiledseg.slide_prediction.predict import predict_slide
 from tiledseg.slides.opening import open_slide
+from tiledseg.slides.prediction_canvas import PredictionCanvas
 
 NAMES = {"png": "s.png", "ome-tiff": "s.ome.tif", "ome-zarr": "s.ome.zarr"}
 
@@ -152,16 +154,71 @@ def test_a_second_start_does_the_rest_only(slide_predictor, slide_file, tmp_path
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-def test_what_was_cut_off_in_the_journal_is_done_again(slide_predictor, slide_file, tmp_path):
+@pytest.mark.parametrize(
+    "journal",
+    [
+        b"0\n1\n1",  # tile 10 or 11, and the end of its line is missing
+        b"0\n1\n\0\0\0\0\n4\n",  # blocks that were not written when the power went
+        b"0\n1\n-1\n4\n",
+        b"0\n1\n" + b"4" * 5000 + b"\n",
+    ],
+)
+def test_what_was_cut_off_or_garbled_in_the_journal_is_done_again(
+    slide_predictor, slide_file, tmp_path, journal
+):
     out = tmp_path / "out"
     predict_slide(slide_predictor, slide_file, tmp_path / "whole", SlideOptions())
     with pytest.raises(Stop):
         predict_slide(slide_predictor, slide_file, out, SlideOptions(on_tiles=stopping_after(3)))
     (work,) = out.iterdir()
-    (work / "tiles").write_bytes(b"0\n1\n1")  # tile 10 or 11, and the end of its line is missing
+    (work / "tiles").write_bytes(journal)
     done = predict_slide(slide_predictor, slide_file, out, SlideOptions())
     assert done.resumed == 2
     assert contents(out) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("room", [8, 9])
+def test_a_journal_that_cannot_be_written_keeps_what_is_finished(
+    slide_predictor, slide_file, tmp_path, monkeypatch, room
+):
+    """Two entries of four bytes fit; of the third nothing does, or one byte."""
+    out, sync, synced = tmp_path / "out", PredictionCanvas.sync, []
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def sync_then_fill_the_disk(canvas):
+        sync(canvas)
+        synced.append(canvas)
+        if len(synced) == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PredictionCanvas, "sync", sync_then_fill_the_disk)
+        try:
+            with pytest.raises(OutputError, match="tiles: cannot be written"):
+                predict_slide(slide_predictor, slide_file, out, SlideOptions())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    done = predict_slide(slide_predictor, slide_file, out, SlideOptions())
+    assert done.resumed == 4
+    predict_slide(slide_predictor, slide_file, tmp_path / "whole", SlideOptions())
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_another_images_work_is_its_own(slide_predictor, slide_file, tmp_path, caplog):
+    """Names that begin alike, or that mean something else in a pattern."""
+    out, options = tmp_path / "out", SlideOptions(on_tiles=stopping_after(2))
+    alike = slide_file.with_name("s-2.tif")
+    bracketed = slide_file.with_name("s[1].tif")
+    for path in (alike, bracketed):
+        shutil.copy(slide_file, path)
+        with pytest.raises(Stop):
+            predict_slide(slide_predictor, path, out, options)
+    predict_slide(slide_predictor, slide_file, out, SlideOptions())
+    assert "unfinished work" not in caplog.text
+    with other_weights(slide_predictor.model, lambda weight: weight / 2):
+        predict_slide(slide_predictor, bracketed, out, SlideOptions())
+    assert ".s[1]-" in caplog.text
+    assert ".s-2-" not in caplog.text
 
 
 def test_another_models_work_is_not_used_but_said(
@@ -183,18 +240,50 @@ def test_another_models_work_is_not_used_but_said(
     assert "with another settings; it is not used" in caplog.text
 
 
-def test_only_one_process_works_at_an_output(slide_predictor, slide_file, tmp_path):
+@pytest.mark.parametrize("gamma", [1.0, 0.5])
+def test_only_one_process_works_at_an_output(
+    slide_predictor, slide_file, tmp_path, tiny_experiment, gamma, caplog
+):
+    """Whatever the settings are, since both would end in the same files."""
     refused = []
+    other = Predictor(slide_predictor.model, tiny_experiment(image={"gamma": gamma}))
 
     def try_too(*_):
         with pytest.raises(OutputError, match="another process"):
-            predict_slide(slide_predictor, slide_file, tmp_path / "out", SlideOptions())
+            predict_slide(other, slide_file, tmp_path / "out", SlideOptions())
         refused.append(True)
         raise Stop
 
     with pytest.raises(Stop):
         predict_slide(slide_predictor, slide_file, tmp_path / "out", SlideOptions(on_tiles=try_too))
     assert refused
+    assert "unfinished work" not in caplog.text, "nobody is told to remove what is in use"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_a_killed_process_left_of_its_lock_keeps_nobody_out(
+    slide_predictor, slide_file, tmp_path
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".s.lock").touch()
+    predict_slide(slide_predictor, slide_file, out, SlideOptions())
+    assert [path.name for path in out.iterdir()] == ["s.png"]
+
+
+def test_what_came_to_exist_meanwhile_is_not_replaced(slide_predictor, slide_file, tmp_path):
+    out = tmp_path / "out"
+
+    def write_too(_, done, total):
+        if done == total:
+            (out / "s.png").write_text("of somebody else")
+
+    with pytest.raises(OutputError, match=r"s\.png exists"):
+        predict_slide(slide_predictor, slide_file, out, SlideOptions(on_tiles=write_too))
+    assert (out / "s.png").read_text() == "of somebody else"
+    done = predict_slide(slide_predictor, slide_file, out, SlideOptions(overwrite=True))
+    assert done.resumed == done.tiles
+    assert read(out, "png").shape == (150, 210)
 
 
 @pytest.mark.parametrize("scale", [1, 3])

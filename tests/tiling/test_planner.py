@@ -145,6 +145,52 @@ class TestPlan:
         )
         assert len(small.grid.tiles) > len(wide.grid.tiles)
 
+    @pytest.mark.parametrize("mode", ["exact", "blend"])
+    @pytest.mark.parametrize("gigabytes", [0.002, 0.003, 0.01, 0.1])
+    @pytest.mark.parametrize(("height", "width"), [(500, 700), (70, 3000), (130, 131)])
+    def test_a_pass_keeps_within_the_memory(self, make_unet, mode, gigabytes, height, width):
+        """Small tiles that go through the network together are counted together."""
+        model = make_unet(3)
+        settings = TilingSettings(mode=mode, memory_gigabytes=gigabytes, max_tile=64)
+        plan = plan_tiles(model, height, width, settings, 64)
+        assert plan.memory <= gigabytes * 1e9
+        rows, columns = plan.grid.tile_shape
+        assert plan.most_pixels * bytes_per_pixel(model) <= gigabytes * 1e9
+        assert rows * columns <= plan.most_pixels
+
+    def test_a_narrow_image_needs_no_square_tile(self, make_unet):
+        """What one window of all its rows needs is enough."""
+        model = make_unet(3)
+        field = model_field(model)
+        side = (-(-2 * field.halo // field.stride) + 1) * field.stride
+        gigabytes = 1.001 * 8 * side * bytes_per_pixel(model) / 1e9
+        settings = TilingSettings(memory_gigabytes=gigabytes)
+        plan = plan_tiles(model, 7, 3000, settings, 64)
+        assert plan.grid.tile_shape == (8, side)
+        with pytest.raises(TilingError, match="memory_gigabytes"):
+            plan_tiles(model, 300, 3000, settings, 64)
+
+    def test_a_window_that_is_too_large_is_refused_with_what_it_needs(self, make_unet):
+        settings = TilingSettings(mode="blend", memory_gigabytes=1e-5)
+        with pytest.raises(TilingError, match=r"window of 128 x 128 px needs 16384 pix") as caught:
+            plan_tiles(make_unet(3), 500, 700, settings, 128)
+        enough = float(str(caught.value).split("set it to ")[1].split()[0])
+        settings = TilingSettings(mode="blend", memory_gigabytes=enough)
+        assert plan_tiles(make_unet(3), 500, 700, settings, 128).memory <= enough * 1e9
+
+    def test_what_cannot_be_estimated_cannot_be_bounded(self, make_unet):
+        class Subclassed(keras.Model):
+            input_shape = (None, None, None, 3)
+
+            def call(self, inputs):
+                return inputs
+
+        settings = TilingSettings(mode="blend", memory_gigabytes=1.0)
+        with pytest.raises(TilingError, match=r"set tiling\.memory_gigabytes to null"):
+            plan_tiles(Subclassed(), 500, 700, settings, 128)
+        plan = plan_tiles(Subclassed(), 500, 700, TilingSettings(mode="blend"), 128)
+        assert (plan.memory, plan.most_pixels) == (None, None)
+
     def test_too_little_memory(self, make_unet):
         settings = TilingSettings(memory_gigabytes=1e-5)
         with pytest.raises(

@@ -36,6 +36,21 @@ def test_small_windows_go_together_up_to_a_limit(identity, noise):
     assert max(lengths) - min(lengths) <= 1
 
 
+@pytest.mark.parametrize("windows", [0, 1, 2, 3])
+def test_fewer_windows_where_the_memory_has_no_room_for_more(identity, noise, windows):
+    area, lengths = GRID.tile_shape[0] * GRID.tile_shape[1], []
+
+    def forward(batch):
+        lengths.append(len(batch))
+        return as_floats(batch)
+
+    sink, image = ArraySink(90, 110, 3), noise(90, 110)
+    most = windows * area + area // 2
+    run(identity, ArraySource(image), sink, forward=forward, most_pixels=most)
+    np.testing.assert_array_equal(sink.values, image)
+    assert max(lengths) == max(1, windows)
+
+
 class Failing:
     """A source and a sink that fail at their third rectangle."""
 

@@ -7,6 +7,8 @@ from importlib import import_module
 from threading import Lock
 from typing import Any
 
+from tiledseg.backend.loading import loaded_backend
+
 _KEPT = "_tiledseg_forward"
 _KEPT_SIZES = 8
 
@@ -22,11 +24,14 @@ def compiled_forward(model: Any) -> Callable[[Any], Any]:
 
     Returns:
         Maps an array (B, H, W, C) to a float32 array (B, H, W, K).
+
+    Raises:
+        BackendError: Keras computes with neither TensorFlow nor JAX.
     """
     kept = vars(model)
     if _KEPT not in kept:
-        backend = str(import_module("keras").config.backend())
-        kept[_KEPT] = {"tensorflow": _tensorflow_forward, "jax": _jax_forward}[backend](model)
+        of_backend = {"tensorflow": _tensorflow_forward, "jax": _jax_forward}
+        kept[_KEPT] = of_backend[loaded_backend()](model)
     forward: Callable[[Any], Any] = kept[_KEPT]
     return forward
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from tiledseg.errors import BackendError
+
+BACKENDS = ("tensorflow", "jax")
 _UNUSED = ("matplotlib", "sklearn")
 """What Keras imports where it is installed, for plots and wrappers that nothing here uses."""
 
@@ -18,9 +21,14 @@ def load_backend() -> None:
 
     TensorFlow 2.21 reports on CPU features and missing GPUs before its own log level applies,
     so the file descriptor is turned aside while it is imported.
+
+    Raises:
+        BackendError: Keras has been told to use a backend that nothing here can compute with.
     """
     if "keras" in sys.modules:
+        loaded_backend()
         return
+    _check(*_chosen_backend())
     sys.stderr.flush()
     with tempfile.TemporaryFile() as chatter:
         standard_error = os.dup(2)
@@ -37,22 +45,41 @@ def load_backend() -> None:
             os.close(standard_error)
 
 
+def loaded_backend() -> str:
+    """The backend of Keras, which has been imported: ``tensorflow`` or ``jax``.
+
+    Raises:
+        BackendError: It is another one.
+    """
+    backend = str(import_module("keras").config.backend())
+    _check(backend, "Keras' backend")
+    return backend
+
+
+def _check(backend: str, place: str) -> None:
+    if backend not in BACKENDS:
+        raise BackendError(
+            f"{place} is {backend!r}, and tiledseg computes with {' or '.join(BACKENDS)}; set the "
+            f"environment variable KERAS_BACKEND={BACKENDS[0]}"
+        )
+
+
 def _unused() -> tuple[str, ...]:
     """Packages that Keras and TensorFlow load in vain, which takes a third of the time."""
-    return (*_UNUSED, "jax") if _chosen_backend() == "tensorflow" else _UNUSED
+    return (*_UNUSED, "jax") if _chosen_backend()[0] == "tensorflow" else _UNUSED
 
 
-def _chosen_backend() -> str:
-    """What Keras will choose: a variable, else its file, else TensorFlow."""
+def _chosen_backend() -> tuple[str, str]:
+    """What Keras will choose, and what says so: a variable, else its file, else TensorFlow."""
     named = os.environ.get("KERAS_BACKEND")
     if named:
-        return named
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+        return named, "KERAS_BACKEND"
+    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
     try:
-        settings = json.loads((Path(home) / "keras.json").read_text(encoding="utf-8"))
-        return str(settings["backend"])
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        return str(settings["backend"]), f"the backend in {file}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "tensorflow"
+        return "tensorflow", "Keras' own choice"
 
 
 @contextmanager

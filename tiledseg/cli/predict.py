@@ -7,8 +7,10 @@ import typer
 
 from tiledseg.backend import load_backend
 from tiledseg.cli.app import app
-from tiledseg.cli.choosing import ModelUri
+from tiledseg.cli.choosing import ModelUri, split_overrides
 from tiledseg.console import PredictionScreen, show_line
+from tiledseg.errors import ExperimentError
+from tiledseg.experiment import parse_experiment
 
 
 @app.command(epilog="Example: tiledseg predict --model Tiled-Cell --images slides --output masks")
@@ -43,7 +45,7 @@ def predict(
     ] = False,
     runtime: Annotated[
         Literal["keras", "openvino"],
-        typer.Option(help="What computes; OpenVINO is faster on processors that it knows."),
+        typer.Option(help="What computes; OpenVINO may be faster on a processor."),
     ] = "keras",
     overlay: Annotated[bool, typer.Option(help="Also write the mask on the image.")] = False,
     objects: Annotated[
@@ -52,39 +54,79 @@ def predict(
     smallest: Annotated[int, typer.Option(min=0, help="Drop objects of fewer pixels.")] = 0,
     holes: Annotated[int, typer.Option(min=0, help="Fill holes of at most so many pixels.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace masks that exist.")] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            help="Go on with many images: leave those alone whose outputs all exist, whatever "
+            "they were made with."
+        ),
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="tiling.KEY=VALUE",
+            help="Override a setting of the model's tiling section; may be repeated. --mode wins: "
+            "tiling.mode says how --mode tiled goes about it.",
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option(help="Say how images would be cut into tiles, and write nothing.")
     ] = False,
 ) -> None:
     """Write a mask (PNG, 0 or 255; of several classes their labels) for every image.
 
-    Large images are read, predicted and written piece by piece. A prediction that was stopped
-    goes on where it was when the same command is given again.
+    Large images are read, predicted and written piece by piece. A large image whose prediction
+    was stopped goes on where it was when the same command is given again; for several images
+    add --skip-existing, which leaves the finished ones alone.
     """
     load_backend()
     from tiledseg.batch_prediction import explained, find_images, predict_files  # noqa: PLC0415
+    from tiledseg.prediction import Predictor  # noqa: PLC0415
     from tiledseg.slide_prediction.options import SlideOptions  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
+    screen = PredictionScreen()
+    settings = _tiling_settings(set_)
+    options = SlideOptions(
+        form=form,
+        content=content,
+        mode=mode,
+        interest=roi,
+        skip_background=skip_background,
+        with_objects=objects,
+        smallest=smallest,
+        holes=holes,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        on_tiles=screen.tiles_finished,
+    )
     found = find_images([*images, *(more or [])])
     predictor = load_predictor(model, runtime=runtime)
+    if settings:
+        changed = parse_experiment(predictor.experiment.to_yaml(), model, settings)
+        predictor = Predictor(predictor.model, changed, runtime=runtime)
     if explain:
         for image in found:
             show_line(explained(predictor, image))
         return
-    with PredictionScreen() as screen:
-        options = SlideOptions(
-            form=form,
-            content=content,
-            mode=mode,
-            interest=roi,
-            skip_background=skip_background,
-            with_objects=objects,
-            smallest=smallest,
-            holes=holes,
-            overwrite=overwrite,
-            on_tiles=screen.tiles_finished,
-        )
-        predict_files(
+    with screen:
+        done = predict_files(
             predictor, found, output, options, with_overlay=overlay, observer=screen.image_written
         )
+    if skip_existing:
+        skipped = len(found) - len(done)
+        show_line(f"{len(done)} predicted, {skipped} skipped whose outputs all exist")
+
+
+def _tiling_settings(overrides: list[str] | None) -> list[str]:
+    """Overrides one by one; the settings that the network was trained with stay as they are."""
+    settings = split_overrides(overrides)
+    for setting in settings:
+        section, dot, _ = setting.partition("=")[0].partition(".")
+        if section.strip() != "tiling" or not dot:
+            raise ExperimentError(
+                f"--set {setting!r}: expected a setting of the tiling section, for example "
+                "tiling.max_tile=1024; the others were settled when the model was trained"
+            )
+    return settings

@@ -20,6 +20,23 @@ _PLAIN = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
 _LAYOUTS = ("YX", "YXS", "SYX")
 
 
+def tiff_file(path: Path) -> tifffile.TiffFile:
+    """Open a TIFF, whatever its name.
+
+    tifffile takes each .ndpi for Hamamatsu's layout, whose offsets have 64 bits; read so, a
+    plain TIFF has no pages.
+
+    Raises:
+        ValueError: It is no TIFF.
+        OSError: It cannot be opened.
+    """
+    file = tifffile.TiffFile(path)
+    if path.suffix.lower() == ".ndpi" and len(file.pages) == 0:
+        file.close()
+        file = tifffile.TiffFile(path, is_ndpi=False)
+    return file
+
+
 def tiff_shape(path: Path) -> tuple[int, int]:
     """Height and width of the first page, in pixels, without decoding it.
 
@@ -59,7 +76,7 @@ def tiff_indices(path: Path) -> NDArray[Any]:
 
 def _from_first_page(path: Path, read: Any) -> Any:
     try:
-        with tifffile.TiffFile(path) as file:
+        with tiff_file(path) as file:
             return read(file.pages[0])
     except Exception as error:  # noqa: BLE001 - struct.error, zlib.error, KeyError... by the fault
         raise ValueError(f"is a truncated or damaged TIFF ({_one_line(error)})") from None

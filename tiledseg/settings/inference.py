@@ -19,6 +19,7 @@ class TilingSettings(Section):
     below its area; those of a narrow image may be longer."""
     memory_gigabytes: Annotated[float, Field(gt=0.0)] | None = None
     """Memory for the passes of a tile (estimated), in gigabytes; tiles become smaller to keep it.
+    Windows of mode blend do not: fewer go together, and one that needs more is refused.
     null: max_tile alone bounds them."""
     overlap: Annotated[float, Field(ge=0.0, le=4096.0)] = 0.25
     """Overlap of windows in mode blend: below 1 a fraction of their side, from 1 on pixels."""

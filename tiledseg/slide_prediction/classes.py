@@ -12,7 +12,7 @@ from tiledseg.experiment import Experiment
 from tiledseg.labels import Color, Labels, class_colors
 from tiledseg.objects import Mask, Measurements
 from tiledseg.outlines import Ring, streamed_polygons
-from tiledseg.slides.cleaning import Bands, cleaned_bands
+from tiledseg.slides.cleaning import Bands, cleaned_bands, with_hole_areas
 from tiledseg.slides.components import find_components
 
 LabelBands = Callable[[], Iterator[Labels]]
@@ -43,15 +43,18 @@ def cleaned_label_bands(
     bands: LabelBands, classes: Sequence[Class], *, smallest: int, holes: int
 ) -> LabelBands:
     """The bands of what ``class_objects.cleaned_labels`` makes of the whole label map."""
-    cleaned = [
-        cleaned_bands(_where(bands, each.label), smallest=smallest, holes=holes) for each in classes
-    ]
-
-    own = [each.label for each in classes]
+    kept = {
+        each.label: with_hole_areas(
+            cleaned_bands(_where(bands, each.label), smallest=smallest), holes
+        )
+        for each in classes
+    }
 
     def merge() -> Iterator[Labels]:
-        for labels, *masks in zip(bands(), *(mask() for mask in cleaned), strict=True):
-            yield merged(labels, dict(zip(own, masks, strict=True)))
+        parts = {label: pairs() for label, pairs in kept.items()}
+        for band in bands():
+            # One class at a time, so that the areas of all are never in memory together.
+            yield merged(band.shape, ((label, *next(pairs)) for label, pairs in parts.items()))
 
     return merge
 

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tiledseg.errors import OutputError
+from tiledseg.labels import Labels
 from tiledseg.prediction import Mode
 from tiledseg.slides.opening import stem_of
 from tiledseg.slides.writing import SUFFIXES, Format
 
 Content = Literal["mask", "probability", "labels"]
+
+Painter = Callable[[NDArray[np.uint8], Labels], NDArray[np.uint8]]
+"""Makes of an image (h, w, 3) RGB and its labels (h, w) a picture (h, w, 3) that shows both."""
 
 OBJECT_SUFFIXES = (".csv", ".geojson")
 """A row per object, and outlines."""
@@ -30,11 +37,17 @@ class SlideOptions:
         skip_background: Leave tiles out that show only empty glass.
         with_objects: Write ``objects/STEM.csv`` and ``.geojson``, and the labels as
             ``objects/STEM.tif``.
-        with_overview: Return image and labels at the size of a screen, too.
+        paint: Writes ``overlay/STEM.png``, of a streamed image at the size of a screen; none where
+            it is absent.
         smallest: Objects of fewer pixels are dropped.
         holes: Holes of at most so many pixels are filled.
         overwrite: Replace files that exist.
+        skip_existing: Of several images leave those alone whose files all exist, whatever they
+            were made with; where only some do, replace those.
         on_tiles: Told the image, and how many of how many tiles are finished.
+
+    Raises:
+        OutputError: Files that exist are to be both replaced and left alone.
     """
 
     form: Format = "png"
@@ -43,11 +56,19 @@ class SlideOptions:
     interest: Path | None = None
     skip_background: bool = False
     with_objects: bool = False
-    with_overview: bool = False
+    paint: Painter | None = None
     smallest: int = 0
     holes: int = 0
     overwrite: bool = False
+    skip_existing: bool = False
     on_tiles: Callable[[Path, int, int], object] = lambda *_: None
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.skip_existing:
+            raise OutputError(
+                "--skip-existing leaves existing outputs alone, and --overwrite replaces them; "
+                "pass one of the two"
+            )
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,7 @@ class SlideTargets:
         skipped: Which tiles were left out; written where something may be.
         objects: CSV and GeoJSON; none where they are not asked for.
         labels: The labels that go with them.
+        overlay: The mask on the image, if it is asked for.
     """
 
     stem: str
@@ -67,6 +89,7 @@ class SlideTargets:
     skipped: Path | None
     objects: tuple[Path, ...]
     labels: Path | None
+    overlay: Path | None
 
     @classmethod
     def of(cls, image: Path, output: Path, options: SlideOptions) -> "SlideTargets":
@@ -80,10 +103,11 @@ class SlideTargets:
             skipped=output / f"{stem}.skipped.json" if chooses else None,
             objects=tuple(output / "objects" / f"{stem}{suffix}" for suffix in wanted),
             labels=output / "objects" / f"{stem}.tif" if options.with_objects else None,
+            overlay=output / "overlay" / f"{stem}.png" if options.paint is not None else None,
         )
 
     def __iter__(self) -> Iterator[Path]:
-        for path in (*self.objects, self.labels, self.skipped, self.picture):
+        for path in (*self.objects, self.labels, self.skipped, self.overlay, self.picture):
             if path is not None:
                 yield path
 
@@ -99,4 +123,7 @@ class SlideTargets:
                     f"{path}: the output would replace its image; name another --output"
                 )
             if path.exists() and not overwrite:
-                raise OutputError(f"{path} exists; name another --output, or pass --overwrite")
+                raise OutputError(
+                    f"{path} exists; name another --output, or pass --skip-existing to predict "
+                    "what is missing, or --overwrite to replace it"
+                )

@@ -21,7 +21,6 @@ from tiledseg.errors import ImageError, OutputError
 from tiledseg.prediction import Predictor
 from tiledseg.slide_prediction.classes import classes_of
 from tiledseg.slide_prediction.options import Content, SlideOptions, SlideTargets
-from tiledseg.slide_prediction.overview import Overview
 from tiledseg.slide_prediction.results import Result, write_results
 from tiledseg.slides.choice import RegionOfInterest
 from tiledseg.slides.journal import Workplace
@@ -49,8 +48,6 @@ class PredictedSlide:
     """Tiles that an earlier start had finished."""
     skipped: int
     """Tiles left out."""
-    overview: Overview | None = None
-    """Where it was asked for."""
 
 
 def predict_slide(
@@ -111,7 +108,6 @@ def predict_slide(
         tiles=skipped.tiles,
         resumed=resumed,
         skipped=len(skipped.all),
-        overview=written.overview,
     )
 
 

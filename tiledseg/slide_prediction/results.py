@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.data.image_writing import write_image
 from tiledseg.errors import OutputError
 from tiledseg.labels import label_palette
 from tiledseg.outlines import feature
@@ -19,7 +20,7 @@ from tiledseg.slide_prediction.classes import (
     cleaned_label_bands,
 )
 from tiledseg.slide_prediction.options import Content, SlideOptions, SlideTargets
-from tiledseg.slide_prediction.overview import Overview, take_overview
+from tiledseg.slide_prediction.overview import take_overview
 from tiledseg.slides.canvas import Canvas, cannot_write
 from tiledseg.slides.journal import Workplace
 from tiledseg.slides.prediction_canvas import FOREGROUND, PredictionCanvas
@@ -57,7 +58,6 @@ class Written:
     foreground: float
     """Fraction of pixels."""
     objects: int
-    overview: Overview | None
 
 
 def write_results(
@@ -66,8 +66,8 @@ def write_results(
     """Write everything into the workplace, then give it its names, the picture last.
 
     Raises:
-        OutputError: Something cannot be written; nothing has its name then, but perhaps files
-            that go with the picture.
+        OutputError: Something cannot be written, or exists by now and must not be replaced;
+            nothing has its name then, but perhaps files that go with the picture.
     """
     canvas = workplace.canvas
     bands = _cleaned_labels(result, workplace, options.holes)
@@ -86,17 +86,23 @@ def write_results(
         path = workplace.file(targets.skipped.name)
         _write_text(path, json.dumps(record, indent=1))
         made.append((path, targets.skipped))
+    if targets.overlay is not None and options.paint is not None:
+        seen = take_overview(result.slide, objects.bands, len(result.classes) + 1)
+        path = workplace.file(f"overlay-{targets.overlay.name}")  # a PNG's name is the picture's
+        write_image(path, options.paint(seen.image, seen.labels))
+        made.append((path, targets.overlay))
     path = workplace.file(targets.picture.name)
     dtype, shown = _shown(canvas, objects, options, targets)
     picture = _picture(result, canvas, dtype, shown, options.content, settled)
     write_picture(path, picture, options.form, workplace.folder)
     made.append((path, targets.picture))
-    overview = None
-    if options.with_overview:
-        overview = take_overview(result.slide, objects.bands, len(result.classes) + 1)
+    # The first look was hours ago, and not all that writes files asks for the lock.
+    targets.check(result.image, overwrite=options.overwrite)
+    if len(made) > 1 or targets.picture.is_dir():
+        _set_aside(targets.picture, workplace)
     for source, target in made:
-        _give_name(source, target, workplace)
-    return Written(objects.area / (canvas.height * canvas.width), objects.count, overview)
+        _give_name(source, target)
+    return Written(objects.area / (canvas.height * canvas.width), objects.count)
 
 
 def _cleaned_labels(result: Result, workplace: Workplace, holes: int) -> LabelBands:
@@ -198,12 +204,22 @@ def _write_text(path: Path, text: str) -> None:
         raise cannot_write(path, error) from None
 
 
-def _give_name(source: Path, target: Path, workplace: Workplace) -> None:
-    """Move what is complete to where it belongs; what it replaces goes with the workplace."""
+def _set_aside(target: Path, workplace: Workplace) -> None:
+    """Have a picture that is replaced go with the workplace, before others get their names.
+
+    So a picture that is there is never beside objects or an overlay of another prediction.
+    """
+    try:
+        if target.exists():
+            target.rename(workplace.file(f"replaced-{target.name}"))
+    except OSError as error:
+        raise cannot_write(target, error) from None
+
+
+def _give_name(source: Path, target: Path) -> None:
+    """Move what is complete to where it belongs."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            target.rename(workplace.file(f"replaced-{target.name}"))
         source.replace(target)
     except OSError as error:
         raise cannot_write(target, error) from None

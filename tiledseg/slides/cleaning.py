@@ -6,7 +6,7 @@ from itertools import tee
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.objects import Mask
+from tiledseg.objects import Areas, Mask
 from tiledseg.slides.components import find_components
 
 Bands = Callable[[], Iterator[Mask]]
@@ -24,7 +24,31 @@ def cleaned_bands(bands: Bands, *, smallest: int = 0, holes: int = 0) -> Bands:
     """
     if smallest > 1:
         bands = _without_small(bands, smallest)
-    return _filled(bands, holes) if holes > 0 else bands
+    if holes <= 0:
+        return bands
+    pairs = with_hole_areas(bands, holes)
+    return lambda: (mask | (areas > 0) for mask, areas in pairs())
+
+
+def with_hole_areas(bands: Bands, holes: int) -> Callable[[], Iterator[tuple[Mask, Areas]]]:
+    """The bands of a mask, each with those of what ``objects.hole_areas`` gives for all of it.
+
+    Args:
+        bands: The mask; read once if holes are wanted, and again each time the result is.
+        holes: Pixels of the largest hole that is wanted.
+    """
+    if holes <= 0:
+        return lambda: ((band, np.zeros(band.shape, np.uint32)) for band in bands())
+    gaps = find_components((~band for band in bands()), connectivity=4)
+    small = (gaps.areas <= holes) & ~gaps.at_border
+    areas = np.where(small, gaps.areas, 0).astype(np.uint32)
+
+    def pairs() -> Iterator[tuple[Mask, Areas]]:
+        masks, others = tee(bands())
+        labels = gaps.labels(~band for band in others)
+        return ((band, areas[names]) for band, names in zip(masks, labels, strict=True))
+
+    return pairs
 
 
 def _without_small(bands: Bands, smallest: int) -> Bands:
@@ -32,16 +56,3 @@ def _without_small(bands: Bands, smallest: int) -> Bands:
     large: NDArray[np.bool_] = objects.areas >= smallest
     large[0] = False
     return lambda: (large[labels] for labels in objects.labels(bands()))
-
-
-def _filled(bands: Bands, holes: int) -> Bands:
-    gaps = find_components((~band for band in bands()), connectivity=4)
-    small: NDArray[np.bool_] = (gaps.areas <= holes) & ~gaps.at_border
-    small[0] = False
-
-    def fill() -> Iterator[Mask]:
-        masks, others = tee(bands())
-        labels = gaps.labels(~band for band in others)
-        return (band | small[names] for band, names in zip(masks, labels, strict=True))
-
-    return fill

@@ -3,24 +3,25 @@
 import hashlib
 import json
 import logging
+import re
 import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from glob import escape
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from tiledseg.errors import OutputError
 from tiledseg.slides.canvas import cannot_write
+from tiledseg.slides.output_lock import OutputLock
 from tiledseg.slides.prediction_canvas import PredictionCanvas
-
-if sys.platform != "win32":
-    import fcntl
 
 logger = logging.getLogger(__name__)
 
 _KEY, _TILES = "key.json", "tiles"
 _PREFIX, _SUFFIX = ".", ".unfinished"
+_DIGEST_BYTES = 8
+_ENTRIES = re.compile(rb"(?:[0-9]{1,18}\n)*")
 
 
 class Workplace:
@@ -29,6 +30,8 @@ class Workplace:
     The folder's name holds a digest of everything that the probabilities depend on, so a
     prediction with another model, other settings or another image has one of its own, and
     neither is taken for the other. A tile is entered only after its pixels are on the disk.
+    Until the work is left or removed, nobody else gets a workplace for the same output,
+    whatever its key: the files that both would end in are the same.
 
     Args:
         folder: Where the output will be.
@@ -38,7 +41,7 @@ class Workplace:
         outputs: Probabilities per pixel.
 
     Raises:
-        OutputError: The folder cannot be made, or another process works in it.
+        OutputError: The folder cannot be made, or another process works at the output.
     """
 
     def __init__(
@@ -50,26 +53,34 @@ class Workplace:
         outputs: int = 1,
     ) -> None:
         text = json.dumps(key, sort_keys=True, indent=1)
-        name = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        name = hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
         self.folder = folder / f"{_PREFIX}{stem}-{name}{_SUFFIX}"
-        _mention_others(folder, stem, self.folder, key)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._journal = (self.folder / _TILES).open("a+b")
-            _lock(self._journal, self.folder)
-            (self.folder / _KEY).write_text(text, encoding="utf-8")
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = OutputLock(folder, stem)
         except OSError as error:
             raise cannot_write(self.folder, error) from None
-        self.canvas = PredictionCanvas(self.folder, *shape, outputs)
+        try:
+            self._open(text)
+            self.canvas = PredictionCanvas(self.folder, *shape, outputs)
+        except BaseException:
+            self._lock.release()
+            raise
+        _mention_others(folder, stem, self.folder, key)
+
+    def _open(self, key: str) -> None:
+        try:
+            self.folder.mkdir(exist_ok=True)
+            # Without a buffer, so that what could not be written is not tried again unasked.
+            self._journal = (self.folder / _TILES).open("a+b", buffering=0)
+            self._finished = set(_entries(self._journal))
+            (self.folder / _KEY).write_text(key, encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(self.folder, error) from None
 
     def finished(self) -> frozenset[int]:
         """Indices of the tiles whose probabilities are there."""
-        self._journal.seek(0)
-        text = self._journal.read()
-        # The last line may have been cut short; nothing may be appended to it.
-        whole = text[: text.rfind(b"\n") + 1]
-        self._journal.truncate(len(whole))
-        return frozenset(int(line) for line in whole.split())
+        return frozenset(self._finished)
 
     def finish(self, tiles: Sequence[int]) -> None:
         """Enter tiles that have just been written.
@@ -79,10 +90,12 @@ class Workplace:
         """
         self.canvas.sync()
         try:
-            self._journal.write("".join(f"{tile}\n" for tile in tiles).encode())
-            self._journal.flush()
+            entries = memoryview("".join(f"{tile}\n" for tile in tiles).encode())
+            while entries:
+                entries = entries[self._journal.write(entries) :]
         except OSError as error:
             raise cannot_write(self.folder / _TILES, error) from None
+        self._finished.update(tiles)
 
     def file(self, name: str) -> Path:
         """A place for a file on its way, on the output's own file system, free of remains."""
@@ -94,39 +107,41 @@ class Workplace:
 
     def leave(self) -> None:
         """Let go of the folder after a stop; it stays for another start if a tile is finished."""
-        with suppress(OSError):  # what could not be written has been told already
-            if self.finished():
-                self._close()
-                return
-        self.remove()
+        if self._finished:
+            self._close()
+            self._lock.release()
+        else:
+            self.remove()
 
     def remove(self) -> None:
         """Remove the folder, whose content is no longer needed."""
         self._close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.release()
 
     def _close(self) -> None:
-        self.canvas.close()
+        with suppress(OSError):  # what could not be written has been told already
+            self.canvas.close()
         with suppress(OSError):
             self._journal.close()
 
 
-def _lock(file: Any, folder: Path) -> None:
-    """Hold the folder until this process ends, however it ends; Windows has nothing alike."""
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError(
-            f"{folder}: another process is writing the same output; wait for it, or name another "
-            "--output"
-        ) from None
+def _entries(journal: FileIO) -> Iterator[int]:
+    """The tiles that a journal names, up to where a loss of power cut or garbled it.
+
+    What follows is taken out, since nothing may be appended to it.
+    """
+    journal.seek(0)
+    whole = _ENTRIES.match(journal.readall())
+    entries = whole.group() if whole else b""
+    journal.truncate(len(entries))
+    return (int(line) for line in entries.split())
 
 
 def _mention_others(folder: Path, stem: str, own: Path, key: Mapping[str, Any]) -> None:
     """Log unfinished work that is not used, and why."""
-    for other in sorted(folder.glob(f"{_PREFIX}{stem}-*{_SUFFIX}")):
+    digest = "[0-9a-f]" * (2 * _DIGEST_BYTES)  # other images' names may begin alike
+    for other in sorted(folder.glob(f"{_PREFIX}{escape(stem)}-{digest}{_SUFFIX}")):
         if other == own:
             continue
         try:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tiledseg.data.containers import kind_of
-from tiledseg.data.images import image_shape
+from tiledseg.data.images import image_shape, is_image
 from tiledseg.errors import ImageError
-from tiledseg.slides.sources import DecodedSlide, Slide
+from tiledseg.slides.sources import DecodedSlide, Slide, StoredSlide
 from tiledseg.slides.tiff_slide import open_tiff
 from tiledseg.slides.zarr_slide import open_zarr
 
@@ -26,9 +26,8 @@ def open_slide(path: Path) -> Slide:
     Raises:
         ImageError: It cannot be read.
     """
-    if path.is_dir():
-        return open_zarr(path)
-    return open_tiff(path) if _head_is_tiff(path) else DecodedSlide(path)
+    stored = _open_stored(path)
+    return DecodedSlide(path) if stored is None else stored
 
 
 def slide_shape(path: Path) -> tuple[int, int]:
@@ -37,11 +36,17 @@ def slide_shape(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: It cannot be read.
     """
-    if path.is_dir() or _head_is_tiff(path):
-        slide = open_slide(path)
-        slide.close()
-        return slide.shape[:2]
-    return image_shape(path)
+    stored = _open_stored(path)
+    if stored is None:
+        return image_shape(path)
+    stored.close()
+    return stored.shape[:2]
+
+
+def is_slide(path: Path) -> bool:
+    """Whether a path is named as an image that is read, and is not hidden; it is not opened."""
+    own = path.suffix.lower() in SLIDE_SUFFIXES and not path.name.startswith(".")
+    return (own and path.is_file()) or is_image(path)
 
 
 def stem_of(path: Path) -> str:
@@ -49,6 +54,13 @@ def stem_of(path: Path) -> str:
     lower = path.name.lower()
     ending = next((ending for ending in _ENDINGS if lower.endswith(ending)), None)
     return path.name[: -len(ending)] if ending else path.stem
+
+
+def _open_stored(path: Path) -> StoredSlide | None:
+    """What is read as it lies on disk, or None for what is decoded whole."""
+    if path.is_dir():
+        return open_zarr(path)
+    return open_tiff(path) if _head_is_tiff(path) else None
 
 
 def _head_is_tiff(path: Path) -> bool:

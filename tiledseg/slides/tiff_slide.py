@@ -9,10 +9,10 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
-from tiledseg.data.tiff import tiff_shape
+from tiledseg.data.tiff import tiff_file, tiff_shape
 from tiledseg.errors import ImageError
 from tiledseg.slides.pixel_size import tiff_pixel_size
-from tiledseg.slides.sources import DecodedSlide, Slide, StoredSlide, fits_in_one_piece
+from tiledseg.slides.sources import StoredSlide, fits_in_one_piece
 
 _PHOTOMETRICS = (
     tifffile.PHOTOMETRIC.MINISWHITE,
@@ -22,21 +22,22 @@ _PHOTOMETRICS = (
 )
 
 
-def open_tiff(path: Path) -> Slide:
+def open_tiff(path: Path) -> StoredSlide | None:
     """Open the first image of a TIFF.
 
-    Small images that are not tiled are decoded whole; there is nothing to win.
+    Returns:
+        None for small images that are not tiled: they are decoded whole, there is nothing to win.
 
     Raises:
         ImageError: The file is truncated or damaged, or of a layout that is not read.
     """
     try:
         height, width = tiff_shape(path)
-        file = tifffile.TiffFile(path)
+        file = tiff_file(path)
     except (ValueError, OSError) as error:
         raise ImageError(f"{path}: {error}; copy or export it again, or remove it") from None
     try:
-        slide = _opened(path, file, fits_in_one_piece(height, width))
+        slide = _stored(path, file, fits_in_one_piece(height, width))
     except ImageError:
         file.close()
         raise
@@ -48,12 +49,10 @@ def open_tiff(path: Path) -> Slide:
         ) from error
     if slide is None:
         file.close()
-        return DecodedSlide(path)
     return slide
 
 
-def _opened(path: Path, file: Any, is_small: bool) -> Slide | None:
-    """The slide, or None for what is to be decoded whole."""
+def _stored(path: Path, file: Any, is_small: bool) -> StoredSlide | None:
     series = file.series[0]
     page = series.keyframe
     _check_complete(path, series, file.filehandle.size)

@@ -1,5 +1,6 @@
-"""What one pass of a network needs in memory, estimated from its graph."""
+"""What one pass of a network needs in memory, estimated from its graph, and what it may take."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -10,6 +11,61 @@ from tiledseg.tiling.reach import POINTWISE, layer_reach
 
 _ANY_SIZE = 2**20
 """An input length, in pixels, for layers whose padding depends on it."""
+
+
+@dataclass(frozen=True)
+class PassMemory:
+    """What a pass takes, and the bound that is set for it.
+
+    Attributes:
+        per_pixel: See ``bytes_per_pixel``.
+        gigabytes: ``tiling.memory_gigabytes``.
+    """
+
+    per_pixel: int | None
+    gigabytes: float | None
+
+    @classmethod
+    def of(cls, model: Any, gigabytes: float | None) -> "PassMemory":
+        """Of a keras.Model.
+
+        Raises:
+            TilingError: A bound is set, and the model's graph cannot be read.
+        """
+        per_pixel = bytes_per_pixel(model)
+        if per_pixel is None and gigabytes is not None:
+            raise TilingError(
+                f"tiling.memory_gigabytes is {gigabytes:g}, but the graph of model "
+                f"{model.name!r} cannot be read, so that what it needs is not known; "
+                "set tiling.memory_gigabytes to null"
+            )
+        return cls(per_pixel, gigabytes)
+
+    @property
+    def pixels(self) -> int | None:
+        """Pixels that may go through the network together; None where no bound is set."""
+        if self.per_pixel is None or self.gigabytes is None:
+            return None
+        return int(self.gigabytes * 1e9 / self.per_pixel)
+
+    def check(self, least: int, what: str, remedy: str = "") -> None:
+        """Refuse a bound that is too low.
+
+        Args:
+            least: Pixels that must go through the network together.
+            what: Whose pixels they are.
+            remedy: What else could be done.
+
+        Raises:
+            TilingError: They need more.
+        """
+        if self.per_pixel is None or self.pixels is None or self.pixels >= least:
+            return
+        enough = ceil(least * self.per_pixel / 1e7) / 100
+        raise TilingError(
+            f"tiling.memory_gigabytes is {self.gigabytes:g}, which a pass of {self.pixels} pixels "
+            f"fills; {what} needs {least} pixels; set it to {enough:g} or more{remedy}"
+        )
 
 
 def bytes_per_pixel(model: Any) -> int | None:

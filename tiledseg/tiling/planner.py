@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import keras
 
-from tiledseg.errors import TilingError
 from tiledseg.settings import TilingSettings
 from tiledseg.tiling.blending import BlendGrid, plan_blend_grid
 from tiledseg.tiling.exactness import exact_field, model_field
 from tiledseg.tiling.grid import Grid, plan_grid
-from tiledseg.tiling.memory import bytes_per_pixel
+from tiledseg.tiling.memory import PassMemory
 from tiledseg.tiling.receptive_field import ReceptiveField
-from tiledseg.tiling.streaming import BATCH_PIXELS
+from tiledseg.tiling.streaming import windows_at_once
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,14 @@ class Plan:
         grid: The tiles.
         why: What decides on the mode, in words.
         memory: Bytes for one pass, estimated; None where the model's graph cannot be read.
+        most_pixels: Pixels that may go through the network together; None where
+            ``streaming.BATCH_PIXELS`` alone bounds them.
     """
 
     grid: Grid
     why: str
     memory: int | None
+    most_pixels: int | None
 
     @property
     def mode(self) -> str:
@@ -81,10 +83,11 @@ def plan_tiles(
         The plan.
 
     Raises:
-        TilingError: No tile fits, or the model cannot be tiled as the settings ask.
+        TilingError: No tile fits, the model cannot be tiled as the settings ask, or
+            ``tiling.memory_gigabytes`` cannot be kept.
     """
     field = exact_tiling(model, settings)
-    per_pixel = bytes_per_pixel(model)
+    memory = PassMemory.of(model, settings.memory_gigabytes)
     if field is None:
         own_height, own_width = model.input_shape[1:3]
         grid: Grid = plan_blend_grid(
@@ -94,38 +97,27 @@ def plan_tiles(
             overlap=settings.overlap,
             window_function=settings.window,
         )
+        rows, columns = grid.tile_shape
+        memory.check(rows * columns, f"a window of {rows} x {columns} px")
         asked = settings.mode == "blend"
         why = "tiling.mode asks for it" if asked else "the network cannot be tiled exactly"
     else:
-        grid = _exact_grid(height, width, field, settings, per_pixel)
+        grid = _exact_grid(height, width, field, settings.max_tile**2, memory)
         why = "the same answer as one pass over the whole image"
-    return Plan(grid, why, per_pixel and per_pixel * _pixels_at_once(grid))
+    at_once = windows_at_once(grid, memory.pixels) * grid.tile_shape[0] * grid.tile_shape[1]
+    return Plan(grid, why, memory.per_pixel and memory.per_pixel * at_once, memory.pixels)
 
 
 def _exact_grid(
-    height: int,
-    width: int,
-    field: ReceptiveField,
-    settings: TilingSettings,
-    per_pixel: int | None,
+    height: int, width: int, field: ReceptiveField, most_pixels: int, memory: PassMemory
 ) -> Grid:
-    halo, stride, most = field.halo, field.stride, settings.max_tile**2
-    gigabytes = settings.memory_gigabytes
-    if gigabytes is not None and per_pixel is not None and gigabytes * 1e9 < most * per_pixel:
-        most = int(gigabytes * 1e9 / per_pixel)
-        least = ((-(-2 * halo // stride) + 1) * stride) ** 2
-        if most < min(least, height * width):
-            raise TilingError(
-                f"tiling.memory_gigabytes is {gigabytes:g}, which a pass of {most} pixels fills; "
-                f"a tile with halos of {halo} px needs {least} pixels; set it to "
-                f"{math.ceil(least * per_pixel / 1e7) / 100:g} or more, or tiling.mode to blend"
-            )
-    return fit_grid(height, width, halo=halo, stride=stride, most_pixels=most)
-
-
-def _pixels_at_once(grid: Grid) -> int:
-    area = grid.tile_shape[0] * grid.tile_shape[1]
-    return area * min(len(grid.tiles), max(1, BATCH_PIXELS // area))
+    halo, stride = field.halo, field.stride
+    smallest = (-(-2 * halo // stride) + 1) * stride
+    # An axis that is shorter than the smallest tile has one window, padded to the stride.
+    rows, columns = (min(smallest, -(-length // stride) * stride) for length in (height, width))
+    memory.check(rows * columns, f"a tile with halos of {halo} px", ", or tiling.mode to blend")
+    most_pixels = most_pixels if memory.pixels is None else min(most_pixels, memory.pixels)
+    return fit_grid(height, width, halo=halo, stride=stride, most_pixels=most_pixels)
 
 
 def fit_grid(height: int, width: int, *, halo: int, stride: int, most_pixels: int) -> Grid:

@@ -37,5 +37,5 @@ def forward_of(model: keras.Model, runtime: Runtime = "keras") -> Forward:
         return openvino_forward(model, "bf16" if "bfloat16" in fast_precision() else "f32")
     except ImportError as error:
         raise TilingError(
-            f"runtime openvino is not installed ({error}); pip install 'tiledseg[openvino]'"
+            f"runtime openvino is not installed ({error}); pip install openvino"
         ) from error

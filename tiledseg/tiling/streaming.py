@@ -20,12 +20,24 @@ BATCH_PIXELS = 512 * 512
 """Small windows go through the network together up to this many pixels."""
 
 
+def windows_at_once(grid: Grid, most_pixels: int | None = None) -> int:
+    """How many windows of a grid go through the network together.
+
+    Args:
+        grid: The tiles.
+        most_pixels: What the memory has room for, if that is less than ``BATCH_PIXELS``.
+    """
+    most = BATCH_PIXELS if most_pixels is None else min(BATCH_PIXELS, most_pixels)
+    return max(1, min(len(grid.tiles), most // (grid.tile_shape[0] * grid.tile_shape[1])))
+
+
 def predict_regions(
     model: keras.Model,
     source: RegionSource,
     sink: RegionSink,
     *,
     grid: Grid,
+    most_pixels: int | None = None,
     finished: frozenset[int] = frozenset(),
     on_batch: Callable[[Sequence[int]], object] = lambda _: None,
     forward: Forward | None = None,
@@ -41,6 +53,8 @@ def predict_regions(
         source: The image, pre-processed; the model rescales it.
         sink: Is given the core of every tile once, from a thread of ours.
         grid: The tiles of the image.
+        most_pixels: Pixels that may go through the network together, where the memory has room
+            for fewer than usual; a single window does in any case.
         finished: Indices in ``grid.tiles`` of cores that the sink holds already.
         on_batch: Told, from the writing thread, which tiles' cores have just been written.
         forward: Another runtime's pass over a batch; Keras' own, compiled, if not given.
@@ -59,7 +73,7 @@ def predict_regions(
     stitcher = stitcher_for(grid, model.output_shape[-1], finished)
 
     def read() -> Iterator[tuple[Sequence[int], Windows]]:
-        for indices in _batches(stitcher.needed, grid):
+        for indices in _batches(stitcher.needed, windows_at_once(grid, most_pixels)):
             windows = [read_window(source, grid.tiles[index].window) for index in indices]
             yield indices, np.stack(windows)
 
@@ -90,11 +104,10 @@ def check_channels(model: Any, shape: tuple[int, ...]) -> None:
         )
 
 
-def _batches(indices: Sequence[int], grid: Grid) -> Iterator[Sequence[int]]:
-    """Batches of nearly equal length, of at most BATCH_PIXELS if that is more than a window."""
+def _batches(indices: Sequence[int], most: int) -> Iterator[Sequence[int]]:
+    """Batches of nearly equal length, of at most so many."""
     if not indices:
         return
-    most = max(1, BATCH_PIXELS // (grid.tile_shape[0] * grid.tile_shape[1]))
     count = -(-len(indices) // most)
     for start, stop in pairwise(k * len(indices) // count for k in range(count + 1)):
         yield indices[start:stop]
