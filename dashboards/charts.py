@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.colours import SERIES
+from dashboards.trials import STATES
 
 HEIGHT = 260
 DECADES = 20
@@ -93,9 +94,10 @@ def history(trials: pd.DataFrame, title: str, *, maximize: bool = True) -> Chart
         maximize: Whether more is better.
     """
     done = trials.dropna(subset=["score"]).sort_values("number").copy()
-    done["best"] = done["score"].cummax() if maximize else done["score"].cummin()
+    scores = done["score"].where(done["state"] == "complete")  # the others do not compete
+    done["best"] = (scores.cummax() if maximize else scores.cummin()).ffill()
     x = {**_number("number", "trial"), "axis": {"tickMinStep": 1, "format": "d"}}
-    states = ["complete", "pruned", "running", "failed"]
+    states = list(STATES)
     line: Spec = {
         "mark": {
             "type": "line",
@@ -113,7 +115,7 @@ def history(trials: pd.DataFrame, title: str, *, maximize: bool = True) -> Chart
             "color": {
                 **_word("state"),
                 "legend": _legend(),
-                "scale": {"domain": states, "range": [SERIES[i] for i in (0, 7, 2, 1)]},
+                "scale": {"domain": states, "range": [SERIES[i] for i in (0, 7, 2, 1, 4)]},
             },
             "tooltip": [
                 _word("name"),

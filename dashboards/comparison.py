@@ -171,7 +171,12 @@ def scene(split: str, stem: str, left: Side, right: Side, name: str = "") -> Sce
         panes.append(Pane(f"{key}-classes", title, "image", f"{key}-classes"))
     if several and label is None:
         shown = [pane.id for pane in panes if pane.id == "image" or pane.id.endswith("-classes")]
-    swiped = ("b", "a") if {"a", "b"} <= both else ("truth", predicted[0])
+    if len(predicted) == 2:
+        swiped = ("b", "a")
+    elif predicted:
+        swiped = ("truth", predicted[0])
+    else:
+        swiped = ("image" if image else "truth", "truth")
     return Scene(
         picture=f"{split}/{stem}",
         size=store.picture_size(image or masks["a"]),

@@ -1,5 +1,6 @@
 """Ways from one page to another, with the state that the other shall open in."""
 
+from collections.abc import Collection
 from typing import Any
 
 import streamlit as st
@@ -41,6 +42,11 @@ def choose(
     return _keep(key, value, None if always else options[index])
 
 
+def is_told(options: Collection[str], key: str) -> bool:
+    """Whether the address or the session says which of the options is chosen."""
+    return st.query_params.get(key) in options or st.session_state.get(key) in options
+
+
 def pick(label: str, options: list[str], key: str, default: str, **more: Any) -> str:
     """A row of buttons whose value is in the address."""
     _follow_address(key, options, default)
@@ -52,12 +58,14 @@ def _follow_address(key: str, options: list[str], default: str) -> None:
     """Take the value of the address, unless it is the one that was written there before.
 
     Streamlit's own binding writes the words that people see into the address, which change with
-    an alias; ours writes the keys.
+    an alias; ours writes the keys. Streamlit forgets a widget's value once a page without it is
+    shown, but not what was written; so then the address is followed whatever was written.
     """
     asked = st.query_params.get(key)
-    if asked in options and asked != st.session_state.get(_written(key)):
+    lost = st.session_state.get(key) not in options
+    if asked in options and (lost or asked != st.session_state.get(_written(key))):
         st.session_state[key] = asked
-    elif st.session_state.get(key) not in options:
+    elif lost:
         st.session_state[key] = default
 
 

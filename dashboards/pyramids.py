@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from dashboards.decoding import decoding
 from dashboards.masks import mask_levels
+from dashboards.room import ROOM, make_room, room_of
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.images import read_image
 from tiledseg.data.mapped import map_array, write_array
@@ -37,7 +38,7 @@ APRON = 1
 """Pixels of the neighbours around a mask's tile, so that outlines cross tiles."""
 CUT = 128
 """A stored probability is foreground from here on: value / 255 >= 0.5."""
-MOST_BYTES = int(float(os.environ.get("TILEDSEG_DASHBOARD_CACHE_GB", "8")) * 2**30)
+MOST_BYTES = room_of(os.environ.get(ROOM, "8"))
 """Room for pyramids on disk; the longest unused are removed beyond it."""
 
 _FORMAT = "pyramid-2"
@@ -142,7 +143,7 @@ def open_pyramid(
         if found is None:
             with decoding(urgent=True):
                 _build(path, kind, folder, label)
-            _make_room(home, folder)
+            make_room(home, folder, MOST_BYTES)
             found = _found(folder, kind)
     if found is None:
         raise OutputError(
@@ -251,19 +252,6 @@ def _found(folder: Path, kind: Kind) -> Pyramid | None:
     except (OSError, ValueError):
         return None
     return Pyramid(folder, kind, int(shape["height"]), int(shape["width"]))
-
-
-def _make_room(home: Path, keep: Path) -> None:
-    """Remove the pyramids that were opened the longest ago, until the rest has room."""
-    folders = [item for item in home.iterdir() if item.is_dir() and not item.name.startswith(".")]
-    sizes = {item: sum(file.stat().st_size for file in item.iterdir()) for item in folders}
-    spare = sum(sizes.values()) - MOST_BYTES
-    for folder in sorted(folders, key=lambda item: item.stat().st_mtime):
-        if spare <= 0:
-            return
-        if folder != keep:
-            shutil.rmtree(folder, ignore_errors=True)
-            spare -= sizes[folder]
 
 
 def _lock_of(name: str) -> threading.Lock:

@@ -9,8 +9,8 @@ from typing import ParamSpec
 import streamlit as st
 
 from dashboards import store
-from tiledseg.errors import TiledsegError, TrackingError
-from tiledseg.tracking.reading import store_address
+from tiledseg.errors import RegistryError, TiledsegError, TrackingError
+from tiledseg.tracking.store import store_address
 
 Given = ParamSpec("Given")
 
@@ -56,9 +56,22 @@ def no_pictures(what: str) -> None:
     st.code("tiledseg evaluate --model DATASET --dataset DATASET", language=None, wrap_lines=True)
 
 
-def unusable(error: TiledsegError) -> None:
-    """The store does not answer, or something in it cannot be read."""
-    if not isinstance(error, TrackingError):
+def unusable(error: TiledsegError, part: str) -> None:
+    """The store does not answer, or something in it cannot be read.
+
+    Args:
+        error: What was raised.
+        part: Of the page, by a name that no other part of it has.
+    """
+    if is_missing(error):
+        st.error(
+            f"{error.__cause__}. It was removed from the store, and something still points to it; "
+            "choose another one.",
+            title="This is not in the store any more",
+            icon=":material/search_off:",
+        )
+        return
+    if not isinstance(error, TrackingError) or isinstance(error, RegistryError):
         st.error(str(error), title="This cannot be shown", icon=":material/broken_image:")
         return
     st.error(str(error), title="The store cannot be read", icon=":material/cloud_off:")
@@ -70,21 +83,30 @@ def unusable(error: TiledsegError) -> None:
         wrap_lines=True,
     )
     _where()
-    if st.button("Try again", icon=":material/refresh:"):
+    if st.button("Try again", icon=":material/refresh:", key=f"try-again-{part}"):
         st.cache_data.clear()
         st.cache_resource.clear()
         store.run_table.cache_clear()
         st.rerun()
 
 
+def is_missing(error: TiledsegError) -> bool:
+    """Whether the store answered that it has no such run or version."""
+    return getattr(error.__cause__, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
+
+
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Shows what a user can mend as a page, instead of a traceback."""
+def guarded(part: str) -> Iterator[None]:
+    """Shows what a user can mend as a page, instead of a traceback.
+
+    Args:
+        part: Of the page, by a name that no other part of it has: several may fail at once.
+    """
     try:
         yield
     except TiledsegError as error:
         logger.info("a page could not be shown: %s", error)
-        unusable(error)
+        unusable(error, part)
 
 
 def fragment(body: Callable[Given, None]) -> Callable[Given, None]:
@@ -93,7 +115,7 @@ def fragment(body: Callable[Given, None]) -> Callable[Given, None]:
     @st.fragment
     @wraps(body)
     def shown(*args: Given.args, **kwargs: Given.kwargs) -> None:
-        with guarded():
+        with guarded(body.__name__):
             body(*args, **kwargs)
 
     return shown
@@ -103,7 +125,7 @@ def page(body: Callable[[], None]) -> Callable[[], None]:
     """A page that is guarded."""
 
     def shown() -> None:
-        with guarded():
+        with guarded("page"):
             body()
 
     shown.__name__ = body.__module__.rpartition(".")[2]

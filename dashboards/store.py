@@ -48,6 +48,11 @@ class RunTable:
                 self._whole = self._read if anew else self._whole
             return sorted(self._runs.values(), key=lambda row: row.started, reverse=True)
 
+    def ended(self, run_id: str) -> RunSummary | None:
+        """A run that is known to have ended; None without looking it up."""
+        run = self._runs.get(run_id)  # the dictionary is never changed, only replaced
+        return None if run is None or run.status == "RUNNING" else run
+
     def _looked_up(self, known: Mapping[str, RunSummary] | None) -> dict[str, RunSummary]:
         """What the store says now; of runs that began long ago, those that were open as well."""
         rows = {row.run_id: row for row in reading.read_runs(known=known)}
@@ -80,15 +85,17 @@ def running_runs() -> list[RunSummary]:
     return reading.read_runs(condition=OPEN, limit=50)
 
 
-@st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
-def trials_of(run_id: str, dataset: str) -> list[RunSummary]:
-    """The trials of a study."""
-    return reading.read_runs([dataset], condition=f"tags.`{reading.PARENT_TAG}` = '{run_id}'")
+def one_run(run_id: str) -> RunSummary:
+    """One run; the store is asked only for what may have changed.
+
+    Raises:
+        TrackingError: There is none of that id, or the store does not answer.
+    """
+    return run_table().ended(run_id) or _read_run(run_id)
 
 
 @st.cache_data(ttl=FRESH, max_entries=64, show_spinner=False)
-def one_run(run_id: str) -> RunSummary:
-    """One run."""
+def _read_run(run_id: str) -> RunSummary:
     return reading.read_run(run_id)
 
 
@@ -147,7 +154,7 @@ class Predictions:
         return files_of(self.run_id).path(f"predictions/{self.split}/{layer}/{name}")
 
 
-@st.cache_data(ttl=60, max_entries=256, show_spinner=False)
+@st.cache_resource(ttl=60, max_entries=256, show_spinner=False)  # shared: nobody changes it
 def predictions_of(run_id: str, split: str) -> Predictions:
     """What a run predicted for a split."""
     files = files_of(run_id)

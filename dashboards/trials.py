@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dashboards.studies import StudyEnd
 from tiledseg.tracking.reading import RunSummary
 
 TRIAL_TAG = "tiledseg.trial"
@@ -13,24 +14,37 @@ REASON_TAG = "tiledseg.reason"
 DEFAULT_OBJECTIVE = "valid/tiled/dice"
 LESS_IS_BETTER = ("loss", "val_loss", "seconds", "seam", "peak", "bytes")
 _NOT_SEARCHED = ("dataset.", "tracking.", "evaluation.")
+STATES = ("complete", "pruned", "running", "failed", "infeasible")
 _STATES = {"FINISHED": "complete", "RUNNING": "running", "SCHEDULED": "running"}
+_RUN_AGAIN = ("died", "killed", "unavailable", "interrupted")
+"""Outcomes that say nothing about the settings: the sweep runs such a trial once more."""
+_FIXED = ("number", "name", "state", "score", "seconds", "reason", "run_id")
 
 
-def table_of(trials: Sequence[RunSummary], objective: str) -> pd.DataFrame:
+def table_of(
+    trials: Sequence[RunSummary], objective: str, end: StudyEnd | None = None
+) -> pd.DataFrame:
     """One row per trial, in the order they were numbered.
+
+    Args:
+        trials: Runs.
+        objective: Name of the metric that is the score.
+        end: The study's own account, which goes before the runs: limits are known to it alone,
+            and of a metric of epochs it takes the best epoch's value, a run the last one's.
 
     Returns:
         Columns ``number``, ``name``, ``state``, ``score``, ``seconds``, ``reason``,
         ``run_id``, then one for each setting that is not the same in all trials.
     """
+    end = end or StudyEnd()
     ordered = sorted(trials, key=lambda run: (_number(run), run.started))
     searched = searched_settings(ordered)
     rows = [
         {
             "number": _number(run) if TRIAL_TAG in run.tags else place,
             "name": run.name,
-            "state": state_of(run),
-            "score": run.metrics.get(objective, np.nan),
+            "state": _judged(run, end),
+            "score": score_of(run, objective, end),
             "seconds": run.seconds,
             "reason": run.tags.get(REASON_TAG, run.error),
             "run_id": run.run_id,
@@ -38,8 +52,23 @@ def table_of(trials: Sequence[RunSummary], objective: str) -> pd.DataFrame:
         }
         for place, run in enumerate(ordered)
     ]
-    fixed = ["number", "name", "state", "score", "seconds", "reason", "run_id"]
-    return pd.DataFrame(rows, columns=[*fixed, *searched])
+    return pd.DataFrame(rows, columns=[*_FIXED, *searched])
+
+
+def score_of(run: RunSummary, objective: str, end: StudyEnd) -> float:
+    """What a trial came to, as in ``table_of``; not a number where it has no such metric."""
+    value = end.value(run.run_id, objective)
+    return run.metrics.get(objective, np.nan) if value is None else value
+
+
+def competing(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that can be compared: of complete trials with a score."""
+    return table[table["state"] == "complete"].dropna(subset=["score"])
+
+
+def settings_in(table: pd.DataFrame) -> list[str]:
+    """The columns of a table that are settings."""
+    return [str(name) for name in table.columns[len(_FIXED) :]]
 
 
 def searched_settings(trials: Sequence[RunSummary]) -> list[str]:
@@ -62,13 +91,18 @@ def is_maximized(objective: str) -> bool:
 
 
 def state_of(run: RunSummary) -> str:
-    """complete, running, pruned or failed."""
+    """One of ``STATES``, as far as the run tells; it does not know limits of its speed."""
     outcome = run.tags.get(OUTCOME_TAG, "")
     if run.status == "RUNNING":
         return "running"
-    if "prune" in outcome:
-        return "pruned"
+    if outcome in {"pruned", "infeasible"}:
+        return outcome
     return _STATES.get(run.status, "failed")
+
+
+def has_ended(run: RunSummary) -> bool:
+    """Whether a trial has ended for good, and is not one that is run again."""
+    return state_of(run) != "running" and run.tags.get(OUTCOME_TAG, "") not in _RUN_AGAIN
 
 
 def importance(table: pd.DataFrame) -> pd.DataFrame:
@@ -80,10 +114,11 @@ def importance(table: pd.DataFrame) -> pd.DataFrame:
     look like importance; never below 0. Interactions are not seen.
 
     Returns:
-        Columns ``setting`` and ``share``, the largest first; empty with fewer than 4 trials.
+        Columns ``setting`` and ``share``, the largest first; empty with fewer than 4 trials
+        that compete.
     """
-    done = table.dropna(subset=["score"])
-    names = list(table.columns[7:])
+    done = competing(table)
+    names = settings_in(table)
     if len(done) < 4:
         return pd.DataFrame(columns=["setting", "share"])
     score = done["score"].to_numpy(float)
@@ -132,6 +167,11 @@ def _share(column: pd.Series, score: np.ndarray) -> float:
     weights = np.linalg.lstsq(design, score, rcond=None)[0]
     left = float(((score - design @ weights) ** 2).sum())
     return float(max(0.0, 1.0 - (left / freedom) / (total / (len(score) - 1))))
+
+
+def _judged(run: RunSummary, end: StudyEnd) -> str:
+    state = state_of(run)
+    return "infeasible" if state == "complete" and not end.is_feasible(run.run_id) else state
 
 
 def _number(run: RunSummary) -> int:

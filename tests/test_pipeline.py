@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tiledseg import evaluate, train
-from tiledseg.errors import DatasetError
+from tiledseg.errors import DatasetError, TrainingError
 from tiledseg.pipeline import prepare
 from tiledseg.tracking.registry import CHAMPION, load_predictor
 
@@ -79,6 +79,29 @@ def test_an_interrupted_training_is_resumed_in_its_run(client, tiny_dataset, tin
     assert client.get_run(result.run_id).info.status == "FINISHED"
     losses = client.get_metric_history(result.run_id, "loss")
     assert {metric.step for metric in losses} == {1, 2, 3}
+
+    before = client.get_run(result.run_id)
+    with pytest.raises(TrainingError, match=f"run {result.run_id} has nothing to resume"):
+        train(experiment, resume=result.run_id)
+    after = client.get_run(result.run_id)
+    assert (after.info.status, after.data.tags) == ("FINISHED", before.data.tags)
+
+
+def test_an_image_is_kept_under_the_stem_of_its_masks(client, tiny_dataset, tiny_experiment):
+    folder = tiny_dataset()
+    for path in list(folder.glob("*/images/*.png")):
+        path.rename(path.with_name(f"{path.stem}_img.png"))
+    dataset = {"name": "Tiny", "image_suffix": "_img"}
+    result = train(tiny_experiment(dataset=dataset, training={"epochs": 1}), splits=["valid"])
+    names = {
+        layer: [
+            item.path.rpartition("/")[2]
+            for item in client.list_artifacts(result.run_id, f"predictions/valid/{layer}")
+        ]
+        for layer in ("image", "truth", "tiled", "whole")
+    }
+    assert len(names["image"]) == 2
+    assert all(found == names["truth"] for found in names.values()), names
 
 
 def test_a_calibrated_network_is_the_one_that_is_scored_registered_and_evaluated(

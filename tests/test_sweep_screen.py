@@ -97,6 +97,15 @@ def test_what_was_found(screen):
     assert "tiledseg train --experiment experiments/Tiny-best.yaml" in text
 
 
+def test_what_was_found_and_could_not_be_written(screen):
+    recorder = screen(False)
+    found = replace(result(PROGRESS.rows[2]), unwritten="experiments: cannot be written")
+    show_study(found)
+    text = recorder.export_text()
+    assert "experiment  experiments: cannot be written" in text
+    assert "None" not in text
+
+
 def test_nothing_found(screen):
     recorder = screen(False)
     show_study(result(None))

@@ -24,7 +24,7 @@ from tiledseg.data.dataset import (
     data_root,
     load_dataset,
 )
-from tiledseg.errors import DatasetError, OutputError
+from tiledseg.errors import DatasetError, OutputError, TrainingError
 from tiledseg.evaluation import (
     ImageEvaluation,
     evaluate_images,
@@ -37,6 +37,7 @@ from tiledseg.prediction import Predictor
 from tiledseg.tracking import registry
 from tiledseg.tracking.registry import Registration
 from tiledseg.tracking.runs import TrackedRun, open_run
+from tiledseg.training.callbacks import STATE_FILE
 from tiledseg.training.observer import TrainingObserver
 from tiledseg.training.train import fit, with_decided_precision
 
@@ -105,8 +106,12 @@ def train(
         splits: What the network is scored on; a search leaves the test images out.
 
     Raises:
-        TiledsegError: Something that the user can mend; the run is then marked FAILED.
+        TiledsegError: Something that the user can mend; the run is then marked FAILED. A run
+            that cannot be resumed, since it has ended well or began on another machine, stays
+            as it is.
     """
+    if resume is not None:
+        _require_state(resume)
     experiment = with_decided_precision(experiment)
     require_encoder_weights(experiment.model)
     with open_run(experiment, "train", resume=resume) as run:
@@ -244,13 +249,29 @@ def _register(predictor: Predictor, metrics: dict[str, float], job: _Job) -> Reg
     )
 
 
-def _state_folder(run_id: str) -> Path:
+def _require_state(run_id: str) -> None:
+    """Refuse to resume a run whose checkpoints are not here, before it is touched."""
+    path = _state_place(run_id) / STATE_FILE
+    if not path.is_file():
+        raise TrainingError(
+            f"run {run_id} has nothing to resume: {path} does not exist (the run has ended well, "
+            "or no epoch of it ended on this machine); leave it as it is, or start a new "
+            "training without --resume"
+        )
+
+
+def _state_place(run_id: str) -> Path:
     """Where a run keeps its checkpoints until it has ended well.
 
     In the user's state folder, or that which ``TILEDSEG_STATE`` names.
     """
     home = os.environ.get("TILEDSEG_STATE") or platformdirs.user_state_dir("tiledseg")
-    folder = Path(home) / run_id
+    return Path(home) / run_id
+
+
+def _state_folder(run_id: str) -> Path:
+    """That place, made where it is missing."""
+    folder = _state_place(run_id)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

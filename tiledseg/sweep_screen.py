@@ -91,6 +91,9 @@ def show_study(result: "StudyResult") -> None:
         for row in progress.best:
             show_line(f"front       trial {row.number}: {_named(result, row)}")
     show_line(f"settings    {_settings(result.best.params)}")
+    if result.file is None:
+        show_line(f"experiment  {result.unwritten}")
+        return
     show_line(f"experiment  {result.file}")
     show_line(f"next        tiledseg train --experiment {result.file}")
 

@@ -3,8 +3,8 @@
 const PLAY_EVERY = 350; // milliseconds
 
 class Frames {
-  constructor(showFrame) {
-    this.showFrame = showFrame;
+  constructor(chosen) {
+    this.chosen = chosen;
     this.all = [];
     this.at = 0;
     this.slider = el("input", {
@@ -18,6 +18,7 @@ class Frames {
       this.player, press("next", "Next epoch (.)", () => this.go(1)), this.slider, this.label);
   }
 
+  // Returns the frame that is open now: the one at hand where the same ones are shown again.
   show(all, at) {
     const same = JSON.stringify(all) === JSON.stringify(this.all);
     this.all = all;
@@ -25,7 +26,7 @@ class Frames {
     this.slider.max = Math.max(0, all.length - 1);
     if (!same) this.at = Math.min(at, Math.max(0, all.length - 1));
     this.update();
-    if (all.length) this.showFrame(all[this.at]);
+    return all[this.at];
   }
 
   go(by) {
@@ -33,7 +34,7 @@ class Frames {
     if (next === this.at || !this.all.length) return;
     this.at = next;
     this.update();
-    this.showFrame(this.all[next]);
+    this.chosen(this.all[next]);
   }
 
   update() {

@@ -23,6 +23,7 @@ class Gestures {
     this.stage = stage;
     this.actions = actions;
     this.pointers = new Map();
+    this.held = null; // the canvas that was taken hold of; all fingers are measured on it
     stage.addEventListener("pointerdown", (event) => this.down(event));
     stage.addEventListener("pointermove", (event) => this.move(event));
     for (const end of ["pointerup", "pointercancel"]) {
@@ -36,9 +37,8 @@ class Gestures {
     stage.addEventListener("keydown", (event) => this.pressed(event));
   }
 
-  // Position in device pixels within the pane that the event is over.
-  place(event) {
-    const canvas = this.over(event);
+  // Position in device pixels within a pane, by default the one that the event is over.
+  place(event, canvas = this.over(event)) {
     const box = canvas.getBoundingClientRect();
     const ratio = canvas.width / box.width;
     return { x: (event.clientX - box.left) * ratio, y: (event.clientY - box.top) * ratio, ratio };
@@ -55,14 +55,25 @@ class Gestures {
     if (event.button > 0 || event.target.closest("button, select, input, [role=slider]")) return;
     this.stage.focus({ preventScroll: true });
     this.stage.setPointerCapture(event.pointerId);
-    this.pointers.set(event.pointerId, this.place(event));
+    if (!this.pointers.size || !this.held.isConnected) this.hold(event);
+    this.pointers.set(event.pointerId, this.place(event, this.held));
+  }
+
+  hold(event) {
+    this.held = this.over(event);
+    this.pointers.clear();
   }
 
   move(event) {
-    const now = this.place(event);
-    this.actions.point(event.pointerType === "touch" ? null : now);
+    this.actions.point(event.pointerType === "touch" ? null : this.place(event));
     const before = this.pointers.get(event.pointerId);
     if (!before) return;
+    if (!this.held.isConnected) { // panes were arranged anew meanwhile
+      this.hold(event);
+      this.pointers.set(event.pointerId, this.place(event, this.held));
+      return;
+    }
+    const now = this.place(event, this.held);
     const others = [...this.pointers.entries()].filter(([id]) => id !== event.pointerId);
     this.pointers.set(event.pointerId, now);
     if (!others.length) {

@@ -99,6 +99,7 @@ class Tiles {
   }
 
   close() {
+    this.changed = () => {}; // what is stopped now is not to be asked for again
     for (const { stop } of this.running.values()) stop.abort();
     for (const { bitmap } of this.kept.values()) if (bitmap) bitmap.close();
     this.kept.clear();

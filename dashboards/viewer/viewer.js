@@ -16,7 +16,7 @@ class Viewer {
     this.legend = el("span", { class: "legend" });
     this.values = el("span", { class: "values" });
     this.footer = el("div", { class: "footer" }, this.legend, this.values);
-    this.frames = new Frames((frame) => this.showFrame(frame));
+    this.frames = new Frames((frame) => this.chooseFrame(frame));
     this.help = el("dialog", { class: "help", "aria-label": "Keyboard" });
     this.help.append(
       el("dl", {}, ...KEYS.flatMap(([key, what]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, what)])),
@@ -41,8 +41,11 @@ class Viewer {
   close() {
     this.resized.disconnect();
     window.removeEventListener("resize", this.onResize);
+    this.root.removeEventListener("fullscreenchange", this.onResize);
     this.frames.close();
+    cancelAnimationFrame(this.drawing);
     clearTimeout(this.reporting);
+    clearTimeout(this.framing);
     if (this.tiles) this.tiles.close();
   }
 
@@ -63,7 +66,7 @@ class Viewer {
     if (!this.style.panes.every((id) => known.has(id))) this.style.panes = data.style.panes;
     if (!this.style.swipe.every((id) => known.has(id))) this.style.swipe = data.style.swipe;
     if (other) this.begin(first ? data.link : "");
-    this.frames.show(data.frames || [], data.frame || 0);
+    this.takeFrame(this.frames.show(data.frames || [], data.frame || 0));
     const changed = other || this.structure !== structure;
     if (this.structure !== structure) {
       this.structure = structure;
@@ -303,14 +306,21 @@ class Viewer {
     return Boolean(action);
   }
 
-  showFrame(frame) {
+  // The layers as they are in a frame, without one as they came.
+  takeFrame(frame) {
+    if (!frame) return;
     for (const [id, url] of Object.entries(frame.urls)) {
       if (this.layers[id]) this.layers[id] = { ...this.layers[id], url };
     }
     for (const pane of this.data.panes) {
       if (frame.notes && pane.id in frame.notes) pane.note = frame.notes[pane.id];
     }
-    if (this.style && this.boxes.length) this.arrange();
+  }
+
+  // Python learns of frames that the visitor chose, and of no other.
+  chooseFrame(frame) {
+    this.takeFrame(frame);
+    this.arrange();
     clearTimeout(this.framing);
     this.framing = setTimeout(() => this.report("frame", frame.value), REPORT_AFTER);
   }

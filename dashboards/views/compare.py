@@ -127,8 +127,9 @@ def _strip(table: pd.DataFrame, stem: str, split: str, left: Side, label: int | 
     stems = [str(name) for name in table["image"]]
     first = max(0, min(stems.index(stem) - MOST_THUMBNAILS // 2, len(stems) - MOST_THUMBNAILS))
     rows = table.iloc[first : first + MOST_THUMBNAILS].to_dict("records")
+    found = store.predictions_of(left.source.run.run_id, split)
     items = [
-        _item({str(key): value for key, value in row.items()}, split, left, label) for row in rows
+        _item({str(key): value for key, value in row.items()}, found, left, label) for row in rows
     ]
     clicked = show_filmstrip(items, stem, "Images", key="strip")
     if clicked in stems and clicked != stem:
@@ -140,9 +141,8 @@ def _open(stem: str) -> None:
     st.rerun()
 
 
-def _item(row: dict[str, object], split: str, left: Side, label: int | None) -> Item:
+def _item(row: dict[str, object], found: store.Predictions, left: Side, label: int | None) -> Item:
     stem = str(row["image"])
-    found = store.predictions_of(left.source.run.run_id, split)
     mask, image = found.path(left.mode, stem), found.path("image", stem)
     truth = found.path("truth", stem) if left.mode != "truth" else None
     shots = [Shot(thumbnail_url(mask, "mask", image, truth, label))] if mask else []
@@ -193,14 +193,16 @@ def _downloads(
 ) -> None:
     with st.container(horizontal=True):
         for name, side in (("A", left), ("B", right)):
+            what, form = stored_form_of(side)
             st.download_button(
-                f"Masks of {name} ({side.label.lower()})",
+                f"{what} of {name} ({side.label.lower()})",
                 data=partial(zipped_masks, side, split, stems),
                 file_name=f"{side.source.run.dataset}-{split}-{side.source.key}-{side.mode}.zip",
                 mime="application/zip",
                 icon=":material/download:",
                 on_click="ignore",
                 key=f"masks-{name}",
+                help=form,
             )
         st.download_button(
             "Scores (CSV)",
@@ -210,6 +212,15 @@ def _downloads(
             icon=":material/download:",
             on_click="ignore",
         )
+
+
+def stored_form_of(side: Side) -> tuple[str, str]:
+    """What the stored files of a side are, in a word and in a sentence."""
+    if side.mode == "truth":
+        return "Masks", "PNG files as the run was scored on them"
+    if store.classes_of(side.source.run.run_id):
+        return "Predictions", "PNG files of label indices, with the colours of the classes"
+    return "Predictions", "PNG files of probabilities, 0 to 255; 128 and more is foreground"
 
 
 def zipped_masks(side: Side, split: str, stems: Sequence[str]) -> bytes:

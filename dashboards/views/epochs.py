@@ -34,12 +34,13 @@ def show() -> None:
     by_id = {run.run_id: run for run in runs[:MOST_RUNS]}
     wanted = str(st.query_params.get("run", ""))
     by_id.update({run.run_id: run for run in runs if run.run_id == wanted})
+    start = 0 if links.is_told(by_id, "run") else _first_with_pictures(list(by_id))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = links.choose(
             "Run",
             list(by_id),
             "run",
-            _first_with_pictures(list(by_id)),
+            start,
             always=True,
             format_func=lambda key: _label(by_id[key]),
             width=420,
@@ -139,7 +140,8 @@ def _frame(epochs: list[int], i: int, paths: dict[str, dict[int, Path]]) -> Fram
 
 def _curves(run: RunSummary, epoch: int | None) -> None:
     best = run.metrics.get("best_epoch")
-    table = store.curves_of(run.run_id, store.CURVES)
+    known = tuple(name for name in store.CURVES if name in run.metrics)
+    table = store.curves_of(run.run_id, known)
     if table.empty:
         st.info("No epoch has ended yet.")
         return

@@ -9,7 +9,7 @@ from dashboards import links, states, store, words
 from dashboards.comparison import SPLITS, Source, version_label
 from dashboards.filmstrip import show_filmstrip
 from dashboards.previews import KEY_TO_COLOURS, worst_images
-from tiledseg.errors import RegistryError
+from tiledseg.errors import TrackingError
 from tiledseg.tracking.reading import RunSummary, VersionSummary
 from tiledseg.tracking.registry import CHAMPION, CHAMPION_METRIC, promote
 
@@ -44,7 +44,7 @@ def show() -> None:
         )
     version = next(item for item in own if item.version == chosen)
     _promotion(version)
-    with states.guarded():  # the run may be gone, and the version still be promoted
+    with states.guarded("card"):  # the run may be gone, and the version still be promoted
         _card(version)
     _versions(own)
 
@@ -162,7 +162,7 @@ def _ask(version: VersionSummary) -> None:
         return
     try:
         before = promote(version.model, version.version)
-    except RegistryError as error:
+    except TrackingError as error:  # the page's guard is not there in a dialog
         st.error(str(error), title="Not promoted")
         return
     store.versions.clear()

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import links, states, store, words
+from dashboards import links, states, store, trials, words
 from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
 from dashboards.previews import KEY_TO_COLOURS, worst_images
-from tiledseg.tracking.reading import RunSummary, VersionSummary, store_address
+from tiledseg.tracking.reading import RunSummary, VersionSummary
+from tiledseg.tracking.store import store_address
 
-LATEST = 40
 WANTED_TAG = "tiledseg.trials"
 """Of a study's run: how many trials it was asked for."""
 MOST_THUMBNAILS = 6
@@ -20,7 +20,7 @@ MOST_RUNS = 12
 
 def show() -> None:
     """The page."""
-    runs = store.latest_runs(LATEST)
+    runs = store.latest_runs(MOST_RUNS)
     if not runs:
         states.nothing_yet()
         return
@@ -30,7 +30,7 @@ def show() -> None:
     if not champions:
         states.no_model()
     for version in champions:
-        with states.guarded():  # one whose run is gone does not hide the others
+        with states.guarded(f"card-{version.model}"):  # one that is gone hides no other
             _card(version)
     _latest(runs)
     st.caption(f"Store `{store_address()}`")
@@ -39,7 +39,7 @@ def show() -> None:
 @st.fragment(run_every=5)
 def _running() -> None:
     """Open runs with their progress; looked up again every five seconds."""
-    with states.guarded():
+    with states.guarded("running"):
         running = store.running_runs()
         if not running:
             return
@@ -54,8 +54,8 @@ def progress(run: RunSummary) -> tuple[float, str]:
     """How far a run is, as a fraction and in words."""
     began = f"began {words.ago(run.started)}"
     if run.kind == "sweep":
-        trials = store.trials_of(run.run_id, run.dataset)
-        ended = sum(trial.status != "RUNNING" for trial in trials)
+        own = [trial for trial in store.run_table().runs() if trial.parent == run.run_id]
+        ended = sum(trials.has_ended(trial) for trial in own)
         wanted = run.tags.get(WANTED_TAG, "")
         most = int(wanted) if wanted.isdecimal() else 0
         of = f" of {most}" if most else ""
@@ -134,7 +134,7 @@ def _latest(runs: Sequence[RunSummary]) -> None:
             "valid, non-tiled": run.metrics.get("valid/whole/dice"),
             "took": words.duration(run.seconds),
         }
-        for run in runs[:MOST_RUNS]
+        for run in runs
     )
     number = st.column_config.NumberColumn(format="%.4f")
     st.dataframe(

@@ -154,7 +154,7 @@ def differing_settings(runs: Sequence[RunSummary]) -> tuple[pd.DataFrame, pd.Dat
         for run in runs
     }
     table = pd.DataFrame(columns, index=pd.Index(names, name="setting"))
-    differs = table.nunique(axis=1) > 1
+    differs = table.ne(table.iloc[:, 0], axis=0).any(axis=1)
     return table[differs], table[~differs]
 
 
@@ -182,8 +182,9 @@ def _settings(runs: Sequence[RunSummary]) -> None:
         else:
             st.dataframe(differs, alt="Settings that differ")
     label = f"{len(same)} settings that are the same" if len(runs) > 1 else "Settings"
-    with st.expander(label, expanded=False):
-        st.dataframe(same, alt="Settings")
+    expander = st.expander(label, key="same-settings", on_change="rerun")
+    if expander.open:  # else a hundred rows are made and sent that nobody sees
+        expander.dataframe(same, alt="Settings")
     with st.container(horizontal=True):
         for run in runs:
             links.link(

@@ -1,9 +1,14 @@
 """Sweeps: what a search tried, what mattered, what was best."""
 
+import shlex
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 import streamlit as st
 
-from dashboards import charts, links, states, store, trials, words
+from dashboards import charts, links, states, store, studies, trials, words
+from dashboards.commands import set_options
+from dashboards.studies import StudyEnd
 from tiledseg.tracking.reading import RunSummary
 
 MOST_AXES = 8
@@ -12,39 +17,45 @@ MOST_AXES = 8
 def show() -> None:
     """The page."""
     runs = store.run_table().runs()
-    studies = {run.run_id: run for run in runs if run.kind == "sweep"}
+    found = {run.run_id: run for run in runs if run.kind == "sweep"}
     children: dict[str, list[RunSummary]] = {}
     for run in runs:
         if run.parent:
             children.setdefault(run.parent, []).append(run)
-    studies = {key: run for key, run in studies.items() if children.get(key)}
-    if not studies:
+    found = {key: run for key, run in found.items() if children.get(key)}
+    if not found:
         states.no_sweep()
         return
     st.title("Sweeps", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = links.choose(
             "Study",
-            list(studies),
+            list(found),
             "study",
             always=True,
-            format_func=lambda key: f"{studies[key].dataset} · {studies[key].name}",
+            format_func=lambda key: f"{found[key].dataset} · {found[key].name}",
             width=360,
         )
         own = children[chosen]
         objectives = trials.objectives_of(own)
-        asked = studies[chosen].params.get("study.objectives", "").split(", ")
-        objectives.sort(key=lambda name: name not in asked)
+        asked = found[chosen].params.get("study.objectives", "").split(", ")
+        objectives.sort(key=lambda name: asked.index(name) if name in asked else len(asked))
         if not objectives:
             st.info("No trial has ended with a score yet.")
             return
         objective = links.choose("Objective", objectives, "objective", width=260)
-    table = trials.table_of(own, objective)
+    end = studies.end_of(chosen)
+    table = trials.table_of(own, objective, end)
     _summary(table, objective)
-    _best(table, objective)
+    by_id = {run.run_id: run for run in own}
+    _best(table, by_id, objective, end if objective == asked[0] else StudyEnd())
+    _unsettled(table, objective, end)
     _history(table, objective)
     _settings(table)
-    _pareto(table, own, objectives, objective)
+    second = _second(objectives, objective)
+    if second:
+        others = {run.run_id: trials.score_of(run, second, end) for run in own}
+        _pareto(trials.competing(table), others, objective, second)
     _trials(table)
 
 
@@ -55,39 +66,83 @@ def _summary(table: pd.DataFrame, objective: str) -> None:
     st.caption(f"{len(table)} trials: {', '.join(parts)}. A {direction} {objective} is better.")
 
 
-def _best(table: pd.DataFrame, objective: str) -> None:
-    """The best trial, and how to train it in earnest."""
-    done = table.dropna(subset=["score"])
+def _best(
+    table: pd.DataFrame, by_id: Mapping[str, RunSummary], objective: str, end: StudyEnd
+) -> None:
+    """The best trial, and how to train it in earnest.
+
+    Args:
+        table: Trials with their scores.
+        by_id: Their runs.
+        objective: What the scores are.
+        end: The study's own account, where it is about this objective.
+    """
+    done = trials.competing(table)
     if done.empty:
         return
-    place = done["score"].idxmax() if trials.is_maximized(objective) else done["score"].idxmin()
-    best = done.loc[[place]].iloc[0]
-    settings = {name: best[name] for name in table.columns[7:] if pd.notna(best[name])}
+    is_told = end.best in set(done["run_id"]) and all(map(end.knows, done["run_id"]))
+    ranked = done.sort_values("score", ascending=not trials.is_maximized(objective), kind="stable")
+    best = (done[done["run_id"] == end.best] if is_told else ranked).iloc[0]
+    run = by_id[str(best["run_id"])]
     with st.container(border=True):
         st.subheader("Best settings", anchor=False)
+        names = [name for name in trials.settings_in(table) if name in run.params]
         with st.container(horizontal=True):
             st.metric(objective, words.score(best["score"]), width=190)
             st.metric("trial", str(best["number"]), width=110)
-            for name, value in list(settings.items())[:6]:
-                st.metric(name.rpartition(".")[2], _shown(value, 3), width=150)
-        dataset = store.one_run(str(best["run_id"])).dataset
-        overrides = " ".join(f"{name}={_shown(value)}" for name, value in settings.items())
-        st.code(
-            f'tiledseg train --dataset {dataset} --set "{overrides}"',
-            language=None,
-            wrap_lines=True,
-        )
+            for name in names[:6]:
+                st.metric(name.rpartition(".")[2], _shown(best[name], 3), width=150)
+        if is_told and end.experiment:
+            _told(run, end)
+        else:
+            options = set_options({name: run.params[name] for name in names})
+            _command(f"tiledseg train --dataset {shlex.quote(run.dataset)} {options}")
         with st.container(horizontal=True):
-            short = str(best["run_id"])[:8]
             links.link(
                 "compare",
                 "Its masks",
                 "compare",
-                dataset=dataset,
-                a=f"{short}.tiled",
-                b=f"{short}.whole",
+                dataset=run.dataset,
+                a=f"{run.short_id}.tiled",
+                b=f"{run.short_id}.whole",
             )
-            links.link("epochs", "Its epochs", "movie", run=str(best["run_id"]))
+            links.link("epochs", "Its epochs", "movie", run=run.run_id)
+
+
+def _told(run: RunSummary, end: StudyEnd) -> None:
+    """What the study itself gives as its answer."""
+    name = f"{run.dataset}-best.yaml"
+    st.download_button(
+        "Its experiment, at full budget (YAML)",
+        data=end.experiment,
+        file_name=name,
+        mime="application/yaml",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    _command(f"tiledseg train --experiment {shlex.quote(name)}")
+    if not end.finals.empty:
+        final = end.finals.sort_values("score").iloc[-1]
+        st.caption(
+            f"Of {len(end.finals)} trials that were trained in full afterwards, trial "
+            f"{final['number']} came out best, with a validation Dice of "
+            f"{words.score(final['score'])}."
+        )
+
+
+def _command(text: str) -> None:
+    st.code(text, language=None, wrap_lines=True)
+
+
+def _unsettled(table: pd.DataFrame, objective: str, end: StudyEnd) -> None:
+    """What the runs of trials do not tell, where the study has not told it either."""
+    done = trials.competing(table)["run_id"]
+    if not all(map(end.knows, done)):
+        st.caption(
+            "The study has not ended since its latest trials: limits of its space are not applied."
+        )
+    if objective in store.CURVES and any(end.value(key, objective) is None for key in done):
+        st.caption(f"Of each trial, {objective} is that of its last epoch.")
 
 
 def _history(table: pd.DataFrame, objective: str) -> None:
@@ -96,12 +151,12 @@ def _history(table: pd.DataFrame, objective: str) -> None:
         st.subheader("History", anchor=False)
         chart = charts.history(table, objective, maximize=trials.is_maximized(objective))
         charts.show(chart, f"{objective} of each trial, and the best so far")
-        st.caption("Dots: trials. Line: the best so far.")
+        st.caption("Dots: trials. Line: the best complete one so far.")
     with right:
         st.subheader("What mattered", anchor=False)
         found = trials.importance(table)
         if found.empty:
-            st.info("Importance needs at least four trials with a score.")
+            st.info("Importance needs at least four complete trials with a score.")
             return
         title = "share of variance, each on its own"
         chart = charts.bars(found.head(8), "setting", "share", title)
@@ -111,30 +166,32 @@ def _history(table: pd.DataFrame, objective: str) -> None:
 
 def _settings(table: pd.DataFrame) -> None:
     st.subheader("All settings together", anchor=False)
-    ranked = list(trials.importance(table)["setting"]) or list(table.columns[7:])
-    if not ranked or table["score"].notna().sum() < 2:
-        st.info("Two trials with a score are needed.")
+    done = trials.competing(table)
+    ranked = list(trials.importance(table)["setting"]) or trials.settings_in(table)
+    if not ranked or len(done) < 2:
+        st.info("Two complete trials with a score are needed.")
         return
-    chart = charts.parallel(table, ranked[:MOST_AXES])
+    chart = charts.parallel(done, ranked[:MOST_AXES])
     charts.show(chart, "Parallel coordinates: each trial is a line through its settings")
 
 
-def _pareto(
-    table: pd.DataFrame, own: list[RunSummary], objectives: list[str], objective: str
-) -> None:
+def _second(objectives: Sequence[str], objective: str) -> str:
+    """What the objective is weighed against; empty where there is no other metric."""
     others = [name for name in objectives if name != objective]
     if not others:
-        return
+        return ""
     st.subheader("Two objectives", anchor=False)
     usual = "valid/tiled/seconds_per_megapixel"
     others.sort(key=lambda name: name != usual)
-    second = links.choose("Against", others, "against", width=300)
-    by_id = {run.run_id: run.metrics for run in own}
+    return links.choose("Against", others, "against", width=300)
+
+
+def _pareto(table: pd.DataFrame, others: Mapping[str, float], objective: str, second: str) -> None:
     both = pd.DataFrame(
         {
             "name": table["name"],
-            objective: [by_id[key].get(objective) for key in table["run_id"]],
-            second: [by_id[key].get(second) for key in table["run_id"]],
+            objective: table["score"],
+            second: table["run_id"].map(others).astype(float),
         }
     ).dropna()
     if both.empty:

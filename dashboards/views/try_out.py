@@ -53,7 +53,7 @@ def show() -> None:
             _counts(result)
             _viewer(upload, result)
             _downloads(upload, result)
-    with states.guarded():  # the version's run may be gone, and the version still be tried
+    with states.guarded("samples"):  # the version's run may be gone, and the version still be tried
         _samples(version)
 
 

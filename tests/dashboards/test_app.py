@@ -41,6 +41,17 @@ def test_a_port_in_use_is_one_line():
     assert "Traceback" not in done.stderr
 
 
+def test_room_that_is_no_number_is_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "tiledseg", "dashboard"],
+        capture_output=True, text=True, check=False, timeout=180,
+        env={**os.environ, "TILEDSEG_DASHBOARD_CACHE_GB": "8GB"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "TILEDSEG_DASHBOARD_CACHE_GB='8GB'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def answer_to(server, host, origin):
     """The status of the handshake that a browser at ``origin`` begins."""
     connection = http.client.HTTPConnection(server.address.partition("://")[2], timeout=60)

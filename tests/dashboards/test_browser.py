@@ -187,6 +187,45 @@ class TestViewer:
         visitor.press("0")
         assert page.locator(".scale").inner_text() == fitted
 
+    def test_a_drag_goes_on_across_the_border_of_a_pane(self, visitor):
+        page = visitor.open(VIEW)
+        visitor.viewer()
+        visitor.press("1", "+", "+", "+")
+        box = page.locator(".stage canvas").first.bounding_box()
+        before = visitor.canvases()["a"][:3]
+        start = box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"]
+        page.mouse.move(*start)
+        page.mouse.down()
+        page.mouse.move(start[0] + 0.7 * box["width"], start[1] + 20, steps=8)
+        page.mouse.up()
+        visitor.ready()
+        after = visitor.canvases()["a"][:3]
+        assert after[2] == before[2]
+        assert after[0] - before[0] == pytest.approx(0.7 * box["width"], abs=2)
+        assert after[1] - before[1] == pytest.approx(20, abs=2)
+
+    def test_two_fingers_on_two_panes_zoom_by_their_distance(self, visit):
+        visitor = visit(has_touch=True)
+        page = visitor.open(VIEW)
+        visitor.viewer()
+        visitor.press("1")
+        box = page.locator(".stage canvas").first.bounding_box()
+        y = box["y"] + box["height"] / 2
+        middle = box["x"] + box["width"]  # the border of the first two panes
+        chrome = visitor.context.new_cdp_session(page)
+
+        def fingers(kind, *places):
+            points = [{"x": x, "y": y, "id": number} for number, x in enumerate(places)]
+            chrome.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        fingers("touchStart", middle - 50)
+        fingers("touchStart", middle - 50, middle + 50)
+        for apart in (75, 100):
+            fingers("touchMove", middle - apart, middle + apart)
+        fingers("touchEnd")
+        visitor.ready()
+        assert visitor.canvases()["a"][2] == pytest.approx(2, abs=0.3)
+
     def test_errors_have_their_three_colours(self, visitor, files):
         visitor.open(VIEW)
         visitor.viewer()
@@ -290,6 +329,47 @@ def test_epochs_are_scrubbed(visitor, store):
     folder = next(store.folder.glob(f"mlruns/*/{store.good}/artifacts/images"))
     (name,) = folder.glob("*tiled+step+1+*.png")
     assert_same((left, top, scale, pixels), cv2.imread(str(name), cv2.IMREAD_GRAYSCALE))
+
+
+def test_epochs_are_kept_in_the_address_when_somebody_chose_one(visitor, store):
+    """Opening and moving is no choice: the newest epoch of a training is to be followed."""
+    page = visitor.open(f"epochs?run={store.good}")
+    visitor.viewer()
+    visitor.press("+")
+    page.wait_for_url(re.compile("view="))
+    page.wait_for_timeout(2000)
+    visitor.settle()
+    assert "epoch=" not in page.url
+    canvas = page.locator(".stage canvas").first.element_handle()
+    visitor.press(",")
+    page.wait_for_url(re.compile("epoch=3"))
+    assert not canvas.evaluate("canvas => canvas.isConnected")
+    canvas = page.locator(".stage canvas").first.element_handle()
+    page.wait_for_timeout(2000)
+    visitor.settle()
+    assert canvas.evaluate("canvas => canvas.isConnected")  # running again draws nothing anew
+
+
+def test_who_left_a_viewer_fetches_nothing_for_it(visitor):
+    """Tiles are held back until the visitor has gone, so that some are under way then."""
+    page = visitor.open(VIEW)
+    stage = visitor.viewer()
+    late, held = [], []
+
+    def hold_back(route):
+        (held if stage.count() else late).append(route)
+
+    page.route("**/tiles/**", hold_back)
+    stage.focus()
+    page.keyboard.press("1")
+    page.keyboard.press("+")
+    while not held:
+        page.wait_for_timeout(50)
+    page.get_by_role("link", name="Runs", exact=True).click()
+    visitor.arrived("runs")
+    page.wait_for_timeout(1500)
+    page.unroute("**/tiles/**")
+    assert late == []
 
 
 class TestTry:

@@ -74,6 +74,18 @@ def test_it_draws_columns_of_its_table(name):
     assert not [field for field, columns in drawn if field not in columns]
 
 
+def test_who_does_not_compete_is_never_the_best_so_far():
+    trials = pd.DataFrame(
+        {
+            "number": [0, 1, 2, 3],
+            "score": [0.5, 0.9, 0.8, 0.6],
+            "state": ["complete", "pruned", "infeasible", "complete"],
+            "name": list("abcd"),
+        }
+    )
+    assert charts.history(trials, "dice").data["best"].tolist() == [0.5, 0.5, 0.5, 0.6]
+
+
 def test_the_best_so_far_only_rises():
     chart = charts.history(TRIALS, "valid/tiled/dice")
     assert chart.data["best"].tolist() == [0.5, 0.7, 0.7]

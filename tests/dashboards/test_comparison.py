@@ -2,8 +2,9 @@ import pytest
 
 from dashboards import comparison, store
 from dashboards.comparison import joined_scores, scene, sides, sources
+from dashboards.store import Predictions
 from dashboards.viewer import scene_data
-from dashboards.views.compare import ordered, zipped_masks
+from dashboards.views.compare import ordered, stored_form_of, zipped_masks
 
 
 @pytest.fixture
@@ -75,6 +76,36 @@ def test_truth_beside_tiled_needs_no_second_mask(found):
     shown = scene("test", stem, found["v1.tiled"], found["v1.truth"])
     assert "difference" not in [pane.id for pane in shown.panes]
     assert shown.swiped == ("truth", "a")
+
+
+def test_truth_against_truth_is_shown(found):
+    stem = joined_scores("test", found["v1.truth"], found["v2.truth"])["image"][0]
+    shown = scene("test", stem, found["v1.truth"], found["v2.truth"])
+    assert [pane.id for pane in shown.panes] == ["image", "truth"]
+    assert shown.swiped == ("image", "truth")
+
+
+def test_truth_against_truth_where_no_image_is_kept(found, monkeypatch):
+    kept = Predictions.path
+    monkeypatch.setattr(
+        Predictions,
+        "path",
+        lambda self, layer, stem: None if layer == "image" else kept(self, layer, stem),
+    )
+    stem = joined_scores("test", found["v1.truth"], found["v1.truth"])["image"][0]
+    shown = scene("test", stem, found["v1.truth"], found["v1.truth"])
+    assert [pane.id for pane in shown.panes] == ["truth"]
+    assert set(shown.swiped) == {"truth"}
+    assert scene_data(shown, "")["width"] == 1100
+
+
+def test_downloads_are_named_after_what_is_stored(found, monkeypatch):
+    what, form = stored_form_of(found["v1.tiled"])
+    assert what == "Predictions"
+    assert "probabilities" in form
+    assert stored_form_of(found["v1.truth"])[0] == "Masks"
+    monkeypatch.setattr(store, "classes_of", lambda _: ["background", "cell", "nucleus"])
+    assert "label indices" in stored_form_of(found["v1.tiled"])[1]
 
 
 def test_masks_are_downloaded_as_they_are_stored(found):

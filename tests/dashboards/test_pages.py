@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from test_uploads import BAD
 
 from dashboards.segmentation import Segmentation
-from dashboards.views import LISTED, try_out
+from dashboards.views import LISTED, epochs, try_out
 from dashboards.views.runs import differing_settings, matches, table_of
 
 PAGES = tuple(LISTED)
@@ -133,7 +133,13 @@ class TestWhatIsSaid:
             database.execute(
                 "INSERT INTO tags (key, value, run_uuid) VALUES (:key, :value, :run)", tag
             )
-        assert "12 of 24 trials" in words(opened("overview"))
+            died = {"tag": "tiledseg.outcome", "value": "died", "trial": "filters 003"}
+            database.execute(
+                "UPDATE tags SET value = :value WHERE key = :tag AND run_uuid IN "
+                "(SELECT run_uuid FROM runs WHERE name = :trial)",
+                died,
+            )
+        assert "11 of 24 trials" in words(opened("overview"))  # one is run again
 
     def test_compare_says_which_side_wins(self, at_store):
         assert "better on 2, worse on 0" in words(opened("compare", a="v1.tiled", b="v1.whole"))
@@ -192,6 +198,9 @@ class TestFaults:
         for name in ("overview", "models", "try", "compare"):
             page = opened(name)
             assert not page.exception, name
+            for error in page.error:
+                assert "choose another" in error.value
+                assert "MLFLOW_TRACKING_URI" not in error.value
 
 
 def test_looking_changes_nothing(at_store):
@@ -251,6 +260,35 @@ class TestUploads:
             folders.append(page.session_state[try_out.ACCEPTED_IMAGE].path.parent)
         assert folders[0] != folders[1]
         assert all(folder.stat().st_mode & 0o077 == 0 for folder in folders)
+
+
+class TestOpening:
+    """What is not seen is not looked up."""
+
+    def test_no_run_is_asked_for_pictures_when_the_link_names_one(self, at_store, monkeypatch):
+        def ask(_):
+            raise AssertionError("runs were asked")
+
+        monkeypatch.setattr(epochs, "_first_with_pictures", ask)
+        page = opened("epochs", run=at_store.good)
+        assert not page.exception
+        assert not page.run().exception  # the session names it
+
+    def test_at_first_the_newest_run_with_pictures_is_open(self, at_store):
+        assert opened("epochs").selectbox(key="run").value == at_store.poor
+
+    def test_settings_that_are_the_same_are_shown_when_asked_for(self, at_store):
+        page = opened("runs")
+        before = len(page.dataframe)
+        page.session_state["same-settings"] = True
+        page.run()
+        assert not page.exception
+        assert len(page.dataframe) == before + 1
+
+    def test_truth_against_truth(self, at_store):
+        page = opened("compare", a="v1.truth", b="v2.truth")
+        assert not page.exception
+        assert not page.error
 
 
 class TestRunsTable:

@@ -1,12 +1,23 @@
+import os
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dashboards import pyramids
-from dashboards.pyramids import APRON, TILE, count_levels, halved, halved_mask, open_pyramid
+from dashboards.pyramids import (
+    APRON,
+    TILE,
+    count_levels,
+    halved,
+    halved_mask,
+    open_pyramid,
+)
+from dashboards.room import DRAFT_SECONDS, room_of
 from tiledseg.data.image_writing import write_image
-from tiledseg.errors import ImageError
+from tiledseg.errors import ImageError, TiledsegError
 
 
 @pytest.fixture
@@ -128,6 +139,44 @@ def test_the_longest_unused_go_when_there_is_no_room(tmp_path, cache, monkeypatc
         open_pyramid(tmp_path / f"{number}.png", "image", cache)
     assert 1 <= len(list(cache.iterdir())) <= 3
     assert open_pyramid(tmp_path / "5.png", "image", cache).folder.is_dir()
+
+
+def test_a_pyramid_that_another_thread_removes_is_no_fault(tmp_path, cache, monkeypatch):
+    """It is there when the folder is listed, and gone when it is looked at."""
+    monkeypatch.setattr(pyramids, "MOST_BYTES", 1)
+    write_image(tmp_path / "a.png", random_image(40, 40))
+    listed = Path.iterdir
+
+    def with_ghosts(self):
+        yield from listed(self)
+        yield self / ("ghost" if self == cache else "0.pixels of a ghost")
+
+    monkeypatch.setattr(Path, "iterdir", with_ghosts)
+    assert open_pyramid(tmp_path / "a.png", "image", cache).folder.is_dir()
+
+
+def test_drafts_of_killed_servers_are_removed(tmp_path, cache):
+    old, new = cache / ".a-1-1", cache / ".b-2-2"
+    for draft in (old, new):
+        draft.mkdir(parents=True)
+        (draft / "0.pixels").write_bytes(b"half of it")
+    long_ago = time.time() - 2 * DRAFT_SECONDS
+    os.utime(old, (long_ago, long_ago))
+    write_image(tmp_path / "a.png", random_image(40, 40))
+    open_pyramid(tmp_path / "a.png", "image", cache)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_room_is_given_in_gigabytes():
+    assert room_of("8") == 8 * 2**30
+    assert room_of("0.5") == 2**29
+
+
+@pytest.mark.parametrize("text", ["8GB", "", "nan", "inf", "-1", "0", "1e308"])
+def test_room_that_is_no_number_is_told(text):
+    with pytest.raises(TiledsegError, match=r"TILEDSEG_DASHBOARD_CACHE_GB=.*such as 8"):
+        room_of(text)
 
 
 def test_a_file_that_is_no_image(tmp_path, cache):

@@ -84,6 +84,17 @@ def test_an_open_run_that_is_removed_disappears(rows):
     assert "run 0" not in status_of(table)
 
 
+def test_a_run_that_has_ended_is_not_asked_for_again(rows, monkeypatch, empty_caches):
+    rows.update({1: run(1), 2: run(2, "RUNNING")})
+    store.run_table().runs()
+    asked = []
+    monkeypatch.setattr(reading, "read_run", lambda run_id: asked.append(run_id) or rows[2])
+    assert store.one_run(rows[1].run_id) == rows[1]
+    assert asked == []
+    assert store.one_run(rows[2].run_id).status == "RUNNING"
+    assert asked == [rows[2].run_id]
+
+
 def test_an_answer_is_good_for_a_while(rows, monkeypatch):
     monkeypatch.setattr(store, "FRESH", 1000.0)
     table = RunTable()

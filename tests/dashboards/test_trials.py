@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from dashboards.trials import (
+    STATES,
+    competing,
+    has_ended,
     importance,
     is_maximized,
     objectives_of,
@@ -114,7 +117,32 @@ def test_states_are_those_of_the_study():
     assert state_of(trial(0, 0.5)) == "complete"
     assert state_of(trial(0, status="RUNNING")) == "running"
     assert state_of(trial(0, tags={"tiledseg.outcome": "pruned"})) == "pruned"
+    assert state_of(trial(0, tags={"tiledseg.outcome": "infeasible"})) == "infeasible"
     assert state_of(trial(0, status="KILLED")) == "failed"
+
+
+@pytest.mark.parametrize("outcome", ["died", "killed", "unavailable", "interrupted"])
+def test_a_trial_that_is_run_again_has_not_ended(outcome):
+    assert not has_ended(trial(0, status="KILLED", tags={"tiledseg.outcome": outcome}))
+
+
+@pytest.mark.parametrize("outcome", ["complete", "pruned", "infeasible", "memory", "diverged"])
+def test_a_trial_that_is_not_run_again_has_ended(outcome):
+    assert has_ended(trial(0, status="FAILED", tags={"tiledseg.outcome": outcome}))
+    assert not has_ended(trial(0, status="RUNNING"))
+
+
+def test_only_complete_trials_compete():
+    others = [
+        trial(1, 0.9, status="RUNNING"),
+        trial(2, 0.9, status="KILLED", tags={"tiledseg.outcome": "pruned"}),
+        trial(3, 0.9, status="KILLED", tags={"tiledseg.outcome": "infeasible"}),
+        trial(4, 0.9, status="FAILED"),
+        trial(5),
+    ]
+    table = table_of([trial(0, 0.5), *others], "valid/tiled/dice")
+    assert competing(table)["number"].tolist() == [0]
+    assert set(table["state"]) == set(STATES)
 
 
 def test_test_scores_are_no_objective():

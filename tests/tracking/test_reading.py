@@ -84,11 +84,6 @@ class TestRuns:
         table = reading.read_curves(run, ["val_dice", "absent"])
         assert table[["epoch", "value"]].to_numpy().tolist() == [[1, 0.1], [2, 0.3]]
 
-    def test_an_address_is_shown_without_its_password(self, monkeypatch):
-        address = "postgresql://user:secret@host/db"
-        monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: address)
-        assert reading.store_address() == "postgresql://host/db"
-
 
 class TestFiles:
     def test_files_of_a_run(self, client):

@@ -1,6 +1,7 @@
 import mlflow
 import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
 
 from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
@@ -50,7 +51,38 @@ def test_champion_moves_only_to_a_better_score(logged):
 
 
 def test_there_is_no_score_without_a_champion():
-    assert champion_score(mlflow.MlflowClient(), "Nobody") is None
+    client = mlflow.MlflowClient()
+    assert champion_score(client, "Nobody") is None
+    client.create_registered_model("Tiny")
+    assert champion_score(client, "Tiny") is None
+
+
+def test_a_registry_that_stumbles_is_not_one_without_a_champion(monkeypatch):
+    def stumble(*_):
+        raise MlflowException("the database is locked")
+
+    for name in ("get_registered_model", "get_model_version_by_alias"):
+        monkeypatch.setattr(mlflow.MlflowClient, name, stumble)
+    with pytest.raises(MlflowException, match="locked"):
+        champion_score(mlflow.MlflowClient(), "Tiny")
+
+
+def test_of_two_trainings_that_end_together_the_better_one_is_champion(logged, monkeypatch):
+    client = mlflow.MlflowClient()
+    register(client, "Tiny", *logged, 0.5)
+    move, better = mlflow.MlflowClient.set_registered_model_alias, []
+
+    def overtaken(self, name, alias, version):
+        """Between the look at the champion and the move of its alias."""
+        if alias == CHAMPION and not better:
+            better.append(True)
+            better.append(register(client, "Tiny", *logged, 0.9))
+        move(self, name, alias, version)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", overtaken)
+    assert not register(client, "Tiny", *logged, 0.8).is_champion
+    assert better[1].is_champion
+    assert champion_score(client, "Tiny") == pytest.approx(0.9)
 
 
 def test_every_way_of_naming_a_model(logged, predictor):

@@ -69,6 +69,25 @@ def test_a_resumed_run_is_the_same_run(client, tiny_experiment):
     assert only_run(client).info.status == "FINISHED"
 
 
+def test_a_resumed_run_forgets_why_it_failed(client, tiny_experiment):
+    with pytest.raises(DatasetError), open_run(tiny_experiment(), "train") as first:
+        raise DatasetError("no mask for a.png")
+    with open_run(tiny_experiment(), "train", resume=first.run_id):
+        pass
+    assert ERROR_TAG not in only_run(client).data.tags
+
+
+def test_what_mlflow_run_made_points_to_the_resumed_run(client, tiny_experiment, monkeypatch):
+    with pytest.raises(KeyboardInterrupt), open_run(tiny_experiment(), "train") as first:
+        raise KeyboardInterrupt
+    launcher = client.create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", launcher)
+    with open_run(tiny_experiment(), "train", resume=first.run_id):
+        pass
+    pointer = client.get_run(launcher).data.tags
+    assert (pointer[KIND_TAG], pointer["tiledseg.run_id"]) == ("launcher", first.run_id)
+
+
 def test_splits_are_inputs_with_the_digest(client, tiny_dataset, tiny_experiment):
     experiment = tiny_experiment()
     dataset = load_dataset(experiment.dataset, tiny_dataset().parent)

@@ -4,9 +4,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import mlflow
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from tiledseg.errors import TrackingError
-from tiledseg.tracking.store import connect
+from tiledseg.errors import RegistryError, TrackingError
+from tiledseg.tracking.registry import load_predictor
+from tiledseg.tracking.store import connect, page_command, store_address
 
 
 def test_the_default_store_answers():
@@ -46,3 +48,42 @@ def test_a_database_that_cannot_be_written(tmp_path):
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/file/mlflow.db")
     with pytest.raises(TrackingError, match="MLFLOW_TRACKING_URI"):
         connect()
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("postgresql://mlflow:SECRET@db/mlflow", "postgresql://db/mlflow"),
+        ("postgresql://mlflow:SEC/R@T@db:5432/mlflow", "postgresql://db:5432/mlflow"),
+        ("postgresql://db/mlflow?user=mlflow&password=SECRET", "postgresql://db/mlflow"),
+        ("https://me:SECRET@tracking.example", "https://tracking.example"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("mlruns", "mlruns"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(uri, address, monkeypatch):
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: uri)
+    assert store_address() == address
+    assert "SEC" not in page_command()
+
+
+def test_no_message_holds_the_password(monkeypatch):
+    uri = "postgresql://mlflow:SEC%21RET@127.0.0.1:9/mlflow"
+
+    def fail(*_, **__):
+        raise OperationalError(f"connect {uri}", None, Exception("wrong password SEC!RET"))
+
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: uri)
+    monkeypatch.setattr(mlflow.MlflowClient, "search_experiments", fail)
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", fail)
+    for use, error in ((connect, TrackingError), (lambda: load_predictor("Tiny"), RegistryError)):
+        with pytest.raises(error, match=r"postgresql://127\.0\.0\.1:9/mlflow") as told:
+            use()
+        assert "SEC" not in str(told.value)
+
+
+def test_a_server_that_says_the_password_is_not_repeated():
+    mlflow.set_tracking_uri("http://me:SECRET@127.0.0.1:9")
+    with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 does not answer") as told:
+        connect()
+    assert "SECRET" not in str(told.value)

@@ -2,13 +2,14 @@ import mlflow
 import pytest
 
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.claim import KIND_TAG, LAUNCHER_VARIABLE, RUN_TAG
+from tiledseg.tracking.claim import ERROR_TAG, KIND_TAG, LAUNCHER_VARIABLE, RUN_TAG
 from tiledseg.tracking.runs import open_run
 from tiledseg.tracking.sweeps import (
     OUTCOME_TAG,
     PARENT_TAG,
     REASON_TAG,
     TRIAL_TAG,
+    TrialEnd,
     end_dead_runs,
     end_trial_run,
     open_study_run,
@@ -36,6 +37,10 @@ def test_a_study_has_one_run_however_often_it_is_opened(client):
     with pytest.raises(ValueError, match="x"), open_study_run("Tiny", "Tiny-default", "1"):
         raise ValueError("x")
     assert status(client, first.run_id) == "FAILED"
+    assert client.get_run(first.run_id).data.tags[ERROR_TAG] == "x"
+    with open_study_run("Tiny", "Tiny-default", "1"):
+        pass
+    assert ERROR_TAG not in client.get_run(first.run_id).data.tags
     with open_study_run("Tiny", "Tiny-default", "2") as other:  # another study of that name
         assert other.run_id != first.run_id
     found = client.get_run(first.run_id)
@@ -79,7 +84,9 @@ def test_a_trial_fills_the_run_that_was_made_for_it(client, tiny_experiment, mon
         monkeypatch.setenv(LAUNCHER_VARIABLE, run_id)
         with open_run(tiny_experiment(), "train") as run:
             assert run.run_id == run_id
-        end_trial_run(run_id, "FINISHED", "complete", "", {"peak_memory_gb": 1.5})
+        tags = {"feasible": "true", "objective": '{"valid/tiled/dice": 0.5}'}
+        end = TrialEnd("FINISHED", "complete", tags=tags)
+        end_trial_run(run_id, end, {"peak_memory_gb": 1.5})
     found = client.get_run(run_id)
     assert found.info.status == "FINISHED"
     assert found.info.run_name == "Tiny-default 007"
@@ -87,13 +94,16 @@ def test_a_trial_fills_the_run_that_was_made_for_it(client, tiny_experiment, mon
     assert found.data.tags[KIND_TAG] == "trial"
     assert found.data.tags[TRIAL_TAG] == "7"
     assert found.data.tags[OUTCOME_TAG] == "complete"
+    assert found.data.tags["tiledseg.feasible"] == "true"
+    assert found.data.tags["tiledseg.objective"] == '{"valid/tiled/dice": 0.5}'
     assert found.data.metrics["peak_memory_gb"] == 1.5
 
 
 def test_the_reason_of_an_early_end(client):
     with open_study_run("Tiny", "Tiny-default", "1") as study:
         run_id = start_trial_run(study.run_id, 0, {})
-        end_trial_run(run_id, "KILLED", "pruned", "pruned after epoch 2", {}, "the log")
+        end = TrialEnd("KILLED", "pruned", "pruned after epoch 2")
+        end_trial_run(run_id, end, {}, "the log")
     assert status(client, run_id) == "KILLED"
     assert client.get_run(run_id).data.tags[REASON_TAG] == "pruned after epoch 2"
     assert [file.path for file in client.list_artifacts(run_id)] == ["trial.log"]
@@ -102,7 +112,7 @@ def test_the_reason_of_an_early_end(client):
 def test_runs_of_the_dead_are_closed_and_others_are_not(client):
     with open_study_run("Tiny", "Tiny-default", "1") as study:
         dead, living, ended = (start_trial_run(study.run_id, n, {}) for n in range(3))
-        end_trial_run(ended, "FAILED", "error", "", {})
+        end_trial_run(ended, TrialEnd("FAILED", "error"), {})
         stranger = client.create_run(client.get_run(dead).info.experiment_id).info.run_id
         assert end_dead_runs(study.run_id, {1}, "its worker died") == [dead]
         assert status(client, dead) == "KILLED"

@@ -55,6 +55,12 @@ class Watcher:
             self._act(progress)
 
 
+@pytest.fixture(scope="session")
+def watcher():
+    """An observer that may act on what it sees."""
+    return Watcher
+
+
 @pytest.fixture
 def fake_sweep(tiny_experiment, space_of, monkeypatch, tmp_path):
     """Run a sweep of fake trials in this process; keywords are options, and the plan's.

@@ -185,6 +185,29 @@ def test_every_space_fits_every_experiment(file, path):
             assert key in space.parameters, key
 
 
+def test_the_default_space_holds_what_the_issue_names_and_the_published_rates():
+    space = load_space(EXPERIMENTS / "sweeps" / "default.yaml")
+    architectures = space.parameters["model.architecture"].points()
+    assert "UNet" in architectures
+    assert len(architectures) > 1
+    searched = {"base_filters", "base_kernels", "num_layers"}
+    assert searched <= {name.removeprefix("model.") for name in space.parameters}
+    assert space.trial == TRIAL_SETTINGS
+    rate = space.parameters["training.learning_rate"]
+    assert all(rate.contains(start.settings["training.learning_rate"]) for start in space.starts)
+
+
+@pytest.mark.parametrize("architecture", ["UNet", "AttentionUNet", "SharpUNet"])
+def test_every_architecture_of_the_default_space_reads_what_is_drawn(architecture):
+    space = load_space(EXPERIMENTS / "sweeps" / "default.yaml")
+    experiment, rng = load_experiment(EXPERIMENTS / "Tiled-Cell.yaml"), random.Random(3)
+    own = experiment.flattened()
+    for _ in range(20):
+        values = {**space.draw(rng, own), "model.architecture": architecture}
+        built = overridden(experiment, space.settings(values, own))
+        assert built.model.base_kernels == values["model.base_kernels"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

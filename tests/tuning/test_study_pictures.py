@@ -46,5 +46,19 @@ def test_one_objective(study, tmp_path):
         assert picture.std() > 5, f"{path.stem} is blank"
 
 
+def test_epochs_are_drawn_as_they_scored_where_less_is_better(tmp_path, monkeypatch):
+    study = optuna.create_study(direction="minimize")
+    study.add_trial(create_trial(value=0.5, intermediate_values={1: -0.25, 2: -0.75}))
+    drawn = []
+    monkeypatch.setattr(
+        optuna.visualization.matplotlib,
+        "plot_intermediate_values",
+        lambda kept: drawn.append(kept.trials[0].intermediate_values),
+    )
+    with pytest.raises(AttributeError):  # nothing came back to be saved
+        draw_study(study, ["valid/tiled/seconds_per_megapixel"], tmp_path)
+    assert drawn == [{1: 0.25, 2: 0.75}]
+
+
 def test_nothing_is_drawn_before_a_trial_is_complete(tmp_path):
     assert draw_study(optuna.create_study(), ["valid/tiled/dice"], tmp_path) == []

@@ -1,5 +1,7 @@
 """Whole sweeps of fake trials: real storage, real tracking, real processes."""
 
+import json
+
 import mlflow
 import optuna
 import pandas as pd
@@ -143,6 +145,15 @@ def test_two_objectives_limits_and_a_front(fake_sweep, space_of):
     assert {row.state for row in large} == {"infeasible"}
     assert all("64000 parameters" in row.reason for row in large)
     assert all(not row.is_feasible for row in [*large, *slow])
+    for row in rows:  # a page that knows the run alone sees the same
+        tags = mlflow.get_run(row.run_id).data.tags
+        assert tags["tiledseg.feasible"] == str(row.is_feasible).lower()
+        if row.state == "complete":
+            assert list(json.loads(tags["tiledseg.objective"]).values()) == list(row.values)
+            assert ("limits.seconds_per_megapixel allows 0.2" in row.reason) == (row in slow)
+            assert tags.get("tiledseg.reason", "") == row.reason
+        else:
+            assert "tiledseg.objective" not in tags
     front = result.progress.best
     assert front[0] == result.best
     assert not {row.number for row in front} & {row.number for row in [*large, *slow]}
@@ -175,6 +186,46 @@ def test_a_grid_is_tried_once(fake_sweep, space_of):
     assert len(rows) == 1 + 1 + 4
     tried = {(row.params["model.num_layers"], row.params["training.loss"]) for row in rows[2:]}
     assert len(tried) == 4
+
+
+def test_a_grid_joins_what_other_samplers_and_seeds_tried(fake_sweep, space_of):
+    fake_sweep(space=space_of(GRID), sampler="random", trials=5, pruner="none")
+    result = fake_sweep(space=space_of(GRID), sampler="grid", trials=100, pruner="none", seed=3)
+    searched = [tuple(row.params.values()) for row in result.progress.rows if not row.origin]
+    assert len(set(searched)) == 4
+    assert len(searched) == 3 + 4 - len(set(searched[:3]))
+    again = fake_sweep(space=space_of(GRID), sampler="grid", trials=100, pruner="none", seed=4)
+    assert len(again.progress.rows) == len(result.progress.rows)
+
+
+def test_what_is_reported_is_shown_as_it_was_where_less_is_better(fake_sweep, watcher):
+    seen = []
+
+    def look(progress):
+        seen.extend(row for row in progress.rows if row.state != "complete" and row.values)
+
+    fake_sweep(
+        trials=9,
+        objectives=("valid/tiled/seconds_per_megapixel",),
+        pruner="median",
+        sampler="random",
+        observer=watcher(look),
+        plan={"epoch_seconds": 0.2},
+    )
+    assert seen
+    assert all(0 < row.values[0] < 1 for row in seen)
+
+
+def test_experiments_that_cannot_be_written_do_not_spoil_the_study(fake_sweep, tmp_path):
+    (tmp_path / "experiments").write_text("in the way")
+    result = fake_sweep(trials=4, pruner="none", drawn=True)
+    assert result.file is None
+    assert "best.yaml" in result.unwritten
+    assert result.experiment is not None
+    client = mlflow.MlflowClient()
+    assert client.get_run(result.run_id).info.status == "FINISHED"
+    files = {item.path for item in client.list_artifacts(result.run_id)}
+    assert {"best.yaml", "trials.csv", "plots"} <= files
 
 
 def test_hours_end_a_study(fake_sweep):

@@ -60,9 +60,9 @@ def chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> E
     else:
         experiment = load_experiment(path, settings)
     if dataset and experiment.dataset.name != dataset:
+        remedy = "give --dataset or --experiment, not both" if file else f"use --experiment {path}"
         raise ExperimentError(
-            f"{path}: dataset.name is {experiment.dataset.name!r}, not {dataset!r}; "
-            "give --dataset or --experiment, not both"
+            f"{path}: dataset.name is {experiment.dataset.name!r}, not {dataset!r}; {remedy}"
         )
     return experiment
 

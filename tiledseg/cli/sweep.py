@@ -108,11 +108,8 @@ def sweep(
         result = run_sweep(chosen, searched, options, screen, export_to=experiments_folder())
     show_study(result)
     show_where_to_look(result.run_id)
-    if retrain == "yes" and result.experiment is not None:
-        if finalists == 1:
-            train_and_show(result.experiment)
-        else:
-            _play_finals(result, finalists)
+    if retrain == "yes" and result.ranking:
+        _play_finals(result, finalists)
 
 
 def _check_finals(finalists: int, retrain: str, objectives: Sequence[str]) -> None:
@@ -125,22 +122,29 @@ def _check_finals(finalists: int, retrain: str, objectives: Sequence[str]) -> No
 
 
 def _play_finals(result: "StudyResult", count: int) -> None:
-    """Train the best few in full, and keep the best of them."""
+    """Train the best few in full, each on one machine, and keep the best of them."""
     from tiledseg.tuning.export import export_experiment  # noqa: PLC0415
-    from tiledseg.tuning.finals import Finalist, choose_finalists, play_finals  # noqa: PLC0415
+    from tiledseg.tuning.finalists import Finalist, choose_finalists  # noqa: PLC0415
+    from tiledseg.tuning.finals import Finals  # noqa: PLC0415
 
     def train(finalist: Finalist) -> tuple[str, float]:
         show_line(f"finalist    trial {finalist.number}, {finalist.value:.4f} as a trial")
         trained = train_and_show(finalist.experiment)
         return trained.run_id, trained.metrics["valid/tiled/dice"]
 
+    def wait(numbers: list[int]) -> None:
+        names = " and ".join(f"trial {number}" for number in numbers)
+        show_line(f"waiting     {names}: trained in full by another command")
+
     chosen = choose_finalists(result.ranking, count)
-    finals = play_finals(chosen, result.run_id, train)
+    finals = Finals(result.study, result.storage, result.run_id).play(chosen, train, wait)
     for final in finals:
         show_line(
             f"final       trial {final.number}: valid/tiled/dice {final.score:.4f}, "
             f"{final.value:.4f} as a trial"
         )
+    if len(finals) == 1:
+        return  # it is written already
     best = finals[0]
     experiment = next(one.experiment for one in chosen if one.number == best.number)
     note = (

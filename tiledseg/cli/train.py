@@ -12,8 +12,10 @@ from tiledseg.cli.choosing import (
     ModelUri,
     Overrides,
     chosen_experiment,
+    split_overrides,
 )
 from tiledseg.console import ConsoleObserver, show_line, show_scores
+from tiledseg.errors import ExperimentError
 from tiledseg.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -28,6 +30,13 @@ def train(
     resume: Annotated[str, typer.Option(help="Id of an interrupted run to go on with.")] = "",
 ) -> None:
     """Train, evaluate tiled beside whole, log to MLflow, register."""
+    given = {"--dataset": dataset, "--experiment": experiment, "--set": split_overrides(set_)}
+    if resume and any(given.values()):
+        raise ExperimentError(
+            f"--resume {resume} goes on with the settings of that run; leave out "
+            f"{' and '.join(name for name, value in given.items() if value)}, or start a new "
+            "training without --resume"
+        )
     load_backend()
     from tiledseg.tracking.runs import read_experiment  # noqa: PLC0415  # loads TensorFlow
 

@@ -10,6 +10,7 @@ from mlflow.entities import RunTag
 from tiledseg.errors import TrackingError
 
 KIND_TAG = "tiledseg.kind"
+ERROR_TAG = "tiledseg.error"
 RUN_TAG = "tiledseg.run_id"
 LAUNCHER_TAG = "tiledseg.launcher_run_id"
 LAUNCHER_VARIABLE = "MLFLOW_RUN_ID"
@@ -57,6 +58,12 @@ def point_launcher_to(client: mlflow.MlflowClient, run_id: str, name: str) -> No
     launcher_id = os.environ.pop(LAUNCHER_VARIABLE, None)
     if launcher_id is not None and launcher_id != run_id:
         _point(client, launcher_id, run_id, name)
+
+
+def forget_error(client: mlflow.MlflowClient, run_id: str) -> None:
+    """Remove what ended a run before; it is gone on with."""
+    if ERROR_TAG in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, ERROR_TAG)
 
 
 def find_experiment_id(client: mlflow.MlflowClient, name: str) -> str | None:

@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import mlflow
+from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from tiledseg.data.cache import default_cache_folder
 from tiledseg.errors import TrackingError
+from tiledseg.tracking.fetched import fetched_folder, fetching, keep, used
 from tiledseg.tracking.store import connect, store_errors
 
 _EPOCH_PICTURE = re.compile(
@@ -32,7 +34,7 @@ class RunFiles:
             uri = self._client.get_run(run_id).info.artifact_uri
         self.run_id = run_id
         self._local = _local_folder(uri)
-        self._root = self._local or default_cache_folder() / "runs" / run_id
+        self._root = self._local or fetched_folder() / run_id
 
     def names(self, folder: str) -> list[str]:
         """Names of the files directly in a folder of the run; empty if there is none.
@@ -52,13 +54,14 @@ class RunFiles:
 
         Raises:
             TrackingError: The run has no such file, or the name leads out of the run.
+            OutputError: The cache folder cannot be written.
         """
         place = self._inside(name)
-        if self._local is None and not place.is_file():
-            with store_errors():
-                mlflow.artifacts.download_artifacts(
-                    run_id=self.run_id, artifact_path=name, dst_path=str(self._root)
-                )
+        if self._local is None:
+            if place.is_file():
+                used(place)
+            else:
+                self._fetch(name, place)
         if not place.is_file():
             raise TrackingError(
                 f"run {self.run_id} has no file {name!r}; it may have been removed, or the run "
@@ -81,6 +84,22 @@ class RunFiles:
                 found.setdefault(key, {})[int(match["epoch"])] = f"images/{name}"
         return {key: dict(sorted(epochs.items())) for key, epochs in found.items()}
 
+    def _fetch(self, name: str, place: Path) -> None:
+        """Fetch a file to its place; nothing is there afterwards where the run has none."""
+        with fetching() as folder, store_errors():
+            try:
+                file = Path(
+                    mlflow.artifacts.download_artifacts(
+                        run_id=self.run_id, artifact_path=name, dst_path=str(folder)
+                    )
+                )
+            except MlflowException:  # a broken connection, or there is no such file
+                if self.has(name):
+                    raise
+                return
+            if file.is_file():
+                keep(file, place)
+
     def _inside(self, name: str) -> Path:
         root = self._root.resolve()
         place = (root / name).resolve()
@@ -91,7 +110,7 @@ class RunFiles:
 
 def _local_folder(uri: str) -> Path | None:
     """The folder that an artifact URI names on this machine, or None for a server's."""
-    scheme = uri.partition("://")[0] if "://" in uri else "file" if uri.startswith("file:") else ""
-    if scheme not in {"", "file"}:
+    scheme = urlsplit(uri).scheme  # mlflow-artifacts:/1/ID/artifacts has no host, and no slashes
+    if scheme not in {"", "file"} and len(scheme) > 1:  # C: is a drive of Windows
         return None
     return Path(local_file_uri_to_path(uri))  # type: ignore[no-untyped-call]

@@ -162,12 +162,6 @@ def read_versions(model: str | None = None) -> list[VersionSummary]:
     return sorted(found, key=lambda item: item.created, reverse=True)
 
 
-def store_address() -> str:
-    """Where the store is, without a password."""
-    scheme, slashes, rest = mlflow.get_tracking_uri().partition("://")
-    return scheme + slashes + rest.rpartition("@")[2]
-
-
 def _experiment_names(client: mlflow.MlflowClient) -> dict[str, str]:
     return {item.experiment_id: item.name for item in _every(client.search_experiments)}
 

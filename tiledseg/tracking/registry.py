@@ -2,7 +2,9 @@
 
 import importlib.metadata
 import logging
+import tempfile
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +14,11 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
+from sqlalchemy.exc import SQLAlchemyError
 
 import tiledseg
 from tiledseg.errors import RegistryError
-from tiledseg.tracking.store import connect, store_errors
+from tiledseg.tracking.store import connect, reason_of, store_address, store_errors
 
 if TYPE_CHECKING:
     from tiledseg.prediction import Predictor
@@ -30,6 +33,8 @@ SERVING_PACKAGES = (
     "tensorflow", "keras", "mlflow", "opencv-python-headless", "numpy", "pillow",
     "pydantic", "pyyaml", "tifffile", "platformdirs",
 )  # fmt: skip
+
+_MOST_VERSIONS = 10_000
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +85,8 @@ def register(
     """Make a version of a logged model and move the aliases.
 
     ``latest-trained`` always moves. ``champion`` moves when ``score`` (the run's
-    ``valid/tiled/dice``) is better than that of the version which holds it.
+    ``valid/tiled/dice``) is better than that of the version which holds it; to the best version
+    of all, should another training end at the same moment.
     """
     try:
         client.create_registered_model(name)
@@ -94,7 +100,7 @@ def register(
     best = champion_score(client, name)
     is_champion = best is None or score > best
     if is_champion:
-        client.set_registered_model_alias(name, CHAMPION, version)
+        is_champion = _crown_best(client, name) == str(version)
     return Registration(name, str(version), is_champion)
 
 
@@ -114,20 +120,14 @@ def promote(name: str, version: str) -> str | None:
     """
     client = connect()
     with store_errors():
-        quoted = name.replace("'", "\\'")
-        found = client.search_model_versions(f"name = '{quoted}'", max_results=1000)
-        held = client.get_registered_model(name).aliases if found else {}
-    scores = {
-        str(item.version): float(item.tags[CHAMPION_METRIC])
-        for item in found
-        if CHAMPION_METRIC in item.tags
-    }
+        scores = _scores(client, name)
+        held = client.get_registered_model(name).aliases if scores else {}
     if version not in scores:
         raise RegistryError(
             f"version {version} of {name} has no {CHAMPION_METRIC}, so it cannot be champion; "
             f"versions with a score: {', '.join(scores) or 'none'}"
         )
-    best = max(scores, key=lambda item: scores[item])
+    best = _best(scores)
     if scores[version] < scores[best]:
         raise RegistryError(
             f"version {version} of {name} has {CHAMPION_METRIC} {scores[version]:.4f}, version "
@@ -144,10 +144,44 @@ def promote(name: str, version: str) -> str | None:
 def champion_score(client: mlflow.MlflowClient, name: str) -> float | None:
     """``valid/tiled/dice`` of the champion, or None where there is no champion yet."""
     try:
-        champion = client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException:
+        held = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise  # a server that stumbles has a champion all the same
         return None
+    if CHAMPION not in held:
+        return None
+    champion = client.get_model_version(name, held[CHAMPION])
     return float(champion.tags.get(CHAMPION_METRIC, "-inf"))
+
+
+def _scores(client: mlflow.MlflowClient, name: str) -> dict[str, float]:
+    """``valid/tiled/dice`` of the versions that have one."""
+    quoted = name.replace("'", "\\'")
+    found = client.search_model_versions(f"name = '{quoted}'", max_results=_MOST_VERSIONS)
+    return {
+        str(item.version): float(item.tags[CHAMPION_METRIC])
+        for item in found
+        if CHAMPION_METRIC in item.tags
+    }
+
+
+def _best(scores: Mapping[str, float]) -> str:
+    """The best version, the earliest of equals."""
+    return max(scores, key=lambda version: (scores[version], -int(version)))
+
+
+def _crown_best(client: mlflow.MlflowClient, name: str) -> str:
+    """Make the best version champion; returns it.
+
+    Another machine may do the same with what it saw a moment ago. Who looks again after moving
+    the alias sees the version that the other one made before it looked.
+    """
+    held = ""
+    while (best := _best(_scores(client, name))) != held:
+        client.set_registered_model_alias(name, CHAMPION, best)
+        held = best
+    return held
 
 
 def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
@@ -167,15 +201,18 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
     if (Path(uri) / EXPERIMENT_FILE).is_file():
         return Predictor.load(Path(uri), runtime=runtime)
     address = uri if ":/" in uri else f"models:/{uri}@{CHAMPION}"
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(address))
-    except (MlflowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RegistryError(
-            f"model {uri!r} is not in {mlflow.get_tracking_uri()}: {reason}; "
-            "train it, or name another: models:/NAME@champion, runs:/ID/model or a folder"
-        ) from error
-    found = sorted(folder.glob(f"artifacts/*/{EXPERIMENT_FILE}"))
-    if not found:
-        raise RegistryError(f"model {uri!r} was not logged by tiledseg: {folder} has no experiment")
-    return Predictor.load(found[0].parent, runtime=runtime)
+    with tempfile.TemporaryDirectory(prefix="tiledseg-model-") as place:
+        try:
+            folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=place))
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            raise RegistryError(
+                f"model {uri!r} is not in {store_address()}: {reason_of(error)}; "
+                "train it, or name another: models:/NAME@champion, runs:/ID/model or a folder"
+            ) from error
+        found = sorted(folder.glob(f"artifacts/*/{EXPERIMENT_FILE}"))
+        if not found:
+            raise RegistryError(
+                f"model {uri!r} was not logged by tiledseg: it has no {EXPERIMENT_FILE}; "
+                "name another: models:/NAME@champion, runs:/ID/model or a folder"
+            )
+        return Predictor.load(found[0].parent, runtime=runtime)

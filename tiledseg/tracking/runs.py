@@ -21,13 +21,11 @@ from tiledseg.experiment import Experiment, parse_experiment
 from tiledseg.labels import labels_of, painted
 from tiledseg.pictures import comparison_sheet, learning_curves, save_figure
 from tiledseg.prediction import EXPERIMENT_FILE
-from tiledseg.tracking.claim import claim_run
+from tiledseg.tracking.claim import ERROR_TAG, claim_run, forget_error, point_launcher_to
 from tiledseg.tracking.store import connect, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 
 logger = logging.getLogger(__name__)
-
-ERROR_TAG = "tiledseg.error"
 
 
 class TrackedRun:
@@ -122,12 +120,12 @@ class TrackedRun:
             mlflow.log_dict(seams, f"predictions/{split}/grid/{stem}.json")
         if with_image:
             image = evaluation.sample.image
-            copy = root / "predictions" / "image" / image.name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if image.is_file():
-                shutil.copyfile(image, copy)
+            folder = root / "predictions" / "image"
+            folder.mkdir(parents=True, exist_ok=True)
+            if image.is_file():  # named like its masks, whatever dataset.image_suffix is
+                shutil.copyfile(image, folder / f"{stem}{image.suffix}")
             else:  # a store is a folder of many files
-                write_image(copy.with_name(f"{stem}.png"), read_image(image))
+                write_image(folder / f"{stem}.png", read_image(image))
             path = root / "predictions" / "truth" / f"{stem}.png"
             if (evaluation.truth > 1).any() or len(evaluation.classes) > 2:
                 write_labels(path, evaluation.truth, len(evaluation.classes))
@@ -167,8 +165,12 @@ def open_run(
         TrackingError: The store does not answer, or there is no run of that id.
     """
     client = connect()
+    name = experiment.dataset.name
     with store_errors():
-        run_id = resume or claim_run(client, experiment.dataset.name, kind)
+        if resume:
+            forget_error(client, resume)
+            point_launcher_to(client, resume, name)
+        run_id = resume or claim_run(client, name, kind)
         mlflow.start_run(run_id=run_id)
     status = "FAILED"
     try:

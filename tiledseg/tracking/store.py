@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 import mlflow
 import requests
@@ -32,8 +33,27 @@ def connect() -> mlflow.MlflowClient:
 
 def page_command() -> str:
     """How to look at the store: the server's address, or the command that shows the database."""
+    uri, address = mlflow.get_tracking_uri(), store_address()
+    if uri.startswith("http"):
+        return address
+    shown = address if address == uri else '"$MLFLOW_TRACKING_URI"'
+    return f"mlflow ui --backend-store-uri {shown}"
+
+
+def store_address() -> str:
+    """Where the store is, without user and password; for messages and pages."""
+    return _parted(mlflow.get_tracking_uri())[0]
+
+
+def reason_of(error: Exception) -> str:
+    """What MLflow or its database says, in one line and without the store's password."""
     uri = mlflow.get_tracking_uri()
-    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    address, login = _parted(uri)
+    text = " ".join(str(error).split()).replace(uri, address)
+    password = login.partition(":")[2]
+    for secret in {password, unquote(password)} - {""}:
+        text = text.replace(secret, "***")
+    return text[:300]
 
 
 @contextmanager
@@ -43,8 +63,8 @@ def store_errors() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(
-            f"the MLflow store {mlflow.get_tracking_uri()} cannot be used: "
-            f"{' '.join(str(error).split())[:300]}; check MLFLOW_TRACKING_URI"
+            f"the MLflow store {store_address()} cannot be used: {reason_of(error)}; "
+            "check MLFLOW_TRACKING_URI"
         ) from error
 
 
@@ -58,10 +78,20 @@ def _ask_server(uri: str) -> None:
         )
     except requests.RequestException as error:
         raise TrackingError(
-            f"the MLflow server {uri} does not answer ({type(error).__name__}); start it, or "
-            "change MLFLOW_TRACKING_URI (unset it to use ./mlflow.db)"
+            f"the MLflow server {store_address()} does not answer ({type(error).__name__}); "
+            "start it, or change MLFLOW_TRACKING_URI (unset it to use ./mlflow.db)"
         ) from error
     if answer.status_code >= 500:
         raise TrackingError(
-            f"the MLflow server {uri} answers with status {answer.status_code}; look at its log"
+            f"the MLflow server {store_address()} answers with status {answer.status_code}; "
+            "look at its log"
         )
+
+
+def _parted(uri: str) -> tuple[str, str]:
+    """An address without its login, and the login, ``USER:PASSWORD`` or empty."""
+    scheme, slashes, rest = uri.partition("://")
+    if not slashes or scheme.startswith(("sqlite", "file")):
+        return uri, ""  # a path, in which an @ is an @
+    login, _, place = rest.rpartition("@")
+    return scheme + slashes + place.partition("?")[0], login  # options may hold a password, too

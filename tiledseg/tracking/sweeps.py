@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import mlflow
@@ -13,10 +13,12 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.tracking.claim import (
+    ERROR_TAG,
     KIND_TAG,
     LAUNCHER_VARIABLE,
     claim_run,
     find_experiment_id,
+    forget_error,
     point_launcher_to,
 )
 from tiledseg.tracking.store import connect, store_errors
@@ -57,18 +59,6 @@ class StudyRun:
         for name, text in files.items():
             self.client.log_text(self.run_id, text, name)
 
-    def read_text(self, name: str) -> str | None:
-        """A text that was logged, as the store has it now; None if there is none.
-
-        Raises:
-            TrackingError: The store does not answer.
-        """
-        with store_errors():
-            if name not in {item.path for item in self.client.list_artifacts(self.run_id)}:
-                return None
-            uri = self.client.get_run(self.run_id).info.artifact_uri
-            return str(mlflow.artifacts.load_text(f"{uri}/{name}"))
-
     def log_search(self, tags: Mapping[str, str]) -> None:
         """Tag how the search is done in this sitting."""
         self.client.log_batch(
@@ -105,6 +95,7 @@ def open_study_run(dataset: str, study: str, study_id: str) -> Iterator[StudyRun
     with store_errors():
         run_id = _parent(client, dataset, study, study_id)
         client.update_run(run_id, status="RUNNING")
+        forget_error(client, run_id)
     status = "FAILED"
     try:
         yield StudyRun(client, run_id)
@@ -114,7 +105,7 @@ def open_study_run(dataset: str, study: str, study_id: str) -> Iterator[StudyRun
         raise
     except Exception as error:
         with suppress(MlflowException, SQLAlchemyError):
-            client.set_tag(run_id, "tiledseg.error", str(error)[:5000])
+            client.set_tag(run_id, ERROR_TAG, str(error)[:5000])
         raise
     finally:
         client.set_terminated(run_id, status)
@@ -167,16 +158,27 @@ def environment_for(run_id: str | None) -> dict[str, str | None]:
     }
 
 
-def end_trial_run(
-    run_id: str, status: str, outcome: str, reason: str, metrics: Mapping[str, float], log: str = ""
-) -> None:
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended."""
+
+    status: str
+    """FINISHED, FAILED or KILLED."""
+    outcome: str
+    """In one word."""
+    reason: str = ""
+    """Why it ended early, or may not win; empty otherwise."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What else is known: ``feasible``, true or false, and ``objective``, a JSON object of the
+    objectives' values by metric."""
+
+
+def end_trial_run(run_id: str, end: TrialEnd, metrics: Mapping[str, float], log: str = "") -> None:
     """Say in a trial's run how it ended, whatever status its process left it in.
 
     Args:
         run_id: The trial's run.
-        status: FINISHED, FAILED or KILLED.
-        outcome: How it ended, in one word.
-        reason: Why it ended early; empty when it did not.
+        end: How.
         metrics: Figures of the process, for example its peak memory.
         log: The last lines it wrote, kept as ``trial.log`` when there are any.
 
@@ -185,7 +187,7 @@ def end_trial_run(
     """
     with store_errors():
         client = mlflow.MlflowClient()
-        _close(client, run_id, status, outcome, reason)
+        _close(client, run_id, end)
         client.log_batch(run_id, [Metric(key, value, _now(), 0) for key, value in metrics.items()])
         if log:
             client.log_text(run_id, log, "trial.log")
@@ -213,7 +215,7 @@ def end_dead_runs(parent_id: str, living: Collection[int], reason: str) -> list[
         dead = [run for run in found if int(run.data.tags.get(TRIAL_TAG, -1)) not in living]
         for run in dead:
             logger.info("run %s of a dead trial is closed", run.info.run_id)
-            _close(client, run.info.run_id, "KILLED", "died", reason)
+            _close(client, run.info.run_id, TrialEnd("KILLED", "died", reason))
     return [str(run.info.run_id) for run in dead]
 
 
@@ -229,13 +231,14 @@ def _parent(client: mlflow.MlflowClient, dataset: str, study: str, study_id: str
     return claim_run(client, dataset, SWEEP, tags)
 
 
-def _close(
-    client: mlflow.MlflowClient, run_id: str, status: str, outcome: str, reason: str
-) -> None:
-    tags = {OUTCOME_TAG: outcome, **({REASON_TAG: reason[:5000]} if reason else {})}
+def _close(client: mlflow.MlflowClient, run_id: str, end: TrialEnd) -> None:
+    tags = {f"tiledseg.{key}": value for key, value in end.tags.items()}
+    tags[OUTCOME_TAG] = end.outcome
+    if end.reason:
+        tags[REASON_TAG] = end.reason[:5000]
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    if client.get_run(run_id).info.status != status:
-        client.set_terminated(run_id, status)
+    if client.get_run(run_id).info.status != end.status:
+        client.set_terminated(run_id, end.status)
 
 
 def _now() -> int:

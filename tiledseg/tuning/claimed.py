@@ -1,6 +1,6 @@
 """A claimed trial: from its settings to its end in Optuna's and MLflow's books."""
 
-import dataclasses
+import json
 import logging
 import math
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from tiledseg.errors import ExperimentError, SweepError, TrackingError
+from tiledseg.errors import ExperimentError, TrackingError
 from tiledseg.experiment import Experiment
 from tiledseg.tracking import sweeps
 from tiledseg.tuning import ledger
@@ -21,6 +21,7 @@ from tiledseg.tuning.machine import shared_environment
 from tiledseg.tuning.objectives import PRUNED_ON
 from tiledseg.tuning.overrides import overridden
 from tiledseg.tuning.trial import COMMAND, EpochEnd, Outcome, TrialLimits, TrialProcess
+from tiledseg.tuning.verdict import is_feasible, judged, objective_values, violations
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +62,6 @@ class WorkerOptions:
     """Folder of datasets; by default the one that ``TILEDSEG_DATA`` names."""
     command: tuple[str, ...] = COMMAND
     """The program that runs a trial."""
-
-
-class TrialFailedError(Exception):
-    """Ends a trial as FAIL; why is in its attributes."""
 
 
 class ClaimedTrial:
@@ -150,22 +147,8 @@ class ClaimedTrial:
         process = TrialProcess(
             request, TrialLimits(options.trial_seconds, memory), environment, options.command
         )
-        return self._judged(process.run(self._epoch_ended, self._network_built, self._stop))
-
-    def _judged(self, outcome: Outcome) -> Outcome:
-        """What the study's limits and objectives make of an outcome."""
-        limit = self._definition.space.limits.memory_gb
-        if outcome.kind == "memory" and limit and outcome.peak_memory_gb > limit:
-            return dataclasses.replace(outcome, kind="infeasible")
-        if outcome.kind != "complete":
-            return outcome
-        try:
-            values = _values(outcome, self._definition)
-        except SweepError as error:
-            return dataclasses.replace(outcome, kind="error", reason=str(error))
-        if not all(math.isfinite(value) for value in values):
-            return dataclasses.replace(outcome, kind="diverged", reason=f"objective is {values}")
-        return outcome
+        outcome = process.run(self._epoch_ended, self._network_built, self._stop)
+        return judged(outcome, self._definition)
 
     def _epoch_ended(self, end: EpochEnd) -> str:
         """Report to the pruner; the reason to stop, or nothing."""
@@ -201,7 +184,7 @@ class ClaimedTrial:
             "overhead_seconds": self._overhead(outcome),
             "metrics": {key: outcome.metrics[key] for key in outcome.metrics if "/" in key},
         }
-        for key, value in _violations(outcome, self._definition).items():
+        for key, value in violations(outcome, self._definition).items():
             self._trial.set_constraint(key, value)
         for key, value in attributes.items():
             if value not in (None, "", {}):
@@ -220,39 +203,15 @@ class ClaimedTrial:
         status = STATUS.get(outcome.kind, "FAILED")
         figures = {"peak_memory_gb": outcome.peak_memory_gb, "trial_seconds": outcome.seconds}
         log = outcome.log if status == "FAILED" else ""
+        end = sweeps.TrialEnd(status, outcome.kind, outcome.reason, self._standing(outcome))
         try:
-            sweeps.end_trial_run(self._run_id, status, outcome.kind, outcome.reason, figures, log)
+            sweeps.end_trial_run(self._run_id, end, figures, log)
         except TrackingError as error:  # the sweep closes what is left open at its end
             logger.warning("trial %d: %s", self._trial.number, error)
 
-
-def told(outcome: Outcome, definition: StudyDefinition) -> list[float]:
-    """What Optuna is told of an outcome.
-
-    Raises:
-        TrialPruned: It was pruned or infeasible.
-        TrialFailedError: It failed.
-    """
-    if outcome.kind in ("pruned", "infeasible"):
-        raise optuna.TrialPruned(outcome.reason)
-    if outcome.kind != "complete":
-        raise TrialFailedError(outcome.reason)
-    return _values(outcome, definition)
-
-
-def _values(outcome: Outcome, definition: StudyDefinition) -> list[float]:
-    return [objective.value(outcome.metrics) for objective in definition.objectives]
-
-
-def _violations(outcome: Outcome, definition: StudyDefinition) -> dict[str, float]:
-    """Constraints as Optuna wants them: above zero where a limit is exceeded."""
-    limits = definition.space.limits
-    found = {"settings": 1.0 if outcome.kind == "infeasible" else 0.0}
-    speed = outcome.metrics.get("valid/tiled/seconds_per_megapixel")
-    if limits.parameters and outcome.parameters:
-        found["parameters"] = outcome.parameters / limits.parameters - 1.0
-    if limits.seconds_per_megapixel and speed is not None:
-        found["seconds_per_megapixel"] = speed / limits.seconds_per_megapixel - 1.0
-    if limits.memory_gb and outcome.peak_memory_gb:
-        found["memory_gb"] = outcome.peak_memory_gb / limits.memory_gb - 1.0
-    return found
+    def _standing(self, outcome: Outcome) -> dict[str, str]:
+        """By which a page tells, without the study, which trials may win: tags of the run."""
+        tags = {"feasible": json.dumps(is_feasible(outcome, self._definition))}
+        if outcome.kind == "complete":
+            tags["objective"] = json.dumps(objective_values(outcome, self._definition))
+        return tags

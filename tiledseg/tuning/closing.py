@@ -2,18 +2,19 @@
 
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
 import pandas as pd
 
+from tiledseg.errors import OutputError
 from tiledseg.experiment import Experiment
 from tiledseg.notation import to_yaml
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.definition import StudyDefinition
 from tiledseg.tuning.export import export_experiment
-from tiledseg.tuning.finals import Finalist, full_experiment, ranked_trials
+from tiledseg.tuning.finalists import Finalist, full_experiment, ranked_trials
 from tiledseg.tuning.overrides import compact
 from tiledseg.tuning.progress import StudyProgress, TrialRow
 
@@ -35,9 +36,13 @@ class StudyResult:
     experiment: Experiment | None
     """Its settings at full budget."""
     file: Path | None
-    """Where they were written."""
+    """Where they were written; None where that was not possible."""
     ranking: tuple[Finalist, ...] = ()
     """Complete trials, the best first."""
+    storage: str = field(default="", repr=False)
+    """Address of the study's storage, its password included."""
+    unwritten: str = ""
+    """Why there is no file, though there is an experiment."""
 
 
 def close_study(
@@ -61,13 +66,17 @@ def close_study(
     experiment = full_experiment(definition, best) if best else None
     run.log_texts({"trials.csv": trial_table(progress, names).to_csv(index=False)})
     run.log_metrics(_figures(progress, names))
-    file = None
-    if best is not None and experiment is not None:
+    if experiment is not None:
         run.log_texts({"best.yaml": to_yaml(compact(experiment))})
-        file = export_experiment(experiment, folder, _note(study.study_name, best, names))
     with tempfile.TemporaryDirectory(prefix="tiledseg-") as place:
         draw_plots(study, names, Path(place))
         run.log_folder(Path(place), "plots")
+    file, unwritten = None, ""
+    if best is not None and experiment is not None:
+        try:
+            file = export_experiment(experiment, folder, _note(study.study_name, best, names))
+        except OutputError as error:  # a night of trials has not failed for that
+            unwritten = str(error)
     return StudyResult(
         study=study.study_name,
         run_id=run.run_id,
@@ -77,6 +86,7 @@ def close_study(
         experiment=experiment,
         file=file,
         ranking=ranked_trials(definition, progress),
+        unwritten=unwritten,
     )
 
 

@@ -99,6 +99,15 @@ def settle(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
     Returns:
         The trials that were failed now.
     """
+    failed = fail_dead(study, storage)
+    for trial in counted(study.get_trials(deepcopy=False)):
+        if is_due_again(trial):
+            _queue_again(study, trial)
+    return failed
+
+
+def fail_dead(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
+    """Fail trials that nobody runs any more, as ``settle`` does, and leave it at that."""
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     for trial in running:
         identity = trial.user_attrs.get(WORKER)
@@ -108,12 +117,9 @@ def settle(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
                 storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     with experimental_on_purpose():
         fail_stale_trials(study)
-    trials = study.get_trials(deepcopy=False)
-    for trial in counted(trials):
-        if is_due_again(trial):
-            _queue_again(study, trial)
     were = {trial.number for trial in running}
-    return [trial for trial in trials if trial.number in were and trial.state == TrialState.FAIL]
+    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    return [trial for trial in failed if trial.number in were]
 
 
 def _queue_again(study: optuna.Study, trial: FrozenTrial) -> None:

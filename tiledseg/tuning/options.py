@@ -1,18 +1,23 @@
 """How a study is searched, and what that means for one experiment and one machine."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
 
 from tiledseg.errors import SweepError
 from tiledseg.experiment import Experiment
+from tiledseg.tuning import ledger
 from tiledseg.tuning.claimed import WorkerOptions
 from tiledseg.tuning.definition import StudyDefinition
 from tiledseg.tuning.feasibility import check_space
 from tiledseg.tuning.machine import memory_per_worker
 from tiledseg.tuning.objectives import DEFAULT_OBJECTIVE, parse_objectives
 from tiledseg.tuning.progress import Sitting
-from tiledseg.tuning.search import check_search, grid_points
+from tiledseg.tuning.search import check_search, grid_points, untried_points
 from tiledseg.tuning.space import SearchSpace
 
 DEFAULT_TRIALS = 20
@@ -77,12 +82,16 @@ class SweepOptions:
             pruner=self.pruner or ("none" if len(self.objectives) > 1 else "asha"),
         )
 
-    def sitting(self, definition: StudyDefinition) -> Sitting:
-        """What this sitting should reach, beginning now; a grid has no more than its points."""
+    def sitting(self, definition: StudyDefinition, trials: Sequence[FrozenTrial]) -> Sitting:
+        """What this sitting should reach, beginning now; a grid has no more than its points.
+
+        Args:
+            definition: The study's.
+            trials: All that the study has, the starts among them.
+        """
         now, wanted = time.time(), self.trials
         if self.sampler == "grid":
-            most = len(grid_points(definition.space, definition.own, self.seed))
-            most += len(definition.starts)
+            most = len(ledger.counted(trials)) + len(grid_left(definition, self.seed, trials))
             wanted = min(wanted or most, most)
         return Sitting(
             began=now,
@@ -90,6 +99,19 @@ class SweepOptions:
             deadline=now + 3600 * self.hours if self.hours else None,
             workers=self.workers,
         )
+
+
+def grid_left(
+    definition: StudyDefinition, seed: int, trials: Sequence[FrozenTrial]
+) -> list[Mapping[str, Any]]:
+    """Points of the study's grid that are to be tried, as its storage keeps them.
+
+    What was tried before the search began is tried again as a point: a start may lack a value.
+    """
+    space = definition.space
+    points = [space.stored(point) for point in grid_points(space, definition.own, seed)]
+    searched = [trial for trial in ledger.counted(trials) if ledger.ORIGIN not in trial.user_attrs]
+    return untried_points(points, searched)
 
 
 def define_study(

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from tiledseg.tuning.ledger import counted
 from tiledseg.tuning.objectives import PRUNED_ON
-from tiledseg.tuning.progress import is_feasible
+from tiledseg.tuning.progress import is_feasible, report_sign
 
 logger = logging.getLogger(__name__)
 
@@ -125,10 +125,12 @@ _SINGLE: Mapping[str, Callable[..., Any]] = {
 
 
 def _without_replaced(study: optuna.Study) -> optuna.Study:
-    """A copy in memory of the trials that count and keep the limits."""
-    copy = optuna.create_study(directions=study.directions)
+    """A copy in memory of the trials that count and keep the limits; epochs as they scored."""
+    copy, sign = optuna.create_study(directions=study.directions), report_sign(study)
     for trial in counted(study.get_trials()):
         if trial.state.is_finished() and is_feasible(trial):
+            epochs = trial.intermediate_values
+            trial.intermediate_values = {epoch: sign * value for epoch, value in epochs.items()}
             copy.add_trial(trial)
     return copy
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tiledseg.tuning import ledger
@@ -20,7 +21,8 @@ class TrialRow:
     state: str
     """running, waiting, complete, pruned, infeasible, or how it failed."""
     values: tuple[float, ...]
-    """Of the objectives; of a running or pruned trial the last report; empty before it."""
+    """Of the objectives; of a running or pruned trial ``PRUNED_ON`` as it was last; empty before
+    it."""
     epochs: int
     seconds: float | None
     params: Mapping[str, Any]
@@ -77,7 +79,8 @@ def look_at(study: optuna.Study, sitting: Sitting) -> StudyProgress:
     """The study now."""
     trials = ledger.counted(study.get_trials(deepcopy=False))
     best = {trial.number for trial in best_trials(study, trials)}
-    rows = tuple(_row(trial, is_best=trial.number in best) for trial in trials)
+    sign = report_sign(study)
+    rows = tuple(_row(trial, sign, is_best=trial.number in best) for trial in trials)
     now = time.time()
     return StudyProgress(
         rows=rows,
@@ -85,6 +88,11 @@ def look_at(study: optuna.Study, sitting: Sitting) -> StudyProgress:
         elapsed=now - sitting.began,
         remaining=_remaining(rows, sitting, now),
     )
+
+
+def report_sign(study: optuna.Study) -> float:
+    """Factor of ``PRUNED_ON`` as it is reported: pruners compare in the objective's direction."""
+    return 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
 
 
 def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -118,12 +126,12 @@ def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
     return tuple(one) != tuple(other) and all(a <= b for a, b in zip(one, other, strict=True))
 
 
-def _row(trial: FrozenTrial, *, is_best: bool) -> TrialRow:
+def _row(trial: FrozenTrial, sign: float, *, is_best: bool) -> TrialRow:
     attributes = trial.user_attrs
     last = trial.last_step
     values = tuple(trial.values or ())
     if last is not None and trial.state != TrialState.COMPLETE:
-        values = (trial.intermediate_values[last],)
+        values = (sign * trial.intermediate_values[last],)
     return TrialRow(
         number=trial.number,
         state="waiting" if ledger.is_due_again(trial) else ledger.outcome_of(trial),

@@ -11,6 +11,7 @@ import numpy as np
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
 
 from tiledseg.errors import SweepError
 from tiledseg.faults import nearest
@@ -31,6 +32,8 @@ REDUCTION = 3
 POPULATION = 12
 """NSGA-II: trials of a generation; Optuna's 50 would make most sweeps one random generation."""
 MOST_GRID_POINTS = 100_000
+_QUEUED = "fixed_params"
+"""Where Optuna keeps the values that a trial was enqueued with."""
 
 
 def check_search(sampler: str, pruner: str, objectives: int, space: SearchSpace) -> None:
@@ -142,6 +145,28 @@ def grid_points(space: SearchSpace, own: Mapping[str, Any], seed: int) -> list[d
     shuffled = list(points.values())
     random.Random(seed).shuffle(shuffled)
     return shuffled
+
+
+def untried_points(
+    points: Sequence[Mapping[str, Any]], trials: Sequence[FrozenTrial]
+) -> list[Mapping[str, Any]]:
+    """Points of a grid that no trial has, whichever sampler or seed it came from.
+
+    Args:
+        points: Values as Optuna's storage keeps them.
+        trials: Those that count, running and waiting ones among them.
+    """
+    tried = {_named(trial.params or trial.system_attrs.get(_QUEUED, {})) for trial in trials}
+    return [point for point in points if _named(point) not in tried]
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    """Values as text; floats to nine digits, for steps add up to a little more or less."""
+    short = {
+        name: f"{value:.9g}" if isinstance(value, float) else value
+        for name, value in values.items()
+    }
+    return repr(sorted(short.items()))
 
 
 def _points(space: SearchSpace, name: str) -> Sequence[Any]:

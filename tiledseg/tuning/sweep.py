@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -84,11 +85,11 @@ def sweep(
     options = options.completed(dataset, space, default_storage(sweeps.tracking_uri()))
     definition = define_study(experiment, space, options)
     url = check_url(options.storage)
-    sitting = options.sitting(definition)
     storage, lock = open_storage(url), StudyLock(url, options.study)
     with ExitStack() as stack:
         with storage_errors(url), lock:
             study = join_study(storage, options.study, definition)
+            sitting = options.sitting(definition, study.get_trials(deepcopy=False))
             run = stack.enter_context(
                 sweeps.open_study_run(dataset, options.study, study_id(study))
             )
@@ -106,7 +107,8 @@ def sweep(
                 _end_what_is_dead(study, storage, run.run_id)
             progress = look_at(study, sitting)
         observer.progressed(progress)
-        return close_study(study, definition, progress, run, export_to)
+        result = close_study(study, definition, progress, run, export_to)
+        return replace(result, storage=options.storage)
 
 
 def _log_definition(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tiledseg.backend import load_backend
 from tiledseg.errors import (
+    BackendError,
     DatasetError,
     ExperimentError,
     ImageError,
@@ -43,6 +44,7 @@ OUTCOMES: Mapping[type[Exception], str] = {
     ImageError: "unavailable",
     OutputError: "unavailable",
     TrackingError: "unavailable",
+    BackendError: "unavailable",
     OSError: "unavailable",
     MemoryError: "memory",
 }

@@ -22,11 +22,13 @@ from tiledseg.errors import SweepError, TiledsegError, TrackingError
 from tiledseg.tracking import sweeps
 from tiledseg.tuning import ledger
 from tiledseg.tuning.channel import Channel
-from tiledseg.tuning.claimed import ClaimedTrial, TrialFailedError, WorkerOptions, told
+from tiledseg.tuning.claimed import ClaimedTrial, WorkerOptions
 from tiledseg.tuning.machine import this_process
-from tiledseg.tuning.search import grid_points, make_pruner, make_sampler, trial_seed
+from tiledseg.tuning.options import grid_left
+from tiledseg.tuning.search import make_pruner, make_sampler, trial_seed
 from tiledseg.tuning.storage import StudyLock, check_url, open_storage, storage_errors
 from tiledseg.tuning.study import load_definition
+from tiledseg.tuning.verdict import TrialFailedError, told
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +85,8 @@ class Worker:
                 return "stop"
             if len(ledger.begun(trials)) >= wanted:
                 return "wait"  # for trials of others: one of them may die and be queued again
-            if self._options.sampler == "grid":
-                self._enqueue_grid_point(trials)
+            if self._options.sampler == "grid" and not self._enqueue_grid_point(trials):
+                return "stop"
             self._optimize()  # lets go of the lock as soon as the trial is claimed
             return "trial"
 
@@ -98,16 +100,14 @@ class Worker:
             except TrackingError as error:  # the sweep does it again at its end
                 logger.warning("%s", error)
 
-    def _enqueue_grid_point(self, trials: Sequence[FrozenTrial]) -> None:
-        """The next point of the grid, unless something waits already."""
+    def _enqueue_grid_point(self, trials: Sequence[FrozenTrial]) -> bool:
+        """The next point of the grid, unless something waits already; False if there is none."""
         if any(trial.state == TrialState.WAITING for trial in trials):
-            return
-        searched = [
-            trial for trial in ledger.counted(trials) if ledger.ORIGIN not in trial.user_attrs
-        ]
-        definition = self._definition
-        points = grid_points(definition.space, definition.own, self._options.seed)
-        self._study.enqueue_trial(definition.space.stored(points[len(searched)]))
+            return True
+        left = grid_left(self._definition, self._options.seed, trials)
+        if left:
+            self._study.enqueue_trial(dict(left[0]))
+        return bool(left)
 
     def _optimize(self) -> None:
         try:

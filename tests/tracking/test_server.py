@@ -1,0 +1,124 @@
+"""A standard tracking server, which keeps the files of runs itself."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import requests
+from mlflow.exceptions import MlflowException
+
+from tiledseg.errors import TrackingError
+from tiledseg.models import build_model
+from tiledseg.prediction import Predictor
+from tiledseg.tracking.files import RunFiles
+from tiledseg.tracking.registry import load_predictor, log_model
+
+pytestmark = pytest.mark.soak
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, mlflow_tables):
+    """Its address; stopped with all that it started."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "mlflow.db").write_bytes(mlflow_tables.read_bytes())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *words, "--backend-store-uri", "sqlite:///mlflow.db"],
+        cwd=folder,
+        env={**os.environ, "MLFLOW_TRACKING_URI": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
+    try:
+        for _ in range(600):
+            try:
+                requests.get(f"{address}/health", timeout=1)
+                break
+            except requests.RequestException:
+                assert process.poll() is None
+                time.sleep(0.1)
+        yield address
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+@pytest.fixture
+def client(server):
+    mlflow.set_tracking_uri(server)
+    return mlflow.MlflowClient()
+
+
+@pytest.fixture
+def experiment_id(client):
+    """The tables were made without a server; experiments made now have its artifact root."""
+    found = client.get_experiment_by_name("Tiny")
+    return found.experiment_id if found else client.create_experiment("Tiny")
+
+
+@pytest.fixture
+def run(client, experiment_id):
+    """A run with two files; its artifact URI has a scheme and no host."""
+    found = client.create_run(experiment_id)
+    assert found.info.artifact_uri.startswith(f"mlflow-artifacts:/{experiment_id}/")
+    client.log_text(found.info.run_id, "stem,dice", "scores.csv")
+    client.log_text(found.info.run_id, "1", "predictions/test/tiled/a.png")
+    return found.info.run_id
+
+
+def test_files_of_a_run_are_listed_and_fetched(run, tmp_path):
+    files = RunFiles(run)
+    assert files.names("") == ["scores.csv"]
+    assert files.names("predictions/test/tiled") == ["a.png"]
+    assert files.names("none") == []
+    assert files.has("scores.csv") and not files.has("scores.json")
+    place = files.path("scores.csv")
+    assert place.read_text() == "stem,dice"
+    assert place.is_relative_to(tmp_path / "cache")
+    assert files.path("predictions/test/tiled/a.png").read_text() == "1"
+    for missing in ("c.csv", "none/c.csv", "predictions"):
+        with pytest.raises(TrackingError, match="has no file"):
+            files.path(missing)
+    assert sorted(path.name for path in place.parent.rglob("*") if path.is_file()) == [
+        "a.png", "scores.csv",
+    ]  # fmt: skip
+
+
+def test_a_broken_download_leaves_nothing_that_is_believed(run, monkeypatch):
+    def broken(*, artifact_path, dst_path, **_):
+        (Path(dst_path) / artifact_path).write_text("stem,")
+        raise MlflowException("the connection was reset")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.artifacts, "download_artifacts", broken)
+        with pytest.raises(TrackingError, match="connection was reset"):
+            RunFiles(run).path("scores.csv")
+    assert RunFiles(run).path("scores.csv").read_text() == "stem,dice"
+
+
+def test_a_model_is_loaded_without_leaving_a_copy(
+    experiment_id, tiny_experiment, tmp_path, monkeypatch
+):
+    experiment = tiny_experiment()
+    predictor = Predictor(build_model(experiment.model, 3), experiment)
+    (tmp_path / "files").mkdir()
+    with mlflow.start_run(experiment_id=experiment_id) as run:
+        log_model(predictor, tmp_path / "files")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    loaded = load_predictor(f"runs:/{run.info.run_id}/model")
+    image = np.zeros((40, 40, 3), np.uint8)
+    assert np.array_equal(loaded.probability(image), predictor.probability(image))
+    assert not list((tmp_path / "temporary").iterdir())
