@@ -175,7 +175,7 @@ def stopping(tiny_experiment) -> Experiment:
     """Ends early: plateau, patience, AdamW and averaged weights."""
     return tiny_experiment(
         training={
-            "epochs": 12,
+            "epochs": 18,
             "steps_per_epoch": 3,
             "schedule": "plateau",
             "reducer_patience": 2,
@@ -194,10 +194,15 @@ def stopped(desk, stopping) -> Training:
 
 
 def test_the_plateaus_rate_is_the_one_that_an_epoch_was_trained_with(stopped):
-    """The best epoch, two more before the rate falls, two more before it falls again."""
-    waits = [max(0, epoch - 1 - stopped.best_epoch) // 2 for epoch in stopped.history.epoch]
-    expected = [0.01 * 0.3**wait for wait in waits]
-    assert len(set(expected)) == 3
+    """It falls when two epochs have gone by since the best one so far, or since it last fell."""
+    expected, rate, best, since = [], 0.01, -1.0, 0
+    for epoch, dice in zip(stopped.history.epoch, stopped.history.val_dice, strict=True):
+        expected.append(rate)
+        if dice > best:
+            best, since = dice, epoch
+        elif epoch - since == 2:
+            rate, since = rate * 0.3, epoch
+    assert len(set(expected)) >= 3
     assert stopped.history.learning_rate.tolist() == pytest.approx(expected)
 
 
@@ -213,7 +218,7 @@ class TestResuming:
         assert [report.epoch for report in listener.reports] == [3, 4]
 
     def test_plateau_patience_and_averages_go_on(self, desk, stopping, stopped, listen, power_cut):
-        assert len(stopped.history) == stopped.best_epoch + 5 < 12
+        assert len(stopped.history) == stopped.best_epoch + 5 < 18
         cut = stopped.best_epoch + 4  # both counters are under way
         with pytest.raises(power_cut):
             desk.sit(stopping, "plateau", [listen(interrupt_in=cut)])
