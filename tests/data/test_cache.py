@@ -14,6 +14,7 @@ from tiledseg.data.cache import PixelCache, content_hash
 from tiledseg.data.images import read_image
 from tiledseg.data.mapped import write_array
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.labels import IGNORED
 from tiledseg.settings import ImageSettings
 
 RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
@@ -88,6 +89,34 @@ class TestOnce:
         cache.image(image, ImageSettings())
         cv2.imwrite(str(image), 255 - RGB[..., ::-1])
         np.testing.assert_array_equal(cache.image(image, ImageSettings()), 255 - RGB)
+
+
+class TestForegroundPixels:
+    @pytest.mark.parametrize("damage", [None, b"", b"many"])
+    def test_counted_once_and_again_when_damaged(
+        self,
+        cache: PixelCache,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        damage: bytes | None,
+    ) -> None:
+        path = tmp_path / "mask.png"
+        mask = np.random.default_rng(2).integers(0, 256, (40, 30), np.uint8)
+        cv2.imwrite(str(path), mask)
+        for cut in (127, 200):
+            assert cache.foreground_pixels(path, cut) == np.count_nonzero(mask > cut)
+        if damage is None:
+            monkeypatch.setattr(PixelCache, "mask", None)
+        else:
+            for entry in cache.folder.glob("*.count"):
+                entry.write_bytes(damage)
+        again = PixelCache(cache.folder)
+        assert again.foreground_pixels(path, 127) == np.count_nonzero(mask > 127)
+
+    def test_of_labels_what_is_not_known_is_none(self, cache: PixelCache, tmp_path: Path) -> None:
+        path = tmp_path / "labels.png"
+        cv2.imwrite(str(path), np.array([[0, 1, 2, IGNORED]], np.uint8))
+        assert cache.foreground_pixels(path, None) == 2
 
 
 class TestFolders:

@@ -8,6 +8,7 @@ deleted while nothing uses it.
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tiledseg.data.label_files import read_label_map
 from tiledseg.data.mapped import map_array, write_array
 from tiledseg.data.preprocess import preprocess
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.labels import foreground
 from tiledseg.settings import ImageSettings
 
 _FORMAT = "tiledseg-pixels-1"
@@ -78,6 +80,28 @@ class PixelCache:
         recipe = "labels" if cut is None else f"mask{cut}"
         return self._pixels(path, recipe, (), lambda: read_label_map(path, cut))
 
+    def foreground_pixels(self, path: Path, cut: int | None) -> int:
+        """How many pixels of a mask are of an object; counted once, as reading them all takes long.
+
+        Args:
+            path: The mask file, as for ``mask``.
+            cut: As for ``mask``.
+
+        Raises:
+            ImageError: The file cannot be read.
+            OutputError: The cache folder cannot be written.
+        """
+        entry = self._entry(path, f"foreground{cut}", "count")
+        with suppress(OSError, ValueError):
+            return int(entry.read_text(encoding="ascii"))
+        count = int(np.count_nonzero(foreground(self.mask(path, cut))))
+        try:
+            with atomic_file(entry) as file:
+                file.write(str(count).encode())
+        except OutputError as error:
+            raise self._unusable(str(error)) from None
+        return count
+
     def _pixels(
         self,
         path: Path,
@@ -85,8 +109,7 @@ class PixelCache:
         stored: tuple[int, ...],
         decode: Callable[[], NDArray[np.uint8]],
     ) -> NDArray[np.uint8]:
-        key = "\n".join((_FORMAT, recipe, self._hash_of(path)))
-        entry = self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.pixels"
+        entry = self._entry(path, recipe, "pixels")
         pixels = _mapped(entry, stored)
         if pixels is None:
             self._store(entry, decode())
@@ -94,6 +117,10 @@ class PixelCache:
         if pixels is None:
             raise self._unusable("an entry cannot be read back")
         return pixels
+
+    def _entry(self, path: Path, recipe: str, kind: str) -> Path:
+        key = "\n".join((_FORMAT, recipe, self._hash_of(path)))
+        return self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.{kind}"
 
     def _hash_of(self, path: Path) -> str:
         """``content_hash``; that of a folder once, for asking after thousands of chunks takes long.

@@ -25,7 +25,6 @@ from tiledseg.data.pairing import Sample, home_of, paired
 from tiledseg.data.split import draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
 from tiledseg.experiment import Experiment
-from tiledseg.labels import foreground
 from tiledseg.settings import DatasetSettings, SplitSettings
 
 __all__ = [
@@ -264,7 +263,7 @@ def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple
     mask = cache.mask(sample.mask, experiment.dataset.cut)
     if mask.shape != shape:
         raise DatasetError(f"{sample.mask_files[0]}: {size_fault(sample.image, shape, mask.shape)}")
-    return mask.size, int(np.count_nonzero(foreground(mask)))
+    return mask.size, cache.foreground_pixels(sample.mask, experiment.dataset.cut)
 
 
 def size_fault(image: Path, image_size: Sequence[int], mask_size: Sequence[int]) -> str:
