@@ -7,7 +7,7 @@ from pathlib import Path
 from tiledseg.checking.finding import Finding
 from tiledseg.data.cache import content_hash
 from tiledseg.data.pairing import Sample
-from tiledseg.data.split import OriginOf, group_reader, source_reader
+from tiledseg.data.split import OriginOf, group_reader, source_of
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.settings import SplitSettings
 
@@ -39,7 +39,7 @@ def split_findings(
                 "add images",
             )
     if settings.tiles:
-        yield from _shared(splits, source_reader(settings), "source-in-two-splits", _NOT_TILES)
+        yield from _shared(splits, source_of, "source-in-two-splits", _NOT_TILES)
     yield from _shared_groups(splits, settings, folder)
     yield from _same_bytes(splits)
 

@@ -119,10 +119,10 @@ class PixelCache:
         return pixels
 
     def _entry(self, path: Path, recipe: str, kind: str) -> Path:
-        key = "\n".join((_FORMAT, recipe, self._hash_of(path)))
+        key = "\n".join((_FORMAT, recipe, self._content_hash(path)))
         return self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.{kind}"
 
-    def _hash_of(self, path: Path) -> str:
+    def _content_hash(self, path: Path) -> str:
         """``content_hash``; that of a folder once, for asking after thousands of chunks takes long.
 
         A store that changes while one cache is in use is therefore not noticed by that cache.
