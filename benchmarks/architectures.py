@@ -18,8 +18,9 @@ from pathlib import Path
 import keras
 
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.dataset import Dataset, check_dataset, load_dataset
+from tiledseg.data.dataset import Dataset, load_dataset
 from tiledseg.data.sampling import TileSampler
+from tiledseg.data.soundness import check_dataset
 from tiledseg.data.validation import ValidationTiles
 from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.models import BUILDERS

@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.dataset import check_dataset, load_dataset
+from tiledseg.data.dataset import load_dataset
 from tiledseg.data.image_writing import write_image, write_mask
 from tiledseg.data.sampling import TileSampler
 from tiledseg.data.smear import draw_smear
+from tiledseg.data.soundness import check_dataset
 from tiledseg.experiment import Experiment, load_experiment
 
 NAME = "Large"

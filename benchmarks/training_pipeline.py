@@ -16,8 +16,9 @@ from typing import Any
 import keras
 
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.dataset import check_dataset, data_root, load_dataset
+from tiledseg.data.dataset import data_root, load_dataset
 from tiledseg.data.sampling import TileSampler
+from tiledseg.data.soundness import check_dataset
 from tiledseg.experiment import load_experiment
 from tiledseg.training.train import compiled_model
 

@@ -1,6 +1,7 @@
 """The server: Streamlit's pages and our tile routes in one process."""
 
 import gc
+import inspect
 import os
 import socket
 import threading
@@ -14,11 +15,12 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.web import bootstrap
 
-from dashboards import store
 from dashboards.routes import page_routes, tile_routes
+from dashboards.run_table import run_table
 from dashboards.uploads import MOST_MEGABYTES
 from dashboards.views import LISTED
 from tiledseg.errors import TiledsegError
+from tiledseg.tracking import reading
 
 SCRIPT = Path(__file__).with_name("main.py")
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -148,8 +150,10 @@ def _look_for_garbage_seldom() -> None:
 
 
 def _warm_up() -> None:
-    """Read all runs once, so that the first visitor of a large store does not wait for it."""
+    """Do once what the first visitor of a large store would wait for."""
+    inspect.stack()  # Streamlit does with its first element; Python then looks for all modules
     with suppress(TiledsegError):
-        store.run_table().runs()
+        reading.read_versions()
+        run_table().runs()
     gc.collect()
     gc.freeze()  # the runs are kept, too

@@ -8,7 +8,7 @@ from typing import ParamSpec
 
 import streamlit as st
 
-from dashboards import store
+from dashboards.run_table import run_table
 from tiledseg.errors import RegistryError, TiledsegError, TrackingError
 from tiledseg.tracking.store import store_address
 
@@ -86,7 +86,7 @@ def unusable(error: TiledsegError, part: str) -> None:
     if st.button("Try again", icon=":material/refresh:", key=f"try-again-{part}"):
         st.cache_data.clear()
         st.cache_resource.clear()
-        store.run_table.cache_clear()
+        run_table.cache_clear()
         st.rerun()
 
 

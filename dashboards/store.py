@@ -1,88 +1,41 @@
 """What pages know of the store, remembered for a few seconds so that pages stay quick."""
 
 import json
-import threading
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from dashboards.pictures import Size, size_of
-from tiledseg.errors import ImageError, TiledsegError, TrackingError
+from dashboards.run_table import FRESH, OPEN, run_table
+from tiledseg.errors import ImageError, TiledsegError
 from tiledseg.tracking import reading
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.reading import RunSummary, VersionSummary
 
-FRESH = 5.0
-"""Seconds for which an answer of the store is good."""
-ANEW = 900.0
-"""Seconds after which all runs are read again, so that removed ones disappear."""
-OPEN = "attributes.status = 'RUNNING'"
-"""MLflow's filter of runs that go on."""
+MOST_OPEN = 50
+"""Of runs that go on, those that are shown."""
 LAYERS = ("image", "truth", "tiled", "whole")
 MODES = ("tiled", "whole")
 CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", "learning_rate")
 
 
-class RunTable:
-    """All runs; a look costs a small page of the store, unless many are new."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._runs: dict[str, RunSummary] = {}
-        self._read = self._whole = 0.0
-
-    def runs(self) -> list[RunSummary]:
-        """Every run, the newest first."""
-        with self._lock:
-            now = time.monotonic()
-            if not self._runs or now - self._read > FRESH:
-                anew = not self._runs or now - self._whole > ANEW
-                self._runs = self._looked_up(None if anew else self._runs)
-                self._read = time.monotonic()
-                self._whole = self._read if anew else self._whole
-            return sorted(self._runs.values(), key=lambda row: row.started, reverse=True)
-
-    def ended(self, run_id: str) -> RunSummary | None:
-        """A run that is known to have ended; None without looking it up."""
-        run = self._runs.get(run_id)  # the dictionary is never changed, only replaced
-        return None if run is None or run.status == "RUNNING" else run
-
-    def _looked_up(self, known: Mapping[str, RunSummary] | None) -> dict[str, RunSummary]:
-        """What the store says now; of runs that began long ago, those that were open as well."""
-        rows = {row.run_id: row for row in reading.read_runs(known=known)}
-        if known is None:
-            return rows
-        still = {row.run_id: row for row in reading.read_runs(condition=OPEN)}
-        for row in list(rows.values()):
-            if row.status == "RUNNING" and row.run_id not in still:
-                del rows[row.run_id]
-                with suppress(TrackingError):  # it was removed
-                    rows[row.run_id] = reading.read_run(row.run_id)
-        return rows | still
-
-
-@cache
-def run_table() -> RunTable:
-    """The one table of this process."""
-    return RunTable()
-
-
 @st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
 def latest_runs(limit: int) -> list[RunSummary]:
-    """The newest runs, without reading the others."""
-    return reading.read_runs(limit=limit)
+    """The newest runs, without waiting until all are read."""
+    known = run_table().known()
+    return reading.read_runs(limit=limit) if known is None else known[:limit]
 
 
 @st.cache_data(ttl=FRESH, max_entries=2, show_spinner=False)
 def running_runs() -> list[RunSummary]:
     """Runs that are open now."""
-    return reading.read_runs(condition=OPEN, limit=50)
+    known = run_table().known()
+    if known is None:
+        return reading.read_runs(condition=OPEN, limit=MOST_OPEN)
+    return [run for run in known if run.status == "RUNNING"][:MOST_OPEN]
 
 
 def one_run(run_id: str) -> RunSummary:
@@ -108,7 +61,7 @@ def versions() -> list[VersionSummary]:
 @st.cache_resource(max_entries=256, show_spinner=False)
 def files_of(run_id: str) -> RunFiles:
     """The files of a run."""
-    return RunFiles(run_id)
+    return RunFiles(run_id, one_run(run_id).files)
 
 
 @st.cache_data(ttl=FRESH, max_entries=128, show_spinner=False)

@@ -1,16 +1,18 @@
 """Trials of a study as a table, read from MLflow's parent and child runs alone."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from dashboards.studies import StudyEnd
 from tiledseg.tracking.reading import RunSummary
 
 TRIAL_TAG = "tiledseg.trial"
 OUTCOME_TAG = "tiledseg.outcome"
 REASON_TAG = "tiledseg.reason"
+FEASIBLE_TAG = "tiledseg.feasible"
+OBJECTIVE_TAG = "tiledseg.objective"
 DEFAULT_OBJECTIVE = "valid/tiled/dice"
 LESS_IS_BETTER = ("loss", "val_loss", "seconds", "seam", "peak", "bytes")
 _NOT_SEARCHED = ("dataset.", "tracking.", "evaluation.")
@@ -21,30 +23,25 @@ _RUN_AGAIN = ("died", "killed", "unavailable", "interrupted")
 _FIXED = ("number", "name", "state", "score", "seconds", "reason", "run_id")
 
 
-def table_of(
-    trials: Sequence[RunSummary], objective: str, end: StudyEnd | None = None
-) -> pd.DataFrame:
+def table_of(trials: Sequence[RunSummary], objective: str) -> pd.DataFrame:
     """One row per trial, in the order they were numbered.
 
     Args:
         trials: Runs.
         objective: Name of the metric that is the score.
-        end: The study's own account, which goes before the runs: limits are known to it alone,
-            and of a metric of epochs it takes the best epoch's value, a run the last one's.
 
     Returns:
         Columns ``number``, ``name``, ``state``, ``score``, ``seconds``, ``reason``,
         ``run_id``, then one for each setting that is not the same in all trials.
     """
-    end = end or StudyEnd()
     ordered = sorted(trials, key=lambda run: (_number(run), run.started))
     searched = searched_settings(ordered)
     rows = [
         {
             "number": _number(run) if TRIAL_TAG in run.tags else place,
             "name": run.name,
-            "state": _judged(run, end),
-            "score": score_of(run, objective, end),
+            "state": state_of(run),
+            "score": score_of(run, objective),
             "seconds": run.seconds,
             "reason": run.tags.get(REASON_TAG, run.error),
             "run_id": run.run_id,
@@ -55,10 +52,13 @@ def table_of(
     return pd.DataFrame(rows, columns=[*_FIXED, *searched])
 
 
-def score_of(run: RunSummary, objective: str, end: StudyEnd) -> float:
-    """What a trial came to, as in ``table_of``; not a number where it has no such metric."""
-    value = end.value(run.run_id, objective)
-    return run.metrics.get(objective, np.nan) if value is None else value
+def score_of(run: RunSummary, objective: str) -> float:
+    """What a trial came to; not a number where it has no such metric.
+
+    Of a metric of epochs the study took the best epoch's value, and a run has the last one's.
+    """
+    values = json.loads(run.tags.get(OBJECTIVE_TAG, "{}"))
+    return float(values.get(objective, run.metrics.get(objective, np.nan)))
 
 
 def competing(table: pd.DataFrame) -> pd.DataFrame:
@@ -91,12 +91,14 @@ def is_maximized(objective: str) -> bool:
 
 
 def state_of(run: RunSummary) -> str:
-    """One of ``STATES``, as far as the run tells; it does not know limits of its speed."""
+    """One of ``STATES``; a complete trial that exceeds a limit is infeasible."""
     outcome = run.tags.get(OUTCOME_TAG, "")
     if run.status == "RUNNING":
         return "running"
     if outcome in {"pruned", "infeasible"}:
         return outcome
+    if run.status == "FINISHED" and run.tags.get(FEASIBLE_TAG) == "false":
+        return "infeasible"
     return _STATES.get(run.status, "failed")
 
 
@@ -167,11 +169,6 @@ def _share(column: pd.Series, score: np.ndarray) -> float:
     weights = np.linalg.lstsq(design, score, rcond=None)[0]
     left = float(((score - design @ weights) ** 2).sum())
     return float(max(0.0, 1.0 - (left / freedom) / (total / (len(score) - 1))))
-
-
-def _judged(run: RunSummary, end: StudyEnd) -> str:
-    state = state_of(run)
-    return "infeasible" if state == "complete" and not end.is_feasible(run.run_id) else state
 
 
 def _number(run: RunSummary) -> int:

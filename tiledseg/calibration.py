@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.dataset import Sample
 from tiledseg.data.images import read_image
 from tiledseg.data.label_files import read_label_map
+from tiledseg.data.pairing import Sample
 from tiledseg.errors import TrainingError
 from tiledseg.evaluation import mask_scores
 from tiledseg.labels import IGNORED, Labels

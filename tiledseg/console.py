@@ -18,7 +18,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from tiledseg.batch_prediction import PredictedFile
-    from tiledseg.data.dataset import Dataset, DatasetSummary
+    from tiledseg.data.dataset import Dataset
+    from tiledseg.data.soundness import DatasetSummary
     from tiledseg.evaluation import ImageEvaluation
     from tiledseg.training.observer import EpochPicture, EpochReport
 

@@ -58,3 +58,8 @@ class SweepError(TiledsegError):
 
 class BackendError(TiledsegError):
     """Keras has been told to compute with something else than TensorFlow or JAX."""
+
+
+def one_line(error: Exception) -> str:
+    """What another library says, short enough for the middle of a message of ours."""
+    return " ".join(str(error).split())[:120] or type(error).__name__

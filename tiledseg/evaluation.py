@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiledseg.data.dataset import Sample
 from tiledseg.data.images import read_image
 from tiledseg.data.label_files import read_label_map
+from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError
 from tiledseg.experiment import Experiment
 from tiledseg.labels import IGNORED, Labels, labels_of

@@ -6,7 +6,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
-Labels = NDArray[np.int32]
+InstanceLabels = NDArray[np.int32]
 Areas = NDArray[np.uint32]
 _JUST_UNDER = np.float32(127 / 255)
 """The largest probability that is background, also when stored in 8 bits."""
@@ -83,7 +83,7 @@ def without_small(probability: NDArray[np.float32], smallest: int) -> NDArray[np
     return kept
 
 
-def labelled(mask: Mask) -> Labels:
+def labelled(mask: Mask) -> InstanceLabels:
     """Number the objects of a mask from 1, in reading order; background is 0.
 
     Pixels belong together where they share a side or a corner.
@@ -103,7 +103,7 @@ def labelled(mask: Mask) -> Labels:
     return np.asarray(names[labels], np.int32)
 
 
-def measured(labels: Labels, probability: NDArray[np.float32]) -> pd.DataFrame:
+def measured(labels: InstanceLabels, probability: NDArray[np.float32]) -> pd.DataFrame:
     """Measure every object.
 
     Args:
@@ -133,7 +133,7 @@ class Measurements:
         self._lows = np.full((2, count + 1), np.iinfo(np.int64).max)
         self._highs = np.zeros((2, count + 1), np.int64)
 
-    def add(self, labels: Labels, probability: NDArray[np.float32], top: int = 0) -> None:
+    def add(self, labels: InstanceLabels, probability: NDArray[np.float32], top: int = 0) -> None:
         """Take a band.
 
         Args:
@@ -174,7 +174,7 @@ class Measurements:
         return table.iloc[1:].reset_index(drop=True)
 
 
-def _areas(mask: Mask, *, connectivity: int) -> tuple[NDArray[np.int64], Labels]:
+def _areas(mask: Mask, *, connectivity: int) -> tuple[NDArray[np.int64], InstanceLabels]:
     """Pixels of each region, those of the rest at 0, and the map of regions."""
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
     return np.bincount(labels.ravel(), minlength=count), np.asarray(labels, np.int32)

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.labels import Color, class_colors
-from tiledseg.objects import Labels, Mask
+from tiledseg.objects import InstanceLabels, Mask
 
 Ring = list[tuple[int, int]]
 Point = tuple[int, int]
@@ -56,7 +56,7 @@ def twice_area(ring: Ring) -> int:
 
 
 def geojson(
-    labels: Labels, table: pd.DataFrame, name: str, image: str, color: Color = _FIRST
+    labels: InstanceLabels, table: pd.DataFrame, name: str, image: str, color: Color = _FIRST
 ) -> dict[str, Any]:
     """Objects as a GeoJSON feature collection (RFC 7946), with what QuPath looks for.
 
@@ -117,7 +117,7 @@ def feature(
 
 
 def streamed_polygons(
-    bands: Iterable[tuple[Labels, Labels]],
+    bands: Iterable[tuple[InstanceLabels, InstanceLabels]],
 ) -> Iterator[tuple[int, list[list[Ring]]]]:
     """Outline the objects of a picture that comes in bands of rows.
 
@@ -152,8 +152,8 @@ def streamed_polygons(
 
 
 def _with_lines(
-    bands: Iterable[tuple[Labels, Labels]],
-) -> Iterator[tuple[Labels, tuple[Labels, Labels], Labels, int]]:
+    bands: Iterable[tuple[InstanceLabels, InstanceLabels]],
+) -> Iterator[tuple[InstanceLabels, tuple[InstanceLabels, InstanceLabels], InstanceLabels, int]]:
     """Each band with the line of regions above it, the one below it, and its first row."""
     top, above = 0, None
     coming = iter(bands)

@@ -16,14 +16,9 @@ import platformdirs
 from tiledseg.calibration import calibrate
 from tiledseg.checking.split_rules import refuse_leaks
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.dataset import (
-    Dataset,
-    DatasetSummary,
-    Sample,
-    check_dataset,
-    data_root,
-    load_dataset,
-)
+from tiledseg.data.dataset import Dataset, data_root, load_dataset
+from tiledseg.data.pairing import Sample
+from tiledseg.data.soundness import DatasetSummary, check_dataset
 from tiledseg.errors import DatasetError, OutputError, TrainingError
 from tiledseg.evaluation import (
     ImageEvaluation,

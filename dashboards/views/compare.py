@@ -20,6 +20,7 @@ from dashboards.comparison import (
     sources,
 )
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
+from dashboards.run_table import run_table
 from dashboards.viewer import show_viewer
 
 IMAGE, CLASS = "image", "class"
@@ -29,7 +30,7 @@ ORDERS = ("worst first", "A wins", "B wins", "by name")
 
 def show() -> None:
     """The page."""
-    runs = store.run_table().runs()
+    runs = run_table().runs()
     names = store.datasets(runs)
     if not names:
         states.nothing_yet()

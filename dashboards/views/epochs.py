@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboards import charts, links, states, store, words
 from dashboards.comparison import MODE_NAMES
+from dashboards.run_table import run_table
 from dashboards.viewer import Frame, Layer, Pane, Scene, show_viewer
 from tiledseg.errors import TiledsegError
 from tiledseg.tracking.reading import RunSummary
@@ -25,7 +26,7 @@ CURVES = (
 
 def show() -> None:
     """The page."""
-    runs = [run for run in store.run_table().runs() if run.kind in {"train", "trial"}]
+    runs = [run for run in run_table().runs() if run.kind in {"train", "trial"}]
     if not runs:
         states.nothing_yet()
         return

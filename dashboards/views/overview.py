@@ -9,6 +9,7 @@ from dashboards import links, states, store, trials, words
 from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
 from dashboards.previews import KEY_TO_COLOURS, worst_images
+from dashboards.run_table import run_table
 from tiledseg.tracking.reading import RunSummary, VersionSummary
 from tiledseg.tracking.store import store_address
 
@@ -54,7 +55,7 @@ def progress(run: RunSummary) -> tuple[float, str]:
     """How far a run is, as a fraction and in words."""
     began = f"began {words.ago(run.started)}"
     if run.kind == "sweep":
-        own = [trial for trial in store.run_table().runs() if trial.parent == run.run_id]
+        own = [trial for trial in run_table().runs() if trial.parent == run.run_id]
         ended = sum(trials.has_ended(trial) for trial in own)
         wanted = run.tags.get(WANTED_TAG, "")
         most = int(wanted) if wanted.isdecimal() else 0

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import charts, links, states, store, words
+from dashboards.run_table import run_table
 from tiledseg.tracking.reading import RunSummary
 
 FIXED = ("when", "dataset", "run", "kind", "status", "took")
@@ -25,7 +26,7 @@ NONE = "all"
 
 def show() -> None:
     """The page."""
-    runs = [run for run in store.run_table().runs() if run.kind != "launcher"]
+    runs = [run for run in run_table().runs() if run.kind != "launcher"]
     if not runs:
         states.nothing_yet()
         return

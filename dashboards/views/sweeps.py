@@ -8,15 +8,18 @@ import streamlit as st
 
 from dashboards import charts, links, states, store, studies, trials, words
 from dashboards.commands import set_options
-from dashboards.studies import StudyEnd
+from dashboards.run_table import run_table
+from dashboards.studies import Answer
 from tiledseg.tracking.reading import RunSummary
 
+BEST_TAG = "tiledseg.best"
+"""Of a study's run: the run of its best trial."""
 MOST_AXES = 8
 
 
 def show() -> None:
     """The page."""
-    runs = store.run_table().runs()
+    runs = run_table().runs()
     found = {run.run_id: run for run in runs if run.kind == "sweep"}
     children: dict[str, list[RunSummary]] = {}
     for run in runs:
@@ -44,17 +47,18 @@ def show() -> None:
             st.info("No trial has ended with a score yet.")
             return
         objective = links.choose("Objective", objectives, "objective", width=260)
-    end = studies.end_of(chosen)
-    table = trials.table_of(own, objective, end)
+    table = trials.table_of(own, objective)
     _summary(table, objective)
-    by_id = {run.run_id: run for run in own}
-    _best(table, by_id, objective, end if objective == asked[0] else StudyEnd())
-    _unsettled(table, objective, end)
+    is_asked = objective in asked[:1]  # the study's answer is about the first
+    told = found[chosen].tags.get(BEST_TAG, "") if is_asked else ""
+    _best(table, {run.run_id: run for run in own}, objective, chosen, told)
+    if objective in store.CURVES and objective not in asked:
+        st.caption(f"Of each trial, {objective} is that of its last epoch.")
     _history(table, objective)
     _settings(table)
     second = _second(objectives, objective)
     if second:
-        others = {run.run_id: trials.score_of(run, second, end) for run in own}
+        others = {run.run_id: trials.score_of(run, second) for run in own}
         _pareto(trials.competing(table), others, objective, second)
     _trials(table)
 
@@ -67,7 +71,7 @@ def _summary(table: pd.DataFrame, objective: str) -> None:
 
 
 def _best(
-    table: pd.DataFrame, by_id: Mapping[str, RunSummary], objective: str, end: StudyEnd
+    table: pd.DataFrame, by_id: Mapping[str, RunSummary], objective: str, study: str, told: str
 ) -> None:
     """The best trial, and how to train it in earnest.
 
@@ -75,15 +79,18 @@ def _best(
         table: Trials with their scores.
         by_id: Their runs.
         objective: What the scores are.
-        end: The study's own account, where it is about this objective.
+        study: Run of the study.
+        told: Run of the trial that the study took for the best when its last sitting ended.
     """
     done = trials.competing(table)
     if done.empty:
         return
-    is_told = end.best in set(done["run_id"]) and all(map(end.knows, done["run_id"]))
-    ranked = done.sort_values("score", ascending=not trials.is_maximized(objective), kind="stable")
-    best = (done[done["run_id"] == end.best] if is_told else ranked).iloc[0]
+    most = done["score"].max() if trials.is_maximized(objective) else done["score"].min()
+    first = done[done["score"] == most]
+    is_told = told in set(first["run_id"])
+    best = (first[first["run_id"] == told] if is_told else first).iloc[0]
     run = by_id[str(best["run_id"])]
+    answer = studies.answer_of(study) if is_told else Answer()
     with st.container(border=True):
         st.subheader("Best settings", anchor=False)
         names = [name for name in trials.settings_in(table) if name in run.params]
@@ -92,8 +99,8 @@ def _best(
             st.metric("trial", str(best["number"]), width=110)
             for name in names[:6]:
                 st.metric(name.rpartition(".")[2], _shown(best[name], 3), width=150)
-        if is_told and end.experiment:
-            _told(run, end)
+        if answer.experiment:
+            _told(run, answer)
         else:
             options = set_options({name: run.params[name] for name in names})
             _command(f"tiledseg train --dataset {shlex.quote(run.dataset)} {options}")
@@ -109,22 +116,22 @@ def _best(
             links.link("epochs", "Its epochs", "movie", run=run.run_id)
 
 
-def _told(run: RunSummary, end: StudyEnd) -> None:
+def _told(run: RunSummary, answer: Answer) -> None:
     """What the study itself gives as its answer."""
     name = f"{run.dataset}-best.yaml"
     st.download_button(
         "Its experiment, at full budget (YAML)",
-        data=end.experiment,
+        data=answer.experiment,
         file_name=name,
         mime="application/yaml",
         icon=":material/download:",
         on_click="ignore",
     )
     _command(f"tiledseg train --experiment {shlex.quote(name)}")
-    if not end.finals.empty:
-        final = end.finals.sort_values("score").iloc[-1]
+    if not answer.finals.empty:
+        final = answer.finals.sort_values("score").iloc[-1]
         st.caption(
-            f"Of {len(end.finals)} trials that were trained in full afterwards, trial "
+            f"Of {len(answer.finals)} trials that were trained in full afterwards, trial "
             f"{final['number']} came out best, with a validation Dice of "
             f"{words.score(final['score'])}."
         )
@@ -132,17 +139,6 @@ def _told(run: RunSummary, end: StudyEnd) -> None:
 
 def _command(text: str) -> None:
     st.code(text, language=None, wrap_lines=True)
-
-
-def _unsettled(table: pd.DataFrame, objective: str, end: StudyEnd) -> None:
-    """What the runs of trials do not tell, where the study has not told it either."""
-    done = trials.competing(table)["run_id"]
-    if not all(map(end.knows, done)):
-        st.caption(
-            "The study has not ended since its latest trials: limits of its space are not applied."
-        )
-    if objective in store.CURVES and any(end.value(key, objective) is None for key in done):
-        st.caption(f"Of each trial, {objective} is that of its last epoch.")
 
 
 def _history(table: pd.DataFrame, objective: str) -> None:

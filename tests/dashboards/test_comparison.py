@@ -2,6 +2,7 @@ import pytest
 
 from dashboards import comparison, store
 from dashboards.comparison import joined_scores, scene, sides, sources
+from dashboards.run_table import run_table
 from dashboards.store import Predictions
 from dashboards.viewer import scene_data
 from dashboards.views.compare import ordered, stored_form_of, zipped_masks
@@ -9,7 +10,7 @@ from dashboards.views.compare import ordered, stored_form_of, zipped_masks
 
 @pytest.fixture
 def found(at_store):
-    return sides(sources("Discs", store.run_table().runs(), store.versions()))
+    return sides(sources("Discs", run_table().runs(), store.versions()))
 
 
 def test_the_champion_comes_first_then_the_other_versions(found):
@@ -122,7 +123,7 @@ def test_masks_are_downloaded_as_they_are_stored(found):
 
 def test_a_run_of_a_link_is_offered_however_old_it_is(at_store, monkeypatch):
     monkeypatch.setattr(comparison, "MOST_RUNS", 0)
-    runs, versions = store.run_table().runs(), store.versions()
+    runs, versions = run_table().runs(), store.versions()
     oldest = min((run for run in runs if run.kind == "trial"), key=lambda run: run.started)
     keys = [source.key for source in sources("Discs", runs, versions, {oldest.short_id})]
     assert keys == ["v2", "v1", oldest.short_id]
@@ -130,4 +131,4 @@ def test_a_run_of_a_link_is_offered_however_old_it_is(at_store, monkeypatch):
 
 
 def test_a_dataset_without_predictions(at_store):
-    assert comparison.sources("Other", store.run_table().runs(), store.versions()) == []
+    assert comparison.sources("Other", run_table().runs(), store.versions()) == []

@@ -67,8 +67,9 @@ def sides(tmp_path, monkeypatch) -> tuple[Side, Side]:
     monkeypatch.setattr(store, "predictions_of", lambda *key: Predictions(*key, names))
     metrics = {"test/tiled/dice": 0.5, "test/tiled/dice/nucleus": 0.75}
     run = RunSummary(
-        "0" * 32, "r", "Cells", "train", "FINISHED", datetime.now(UTC), 1.0, "", "", {}, metrics, {}
-    )
+        "0" * 32, "r", "Cells", "train", "FINISHED", datetime.now(UTC), 1.0, "", "",
+        params={}, metrics=metrics, tags={}, files="",
+    )  # fmt: skip
     source = Source("v1", "v1", run)
     return Side(source, "tiled"), Side(source, "whole")
 

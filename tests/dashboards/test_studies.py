@@ -1,12 +1,14 @@
 """The Sweeps page agrees with the study about what was best, and who competes."""
 
+import json
+
 import mlflow
 import pandas as pd
 import pytest
 from mlflow.entities import Metric, Param
 from test_pages import opened, words
 
-from dashboards.studies import StudyEnd, end_of
+from dashboards.studies import answer_of
 from dashboards.trials import competing, table_of
 from tiledseg.tracking.reading import read_runs
 
@@ -30,7 +32,10 @@ def study(own_tables, empty_caches):
             "tiledseg.kind": "trial",
             "tiledseg.trial": str(number),
             "tiledseg.outcome": outcome,
+            "tiledseg.feasible": "true" if number in (0, 2) else "false",
         }
+        if number == 2:
+            tags["tiledseg.objective"] = json.dumps({DICE: score, "val_dice": 0.75})
         run = client.create_run(experiment, tags=tags, run_name=f"study {number}").info.run_id
         clipnorm = "None" if number == 2 else "1.5"
         client.log_batch(
@@ -43,59 +48,31 @@ def study(own_tables, empty_caches):
     return client, parent, runs
 
 
-def close(study, known=(0, 1, 2, 3, 4), best=2):
+def close(study, best=2):
     client, parent, runs = study
-    table = pd.DataFrame(
-        {
-            "trial": known,
-            "best": [number == best for number in known],
-            "feasible": [number not in {1, 3} for number in known],
-            "val_dice": [{0: 0.5, 2: 0.75}.get(number) for number in known],
-            "run_id": [runs[number] for number in known],
-        }
-    )
-    client.log_text(parent, table.to_csv(index=False), "trials.csv")
     client.log_text(parent, "dataset: {name: Discs}\n# the best", "best.yaml")
+    client.set_tag(parent, "tiledseg.best", runs[best])
 
 
-def states(study, end):
-    own = [run for run in read_runs() if run.parent == study[1]]
-    table = table_of(own, DICE, end)
-    return table["state"].tolist(), competing(table)["number"].tolist()
-
-
-def test_an_open_study_is_judged_by_its_runs(study):
-    found = states(study, end_of(study[1]))
-    assert found == (["complete", "complete", "complete", "infeasible", "pruned"], [0, 1, 2])
+def table(study, objective=DICE):
+    return table_of([run for run in read_runs() if run.parent == study[1]], objective)
 
 
 def test_what_breaks_a_limit_does_not_compete(study):
-    close(study)
-    found = states(study, end_of(study[1]))
-    assert found == (["complete", "infeasible", "complete", "infeasible", "pruned"], [0, 2])
+    found = table(study)
+    assert found["state"].tolist() == ["complete", "infeasible", "complete", "infeasible", "pruned"]
+    assert competing(found)["number"].tolist() == [0, 2]
 
 
-def test_a_metric_of_epochs_is_the_best_epochs(study):
-    close(study)
-    own = [run for run in read_runs() if run.parent == study[1]]
-    table = table_of(own, "val_dice", end_of(study[1]))
-    assert table["score"].iloc[[0, 2]].tolist() == [0.5, 0.75]
-    assert competing(table)["score"].max() == 0.75
+def test_a_metric_of_epochs_is_the_best_epochs_where_the_study_was_after_it(study):
+    found = table(study, "val_dice")
+    assert found["score"].iloc[[0, 2]].tolist() == [pytest.approx(0.4), 0.75]
 
 
-@pytest.mark.parametrize("text", ["", "\n", "no,such,columns\n1,2,3\n"])
-def test_a_table_that_says_nothing_is_no_account(study, text):
-    study[0].log_text(study[1], text, "trials.csv")
-    assert not end_of(study[1]).trials
-    assert not end_of(study[1]).best
-
-
-def test_an_empty_account_knows_nobody():
-    end = StudyEnd()
-    assert not end.knows("a")
-    assert end.is_feasible("a")
-    assert end.value("a", DICE) is None
-    assert end.best == ""
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_finals_that_are_being_written_are_none(study, text):
+    study[0].log_text(study[1], text, "finals.csv")
+    assert answer_of(study[1]).finals.empty
 
 
 class TestPage:
@@ -107,7 +84,6 @@ class TestPage:
         metrics = {item.label: item.value for item in page.metric}
         assert metrics["trial"] == "2"
         assert metrics[DICE] == "0.8000"
-        assert "limits of its space are not applied" not in words(page)
 
     def test_finals_are_told(self, study):
         close(study)
@@ -115,20 +91,25 @@ class TestPage:
         study[0].log_text(study[1], table.to_csv(index=False), "finals.csv")
         assert "trial 0 came out best, with a validation Dice of 0.9100" in words(opened("sweeps"))
 
-    def test_an_open_study_says_what_it_does_not_know(self, study):
+    def test_an_open_study_is_judged_by_its_runs(self, study):
         page = opened("sweeps")
-        assert "training.clipnorm=1.5" in page.code[0].value
-        assert {item.label: item.value for item in page.metric}["trial"] == "1"
-        assert "limits of its space are not applied" in words(page)
-
-    def test_trials_after_the_last_closing_reopen_the_question(self, study):
-        close(study, known=(0, 1, 3, 4), best=0)
-        page = opened("sweeps")
-        metrics = {item.label: item.value for item in page.metric}
-        assert metrics["trial"] == "2"  # trial 1 is known to be too slow
+        assert {item.label: item.value for item in page.metric}["trial"] == "2"
         assert "--set training.clipnorm=null" in page.code[0].value
 
-    def test_pruned_trials_do_not_win_by_a_metric_of_epochs(self, study):
-        page = opened("sweeps", objective="val_dice")
-        assert {item.label: item.value for item in page.metric}["trial"] == "1"
-        assert "last epoch" in words(page)
+    def test_a_better_trial_after_the_last_closing_reopens_the_question(self, study):
+        close(study, best=0)
+        page = opened("sweeps")
+        assert {item.label: item.value for item in page.metric}["trial"] == "2"
+        assert "Discs-best.yaml" not in page.code[0].value
+
+    def test_of_equal_trials_the_studys_own_is_the_best(self, study):
+        client, _, runs = study
+        client.log_metric(runs[0], DICE, 0.8, step=1)
+        close(study)
+        page = opened("sweeps")
+        assert {item.label: item.value for item in page.metric}["trial"] == "2"
+        assert "--experiment Discs-best.yaml" in page.code[0].value
+
+    def test_of_another_metric_of_epochs_the_page_says_which_epoch(self, study):
+        assert "val_dice is that of its last epoch" in words(opened("sweeps", objective="val_dice"))
+        assert "last epoch" not in words(opened("sweeps"))

@@ -35,6 +35,7 @@ def trial(number, score=None, params=None, **changes):
         "params": params or {},
         "metrics": {} if score is None else {"valid/tiled/dice": score},
         "tags": {"tiledseg.trial": str(number)},
+        "files": "",
     }
     return RunSummary(**{**fields, **changes})
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.dataset import Dataset, check_dataset, data_root, load_dataset
+from tiledseg.data.dataset import Dataset, data_root, load_dataset
+from tiledseg.data.soundness import check_dataset
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.experiment import Experiment
 from tiledseg.settings import DatasetSettings

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from tiledseg.checking.check import check_folder
 from tiledseg.checking.suggestion import suggest_section
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.dataset import check_dataset, load_dataset
+from tiledseg.data.dataset import load_dataset
 from tiledseg.data.images import read_mask
+from tiledseg.data.soundness import check_dataset
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.experiment import Experiment
 from tiledseg.notation import parse_yaml

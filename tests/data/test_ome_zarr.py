@@ -11,8 +11,9 @@ import zarr
 from tiledseg.checking.check import check_folder
 from tiledseg.checking.suggestion import suggest_section
 from tiledseg.data.cache import PixelCache, content_hash
-from tiledseg.data.dataset import check_dataset, load_dataset
+from tiledseg.data.dataset import load_dataset
 from tiledseg.data.images import image_shape, list_images, read_as_stored, read_image, read_mask
+from tiledseg.data.soundness import check_dataset
 from tiledseg.data.stored import StoredForm, stored_form
 from tiledseg.errors import ImageError
 from tiledseg.experiment import Experiment

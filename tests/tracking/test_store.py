@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tiledseg.errors import RegistryError, TrackingError
+from tiledseg.tracking import store
 from tiledseg.tracking.registry import load_predictor
 from tiledseg.tracking.store import connect, page_command, store_address
 
@@ -87,3 +88,24 @@ def test_a_server_that_says_the_password_is_not_repeated():
     with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 does not answer") as told:
         connect()
     assert "SECRET" not in str(told.value)
+
+
+def test_a_store_that_has_answered_is_not_asked_again_at_once(monkeypatch):
+    asked = []
+    search = mlflow.MlflowClient.search_experiments
+    monkeypatch.setattr(
+        mlflow.MlflowClient,
+        "search_experiments",
+        lambda client, *args, **kwargs: asked.append(1) or search(client, *args, **kwargs),
+    )
+    monkeypatch.setattr(store, "_answered", {})
+    for _ in range(5):
+        connect()
+    assert len(asked) == 1
+    with pytest.raises(TrackingError), store.store_errors():
+        raise OSError("the disk is gone")
+    connect()
+    assert len(asked) == 2
+    monkeypatch.setattr(store, "TRUSTED_SECONDS", 0.0)
+    connect()
+    assert len(asked) == 3

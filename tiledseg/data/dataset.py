@@ -16,27 +16,12 @@ from difflib import get_close_matches
 from itertools import repeat
 from pathlib import Path
 
-import numpy as np
-
-from tiledseg.data.cache import PixelCache, content_hash
-from tiledseg.data.images import read_mask_levels
+from tiledseg.data.cache import content_hash
 from tiledseg.data.mask_forms import recipe_of, with_one_mask
 from tiledseg.data.pairing import Sample, home_of, paired
 from tiledseg.data.split import draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
-from tiledseg.experiment import Experiment
 from tiledseg.settings import DatasetSettings, SplitSettings
-
-__all__ = [
-    "SPLITS",
-    "Dataset",
-    "DatasetSummary",
-    "Sample",
-    "SplitSummary",
-    "check_dataset",
-    "data_root",
-    "load_dataset",
-]
 
 SPLITS = ("train", "valid", "test")
 _THREADS = 2
@@ -62,32 +47,6 @@ class Dataset:
     drawn: bool
 
 
-@dataclass(frozen=True)
-class SplitSummary:
-    """What one split holds.
-
-    Attributes:
-        images: Number of images.
-        megapixels: Pixels of all images, in millions.
-        foreground: Fraction of all pixels that is foreground.
-    """
-
-    images: int
-    megapixels: float
-    foreground: float
-
-
-@dataclass(frozen=True)
-class DatasetSummary:
-    """What a dataset holds.
-
-    Attributes:
-        splits: One summary for each of ``train``, ``valid`` and ``test``.
-    """
-
-    splits: Mapping[str, SplitSummary]
-
-
 def data_root() -> Path:
     """The folder that holds datasets: ``TILEDSEG_DATA``, or ``./data``."""
     return Path(os.environ.get("TILEDSEG_DATA") or "data")
@@ -96,7 +55,7 @@ def data_root() -> Path:
 def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
     """Find, pair and split a dataset; a synthetic one that is not there yet is drawn first.
 
-    Nothing is decoded but masks of other forms, once; ``check_dataset`` does the rest.
+    Nothing is decoded but masks of other forms, once; ``soundness.check_dataset`` does the rest.
 
     Args:
         settings: Name, synthetic drawing, names of files, form of masks, and split.
@@ -196,34 +155,6 @@ def with_drawn_splits(
     return {split: splits[split] for split in SPLITS}, bool(missing)
 
 
-def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -> DatasetSummary:
-    """Decode every image and mask once and refuse what a training would trip over.
-
-    Args:
-        dataset: The dataset.
-        experiment: How masks are read, and how images are shown to the network.
-        cache: Where the decoded pixels stay, for training to find.
-
-    Raises:
-        DatasetError: An image and its mask differ in size, or no training mask has foreground.
-        ImageError: A file cannot be read.
-        OutputError: The cache cannot be written.
-    """
-
-    def measure(sample: Sample) -> tuple[int, int]:
-        return _measure(sample, experiment, cache)
-
-    summaries = {}
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for split, samples in dataset.splits.items():
-            counts = np.array(list(pool.map(measure, samples)), dtype=np.int64).sum(axis=0)
-            pixels, foreground = int(counts[0]), int(counts[1])
-            summaries[split] = SplitSummary(len(samples), pixels / 1e6, foreground / pixels)
-            if split == "train" and foreground == 0:
-                raise _no_foreground(samples, experiment.dataset.cut)
-    return DatasetSummary(summaries)
-
-
 def require_folder(folder: Path, root: Path) -> None:
     """Raise DatasetError unless a dataset's folder is there; the message offers near names."""
     if folder.is_dir():
@@ -255,50 +186,3 @@ def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -
             for part in pool.map(line, repeat(split), samples):
                 digest.update(part)
     return digest.hexdigest()
-
-
-def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple[int, int]:
-    """Pixels and foreground pixels of one sample."""
-    shape = cache.image(sample.image, experiment.image).shape[:2]
-    mask = cache.mask(sample.mask, experiment.dataset.cut)
-    if mask.shape != shape:
-        raise DatasetError(f"{sample.mask_files[0]}: {size_fault(sample.image, shape, mask.shape)}")
-    return mask.size, cache.foreground_pixels(sample.mask, experiment.dataset.cut)
-
-
-def size_fault(image: Path, image_size: Sequence[int], mask_size: Sequence[int]) -> str:
-    """What is said of a mask whose size is not its image's; fault and remedy.
-
-    Args:
-        image: The image.
-        image_size: Height and width, in pixels.
-        mask_size: Height and width, in pixels.
-    """
-    return (
-        f"the mask is {mask_size[1]} x {mask_size[0]} pixels, but "
-        f"{image} is {image_size[1]} x {image_size[0]} (width x height); export them at one size"
-    )
-
-
-def _no_foreground(samples: Sequence[Sample], threshold: int | None) -> DatasetError:
-    if threshold is None:
-        return DatasetError(
-            f"{samples[0].mask_files[0].parent}: no mask of train has a class but the background; "
-            "add masks with marked objects, or mend dataset.classes"
-        )
-    if samples[0].sources:
-        return DatasetError(
-            f"{samples[0].mask_files[0].parent}: no mask of train marks an object as "
-            "dataset.mask_form and dataset.mask_values read it; mend them (tiledseg check shows "
-            "what the masks hold), or add masks with marked objects"
-        )
-    brightest = max(int(read_mask_levels(sample.mask).max()) for sample in samples[:16])
-    remedy = (
-        f"set dataset.mask_threshold below {brightest}"
-        if brightest
-        else "they are all black; add masks with marked objects"
-    )
-    return DatasetError(
-        f"{samples[0].mask_files[0].parent}: no mask of train has a pixel above {threshold} "
-        f"(the brightest is {brightest}); {remedy}"
-    )

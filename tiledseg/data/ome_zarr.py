@@ -12,6 +12,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from tiledseg.errors import one_line
+
 STORE_SUFFIX = ".zarr"
 _ROOTS = ("zarr.json", ".zattrs", ".zgroup")
 _UNNAMED_AXES = ("t", "c", "z", "y", "x")
@@ -59,7 +61,7 @@ def read_store(path: Path) -> NDArray[Any]:
     try:
         pixels = np.asarray(array[...])
     except Exception as error:  # noqa: BLE001 - codecs have errors of their own
-        raise ValueError(f"is a damaged Zarr store ({_one_line(error)})") from None
+        raise ValueError(f"is a damaged Zarr store ({one_line(error)})") from None
     kept = [axis for axis in axes if axis in "cyx"]
     pixels = pixels.reshape([pixels.shape[axes.index(axis)] for axis in kept])
     order = [kept.index(axis) for axis in "yxc" if axis in kept]
@@ -85,7 +87,7 @@ def finest_level(path: Path) -> tuple[Any, list[str], dict[str, Any]]:
         axes = [str(axis["name"] if isinstance(axis, dict) else axis) for axis in named]
         shape = array.shape
     except Exception as error:  # noqa: BLE001 - KeyError, JSON, zarr's own... by the fault
-        raise ValueError(f"is a Zarr store, but {_EXPECTED} ({_one_line(error)})") from None
+        raise ValueError(f"is a Zarr store, but {_EXPECTED} ({one_line(error)})") from None
     if len(axes) != len(shape) or not {"y", "x"} <= set(axes):
         raise ValueError(f"has the axes {''.join(axes)} and the shape {shape}; {_EXPECTED}")
     planes = [
@@ -122,7 +124,3 @@ def require_whole_chunks(path: Path, array: Any) -> None:
                 header = file.read(16)
             if int.from_bytes(header[12:], "little") != chunk.stat().st_size:
                 raise ValueError(f"is a damaged Zarr store (its chunk {chunk.name} is cut short)")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

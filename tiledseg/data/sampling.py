@@ -20,8 +20,8 @@ from tiledseg.data.crops import (
     object_points,
     stacked,
 )
-from tiledseg.data.dataset import Sample
 from tiledseg.data.lookalikes import ColorContrast
+from tiledseg.data.pairing import Sample
 from tiledseg.experiment import Experiment
 from tiledseg.labels import foreground, value_counts
 

@@ -13,6 +13,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from tiledseg.errors import one_line
+
 # Faults come back as exceptions; the library would also write them on the terminal.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
@@ -79,7 +81,7 @@ def _from_first_page(path: Path, read: Any) -> Any:
         with tiff_file(path) as file:
             return read(file.pages[0])
     except Exception as error:  # noqa: BLE001 - struct.error, zlib.error, KeyError... by the fault
-        raise ValueError(f"is a truncated or damaged TIFF ({_one_line(error)})") from None
+        raise ValueError(f"is a truncated or damaged TIFF ({one_line(error)})") from None
 
 
 def _decode(page: Any) -> NDArray[Any] | None:
@@ -107,7 +109,3 @@ def _decode_by_opencv(path: Path) -> NDArray[Any]:
         order = [2, 1, 0, 3][: pixels.shape[2]]
         pixels = pixels[..., order]
     return np.asarray(pixels)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.crops import grid_origins, read_crop, shared_evenly, stacked
-from tiledseg.data.dataset import Sample
+from tiledseg.data.pairing import Sample
 from tiledseg.data.sampling import Batch
 from tiledseg.experiment import Experiment
 

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.objects import Labels, Mask
+from tiledseg.objects import InstanceLabels, Mask
 
 Connectivity = Literal[4, 8]
 
@@ -42,7 +42,7 @@ class Components:
     _numbers: tuple[NDArray[np.int32], ...]
     """Of each band, from its own labels to the numbers."""
 
-    def labels(self, bands: Iterable[Mask]) -> Iterator[Labels]:
+    def labels(self, bands: Iterable[Mask]) -> Iterator[InstanceLabels]:
         """The numbers of every pixel, band by band.
 
         Args:
@@ -122,7 +122,7 @@ def _numbered(
     return Components(len(order), total, border, connectivity, of_bands)
 
 
-def _own_labels(band: Mask, connectivity: Connectivity) -> tuple[int, Labels]:
+def _own_labels(band: Mask, connectivity: Connectivity) -> tuple[int, InstanceLabels]:
     """How many components a band has by itself, and their labels, 1 and up."""
     count, labels = cv2.connectedComponents(
         band.astype(np.uint8), connectivity=connectivity, ltype=cv2.CV_32S
@@ -130,7 +130,7 @@ def _own_labels(band: Mask, connectivity: Connectivity) -> tuple[int, Labels]:
     return count - 1, np.asarray(labels, np.int32)
 
 
-def _first_pixels(labels: Labels, count: int) -> NDArray[np.int64]:
+def _first_pixels(labels: InstanceLabels, count: int) -> NDArray[np.int64]:
     """For each label the index of its first pixel in reading order."""
     firsts = np.zeros(count + 1, np.int64)
     place = np.flatnonzero(labels)[::-1]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.images import MAX_PIXELS, read_image, to_8_bits, without_alpha
-from tiledseg.errors import ImageError
+from tiledseg.errors import ImageError, one_line
 from tiledseg.slides.pixel_size import PixelSize
 from tiledseg.tiling.regions import Region
 
@@ -89,7 +89,7 @@ class StoredSlide:
             rows, columns = region
             raise ImageError(
                 f"{self.path}: cannot be decoded near row {rows.start}, column {columns.start} "
-                f"({_one_line(error)}); copy or export it again"
+                f"({one_line(error)}); copy or export it again"
             ) from error
         left = [axis for axis in self._axes if axis in "yxsc"]
         order = [left.index(axis) for axis in "yxsc" if axis in left]
@@ -165,7 +165,3 @@ def content_digest(path: Path) -> str:
 def fits_in_one_piece(height: int, width: int) -> bool:
     """Whether an image, 3 bytes a pixel, is small enough to be held whole."""
     return height * width * 3 <= min(LARGEST_PIECE, MAX_PIXELS)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -23,15 +23,16 @@ class RunFiles:
 
     Args:
         run_id: The run.
+        uri: Of its artifacts; asked of the store if not given.
 
     Raises:
         TrackingError: There is no such run.
     """
 
-    def __init__(self, run_id: str) -> None:
-        self._client = connect()
-        with store_errors():
-            uri = self._client.get_run(run_id).info.artifact_uri
+    def __init__(self, run_id: str, uri: str = "") -> None:
+        if not uri:
+            with store_errors():
+                uri = connect().get_run(run_id).info.artifact_uri
         self.run_id = run_id
         self._local = _local_folder(uri)
         self._root = self._local or fetched_folder() / run_id
@@ -46,7 +47,7 @@ class RunFiles:
             place = self._inside(folder)
             return sorted(item.name for item in place.iterdir()) if place.is_dir() else []
         with store_errors():
-            items = self._client.list_artifacts(self.run_id, folder)
+            items = connect().list_artifacts(self.run_id, folder)
         return sorted(item.path.rpartition("/")[2] for item in items if not item.is_dir)
 
     def path(self, name: str) -> Path:

@@ -48,6 +48,8 @@ class RunSummary:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+    files: str
+    """URI of its artifacts."""
 
     @property
     def short_id(self) -> str:
@@ -201,6 +203,7 @@ def _summary(run: Run, names: Mapping[str, str]) -> RunSummary:
         params=dict(run.data.params),
         metrics=dict(run.data.metrics),
         tags={key: value for key, value in tags.items() if key.startswith("tiledseg.")},
+        files=info.artifact_uri,
     )
 
 

@@ -1,6 +1,7 @@
 """Which MLflow store is used, and whether it answers."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote
@@ -14,6 +15,10 @@ from tiledseg.errors import TrackingError
 
 ANSWER_SECONDS = 5.0
 """How long a tracking server may take to say that it is alive."""
+TRUSTED_SECONDS = 2.0
+"""How long a store that has answered is not asked again whether it does: a page that reads ten
+things asks once."""
+_answered: dict[str, float] = {}
 
 
 def connect() -> mlflow.MlflowClient:
@@ -23,11 +28,14 @@ def connect() -> mlflow.MlflowClient:
         TrackingError: The store does not answer.
     """
     uri = mlflow.get_tracking_uri()
-    if uri.startswith(("http://", "https://")):
+    known = time.monotonic() - _answered.get(uri, -TRUSTED_SECONDS) < TRUSTED_SECONDS
+    if not known and uri.startswith(("http://", "https://")):
         _ask_server(uri)
     with store_errors():
         client = mlflow.MlflowClient()
-        client.search_experiments(max_results=1)
+        if not known:
+            client.search_experiments(max_results=1)
+            _answered[uri] = time.monotonic()
     return client
 
 
@@ -62,6 +70,7 @@ def store_errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
+        _answered.clear()
         raise TrackingError(
             f"the MLflow store {store_address()} cannot be used: {reason_of(error)}; "
             "check MLFLOW_TRACKING_URI"

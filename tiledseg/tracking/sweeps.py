@@ -59,8 +59,8 @@ class StudyRun:
         for name, text in files.items():
             self.client.log_text(self.run_id, text, name)
 
-    def log_search(self, tags: Mapping[str, str]) -> None:
-        """Tag how the search is done in this sitting."""
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Set what changes from sitting to sitting; names get the prefix ``tiledseg.``."""
         self.client.log_batch(
             self.run_id, tags=[RunTag(f"tiledseg.{key}", value) for key, value in tags.items()]
         )

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 
 from tiledseg.data.atomic import atomic_file
-from tiledseg.data.dataset import Sample
 from tiledseg.data.images import read_image
+from tiledseg.data.pairing import Sample
 from tiledseg.errors import OutputError, TrainingError
 from tiledseg.experiment import Experiment
 from tiledseg.labels import labels_of

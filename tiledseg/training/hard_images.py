@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiledseg.backend import compiled_forward
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.crops import crop_origin, object_points, read_crop, stacked
-from tiledseg.data.dataset import Sample
+from tiledseg.data.pairing import Sample
 from tiledseg.data.sampling import TileSampler
 from tiledseg.experiment import Experiment
 from tiledseg.labels import foreground

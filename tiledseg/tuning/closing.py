@@ -66,8 +66,9 @@ def close_study(
     experiment = full_experiment(definition, best) if best else None
     run.log_texts({"trials.csv": trial_table(progress, names).to_csv(index=False)})
     run.log_metrics(_figures(progress, names))
-    if experiment is not None:
+    if best is not None and experiment is not None:
         run.log_texts({"best.yaml": to_yaml(compact(experiment))})
+        run.log_tags({"best": best.run_id})
     with tempfile.TemporaryDirectory(prefix="tiledseg-") as place:
         draw_plots(study, names, Path(place))
         run.log_folder(Path(place), "plots")

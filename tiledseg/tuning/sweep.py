@@ -125,7 +125,7 @@ def _log_definition(
         params[f"space.{name}"] = ", ".join(f"{key} {value}" for key, value in fields.items())
     run.log_definition(params, {"experiment.yaml": content["experiment"]})
     search = {"sampler": options.sampler, "pruner": options.pruner, "seed": str(options.seed)}
-    run.log_search({**search, "trials": str(options.trials), "hours": str(options.hours)})
+    run.log_tags({**search, "trials": str(options.trials), "hours": str(options.hours)})
 
 
 def _prepare(experiment: Experiment, root: Path | None, command: tuple[str, ...]) -> None:

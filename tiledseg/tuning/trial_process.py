@@ -32,7 +32,8 @@ from tiledseg.experiment import Experiment, parse_experiment
 from tiledseg.tuning.channel import Channel
 
 if TYPE_CHECKING:
-    from tiledseg.data.dataset import Dataset, DatasetSummary
+    from tiledseg.data.dataset import Dataset
+    from tiledseg.data.soundness import DatasetSummary
     from tiledseg.evaluation import ImageEvaluation
     from tiledseg.training.observer import EpochPicture, EpochReport
 

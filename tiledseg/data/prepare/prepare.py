@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 from pydantic import ValidationError
 
-from tiledseg.data.dataset import Sample, load_dataset
+from tiledseg.data.dataset import load_dataset
 from tiledseg.data.images import read_image
 from tiledseg.data.label_files import read_label_map
+from tiledseg.data.pairing import Sample
 from tiledseg.data.prepare.cutting import Piece, pieces_of
 from tiledseg.data.prepare.layout import Job, Progress, write_layout
 from tiledseg.data.prepare.recipe import Recipe

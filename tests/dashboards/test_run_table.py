@@ -1,11 +1,12 @@
 """What pages know of the store follows the store, at little cost."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dashboards import store
-from dashboards.store import RunTable
+from dashboards.run_table import RunTable, run_table
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import reading
 from tiledseg.tracking.reading import RunSummary
@@ -17,7 +18,7 @@ def run(number, status="FINISHED"):
     return RunSummary(
         run_id=f"{number:032x}", name=f"run {number}", dataset="Discs", kind="train",
         status=status, started=START + timedelta(minutes=number), seconds=1.0, parent="",
-        error="", params={}, metrics={}, tags={},
+        error="", params={}, metrics={}, tags={}, files="",
     )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def rows(monkeypatch):
 
     monkeypatch.setattr(reading, "read_runs", read_runs)
     monkeypatch.setattr(reading, "read_run", read_run)
-    monkeypatch.setattr(store, "FRESH", 0.0)
+    monkeypatch.setattr("dashboards.run_table.FRESH", 0.0)
     return rows
 
 
@@ -86,7 +87,7 @@ def test_an_open_run_that_is_removed_disappears(rows):
 
 def test_a_run_that_has_ended_is_not_asked_for_again(rows, monkeypatch, empty_caches):
     rows.update({1: run(1), 2: run(2, "RUNNING")})
-    store.run_table().runs()
+    run_table().runs()
     asked = []
     monkeypatch.setattr(reading, "read_run", lambda run_id: asked.append(run_id) or rows[2])
     assert store.one_run(rows[1].run_id) == rows[1]
@@ -96,9 +97,61 @@ def test_a_run_that_has_ended_is_not_asked_for_again(rows, monkeypatch, empty_ca
 
 
 def test_an_answer_is_good_for_a_while(rows, monkeypatch):
-    monkeypatch.setattr(store, "FRESH", 1000.0)
+    monkeypatch.setattr("dashboards.run_table.FRESH", 1000.0)
     table = RunTable()
     rows[1] = run(1)
     assert len(table.runs()) == 1
     rows[2] = run(2)
     assert len(table.runs()) == 1
+
+
+def test_known_runs_do_not_wait_for_the_first_reading(rows):
+    table = RunTable()
+    rows[1] = run(1)
+    assert table.known() is None
+    table.runs()
+    rows[2] = run(2)
+    assert [row.name for row in table.known()] == ["run 2", "run 1"]
+
+
+def test_all_are_read_anew_beside_the_pages(rows, monkeypatch):
+    monkeypatch.setattr("dashboards.run_table.ANEW", 0.0)
+    rows.update({number: run(number) for number in range(9)})
+    table = RunTable()
+    table.runs()
+    del rows[3]  # it ended long ago, so that no look at the newest sees that it is gone
+    read, go_on, begun = reading.read_runs, threading.Event(), threading.Event()
+
+    def read_slowly(**conditions):
+        if not conditions:
+            begun.set()
+            assert go_on.wait(10)
+        return read(**conditions)
+
+    monkeypatch.setattr(reading, "read_runs", read_slowly)
+    assert "run 3" in status_of(table)  # nobody waits
+    assert begun.wait(10)
+    assert "run 3" in status_of(table)
+    renewal = table._renewal
+    go_on.set()
+    renewal.join(10)
+    assert "run 3" not in status_of(table)
+
+
+def test_a_store_that_fails_while_it_is_read_anew_leaves_what_is_known(rows, monkeypatch):
+    monkeypatch.setattr("dashboards.run_table.ANEW", 0.0)
+    rows.update({number: run(number) for number in range(3)})
+    table = RunTable()
+    table.runs()
+    read = reading.read_runs
+
+    def fail(**conditions):
+        if not conditions:
+            raise TrackingError("gone")
+        return read(**conditions)
+
+    monkeypatch.setattr(reading, "read_runs", fail)
+    for _ in range(2):
+        assert len(table.runs()) == 3
+        if table._renewal:
+            table._renewal.join(10)

@@ -1,0 +1,93 @@
+"""All runs of the store: read once, then followed at little cost."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cache
+
+from tiledseg.errors import TiledsegError, TrackingError
+from tiledseg.tracking import reading
+from tiledseg.tracking.reading import RunSummary
+
+logger = logging.getLogger(__name__)
+
+FRESH = 5.0
+"""Seconds for which an answer of the store is good."""
+ANEW = 900.0
+"""Seconds after which all runs are read again, so that removed ones disappear."""
+OPEN = "attributes.status = 'RUNNING'"
+"""MLflow's filter of runs that go on."""
+
+
+class RunTable:
+    """All runs; a look costs a small page of the store, unless many are new."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: dict[str, RunSummary] = {}  # never changed, only replaced
+        self._read = self._whole = 0.0
+        self._renewal: threading.Thread | None = None
+
+    def runs(self) -> list[RunSummary]:
+        """Every run, the newest first.
+
+        Raises:
+            TrackingError: The store does not answer.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if not self._runs:
+                self._runs = _by_id(reading.read_runs())
+                self._read = self._whole = time.monotonic()
+            elif now - self._read > FRESH:
+                self._runs = _followed(self._runs)
+                self._read = time.monotonic()
+                if now - self._whole > ANEW and self._renewal is None:
+                    self._renewal = threading.Thread(target=self._renew, daemon=True)
+                    self._renewal.start()
+            return sorted(self._runs.values(), key=lambda run: run.started, reverse=True)
+
+    def known(self) -> list[RunSummary] | None:
+        """What ``runs`` gives; None while the store is still read for the first time."""
+        return self.runs() if self._runs else None
+
+    def ended(self, run_id: str) -> RunSummary | None:
+        """A run that is known to have ended; None without looking it up."""
+        run = self._runs.get(run_id)
+        return None if run is None or run.status == "RUNNING" else run
+
+    def _renew(self) -> None:
+        """Read all runs again, while pages go on with those from before."""
+        try:
+            runs = _by_id(reading.read_runs())
+        except TiledsegError as error:
+            logger.info("runs could not be read anew: %s", error)
+            runs = self._runs
+        with self._lock:
+            self._runs = runs  # those that began meanwhile are new at the next look
+            self._read, self._whole = 0.0, time.monotonic()
+            self._renewal = None
+
+
+def _followed(known: Mapping[str, RunSummary]) -> dict[str, RunSummary]:
+    """What the store says now; of runs that began long ago, those that were open as well."""
+    runs = _by_id(reading.read_runs(known=known))
+    still = _by_id(reading.read_runs(condition=OPEN))
+    for run in list(runs.values()):
+        if run.status == "RUNNING" and run.run_id not in still:
+            del runs[run.run_id]
+            with suppress(TrackingError):  # it was removed
+                runs[run.run_id] = reading.read_run(run.run_id)
+    return runs | still
+
+
+def _by_id(runs: Iterable[RunSummary]) -> dict[str, RunSummary]:
+    return {run.run_id: run for run in runs}
+
+
+@cache
+def run_table() -> RunTable:
+    """The one table of this process."""
+    return RunTable()
