@@ -24,18 +24,21 @@ CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", 
 
 @st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
 def latest_runs(limit: int) -> list[RunSummary]:
-    """The newest runs, without waiting until all are read."""
+    """The newest runs but launchers, without waiting until all are read."""
     known = run_table().known()
-    return reading.read_runs(limit=limit) if known is None else known[:limit]
+    newest = reading.read_runs(limit=2 * limit) if known is None else known
+    return [run for run in newest if run.kind != "launcher"][:limit]
 
 
 @st.cache_data(ttl=FRESH, max_entries=2, show_spinner=False)
 def running_runs() -> list[RunSummary]:
-    """Runs that are open now."""
+    """Runs that are open now, but launchers."""
     known = run_table().known()
     if known is None:
-        return reading.read_runs(condition=OPEN, limit=MOST_OPEN)
-    return [run for run in known if run.status == "RUNNING"][:MOST_OPEN]
+        found = reading.read_runs(condition=OPEN, limit=MOST_OPEN)
+    else:
+        found = [run for run in known if run.status == "RUNNING"][:MOST_OPEN]
+    return [run for run in found if run.kind != "launcher"]
 
 
 def one_run(run_id: str) -> RunSummary:

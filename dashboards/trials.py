@@ -1,7 +1,7 @@
 """Trials of a study as a table, read from MLflow's parent and child runs alone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ OUTCOME_TAG = "tiledseg.outcome"
 REASON_TAG = "tiledseg.reason"
 FEASIBLE_TAG = "tiledseg.feasible"
 OBJECTIVE_TAG = "tiledseg.objective"
+SETTINGS_TAG = "tiledseg.settings"
+"""A trial's parameters in its space, as JSON: one of them may set several keys."""
 DEFAULT_OBJECTIVE = "valid/tiled/dice"
 LESS_IS_BETTER = ("loss", "val_loss", "seconds", "seam", "peak", "bytes")
 _NOT_SEARCHED = ("dataset.", "tracking.", "evaluation.")
@@ -32,10 +34,14 @@ def table_of(trials: Sequence[RunSummary], objective: str) -> pd.DataFrame:
 
     Returns:
         Columns ``number``, ``name``, ``state``, ``score``, ``seconds``, ``reason``,
-        ``run_id``, then one for each setting that is not the same in all trials.
+        ``run_id``, then one for each setting that is not the same in all trials: numbers, or
+        texts, or None where a trial does not have it.
     """
     ordered = sorted(trials, key=lambda run: (_number(run), run.started))
-    searched = searched_settings(ordered)
+    settings = [_settings(run) for run in ordered]
+    if not all(settings):  # made by a version that did not write them down
+        settings = [{name: _value(text) for name, text in run.params.items()} for run in ordered]
+    searched = _varied(settings)
     rows = [
         {
             "number": _number(run) if TRIAL_TAG in run.tags else place,
@@ -45,9 +51,9 @@ def table_of(trials: Sequence[RunSummary], objective: str) -> pd.DataFrame:
             "seconds": run.seconds,
             "reason": run.tags.get(REASON_TAG, run.error),
             "run_id": run.run_id,
-            **{name: _value(run.params.get(name)) for name in searched},
+            **{name: own.get(name) for name in searched},
         }
-        for place, run in enumerate(ordered)
+        for place, (run, own) in enumerate(zip(ordered, settings, strict=True))
     ]
     return pd.DataFrame(rows, columns=[*_FIXED, *searched])
 
@@ -71,11 +77,9 @@ def settings_in(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns[len(_FIXED) :]]
 
 
-def searched_settings(trials: Sequence[RunSummary]) -> list[str]:
-    """Settings with more than one value among the trials."""
-    names = sorted({name for run in trials for name in run.params})
-    values = {name: {run.params[name] for run in trials if name in run.params} for name in names}
-    return [name for name in names if len(values[name]) > 1 and not name.startswith(_NOT_SEARCHED)]
+def searched_keys(trials: Sequence[RunSummary]) -> list[str]:
+    """Keys of experiments with more than one value among the trials."""
+    return _varied([run.params for run in trials])
 
 
 def objectives_of(trials: Sequence[RunSummary]) -> list[str]:
@@ -176,9 +180,25 @@ def _number(run: RunSummary) -> int:
     return int(text) if text.isdecimal() else 10**9
 
 
-def _value(text: str | None) -> object:
-    if text is None:
-        return None
+def _settings(run: RunSummary) -> dict[str, float | str]:
+    """What the space gave a trial; empty where its run does not tell."""
+    given = json.loads(run.tags.get(SETTINGS_TAG, "{}"))
+    return {
+        name: float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else ("none" if value is None else str(value))
+        for name, value in given.items()
+    }
+
+
+def _varied(settings: Sequence[Mapping[str, object]]) -> list[str]:
+    """Names with more than one value, but those that no space searches."""
+    names = sorted({name for own in settings for name in own})
+    values = {name: {own[name] for own in settings if name in own} for name in names}
+    return [name for name in names if len(values[name]) > 1 and not name.startswith(_NOT_SEARCHED)]
+
+
+def _value(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:

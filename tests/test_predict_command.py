@@ -73,6 +73,22 @@ def test_every_option_reaches_the_prediction(command, predictor, tmp_path):
     assert isinstance(again.exception, OutputError)
 
 
+def test_images_may_come_without_the_option(command, tmp_path):
+    given = ["predict", "--model", "Tiny", "--output", "plain", "slides/a.tif"]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 0, result.output
+    assert command().exit_code == 0
+    assert (tmp_path / "plain" / "a.png").read_bytes() == (tmp_path / "out" / "a.png").read_bytes()
+
+
+def test_a_prediction_of_nothing_is_refused(command, tmp_path):
+    result = CliRunner().invoke(app, ["predict", "--model", "Tiny", "--output", "none"])
+    assert result.exit_code == 2
+    assert "--images" in result.output
+    assert "give files, folders or patterns" in result.output
+    assert not (tmp_path / "none").exists()
+
+
 def test_explain_writes_nothing(command, predictor, tmp_path):
     result = command("--explain")
     assert result.exit_code == 0, result.output

@@ -93,7 +93,7 @@ def _best(
     answer = studies.answer_of(study) if is_told else Answer()
     with st.container(border=True):
         st.subheader("Best settings", anchor=False)
-        names = [name for name in trials.settings_in(table) if name in run.params]
+        names = [name for name in trials.settings_in(table) if not pd.isna(best[name])]
         with st.container(horizontal=True):
             st.metric(objective, words.score(best["score"]), width=190)
             st.metric("trial", str(best["number"]), width=110)
@@ -102,7 +102,8 @@ def _best(
         if answer.experiment:
             _told(run, answer)
         else:
-            options = set_options({name: run.params[name] for name in names})
+            keys = [key for key in trials.searched_keys(list(by_id.values())) if key in run.params]
+            options = set_options({key: run.params[key] for key in keys})
             _command(f"tiledseg train --dataset {shlex.quote(run.dataset)} {options}")
         with st.container(horizontal=True):
             links.link(

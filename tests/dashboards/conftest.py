@@ -75,7 +75,7 @@ def empty_caches() -> Iterator[None]:
 def _forget() -> None:
     import streamlit as st
 
-    from dashboards.store import run_table
+    from dashboards.run_table import run_table
 
     st.cache_data.clear()
     st.cache_resource.clear()

@@ -157,6 +157,18 @@ class TestWhatIsSaid:
         assert any("Promote version 1" in button.label for button in page.button)
 
 
+def test_overview_leaves_launchers_out(own_tables, empty_caches):
+    client = mlflow.MlflowClient()
+    launcher = {"tiledseg.kind": "launcher", "mlflow.runName": "handsome-eel"}
+    client.create_run("0", tags=launcher)
+    training = {"tiledseg.kind": "train", "mlflow.runName": "first"}
+    client.create_run(client.create_experiment("Discs"), tags=training)
+    page = opened("overview")
+    assert page.dataframe[0].value["run"].tolist() == ["first"]
+    assert "handsome-eel" not in words(page)
+    assert "first" in words(page)
+
+
 class TestFaults:
     """What is missing or broken in the store is said on the page, and the rest is shown."""
 

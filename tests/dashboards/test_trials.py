@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,7 +13,8 @@ from dashboards.trials import (
     is_maximized,
     objectives_of,
     pareto_front,
-    searched_settings,
+    searched_keys,
+    settings_in,
     state_of,
     table_of,
 )
@@ -60,11 +62,40 @@ def planted(count=60):
 
 
 def test_only_what_was_searched_is_a_column():
-    assert searched_settings(list(planted(5))) == [
+    assert searched_keys(list(planted(5))) == [
         "model.base_filters",
         "training.learning_rate",
         "training.seed",
     ]
+
+
+def test_what_the_space_gave_goes_before_the_keys_that_it_set():
+    """One strength sets six amplitudes: it is one setting, and they are none."""
+    runs = [
+        trial(
+            number,
+            0.5 + number / 10,
+            {"augmentation.hue": str(0.1 * number), "augmentation.scale": str(number)},
+            tags={"tiledseg.trial": str(number), "tiledseg.settings": json.dumps(settings)},
+        )
+        for number, settings in enumerate(
+            [
+                {"strength": 0.5, "model.normalization": "none", "training.batch_size": 4},
+                {"strength": 1.5, "model.normalization": "batch", "training.batch_size": 4},
+                {"strength": 1, "model.normalization": None, "model.base_kernels": 3},
+            ]
+        )
+    ]
+    table = table_of(runs, "valid/tiled/dice")
+    assert settings_in(table) == ["model.normalization", "strength"]
+    assert table["strength"].tolist() == [0.5, 1.5, 1.0]
+    assert table["model.normalization"].tolist() == ["none", "batch", "none"]
+
+
+def test_where_one_trial_does_not_tell_the_keys_are_compared():
+    told = {"tiledseg.trial": "1", "tiledseg.settings": '{"strength": 1.5}'}
+    runs = [trial(0, 0.5, {"a": "1"}), trial(1, 0.6, {"a": "2"}, tags=told)]
+    assert settings_in(table_of(runs, "valid/tiled/dice")) == ["a"]
 
 
 def test_importance_finds_what_was_planted():

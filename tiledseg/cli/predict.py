@@ -16,11 +16,14 @@ from tiledseg.experiment import parse_experiment
 @app.command(epilog="Example: tiledseg predict --model Tiled-Cell --images slides --output masks")
 def predict(
     model: ModelUri,
-    images: Annotated[
-        list[Path], typer.Option(help="Image files, OME-Zarr folders, folders or patterns.")
-    ],
     output: Annotated[Path, typer.Option(help="Folder for the masks.")],
-    more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(help="Image files, OME-Zarr folders, folders or patterns."),
+    ] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGES", help="The same as --images.")
+    ] = None,
     mode: Annotated[
         Literal["tiled", "whole", "full", "and_whole"],  # those of Predictor, which loads slowly
         typer.Option(
@@ -80,6 +83,9 @@ def predict(
     was stopped goes on where it was when the same command is given again; for several images
     add --skip-existing, which leaves the finished ones alone.
     """
+    wanted = [*(images or []), *(more or [])]
+    if not wanted:
+        raise typer.BadParameter("give files, folders or patterns", param_hint="--images")
     load_backend()
     from tiledseg.batch_prediction import explained, find_images, predict_files  # noqa: PLC0415
     from tiledseg.prediction import Predictor  # noqa: PLC0415
@@ -101,7 +107,7 @@ def predict(
         skip_existing=skip_existing,
         on_tiles=screen.tiles_finished,
     )
-    found = find_images([*images, *(more or [])])
+    found = find_images(wanted)
     predictor = load_predictor(model, runtime=runtime)
     if settings:
         changed = parse_experiment(predictor.experiment.to_yaml(), model, settings)

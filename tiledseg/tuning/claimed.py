@@ -125,9 +125,10 @@ class ClaimedTrial:
 
     def _open_run(self) -> None:
         origin = self._trial.user_attrs.get(ledger.ORIGIN)
-        self._run_id = sweeps.start_trial_run(
-            self._options.parent_run, self._trial.number, {"origin": origin} if origin else {}
-        )
+        tags = {"settings": json.dumps(self._trial.params, default=str)}
+        if origin:
+            tags["origin"] = origin
+        self._run_id = sweeps.start_trial_run(self._options.parent_run, self._trial.number, tags)
         self._trial.set_user_attr(ledger.RUN_ID, self._run_id)
 
     def _trained(self, experiment: Experiment) -> Outcome:
