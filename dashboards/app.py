@@ -27,8 +27,8 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 PUBLIC_NAME = "STREAMLIT_BROWSER_SERVER_ADDRESS"
 """Variable with the name under which a proxy makes the dashboard known."""
 
-WARM_UP_SECONDS = 4.0
-"""How long the first answer waits for the runs of a store, about a thousand; it shares this
+WARM_UP_SECONDS = 8.0
+"""How long the first answer waits for the runs of a store, a thousand or two; it shares this
 process's one interpreter with whoever reads them."""
 
 LIGHT = {
