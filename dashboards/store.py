@@ -15,6 +15,8 @@ from tiledseg.tracking import reading
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.reading import RunSummary, VersionSummary
 
+VERSIONS_FRESH = 15.0
+"""Seconds for which the list of model versions is good; a promotion here is seen at once."""
 MOST_OPEN = 50
 """Of runs that go on, those that are shown."""
 LAYERS = ("image", "truth", "tiled", "whole")
@@ -55,7 +57,7 @@ def _read_run(run_id: str) -> RunSummary:
     return reading.read_run(run_id)
 
 
-@st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
+@st.cache_data(ttl=VERSIONS_FRESH, max_entries=8, show_spinner=False)
 def versions() -> list[VersionSummary]:
     """All model versions, the newest first."""
     return reading.read_versions()
@@ -93,7 +95,7 @@ def classes_of(run_id: str) -> list[str]:
 class Predictions:
     """The pictures of one split of a run: stem to name, for each layer."""
 
-    run_id: str
+    files: RunFiles
     split: str
     names: dict[str, dict[str, str]]
 
@@ -107,7 +109,7 @@ class Predictions:
         name = self.names[layer].get(stem)
         if name is None:
             return None
-        return files_of(self.run_id).path(f"predictions/{self.split}/{layer}/{name}")
+        return self.files.path(f"predictions/{self.split}/{layer}/{name}")
 
 
 @st.cache_resource(ttl=60, max_entries=256, show_spinner=False)  # shared: nobody changes it
@@ -118,7 +120,7 @@ def predictions_of(run_id: str, split: str) -> Predictions:
         layer: {Path(name).stem: name for name in files.names(f"predictions/{split}/{layer}")}
         for layer in LAYERS
     }
-    return Predictions(run_id, split, names)
+    return Predictions(files, split, names)
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)

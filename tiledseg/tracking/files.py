@@ -35,7 +35,7 @@ class RunFiles:
                 uri = connect().get_run(run_id).info.artifact_uri
         self.run_id = run_id
         self._local = _local_folder(uri)
-        self._root = self._local or fetched_folder() / run_id
+        self._root = (self._local or fetched_folder() / run_id).resolve()
 
     def names(self, folder: str) -> list[str]:
         """Names of the files directly in a folder of the run; empty if there is none.
@@ -102,9 +102,8 @@ class RunFiles:
                 keep(file, place)
 
     def _inside(self, name: str) -> Path:
-        root = self._root.resolve()
-        place = (root / name).resolve()
-        if not place.is_relative_to(root):
+        place = (self._root / name).resolve()
+        if not place.is_relative_to(self._root):
             raise TrackingError(f"{name!r} leads out of run {self.run_id}; name a file of the run")
         return place
 
