@@ -104,7 +104,9 @@ def _figures(run: RunSummary, split: str) -> None:
     seam = run.metrics.get(f"{split}/seam/max_difference")
     if seam is not None:
         st.caption(
-            f"Tiled differs from one pass over the whole image by at most {seam:.1g}.",
+            f"Tiled differs from one pass over the whole image by at most {seam:.1g}."
+            if seam
+            else "Tiled is the same as one pass over the whole image, to the last digit.",
             help="Largest difference of a pixel's probability, over the images that were measured",
         )
 
