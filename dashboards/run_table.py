@@ -62,12 +62,13 @@ class RunTable:
         """Read all runs again, while pages go on with those from before."""
         try:
             runs = _by_id(reading.read_runs())
+            with self._lock:
+                self._runs = runs
+                self._read = 0.0  # those that began meanwhile are new at the next look
         except TiledsegError as error:
             logger.info("runs could not be read anew: %s", error)
-            runs = self._runs
-        with self._lock:
-            self._runs = runs  # those that began meanwhile are new at the next look
-            self._read, self._whole = 0.0, time.monotonic()
+        finally:
+            self._whole = time.monotonic()
             self._renewal = None
 
 

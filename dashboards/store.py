@@ -24,7 +24,6 @@ MODES = ("tiled", "whole")
 CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", "learning_rate")
 
 
-@st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
 def latest_runs(limit: int) -> list[RunSummary]:
     """The newest runs but launchers, without waiting until all are read."""
     known = run_table().known()
@@ -32,7 +31,6 @@ def latest_runs(limit: int) -> list[RunSummary]:
     return [run for run in newest if run.kind != "launcher"][:limit]
 
 
-@st.cache_data(ttl=FRESH, max_entries=2, show_spinner=False)
 def running_runs() -> list[RunSummary]:
     """Runs that are open now, but launchers."""
     known = run_table().known()

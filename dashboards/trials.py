@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def score_of(run: RunSummary, objective: str) -> float:
 
     Of a metric of epochs the study took the best epoch's value, and a run has the last one's.
     """
-    values = json.loads(run.tags.get(OBJECTIVE_TAG, "{}"))
+    values = _told(run, OBJECTIVE_TAG)
     return float(values.get(objective, run.metrics.get(objective, np.nan)))
 
 
@@ -182,13 +183,21 @@ def _number(run: RunSummary) -> int:
 
 def _settings(run: RunSummary) -> dict[str, float | str]:
     """What the space gave a trial; empty where its run does not tell."""
-    given = json.loads(run.tags.get(SETTINGS_TAG, "{}"))
     return {
         name: float(value)
         if isinstance(value, int | float) and not isinstance(value, bool)
         else ("none" if value is None else str(value))
-        for name, value in given.items()
+        for name, value in _told(run, SETTINGS_TAG).items()
     }
+
+
+def _told(run: RunSummary, tag: str) -> dict[str, Any]:
+    """A tag that holds a JSON object; empty where it is not there, or somebody has changed it."""
+    try:
+        found = json.loads(run.tags.get(tag, "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _varied(settings: Sequence[Mapping[str, object]]) -> list[str]:

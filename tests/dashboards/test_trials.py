@@ -98,6 +98,16 @@ def test_where_one_trial_does_not_tell_the_keys_are_compared():
     assert settings_in(table_of(runs, "valid/tiled/dice")) == ["a"]
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", "0.5"])
+def test_tags_that_somebody_has_changed_say_nothing(text):
+    tags = {"tiledseg.trial": "0", "tiledseg.settings": text, "tiledseg.objective": text}
+    table = table_of(
+        [trial(0, 0.5, {"a": "1"}, tags=tags), trial(1, 0.6, {"a": "2"})], "valid/tiled/dice"
+    )
+    assert table["score"].tolist() == [0.5, 0.6]
+    assert settings_in(table) == ["a"]
+
+
 def test_importance_finds_what_was_planted():
     found = importance(table_of(list(planted()), "valid/tiled/dice"))
     shares = dict(zip(found["setting"], found["share"], strict=True))

@@ -10,7 +10,7 @@ import tifffile
 
 from tiledseg.data.containers import JPEG_FRAMES, JPEG_MARKER, kind_of
 from tiledseg.data.ome_zarr import is_store, stored_type
-from tiledseg.errors import ImageError
+from tiledseg.errors import ImageError, one_line
 
 _HEAD = 2**18
 """Bytes in which a JPEG's frame header is looked for; a thumbnail may stand before it."""
@@ -60,9 +60,9 @@ def stored_form(path: Path) -> StoredForm:
         if kind == "tiff":
             return _tiff_form(path)
     except Exception as error:  # noqa: BLE001 - struct.error, IndexError, KeyError... by the fault
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ImageError(
-            f"{path}: its header cannot be read ({reason}); copy or export it again, or remove it"
+            f"{path}: its header cannot be read ({one_line(error)}); copy or export it again, or "
+            "remove it"
         ) from None
     raise ImageError(
         f"{path}: is not a JPEG, PNG, BMP or TIFF file inside; export it again, or remove it"
