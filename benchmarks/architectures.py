@@ -15,6 +15,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import tiledseg  # noqa: F401  # before Keras: it chooses TensorFlow's convolutions
+
+# isort: split
 import keras
 
 from tiledseg.data.cache import PixelCache

@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import tiledseg  # noqa: F401  # before Keras: it chooses TensorFlow's convolutions
+
+# isort: split
 import keras
 
 from tiledseg.data.cache import PixelCache

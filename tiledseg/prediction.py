@@ -4,7 +4,6 @@ What is measured is what is served, because all of them call ``Predictor.probabi
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -44,9 +43,8 @@ class Predictor:
     Args:
         model: Maps (B, H, W, C) intensities of 0 to 255 to probabilities (B, H, W, K).
         experiment: Its image and tiling sections are applied to every image.
-        runtime: What computes, see ``tiledseg.tiling.runtimes.forward_of``; anything but
-            ``keras`` keeps the weights of the first prediction. It is loaded then, and refused
-            with TilingError if it is not installed.
+        runtime: What computes, see ``tiledseg.tiling.runtimes.forward_of``. It is loaded at the
+            first prediction, and refused then with TilingError if it is not installed.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class Predictor:
             raise RegistryError(f"{folder / MODEL_FILE}: not a usable model: {reason}") from error
         return cls(model, experiment, runtime=runtime)
 
-    @cached_property
+    @property
     def _forward(self) -> Forward:
         forward = forward_of(self.model, self.runtime)
         return oriented(forward, self.experiment.tiling.orientations)

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
@@ -21,6 +21,7 @@ from tiledseg.tiling.planner import fit_grid, plan_tiles
     stride=st.sampled_from([1, 2, 4, 8, 16]),
     side=st.integers(8, 120),
 )
+@example(height=1, width=225, halo=0, stride=8, side=23)  # 15 short tiles are less than 4 long ones
 def test_never_more_work_than_square_tiles_of_the_same_area(height, width, halo, stride, side):
     try:
         square = plan_grid(height, width, halo=halo, stride=stride, max_tile=side)
@@ -84,13 +85,13 @@ def test_no_room_for_the_halo():
 
 class TestMemory:
     def test_by_hand(self, make_model):
-        """The widest moment: 8 and 16 channels of float32, and a third for the backend."""
+        """The widest moment: 8 and 16 channels of float32, and two thirds for the backend."""
         model = make_model(
             lambda t: layers.Conv2D(1, 1)(
                 layers.ReLU()(layers.Conv2D(16, 3, padding="same")(layers.Conv2D(8, 1)(t)))
             )
         )
-        assert bytes_per_pixel(model) == (8 + 16) * 4 * 4 // 3
+        assert bytes_per_pixel(model) == (8 + 16) * 4 * 5 // 3
 
     def test_a_skip_is_held_and_depth_is_cheap(self, make_model):
         def body(tensor):
@@ -98,7 +99,7 @@ class TestMemory:
             deep = layers.Conv2D(400, 1)(layers.MaxPooling2D(10)(skip))
             return layers.Concatenate()([layers.UpSampling2D(10)(layers.Conv2D(2, 1)(deep)), skip])
 
-        assert bytes_per_pixel(make_model(body)) == pytest.approx((6 + 2 + 8) * 4 * 4 / 3, abs=1)
+        assert bytes_per_pixel(make_model(body)) == pytest.approx((6 + 2 + 8) * 4 * 5 / 3, abs=1)
 
     def test_half_precision_takes_half(self, make_model):
         plain = make_model(layers.Conv2D(64, 3, padding="same"))

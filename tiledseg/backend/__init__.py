@@ -3,6 +3,7 @@
 from tiledseg.backend.arithmetic import compiles_by_xla, fast_precision
 from tiledseg.backend.forward import compiled_forward, openvino_forward
 from tiledseg.backend.loading import load_backend
+from tiledseg.backend.memory import reserve_memory
 
 __all__ = [
     "compiled_forward",
@@ -10,4 +11,5 @@ __all__ = [
     "fast_precision",
     "load_backend",
     "openvino_forward",
+    "reserve_memory",
 ]

@@ -1,8 +1,10 @@
 """A model's pass over a batch, compiled."""
 
+import gc
+import hashlib
 import sys
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
 from threading import Lock
 from typing import Any
@@ -12,12 +14,17 @@ from tiledseg.backend.loading import loaded_backend
 _KEPT = "_tiledseg_forward"
 _KEPT_SIZES = 8
 
+Forward = Callable[[Any], Any]
+Traced = Callable[[int | None, int | None], Any]
+"""TensorFlow's graph of a model for windows of some height and width; None leaves one open."""
 
-def compiled_forward(model: Any) -> Callable[[Any], Any]:
-    """The pass of a model over a batch, compiled once in the model's life.
 
-    Later changes of the weights are seen. The function is kept on the model, where it goes when
-    the model goes, and may be called from several threads.
+def compiled_forward(model: Any) -> Forward:
+    """The pass of a model over a batch, compiled once for the weights that it has now.
+
+    The function is kept on the model, where it goes when the model goes, and may be called from
+    several threads. Ask again after the weights have changed: one that is held keeps those of
+    its time.
 
     Args:
         model: A keras.Model of one input and one output.
@@ -28,46 +35,15 @@ def compiled_forward(model: Any) -> Callable[[Any], Any]:
     Raises:
         BackendError: Keras computes with neither TensorFlow nor JAX.
     """
-    kept = vars(model)
-    if _KEPT not in kept:
-        of_backend = {"tensorflow": _tensorflow_forward, "jax": _jax_forward}
-        kept[_KEPT] = of_backend[loaded_backend()](model)
-    forward: Callable[[Any], Any] = kept[_KEPT]
-    return forward
+    if loaded_backend() == "jax":
+        return _kept(model, "jax", b"given to every pass", lambda: _jax_forward(model))
+    return _kept(model, "tensorflow", _digest(model), lambda: _tensorflow_forward(model))
 
 
-def _tensorflow_forward(model: Any) -> Callable[[Any], Any]:
-    """One function for all shapes; for a model that refuses open sizes, one for each size.
+def openvino_forward(model: Any, precision: str) -> Forward:
+    """The pass of a model over a batch, converted for OpenVINO, which compiles it once per shape.
 
-    Keras 3.15's bilinear UpSampling2D compares sizes with 0, which fails where they are open.
-    """
-    tensorflow, numpy = import_module("tensorflow"), import_module("numpy")
-    try:
-        every_size = _traced(model, *model.input_shape[1:3])
-    except (TypeError, ValueError):
-        of_size = lru_cache(_KEPT_SIZES)(partial(_traced, model))
-        return lambda batch: numpy.asarray(
-            of_size(*batch.shape[1:3])(tensorflow.convert_to_tensor(batch))
-        )
-    return lambda batch: numpy.asarray(every_size(tensorflow.convert_to_tensor(batch)))
-
-
-def _traced(model: Any, height: int | None, width: int | None) -> Any:
-    """TensorFlow's graph of a model for batches of any length; sizes may be left open."""
-    tensorflow = import_module("tensorflow")
-    spec = tensorflow.TensorSpec((None, height, width, model.input_shape[-1]), "uint8")
-    function = tensorflow.function(
-        lambda batch: tensorflow.cast(model(batch, training=False), "float32"),
-        input_signature=[spec],
-        autograph=False,
-    )
-    return function.get_concrete_function()
-
-
-def openvino_forward(model: Any, precision: str) -> Callable[[Any], Any]:
-    """The pass of a model over a batch, converted for OpenVINO and compiled once per shape.
-
-    The weights are those of this moment: convert again after training.
+    Kept like that of ``compiled_forward``.
 
     Args:
         model: A keras.Model of one input and one output, on Keras' TensorFlow backend.
@@ -82,12 +58,83 @@ def openvino_forward(model: Any, precision: str) -> Callable[[Any], Any]:
     # Without this module OpenVINO reports nothing about its use to its makers.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     openvino = import_module("openvino")
+    return _kept(
+        model,
+        f"openvino {precision}",
+        _digest(model),
+        lambda: _openvino_forward(_frozen(model), openvino, precision),
+    )
+
+
+def _kept(model: Any, runtime: str, weights: bytes, make: Callable[[], Forward]) -> Forward:
+    """The function that was made for a runtime and these weights, made now if there is none."""
+    made: dict[str, tuple[bytes, Forward] | None] = vars(model).setdefault(_KEPT, {})
+    known = made.get(runtime)
+    if known is not None and known[0] != weights:
+        known = made[runtime] = None
+        gc.collect()  # a graph refers to itself, and holds a copy of the weights
+    if known is None:
+        known = made[runtime] = (weights, make())
+    return known[1]
+
+
+def _digest(model: Any) -> bytes:
+    """Tells one set of weights from another, at more than a gigabyte per second."""
+    digest = hashlib.sha256()
+    for variable in model.variables:
+        digest.update(variable.numpy().tobytes())
+    return digest.digest()
+
+
+def _frozen(model: Any) -> Traced:
+    """TensorFlow's graphs of a model with its present weights as constants.
+
+    oneDNN lays constants out once, as its fast convolutions want them. Weights that are variables
+    are laid out at every pass or, for a batch of one, not at all: TensorFlow 2.21 then falls back
+    to a convolution that takes two to three times as long and half as much memory again.
+    """
+    tensorflow = import_module("tensorflow")
+    trainable, other = (
+        [variable.numpy() for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    )
+
+    def compute(batch: Any) -> Any:
+        answer, _ = model.stateless_call(trainable, other, batch, training=False)
+        return tensorflow.cast(answer, "float32")
+
+    def traced(height: int | None, width: int | None) -> Any:
+        spec = tensorflow.TensorSpec((None, height, width, model.input_shape[-1]), "uint8")
+        function = tensorflow.function(compute, input_signature=[spec], autograph=False)
+        return function.get_concrete_function()
+
+    return traced
+
+
+def _tensorflow_forward(model: Any) -> Forward:
+    """One function for all shapes; for a model that refuses open sizes, one for each size.
+
+    Keras 3.15's bilinear UpSampling2D compares sizes with 0, which fails where they are open.
+    """
+    tensorflow, numpy = import_module("tensorflow"), import_module("numpy")
+    traced = _frozen(model)
+    try:
+        every_size = traced(*model.input_shape[1:3])
+    except (TypeError, ValueError):
+        of_size = lru_cache(_KEPT_SIZES)(traced)
+        return lambda batch: numpy.asarray(
+            of_size(*batch.shape[1:3])(tensorflow.convert_to_tensor(batch))
+        )
+    return lambda batch: numpy.asarray(every_size(tensorflow.convert_to_tensor(batch)))
+
+
+def _openvino_forward(traced: Traced, openvino: Any, precision: str) -> Forward:
     core, hints = openvino.Core(), {"INFERENCE_PRECISION_HINT": precision}
     one_at_a_time = Lock()
 
     @lru_cache(_KEPT_SIZES)
     def compiled(shape: tuple[int, ...]) -> Any:
-        graph = openvino.convert_model(_traced(model, shape[1], shape[2]))
+        graph = openvino.convert_model(traced(shape[1], shape[2]))
         graph.reshape(list(shape))
         return core.compile_model(graph, "CPU", hints)
 
@@ -98,8 +145,8 @@ def openvino_forward(model: Any, precision: str) -> Callable[[Any], Any]:
     return forward
 
 
-def _jax_forward(model: Any) -> Callable[[Any], Any]:
-    """JAX compiles once per shape, batch size included."""
+def _jax_forward(model: Any) -> Forward:
+    """JAX compiles once per shape, batch size included; weights are given to every pass."""
     jax, numpy = import_module("jax"), import_module("numpy")
 
     def compute(trainable: Any, other: Any, batch: Any) -> Any:

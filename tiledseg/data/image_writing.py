@@ -19,6 +19,8 @@ _ENCODING = {
     ".tif": (cv2.IMWRITE_TIFF_COMPRESSION, 8),  # deflate, which every reader knows
     ".tiff": (cv2.IMWRITE_TIFF_COMPRESSION, 8),
 }
+_AT_ONCE = 2**18
+"""Probabilities that are scaled together: their float64 stays in the processor's cache."""
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -116,9 +118,15 @@ def probability_levels(probability: NDArray[np.floating[Any]]) -> NDArray[np.uin
     Returns:
         The same shape, uint8; at least 128 exactly where the probability is at least 0.5.
     """
-    # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
-    scaled = np.asarray(probability, dtype=np.float64) * 255.0
-    return np.floor(np.clip(scaled, 0.0, 255.0) + 0.5).astype(np.uint8)
+    given = np.ascontiguousarray(probability)
+    levels = np.empty(given.shape, np.uint8)
+    values, written = given.reshape(-1), levels.reshape(-1)
+    for first in range(0, values.size, _AT_ONCE):
+        piece = slice(first, first + _AT_ONCE)
+        # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
+        scaled = values[piece].astype(np.float64) * 255.0
+        written[piece] = np.floor(np.clip(scaled, 0.0, 255.0, out=scaled) + 0.5)
+    return levels
 
 
 def _require_png(path: Path) -> None:

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from tiledseg.objects import InstanceLabels, Mask
 
 Connectivity = Literal[4, 8]
+_ROWS = 32
+"""Rows that are measured at once."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +73,22 @@ def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Co
     firsts, line, start, pixels = [np.zeros(1, np.int64)], None, 1, 0
     for band in bands:
         count, own = _own_labels(band, connectivity)
-        shifted = np.where(own > 0, own.astype(np.int64) + (start - 1), 0)
+        top, bottom = (
+            np.where(row > 0, row.astype(np.int64) + (start - 1), 0) for row in (own[0], own[-1])
+        )
         forest.grow(count)
         at_border = np.zeros(count + 1, np.bool_)
         at_border[own[:, 0]] = at_border[own[:, -1]] = True
         if line is None:
             at_border[own[0]] = True
         else:
-            _join_lines(forest, line, shifted[0], connectivity)
-        areas.append(np.bincount(own.ravel(), minlength=count + 1)[1:].astype(np.int64))
+            _join_lines(forest, line, top, connectivity)
+        sizes, places = _measured(own, count)
+        areas.append(sizes[1:])
         borders.append(at_border[1:])
-        firsts.append(_first_pixels(own, count)[1:] + pixels)
+        firsts.append(places[1:] + pixels)
         counts.append(count)
-        line, start, pixels = shifted[-1], start + count, pixels + band.size
+        line, start, pixels = bottom, start + count, pixels + band.size
     touched = np.concatenate(borders)
     if line is not None:
         touched[line] = True
@@ -130,12 +135,19 @@ def _own_labels(band: Mask, connectivity: Connectivity) -> tuple[int, InstanceLa
     return count - 1, np.asarray(labels, np.int32)
 
 
-def _first_pixels(labels: InstanceLabels, count: int) -> NDArray[np.int64]:
-    """For each label the index of its first pixel in reading order."""
-    firsts = np.zeros(count + 1, np.int64)
-    place = np.flatnonzero(labels)[::-1]
-    firsts[labels.ravel()[place]] = place  # of several, the last assigned stays: the first pixel
-    return firsts
+def _measured(labels: InstanceLabels, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each label its pixels, and the index of its first pixel in reading order.
+
+    A few rows at a time, from the last: the indices of all pixels take more than the pixels.
+    """
+    areas, firsts = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
+    for top in reversed(range(0, len(labels), _ROWS)):
+        some = labels[top : top + _ROWS].ravel()
+        areas += np.bincount(some, minlength=count + 1)
+        place = np.flatnonzero(some)[::-1]
+        # of several, the last assigned stays: the first pixel
+        firsts[some[place]] = place + top * labels.shape[1]
+    return areas, firsts
 
 
 def _join_lines(

@@ -73,7 +73,7 @@ def bytes_per_pixel(model: Any) -> int | None:
 
     Layers are followed in order; a tensor is held until its last use, and a layer that works
     pixel by pixel writes over a source that nobody else needs. What a backend's convolutions
-    set aside for themselves is not known here, so that a third is added.
+    set aside for themselves, and lose between buffers, is not known here: two thirds are added.
 
     Args:
         model: A keras.Model.
@@ -100,7 +100,7 @@ def bytes_per_pixel(model: Any) -> int | None:
         peak = max(peak, sum(alive.values(), Fraction(0)))
         for source in ending:
             alive.pop(source, None)
-    return ceil(peak * 4 / 3)
+    return ceil(peak * 5 / 3)
 
 
 def _area(step: Step, areas: dict[int, Fraction]) -> Fraction:

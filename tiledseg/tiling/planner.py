@@ -1,6 +1,7 @@
 """Which tiles: fitted to the image, the memory and the network's stride, with the least work."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
@@ -123,8 +124,7 @@ def _exact_grid(
 def fit_grid(height: int, width: int, *, halo: int, stride: int, most_pixels: int) -> Grid:
     """Cover an image exactly with tiles of one shape that compute the fewest pixels.
 
-    Sides are chosen together: of all numbers of tiles along the rows, each with the longest
-    columns that its rows leave room for. Long narrow tiles suit long narrow images.
+    Sides are chosen together, of all that there are. Long narrow tiles suit long narrow images.
 
     Args:
         height: Rows of the image, in pixels.
@@ -139,31 +139,30 @@ def fit_grid(height: int, width: int, *, halo: int, stride: int, most_pixels: in
     Raises:
         TilingError: A size is impossible, or no tile of that area has room for its halos.
     """
-    down, across = -(-height // stride), -(-width // stride)
     overlap, area = -(-2 * halo // stride), most_pixels // stride**2
-    best: tuple[int, int, int, int] | None = None
-    for count in range(1, down + 1):
-        rows = -(-(down + (count - 1) * overlap) // count)
-        if count > 1 and rows <= overlap:
-            break
-        columns, tiles = _longest(across, area // rows, overlap)
-        if tiles:
-            work = count * rows * tiles * columns
-            plan = (work, count * tiles, rows, columns)
-            best = plan if best is None else min(best, plan)
-    if best is None:
+    ways = [
+        (tall * down * wide * across, down * across, tall, wide)
+        for tall, down in _splits(-(-height // stride), overlap)
+        for wide, across in _splits(-(-width // stride), overlap)
+        if tall * wide <= area
+    ]
+    if not ways:
         return plan_grid(
             height, width, halo=halo, stride=stride, max_tile=math.isqrt(max(most_pixels, 0))
         )
-    sides = best[2] * stride, best[3] * stride
-    return plan_grid(height, width, halo=halo, stride=stride, max_tile=sides)
+    _, _, tall, wide = min(ways)
+    return plan_grid(
+        height, width, halo=halo, stride=stride, max_tile=(tall * stride, wide * stride)
+    )
 
 
-def _longest(total: int, most: int, overlap: int) -> tuple[int, int]:
-    """Side and number of the fewest tiles of at most ``most`` along an axis; 0 tiles if none."""
-    if total <= most:
-        return total, 1
-    if most <= overlap:
-        return 0, 0
-    count = -(-(total - overlap) // (most - overlap))
-    return -(-(total + (count - 1) * overlap) // count), count
+def _splits(total: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Sides of windows along an axis that none fewer would cover, and how many; in strides."""
+    shortest = total + 1
+    for count in range(1, total + 1):
+        side = -(-(total + (count - 1) * overlap) // count)
+        if count > 1 and side <= overlap:
+            return
+        if side < shortest:
+            shortest = side
+            yield side, count

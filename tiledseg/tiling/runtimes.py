@@ -17,9 +17,11 @@ def forward_of(model: keras.Model, runtime: Runtime = "keras") -> Forward:
 
     Args:
         model: (N, H, W, C) -> (N, H, W, K).
-        runtime: ``keras``: compiled once in the model's life; later changes of the weights are
-            seen. ``openvino``: converted at each call of this function, in bfloat16 where the
-            processor computes with it, else in float32.
+        runtime: ``keras``, or ``openvino`` in bfloat16 where the processor computes with it, else
+            in float32.
+
+    Returns:
+        The pass with the weights of now, kept on the model until they change.
 
     Raises:
         TilingError: The runtime is unknown, not installed, or cannot convert the model.

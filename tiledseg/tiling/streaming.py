@@ -1,5 +1,6 @@
 """An image of any size through a network: read, forward and write side by side."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -8,9 +9,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.backend import compiled_forward
+from tiledseg.backend import compiled_forward, reserve_memory
 from tiledseg.errors import TilingError
 from tiledseg.tiling.grid import Grid
+from tiledseg.tiling.memory import bytes_per_pixel
 from tiledseg.tiling.regions import Forward, Probabilities, RegionSink, RegionSource, Windows
 from tiledseg.tiling.stages import run_stages
 from tiledseg.tiling.stitch import stitcher_for
@@ -71,9 +73,11 @@ def predict_regions(
         )
     compute = forward or compiled_forward(model)
     stitcher = stitcher_for(grid, model.output_shape[-1], finished)
+    at_once = windows_at_once(grid, most_pixels)
+    reserve_memory((bytes_per_pixel(model) or 0) * at_once * math.prod(grid.tile_shape))
 
     def read() -> Iterator[tuple[Sequence[int], Windows]]:
-        for indices in _batches(stitcher.needed, windows_at_once(grid, most_pixels)):
+        for indices in _batches(stitcher.needed, at_once):
             windows = [read_window(source, grid.tiles[index].window) for index in indices]
             yield indices, np.stack(windows)
 
