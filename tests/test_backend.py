@@ -114,6 +114,29 @@ def test_fast_convolutions_unless_told_otherwise(given, expected, monkeypatch):
     assert run(code, **given).stdout.strip() == expected
 
 
+def test_ctrl_c_after_openvino_is_an_interruption():
+    """Whatever the order in which networks that were converted go."""
+    code = f"""{LOAD}
+import gc, signal, keras, numpy
+from tiledseg.backend import openvino_forward
+def converted():
+    pixels = keras.Input((None, None, 3))
+    model = keras.Model(pixels, keras.layers.Conv2D(1, 1)(pixels))
+    assert openvino_forward(model, "f32")(numpy.zeros((1, 8, 8, 3), "uint8")).shape == (1, 8, 8, 1)
+    return model
+networks = [converted(), converted()]
+while networks:
+    del networks[0]
+    gc.collect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = run(code)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n")
+
+
 def test_reserved_memory_is_address_space_alone_and_asked_for_once():
     code = f"""{LOAD}
 import keras, psutil

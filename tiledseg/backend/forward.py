@@ -4,7 +4,7 @@ import gc
 import hashlib
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from threading import Lock
 from typing import Any
@@ -36,7 +36,8 @@ def compiled_forward(model: Any) -> Forward:
         BackendError: Keras computes with neither TensorFlow nor JAX.
     """
     if loaded_backend() == "jax":
-        return _kept(model, "jax", b"given to every pass", lambda: _jax_forward(model))
+        no_weights = b""  # they are given to every pass
+        return _kept(model, "jax", no_weights, lambda: _jax_forward(model))
     return _kept(model, "tensorflow", _digest(model), lambda: _tensorflow_forward(model))
 
 
@@ -55,14 +56,12 @@ def openvino_forward(model: Any, precision: str) -> Forward:
     Raises:
         ImportError: OpenVINO is not installed.
     """
-    # Without this module OpenVINO reports nothing about its use to its makers.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    openvino = import_module("openvino")
+    core = _openvino_core()
     return _kept(
         model,
         f"openvino {precision}",
         _digest(model),
-        lambda: _openvino_forward(_frozen(model), openvino, precision),
+        lambda: _openvino_forward(_frozen(model), core, precision),
     )
 
 
@@ -128,8 +127,21 @@ def _tensorflow_forward(model: Any) -> Forward:
     return lambda batch: numpy.asarray(every_size(tensorflow.convert_to_tensor(batch)))
 
 
-def _openvino_forward(traced: Traced, openvino: Any, precision: str) -> Forward:
-    core, hints = openvino.Core(), {"INFERENCE_PRECISION_HINT": precision}
+@cache
+def _openvino_core() -> Any:
+    """One for the life of the process.
+
+    Each core of OpenVINO 2026.4 gives the thread another stack for its signal handlers, and takes
+    it away when it goes. After two cores that go in the order they came, that stack is no memory
+    any more, and Ctrl-C crashes the process.
+    """
+    # Without this module OpenVINO reports nothing about its use to its makers.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return import_module("openvino").Core()
+
+
+def _openvino_forward(traced: Traced, core: Any, precision: str) -> Forward:
+    openvino, hints = import_module("openvino"), {"INFERENCE_PRECISION_HINT": precision}
     one_at_a_time = Lock()
 
     @lru_cache(_KEPT_SIZES)
