@@ -11,7 +11,7 @@ PATHSEP := :
 endif
 DATASET ?= Synthetic-Cell
 
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder --durations 20
 
 .PHONY: help install run test soak check
 

@@ -173,9 +173,8 @@ class Predictor:
         Raises:
             TilingError: No tile fits, or the network cannot be tiled as the settings ask.
         """
-        return plan_tiles(
-            self.model, height, width, self.experiment.tiling, self.experiment.image.size
-        )
+        tiling, size = self.experiment.tiling, self.experiment.image.size
+        return plan_tiles(self.model, height, width, tiling, size, self.runtime)
 
     @property
     def is_exact(self) -> bool:

@@ -11,6 +11,7 @@ from tiledseg.tiling.exactness import model_field
 from tiledseg.tiling.grid import plan_grid
 from tiledseg.tiling.memory import bytes_per_pixel
 from tiledseg.tiling.planner import fit_grid, plan_tiles
+from tiledseg.tiling.runtimes import RUNTIMES
 
 
 @settings(max_examples=60)
@@ -146,18 +147,33 @@ class TestPlan:
         )
         assert len(small.grid.tiles) > len(wide.grid.tiles)
 
+    @pytest.mark.parametrize("runtime", RUNTIMES)
     @pytest.mark.parametrize("mode", ["exact", "blend"])
     @pytest.mark.parametrize("gigabytes", [0.002, 0.003, 0.01, 0.1])
     @pytest.mark.parametrize(("height", "width"), [(500, 700), (70, 3000), (130, 131)])
-    def test_a_pass_keeps_within_the_memory(self, make_unet, mode, gigabytes, height, width):
+    def test_a_pass_keeps_within_the_memory(
+        self, make_unet, mode, gigabytes, height, width, runtime
+    ):
         """Small tiles that go through the network together are counted together."""
         model = make_unet(3)
         settings = TilingSettings(mode=mode, memory_gigabytes=gigabytes, max_tile=64)
-        plan = plan_tiles(model, height, width, settings, 64)
+        plan = plan_tiles(model, height, width, settings, 64, runtime)
         assert plan.memory <= gigabytes * 1e9
         rows, columns = plan.grid.tile_shape
-        assert plan.most_pixels * bytes_per_pixel(model) <= gigabytes * 1e9
+        assert plan.most_pixels * bytes_per_pixel(model, runtime) <= gigabytes * 1e9
         assert rows * columns <= plan.most_pixels
+
+    @pytest.mark.parametrize(("height", "width"), [(500, 700), (3000, 70), (4096, 4096)])
+    def test_openvino_has_larger_tiles_in_the_same_memory(self, make_unet, height, width):
+        model, settings = make_unet(3), TilingSettings(max_tile=512)
+        keras, openvino = (
+            plan_tiles(model, height, width, settings, 64, runtime) for runtime in RUNTIMES
+        )
+        assert openvino.grid.work_ratio <= keras.grid.work_ratio
+        assert openvino.memory <= bytes_per_pixel(model) * settings.max_tile**2
+        assert np.prod(openvino.grid.tile_shape) >= np.prod(keras.grid.tile_shape)
+        if min(height, width) > settings.max_tile:
+            assert openvino.grid.work_ratio < keras.grid.work_ratio
 
     def test_a_narrow_image_needs_no_square_tile(self, make_unet):
         """What one window of all its rows needs is enough."""

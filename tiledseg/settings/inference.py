@@ -16,7 +16,8 @@ class TilingSettings(Section):
     allows it, else blend."""
     max_tile: Annotated[int, Field(ge=32, le=16384)] = 1536
     """Side of the largest square tile, halo included, in pixels. Tiles are fitted to the image
-    below its area; those of a narrow image may be longer."""
+    below its area, so that one side may be longer. OpenVINO needs less memory for a pass, and its
+    tiles may have as many more pixels as it spares."""
     memory_gigabytes: Annotated[float, Field(gt=0.0)] | None = None
     """Memory for the passes of a tile (estimated), in gigabytes; tiles become smaller to keep it.
     Windows of mode blend do not: fewer go together, and one that needs more is refused.

@@ -8,9 +8,13 @@ from typing import Any
 from tiledseg.errors import TilingError
 from tiledseg.tiling.graph import Step, steps_of
 from tiledseg.tiling.reach import POINTWISE, layer_reach
+from tiledseg.tiling.runtimes import Runtime
 
 _ANY_SIZE = 2**20
 """An input length, in pixels, for layers whose padding depends on it."""
+_OVERHEAD: dict[Runtime, Fraction] = {"keras": Fraction(5, 3), "openvino": Fraction(7, 6)}
+"""What a pass takes over its largest tensors that live together, measured. TensorFlow's buffers
+leave gaps; OpenVINO lays out all of them before the pass."""
 
 
 @dataclass(frozen=True)
@@ -20,26 +24,28 @@ class PassMemory:
     Attributes:
         per_pixel: See ``bytes_per_pixel``.
         gigabytes: ``tiling.memory_gigabytes``.
+        runtime: What computes.
     """
 
     per_pixel: int | None
     gigabytes: float | None
+    runtime: Runtime = "keras"
 
     @classmethod
-    def of(cls, model: Any, gigabytes: float | None) -> "PassMemory":
+    def of(cls, model: Any, gigabytes: float | None, runtime: Runtime = "keras") -> "PassMemory":
         """Of a keras.Model.
 
         Raises:
             TilingError: A bound is set, and the model's graph cannot be read.
         """
-        per_pixel = bytes_per_pixel(model)
+        per_pixel = bytes_per_pixel(model, runtime)
         if per_pixel is None and gigabytes is not None:
             raise TilingError(
                 f"tiling.memory_gigabytes is {gigabytes:g}, but the graph of model "
                 f"{model.name!r} cannot be read, so that what it needs is not known; "
                 "set tiling.memory_gigabytes to null"
             )
-        return cls(per_pixel, gigabytes)
+        return cls(per_pixel, gigabytes, runtime)
 
     @property
     def pixels(self) -> int | None:
@@ -47,6 +53,11 @@ class PassMemory:
         if self.per_pixel is None or self.gigabytes is None:
             return None
         return int(self.gigabytes * 1e9 / self.per_pixel)
+
+    def room(self, max_tile: int) -> int:
+        """Pixels of the largest tile: in the memory of a square of ``max_tile`` with Keras."""
+        most = int(max_tile**2 * _OVERHEAD["keras"] / _OVERHEAD[self.runtime])
+        return most if self.pixels is None else min(most, self.pixels)
 
     def check(self, least: int, what: str, remedy: str = "") -> None:
         """Refuse a bound that is too low.
@@ -68,15 +79,16 @@ class PassMemory:
         )
 
 
-def bytes_per_pixel(model: Any) -> int | None:
+def bytes_per_pixel(model: Any, runtime: Runtime = "keras") -> int | None:
     """Peak memory of a pass over one input pixel, beside the weights.
 
     Layers are followed in order; a tensor is held until its last use, and a layer that works
-    pixel by pixel writes over a source that nobody else needs. What a backend's convolutions
-    set aside for themselves, and lose between buffers, is not known here: two thirds are added.
+    pixel by pixel writes over a source that nobody else needs. What convolutions set aside for
+    themselves, and what is lost between buffers, is added as a share of that.
 
     Args:
         model: A keras.Model.
+        runtime: What computes.
 
     Returns:
         Bytes; None for a model without a graph that can be read.
@@ -100,7 +112,7 @@ def bytes_per_pixel(model: Any) -> int | None:
         peak = max(peak, sum(alive.values(), Fraction(0)))
         for source in ending:
             alive.pop(source, None)
-    return ceil(peak * 5 / 3)
+    return ceil(peak * _OVERHEAD[runtime])
 
 
 def _area(step: Step, areas: dict[int, Fraction]) -> Fraction:

@@ -12,6 +12,7 @@ from tiledseg.tiling.exactness import exact_field, model_field
 from tiledseg.tiling.grid import Grid, plan_grid
 from tiledseg.tiling.memory import PassMemory
 from tiledseg.tiling.receptive_field import ReceptiveField
+from tiledseg.tiling.runtimes import Runtime, check_runtime
 from tiledseg.tiling.streaming import windows_at_once
 
 
@@ -68,7 +69,12 @@ def exact_tiling(model: keras.Model, settings: TilingSettings) -> ReceptiveField
 
 
 def plan_tiles(
-    model: keras.Model, height: int, width: int, settings: TilingSettings, window: int
+    model: keras.Model,
+    height: int,
+    width: int,
+    settings: TilingSettings,
+    window: int,
+    runtime: Runtime = "keras",
 ) -> Plan:
     """Choose mode and tiles for an image.
 
@@ -79,16 +85,18 @@ def plan_tiles(
         settings: Mode, and what bounds the tiles.
         window: Side of the windows that are blended, in pixels; a model of one input size has
             its own.
+        runtime: What is going to compute.
 
     Returns:
         The plan.
 
     Raises:
-        TilingError: No tile fits, the model cannot be tiled as the settings ask, or
-            ``tiling.memory_gigabytes`` cannot be kept.
+        TilingError: No tile fits, the model cannot be tiled as the settings ask,
+            ``tiling.memory_gigabytes`` cannot be kept, or the runtime is unknown.
     """
+    check_runtime(runtime)
     field = exact_tiling(model, settings)
-    memory = PassMemory.of(model, settings.memory_gigabytes)
+    memory = PassMemory.of(model, settings.memory_gigabytes, runtime)
     if field is None:
         own_height, own_width = model.input_shape[1:3]
         grid: Grid = plan_blend_grid(
@@ -103,21 +111,21 @@ def plan_tiles(
         asked = settings.mode == "blend"
         why = "tiling.mode asks for it" if asked else "the network cannot be tiled exactly"
     else:
-        grid = _exact_grid(height, width, field, settings.max_tile**2, memory)
+        grid = _exact_grid(height, width, field, settings.max_tile, memory)
         why = "the same answer as one pass over the whole image"
     at_once = windows_at_once(grid, memory.pixels) * grid.tile_shape[0] * grid.tile_shape[1]
     return Plan(grid, why, memory.per_pixel and memory.per_pixel * at_once, memory.pixels)
 
 
 def _exact_grid(
-    height: int, width: int, field: ReceptiveField, most_pixels: int, memory: PassMemory
+    height: int, width: int, field: ReceptiveField, max_tile: int, memory: PassMemory
 ) -> Grid:
     halo, stride = field.halo, field.stride
     smallest = (-(-2 * halo // stride) + 1) * stride
     # An axis that is shorter than the smallest tile has one window, padded to the stride.
     rows, columns = (min(smallest, -(-length // stride) * stride) for length in (height, width))
     memory.check(rows * columns, f"a tile with halos of {halo} px", ", or tiling.mode to blend")
-    most_pixels = most_pixels if memory.pixels is None else min(most_pixels, memory.pixels)
+    most_pixels = memory.room(max_tile)
     return fit_grid(height, width, halo=halo, stride=stride, most_pixels=most_pixels)
 
 

@@ -12,6 +12,16 @@ Runtime = Literal["keras", "openvino"]
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 
 
+def check_runtime(runtime: str) -> None:
+    """Refuse what is no runtime.
+
+    Raises:
+        TilingError: It is unknown.
+    """
+    if runtime not in RUNTIMES:
+        raise TilingError(f"runtime is {runtime!r}; use one of {', '.join(RUNTIMES)}")
+
+
 def forward_of(model: keras.Model, runtime: Runtime = "keras") -> Forward:
     """A model's pass over a batch.
 
@@ -26,8 +36,7 @@ def forward_of(model: keras.Model, runtime: Runtime = "keras") -> Forward:
     Raises:
         TilingError: The runtime is unknown, not installed, or cannot convert the model.
     """
-    if runtime not in RUNTIMES:
-        raise TilingError(f"runtime is {runtime!r}; use one of {', '.join(RUNTIMES)}")
+    check_runtime(runtime)
     if runtime == "keras":
         return compiled_forward(model)
     if keras.config.backend() != "tensorflow":
