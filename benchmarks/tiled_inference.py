@@ -7,8 +7,9 @@
 
 The ratio is the time from opened image to closed mask, divided by the image's pixels over the
 best pixels per second of the bare compiled forward pass; 1.0 is the limit. The best is that of the
-window that is fastest, each of them the median of three passes. All ways run in turn in one
-process; medians of the rounds, and of the paired ratios, are printed. The others are:
+window that is fastest, each of them the median of three passes. All ways run in turn, each in a
+process of its own, because TensorFlow keeps convolutions by their shapes, and one way's would be
+used by another; medians of the rounds, and of the paired ratios, are printed. The others are:
 
 - per-tile predict: cells of 512 px cut out with a margin of 64 px on each side, resized to
   512 px, passed to ``model.predict`` one by one, resized back and cropped. It computes about as
@@ -24,8 +25,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +49,11 @@ from tiledseg.settings import ModelSettings
 from tiledseg.tiling.engine import predict_full, predict_tiled
 from tiledseg.tiling.exactness import model_field
 from tiledseg.tiling.grid import plan_grid
-from tiledseg.tiling.runtimes import forward_of
+from tiledseg.tiling.runtimes import Runtime, forward_of
 from tiledseg.tiling.seams import flipped_labels, max_difference
 
 PEERS_TILE, MARGIN = 512, 64
+BARE_SIDES = 256, 512, 1024, 1536
 Way = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
@@ -94,68 +98,109 @@ def medicai_windows(model: Any) -> Way:
     return predict
 
 
-def best_bare_seconds(predictor: Predictor, image: NDArray[np.uint8]) -> dict[int, float]:
-    """Seconds per image's pixels of the bare compiled pass, by side of the window."""
-    forward = forward_of(predictor.model)
-    seconds = {}
-    for side in (256, 512, 1024, 1536):
-        if side > min(*image.shape[:2], predictor.experiment.tiling.max_tile):
-            break
-        window = np.ascontiguousarray(image[np.newaxis, :side, :side])
-        passes = []
-        for _ in range(3):
-            began = time.perf_counter()
-            forward(window)
-            passes.append(time.perf_counter() - began)
-        seconds[side] = statistics.median(passes) * image.shape[0] * image.shape[1] / side**2
-    return seconds
+def best_bare_seconds(model: Any) -> Callable[[Path], float]:
+    """Seconds per image's pixels of the bare compiled pass, in the window that is fastest."""
+    forward = forward_of(model)
+
+    def measure(folder: Path) -> float:
+        image = read_image(folder / "image.png")
+        seconds = []
+        for side in BARE_SIDES:
+            if side > min(*image.shape[:2]):
+                break
+            window = np.ascontiguousarray(image[np.newaxis, :side, :side])
+            passes = []
+            for _ in range(3):
+                began = time.perf_counter()
+                forward(window)
+                passes.append(time.perf_counter() - began)
+            seconds.append(statistics.median(passes) / side**2)
+        return min(seconds) * image.shape[0] * image.shape[1]
+
+    return measure
 
 
-def timed(way: Way, folder: Path) -> float:
+def from_image_to_mask(way: Way) -> Callable[[Path], float]:
     """Seconds from opened image to closed mask."""
-    began = time.perf_counter()
-    image = read_image(folder / "image.png")
-    write_probability(folder / "mask.png", way(image)[..., 0])
-    return time.perf_counter() - began
+
+    def measure(folder: Path) -> float:
+        began = time.perf_counter()
+        image = read_image(folder / "image.png")
+        write_probability(folder / "mask.png", way(image)[..., 0])
+        return time.perf_counter() - began
+
+    return measure
+
+
+def predictor_of(settings: ModelSettings, runtime: Runtime = "keras") -> Predictor:
+    """Of random weights: time does not depend on them."""
+    experiment = Experiment.model_validate(
+        {"dataset": {"name": "Benchmark"}, "model": settings.model_dump()}
+    )
+    return Predictor(build_model(settings, 3), experiment, runtime=runtime)
+
+
+BARE = "bare pass"
+WAYS: dict[str, Callable[[ModelSettings], Callable[[Path], float]]] = {
+    BARE: lambda settings: best_bare_seconds(build_model(settings, 3)),
+    "tiledseg": lambda settings: from_image_to_mask(predictor_of(settings).probability),
+    "tiledseg, openvino": lambda settings: from_image_to_mask(
+        predictor_of(settings, "openvino").probability
+    ),
+    "per-tile predict": lambda settings: from_image_to_mask(
+        per_tile_predict(build_model(settings, 3))
+    ),
+    "medicai": lambda settings: from_image_to_mask(medicai_windows(build_model(settings, 3))),
+}
+_here: list[Callable[[Path], float]] = []
+"""The way that this process takes."""
+
+
+def begin(label: str, filters: int, layers: int) -> None:
+    """Make a way ready in the process that is going to take it."""
+    _here.append(WAYS[label](ModelSettings(base_filters=filters, num_layers=layers)))
+
+
+def measure(folder: Path) -> float:
+    """Seconds, in the process that ``begin`` was called in."""
+    return _here[0](folder)
 
 
 def compare(options: argparse.Namespace) -> None:
     """Time every way on one image, in turn."""
-    settings = ModelSettings(base_filters=options.filters, num_layers=options.layers)
-    experiment = Experiment.model_validate(
-        {"dataset": {"name": "Benchmark"}, "model": settings.model_dump()}
-    )
-    model = build_model(settings, 3)
-    predictor = Predictor(model, experiment)
-    ways: dict[str, Way] = {"tiledseg": predictor.probability}
-    if find_spec("openvino") and not options.no_openvino:
-        fast = Predictor(model, experiment, runtime="openvino")
-        ways["tiledseg, openvino"] = fast.probability
-    ways["per-tile predict"] = per_tile_predict(model)
-    if find_spec("medicai"):
-        ways["medicai"] = medicai_windows(model)
-    else:
-        print("medicai is not installed and is left out; pip install medicai")
+    needs = {"tiledseg, openvino": "openvino", "medicai": "medicai"}
+    missing = {label for label, package in needs.items() if not find_spec(package)}
+    for label in sorted(missing):
+        print(f"{label} is left out; pip install {needs[label]}")
     side = options.side
+    predictor = predictor_of(ModelSettings(base_filters=options.filters, num_layers=options.layers))
     for line in predictor.plan(side, side).lines():
         print(line)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         write_image(folder / "image.png", textured(side, side))
-        image = read_image(folder / "image.png")
-        best_bare_seconds(predictor, image)
-        for way in ways.values():  # what is compiled at first use is not counted
-            timed(way, folder)
-        bare, rounds = [], []
-        for _ in range(options.rounds):
-            bare.append(min(best_bare_seconds(predictor, image).values()))
-            rounds.append({label: timed(way, folder) for label, way in ways.items()})
-    limit = statistics.median(bare)
-    print(f"bare pass           {side * side / 1e6 / limit:.3f} megapixels/s at its best")
-    for label in ways:
+        processes = {
+            label: stack.enter_context(
+                ProcessPoolExecutor(
+                    1, get_context("spawn"), begin, (label, options.filters, options.layers)
+                )
+            )
+            for label in WAYS
+            if label not in missing
+        }
+
+        def turn() -> dict[str, float]:
+            return {
+                label: process.submit(measure, folder).result()
+                for label, process in processes.items()
+            }
+
+        turn()  # what is compiled at first use is not counted
+        rounds = [turn() for _ in range(options.rounds)]
+    for label in processes:
         seconds = statistics.median(one[label] for one in rounds)
         slower = statistics.median(one[label] / one["tiledseg"] for one in rounds)
-        ratio = statistics.median(one[label] / best for one, best in zip(rounds, bare, strict=True))
+        ratio = statistics.median(one[label] / one[BARE] for one in rounds)
         print(
             f"{label:20s}{side * side / 1e6 / seconds:.3f} megapixels/s, overhead ratio "
             f"{ratio:.2f}, takes {slower:.2f} times as long as tiledseg"
@@ -204,7 +249,6 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tile", type=int, default=640, help="for --shapes")
-    parser.add_argument("--no-openvino", action="store_true")
     parser.add_argument("--shapes", action="store_true")
     options = parser.parse_args()
     (shapes if options.shapes else compare)(options)
