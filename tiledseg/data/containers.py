@@ -78,9 +78,16 @@ def without_png_extras(data: bytes) -> bytes:
 
     Args:
         data: A whole PNG that ``inspect`` found sound.
+
+    Returns:
+        The same object where there is nothing to leave out.
     """
-    kept = [data[start:end] for start, end, name in _png_chunks(data) if name in _PNG_PIXELS]
-    return b"".join((_PNG_SIGNATURE, *kept))
+    kept = [(0, len(_PNG_SIGNATURE))]
+    for start, end, name in _png_chunks(data):
+        first, last = kept[-1]
+        if name in _PNG_PIXELS:
+            kept[-1:] = [(first, end)] if start == last else [(first, last), (start, end)]
+    return b"".join(data[start:end] for start, end in kept)
 
 
 def png_blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

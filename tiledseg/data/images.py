@@ -217,7 +217,8 @@ def _read_bytes(path: Path) -> bytes:
             # A TIFF may be far larger than the page that is read from it, and scanners give it
             # suffixes of their own; other files whose names are strange are not read to the end.
             tiff = kind_of(head) == "tiff"
-            data = head if tiff or not named else head + file.read()
+            file.seek(0)
+            data = head if tiff or not named else file.read()
     except FileNotFoundError:
         raise _fault(path, "does not exist", "check the path") from None
     except OSError as error:
