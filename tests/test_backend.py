@@ -118,6 +118,7 @@ def test_ctrl_c_after_openvino_is_an_interruption():
     """Whatever the order in which networks that were converted go."""
     code = f"""{LOAD}
 import gc, signal, keras, numpy
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what started the tests may ignore it
 from tiledseg.backend import openvino_forward
 def converted():
     pixels = keras.Input((None, None, 3))
