@@ -6,8 +6,8 @@
 Draws a smear as a tiled TIFF, predicts it into a pyramidal OME-Zarr in a process of its own, and
 prints the largest resident memory while it did less that with the model loaded, its share of the
 limit, and the seconds. The last line is the ratio of the first two shapes (height x width). The
-network has random weights: time and memory do not depend on them. Needs Linux, whose kernel
-counts the peak.
+network has random weights, and finds more or fewer specks by ``--seed``: each takes memory, so
+their number is printed, too. Needs Linux, whose kernel counts the peak.
 """
 
 import argparse
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", default=["4096x4096", "8192x4096"])
     parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--levels", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1, help="of the weights")
     parser.add_argument("--objects", action="store_true", help="with CSV, GeoJSON and labels")
     parser.add_argument("--folder", type=Path, help="for the images; a temporary one by default")
     options = parser.parse_args()
@@ -46,17 +47,17 @@ def main() -> None:
             draw(place / "smear.tif", height, width)
             answer, told = multiprocessing.get_context("spawn").Pipe(duplex=False)
             process = multiprocessing.get_context("spawn").Process(
-                target=measure, args=(place, options.filters, options.levels, options.objects, told)
+                target=measure, args=(place, options, told)
             )
             process.start()
             told.close()
-            loaded, peak, seconds = answer.recv()
+            loaded, peak, seconds, objects = answer.recv()
             process.join()
             peaks.append(peak - loaded)
             print(
                 f"{height} x {width}  {peaks[-1]:.3f} GB above the {loaded:.3f} GB with the model "
                 f"({100 * peaks[-1] / LIMIT:.0f} % of the limit), {seconds:.0f} s, "
-                f"{height * width / 1e6 / seconds:.2f} megapixels/s",
+                f"{height * width / 1e6 / seconds:.2f} megapixels/s, {objects} objects",
                 flush=True,
             )
     if len(peaks) > 1:
@@ -81,11 +82,13 @@ def draw(path: Path, height: int, width: int) -> None:
     )  # fmt: skip
 
 
-def measure(folder: Path, filters: int, levels: int, objects: bool, told: Connection) -> None:
-    """Predict, and tell GB with the model, GB at the peak, and seconds."""
+def measure(folder: Path, options: argparse.Namespace, told: Connection) -> None:
+    """Predict, and tell GB with the model, GB at the peak, seconds, and the number of objects."""
     from tiledseg.backend import load_backend  # noqa: PLC0415  # the process measures itself
 
     load_backend()
+    import keras  # noqa: PLC0415
+
     from tiledseg.experiment import Experiment  # noqa: PLC0415
     from tiledseg.models import build_model  # noqa: PLC0415
     from tiledseg.prediction import Predictor  # noqa: PLC0415
@@ -93,15 +96,19 @@ def measure(folder: Path, filters: int, levels: int, objects: bool, told: Connec
     from tiledseg.slide_prediction.predict import predict_slide  # noqa: PLC0415
 
     experiment = Experiment.model_validate(
-        {"dataset": {"name": "Smear"}, "model": {"base_filters": filters, "num_layers": levels}}
+        {
+            "dataset": {"name": "Smear"},
+            "model": {"base_filters": options.filters, "num_layers": options.levels},
+        }
     )
+    keras.utils.set_random_seed(options.seed)
     predictor = Predictor(build_model(experiment.model, 3), experiment)
     loaded = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
     began = time.perf_counter()
-    options = SlideOptions(form="ome-zarr", content="probability", with_objects=objects)
-    predict_slide(predictor, folder / "smear.tif", folder / "out", options)
-    told.send((loaded, _status("VmHWM"), time.perf_counter() - began))
+    wanted = SlideOptions(form="ome-zarr", content="probability", with_objects=options.objects)
+    done = predict_slide(predictor, folder / "smear.tif", folder / "out", wanted)
+    told.send((loaded, _status("VmHWM"), time.perf_counter() - began, done.objects))
 
 
 def _status(name: str) -> float:
