@@ -15,11 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import tiledseg  # noqa: F401  # before Keras: it chooses TensorFlow's convolutions
-
-# isort: split
-import keras
-
+# tiledseg before Keras, as in the product: it chooses TensorFlow's convolutions.
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset, load_dataset
 from tiledseg.data.sampling import TileSampler
@@ -28,6 +24,9 @@ from tiledseg.data.validation import ValidationTiles
 from tiledseg.experiment import Experiment, load_experiment
 from tiledseg.models import BUILDERS
 from tiledseg.training.train import compiled_model
+
+# isort: split
+import keras
 
 EXPERIMENT = Path(__file__).resolve().parents[1] / "experiments" / "Synthetic-Cell.yaml"
 GOAL = 0.80

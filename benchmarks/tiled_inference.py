@@ -32,14 +32,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import tiledseg  # noqa: F401  # before Keras: it chooses TensorFlow's convolutions
-
-# isort: split
-import cv2
-import keras
-import numpy as np
-from numpy.typing import NDArray
-
+# tiledseg before Keras, as in the product: it chooses TensorFlow's convolutions.
 from tiledseg.data.image_writing import write_image, write_probability
 from tiledseg.data.images import read_image
 from tiledseg.experiment import Experiment
@@ -51,6 +44,12 @@ from tiledseg.tiling.exactness import model_field
 from tiledseg.tiling.grid import plan_grid
 from tiledseg.tiling.runtimes import Runtime, forward_of
 from tiledseg.tiling.seams import flipped_labels, max_difference
+
+# isort: split
+import cv2
+import keras
+import numpy as np
+from numpy.typing import NDArray
 
 PEERS_TILE, MARGIN = 512, 64
 BARE_SIDES = 256, 512, 1024, 1536

@@ -13,17 +13,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import tiledseg  # noqa: F401  # before Keras: it chooses TensorFlow's convolutions
-
-# isort: split
-import keras
-
+# tiledseg before Keras, as in the product: it chooses TensorFlow's convolutions.
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import data_root, load_dataset
 from tiledseg.data.sampling import TileSampler
 from tiledseg.data.soundness import check_dataset
 from tiledseg.experiment import load_experiment
 from tiledseg.training.train import compiled_model
+
+# isort: split
+import keras
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
