@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.objects import cleaned, labelled, measured, without_small
+from tiledseg.objects import cleaned, connected, labelled, measured, without_small
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -76,6 +76,17 @@ def test_labels_are_1_to_n_in_reading_order(mask):
     names, firsts = np.unique(labels[labels > 0], return_index=True)
     assert names.tolist() == list(range(1, len(names) + 1))
     assert np.all(np.diff(firsts) > 0)
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_labels_of_a_mask_that_threads_share_are_in_reading_order_too(share, connectivity):
+    mask = np.random.default_rng(0).random((700, 900)) < share
+    count, labels = connected(mask, connectivity=connectivity)
+    found, firsts = np.unique(labels, return_index=True)
+    assert np.array_equal(found, np.arange(count + 1))
+    assert np.all(np.diff(firsts[1:]) > 0)
+    assert np.array_equal(labels > 0, mask)
 
 
 @given(MASKS)

@@ -11,19 +11,19 @@ again, so what stays in memory is one line and some numbers per component::
     band 1   . 1 1 1 1 1 .
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.objects import InstanceLabels, Mask
+from tiledseg.objects import InstanceLabels, Mask, connected
 
 Connectivity = Literal[4, 8]
 _ROWS = 32
-"""Rows that are measured at once."""
+"""Rows whose pixels are counted at once."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,13 @@ class Components:
             (h, W) int32 for each band.
         """
         for numbers, band in zip(self._numbers, bands, strict=True):
-            yield numbers[_own_labels(band, self.connectivity)[1]]
+            yield numbers[connected(band, connectivity=self.connectivity)[1]]
 
 
 def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Components:
     """Find what belongs together, in one pass over a mask.
+
+    Takes some 25 bytes for each component of a band while it looks, of which half stay.
 
     Args:
         bands: (h, W) each, from the top; h may differ.
@@ -68,90 +70,64 @@ def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Co
         The components, numbered as ``objects.labelled`` numbers those of a mask in memory.
     """
     forest = _Forest()
-    counts: list[int] = []
-    areas, borders = [np.zeros(1, np.int64)], [np.zeros(1, np.bool_)]
-    firsts, line, start, pixels = [np.zeros(1, np.int64)], None, 1, 0
+    parts: list[_Part] = []
+    line = None
     for band in bands:
-        count, own = _own_labels(band, connectivity)
-        top, bottom = (
-            np.where(row > 0, row.astype(np.int64) + (start - 1), 0) for row in (own[0], own[-1])
-        )
-        forest.grow(count)
+        count, own = connected(band, connectivity=connectivity)
+        start = forest.grow(count)
+        top, bottom = (np.where(row > 0, row + start, 0) for row in (own[0], own[-1]))
         at_border = np.zeros(count + 1, np.bool_)
         at_border[own[:, 0]] = at_border[own[:, -1]] = True
         if line is None:
             at_border[own[0]] = True
         else:
             _join_lines(forest, line, top, connectivity)
-        sizes, places = _measured(own, count)
-        areas.append(sizes[1:])
-        borders.append(at_border[1:])
-        firsts.append(places[1:] + pixels)
-        counts.append(count)
-        line, start, pixels = bottom, start + count, pixels + band.size
-    touched = np.concatenate(borders)
+        parts.append(_Part(start, _areas(own, count), at_border))
+        line = bottom
     if line is not None:
-        touched[line] = True
-    roots = forest.roots()
-    return _numbered(roots, np.concatenate(areas), touched, np.concatenate(firsts), counts,
-                     connectivity)  # fmt: skip
+        parts[-1].at_border[np.maximum(line - parts[-1].start, 0)] = True
+    return _numbered(forest, parts, connectivity)
 
 
-def _numbered(
-    roots: NDArray[np.int64],
-    areas: NDArray[np.int64],
-    touched: NDArray[np.bool_],
-    firsts: NDArray[np.int64],
-    counts: list[int],
-    connectivity: Connectivity,
-) -> Components:
-    """Number the trees of the forest by their first pixels; node 0 is what belongs to none."""
-    # Bands come from the top, so the smallest node of a tree holds its first pixel or one of
-    # the same band: the smallest first pixel over all nodes decides.
-    earliest = np.full(len(roots), np.iinfo(np.int64).max)
-    np.minimum.at(earliest, roots[1:], firsts[1:])
-    own = np.unique(roots[1:])
-    order = own[np.argsort(earliest[own], kind="stable")]
-    names = np.zeros(len(roots), np.int32)
-    names[order] = np.arange(1, len(order) + 1)
-    numbers = names[roots]
-    numbers[0] = 0
-    total, border = np.zeros(len(order) + 1, np.int64), np.zeros(len(order) + 1, np.bool_)
-    np.add.at(total, numbers[1:], areas[1:])
-    border[numbers[1:][touched[1:]]] = True
-    ends = np.cumsum([1, *counts])
-    of_bands = tuple(
-        np.concatenate(([0], numbers[end - count : end])).astype(np.int32)
-        for count, end in zip(counts, ends[1:], strict=True)
-    )
-    return Components(len(order), total, border, connectivity, of_bands)
+@dataclass(frozen=True)
+class _Part:
+    """What is known of a band's own components; index 0 is its background."""
+
+    start: int
+    """Node of label 0; label n is node ``start + n``."""
+    areas: NDArray[np.int32]
+    at_border: NDArray[np.bool_]
 
 
-def _own_labels(band: Mask, connectivity: Connectivity) -> tuple[int, InstanceLabels]:
-    """How many components a band has by itself, and their labels, 1 and up."""
-    count, labels = cv2.connectedComponents(
-        band.astype(np.uint8), connectivity=connectivity, ltype=cv2.CV_32S
-    )
-    return count - 1, np.asarray(labels, np.int32)
+def _numbered(forest: "_Forest", parts: list[_Part], connectivity: Connectivity) -> Components:
+    """Number the trees of the forest in the order of their roots, and add up their parts."""
+    # A root is the smallest node of its tree, and nodes come in reading order: it holds the
+    # tree's first pixel.
+    numbers = forest.numbered()
+    count = int(numbers.max(initial=0))
+    areas, at_border = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.bool_)
+    of_bands = []
+    for part in parts:
+        own = numbers[part.start : part.start + len(part.areas)]
+        np.add.at(areas, own, part.areas)
+        at_border[own[part.at_border]] = True
+        of_bands.append(own)
+    areas[0], at_border[0] = 0, False
+    return Components(count, areas, at_border, connectivity, tuple(of_bands))
 
 
-def _measured(labels: InstanceLabels, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each label its pixels, and the index of its first pixel in reading order.
-
-    A few rows at a time, from the last: the indices of all pixels take more than the pixels.
-    """
-    areas, firsts = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
-    for top in reversed(range(0, len(labels), _ROWS)):
-        some = labels[top : top + _ROWS].ravel()
-        areas += np.bincount(some, minlength=count + 1)
-        place = np.flatnonzero(some)[::-1]
-        # of several, the last assigned stays: the first pixel
-        firsts[some[place]] = place + top * labels.shape[1]
-    return areas, firsts
+def _areas(labels: InstanceLabels, count: int) -> NDArray[np.int32]:
+    """Pixels of each label; a few rows at a time, as counting takes more than the pixels."""
+    areas = np.zeros(count + 1, np.int32)
+    for top in range(0, len(labels), _ROWS):
+        some = np.bincount(labels[top : top + _ROWS].ravel())
+        areas[: len(some)] += some.astype(np.int32)
+    areas[0] = 0
+    return areas
 
 
 def _join_lines(
-    forest: "_Forest", above: NDArray[np.int64], below: NDArray[np.int64], connectivity: int
+    forest: "_Forest", above: NDArray[np.int32], below: NDArray[np.int32], connectivity: int
 ) -> None:
     pairs = [(above, below)]
     if connectivity == 8:
@@ -163,28 +139,39 @@ def _join_lines(
 
 
 class _Forest:
-    """Disjoint sets over 0, 1, 2, ...; every node points to one that is not larger."""
+    """Disjoint sets of nodes 0, 1, 2, ...; every node points to one that is not larger.
+
+    Node 0 is the background, and so is the first node of every band.
+    """
 
     def __init__(self) -> None:
-        self._parents = [0]
+        self._parents = array("i")
 
-    def grow(self, count: int) -> None:
-        """Add so many nodes, each a set of its own."""
-        self._parents.extend(range(len(self._parents), len(self._parents) + count))
+    def grow(self, count: int) -> int:
+        """Add a band's background and so many nodes, each a set of its own.
+
+        Returns:
+            The node of the background.
+        """
+        start = len(self._parents)
+        nodes = np.arange(start, start + count + 1, dtype=np.intc)
+        nodes[0] = 0
+        self._parents.frombytes(nodes.tobytes())
+        return start
 
     def join(self, a: int, b: int) -> None:
         """Make the sets of two nodes one."""
         a, b = self._root(a), self._root(b)
         self._parents[max(a, b)] = min(a, b)
 
-    def roots(self) -> NDArray[np.int64]:
-        """The root of every node."""
-        parents = np.asarray(self._parents, np.int64)
-        while True:
-            above = parents[parents]
-            if np.array_equal(above, parents):
-                return parents
+    def numbered(self) -> NDArray[np.int32]:
+        """For every node the rank of its root, from 1 up; 0 for the background."""
+        parents = np.frombuffer(self._parents, np.intc)
+        while not np.array_equal(above := parents[parents], parents):
             parents = above
+        is_root = parents == np.arange(len(parents), dtype=np.intc)
+        is_root[:1] = False
+        return np.cumsum(is_root, dtype=np.int32)[parents] * (parents > 0)
 
     def _root(self, node: int) -> int:
         parents = self._parents
