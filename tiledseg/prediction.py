@@ -70,7 +70,10 @@ class Predictor:
         return cls(model, experiment, runtime=runtime)
 
     @property
-    def _forward(self) -> Forward:
+    def _forward(self) -> Forward | None:
+        """What computes whole windows; None for Keras' own pass, of which the engine knows more."""
+        if self.runtime == "keras" and self.experiment.tiling.orientations == 1:
+            return None
         forward = forward_of(self.model, self.runtime)
         return oriented(forward, self.experiment.tiling.orientations)
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -45,21 +44,20 @@ def predict_here(work: Work) -> None:
     from tiledseg.slide_prediction.predict import predict_slide
     from tiledseg.tiling import streaming
 
-    class Watched(Predictor):
-        @cached_property
-        def _forward(self):
-            forward = super()._forward
+    run_stages = streaming.run_stages
 
-            def watched(windows):
-                with work.log.open("a") as log:
-                    log.write(f"{len(windows)}\n")
-                time.sleep(work.seconds_per_batch)
-                return forward(windows)
+    def watched_stages(produce, compute, consume):
+        def watched(batch):
+            with work.log.open("a") as log:
+                log.write(f"{len(batch[0])}\n")
+            time.sleep(work.seconds_per_batch)
+            return compute(batch)
 
-            return watched
+        run_stages(produce, watched, consume)
 
+    streaming.run_stages = watched_stages
     streaming.BATCH_PIXELS = TILES_AT_ONCE * work.max_tile**2
-    predict_slide(Watched.load(work.model), work.image, work.output, SlideOptions(**work.options))
+    predict_slide(Predictor.load(work.model), work.image, work.output, SlideOptions(**work.options))
 
 
 def start(work: Work) -> BaseProcess:

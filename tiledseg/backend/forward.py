@@ -3,11 +3,11 @@
 import gc
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache, lru_cache
 from importlib import import_module
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from tiledseg.backend.loading import loaded_backend
 
@@ -15,6 +15,11 @@ _KEPT = "_tiledseg_forward"
 _KEPT_SIZES = 8
 
 Forward = Callable[[Any], Any]
+Apply = Callable[[Any, Any, Hashable], Any]
+"""Maps a batch, integers, and what is fixed to an answer, by the layers of a model."""
+Application = Apply
+"""The same for arrays."""
+Compiled = TypeVar("Compiled", Forward, Application)
 Traced = Callable[[int | None, int | None], Any]
 """TensorFlow's graph of a model for windows of some height and width; None leaves one open."""
 
@@ -41,6 +46,32 @@ def compiled_forward(model: Any) -> Forward:
     return _kept(model, "tensorflow", _digest(model), lambda: _tensorflow_forward(model))
 
 
+def compiled_application(model: Any, name: str, apply: Apply) -> Application:
+    """A pass of a model whose layers are applied by a function of one's own, compiled.
+
+    Kept like that of ``compiled_forward``, and compiled anew for every shape and every ``fixed``.
+
+    Args:
+        model: A keras.Model.
+        name: Tells the function from others for the same model.
+        apply: Calls the model's layers, in the calls of Keras' backend.
+
+    Returns:
+        Maps an array (B, H, W, C), integers, and what is fixed to a float32 array.
+
+    Raises:
+        BackendError: Keras computes with neither TensorFlow nor JAX.
+    """
+    if loaded_backend() == "jax":
+        return _kept(model, f"jax {name}", b"", lambda: _jax_application(model, apply))
+    return _kept(
+        model,
+        f"tensorflow {name}",
+        _digest(model),
+        lambda: _tensorflow_application(model, apply),
+    )
+
+
 def openvino_forward(model: Any, precision: str) -> Forward:
     """The pass of a model over a batch, converted for OpenVINO, which compiles it once per shape.
 
@@ -65,9 +96,9 @@ def openvino_forward(model: Any, precision: str) -> Forward:
     )
 
 
-def _kept(model: Any, runtime: str, weights: bytes, make: Callable[[], Forward]) -> Forward:
+def _kept(model: Any, runtime: str, weights: bytes, make: Callable[[], Compiled]) -> Compiled:
     """The function that was made for a runtime and these weights, made now if there is none."""
-    made: dict[str, tuple[bytes, Forward] | None] = vars(model).setdefault(_KEPT, {})
+    made: dict[str, tuple[bytes, Compiled] | None] = vars(model).setdefault(_KEPT, {})
     known = made.get(runtime)
     if known is not None and known[0] != weights:
         known = made[runtime] = None
@@ -127,6 +158,28 @@ def _tensorflow_forward(model: Any) -> Forward:
     return lambda batch: numpy.asarray(every_size(tensorflow.convert_to_tensor(batch)))
 
 
+def _tensorflow_application(model: Any, apply: Apply) -> Application:
+    """With weights as constants, as in ``_frozen``."""
+    tensorflow, keras = import_module("tensorflow"), import_module("keras")
+    weights = [(variable, variable.numpy()) for variable in model.variables]
+
+    @lru_cache(_KEPT_SIZES)
+    def traced(shape: tuple[int, ...], numbers: tuple[int, ...], fixed: Hashable) -> Any:
+        def compute(batch: Any, integers: Any) -> Any:
+            with keras.StatelessScope(state_mapping=weights):
+                return tensorflow.cast(apply(batch, integers, fixed), "float32")
+
+        specs = tensorflow.TensorSpec(shape, "uint8"), tensorflow.TensorSpec(numbers, "int32")
+        function = tensorflow.function(compute, input_signature=specs, autograph=False)
+        return function.get_concrete_function()
+
+    def application(batch: Any, integers: Any, fixed: Hashable) -> Any:
+        tensors = tensorflow.convert_to_tensor(batch), tensorflow.convert_to_tensor(integers)
+        return traced(batch.shape, integers.shape, fixed)(*tensors).numpy()
+
+    return application
+
+
 @cache
 def _openvino_core() -> Any:
     """One for the life of the process.
@@ -175,3 +228,20 @@ def _jax_forward(model: Any) -> Forward:
         return numpy.asarray(compiled(trainable, other, batch))
 
     return forward
+
+
+def _jax_application(model: Any, apply: Apply) -> Application:
+    jax, numpy, keras = import_module("jax"), import_module("numpy"), import_module("keras")
+
+    def compute(values: Any, batch: Any, integers: Any, fixed: Hashable) -> Any:
+        weights = list(zip(model.variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=weights):
+            return apply(batch, integers, fixed).astype("float32")
+
+    compiled = jax.jit(compute, static_argnums=3)
+
+    def application(batch: Any, integers: Any, fixed: Hashable) -> Any:
+        values = [variable.value for variable in model.variables]
+        return numpy.asarray(compiled(values, batch, integers, fixed))
+
+    return application

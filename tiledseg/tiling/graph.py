@@ -23,6 +23,7 @@ class Step:
         result: Number of the tensor it makes.
         channels: Channels of the first tensor it is given, and of the one it makes.
         trains: Whether it is called with training=True.
+        extra: Whether it is called with more than its tensors and ``training``.
     """
 
     layer: Any
@@ -30,6 +31,7 @@ class Step:
     result: int
     channels: tuple[int, int]
     trains: bool = False
+    extra: bool = False
 
 
 def steps_of(model: Any) -> list[Step]:
@@ -82,7 +84,9 @@ def _unfolded(graph: Any, numbered: dict[int, int], numbers: Iterator[int]) -> I
             raise untileable(layer, f"it makes {len(node.outputs)} tensors")
         result = numbered[id(node.outputs[0])] = next(numbers)
         channels = node.input_tensors[0].shape[-1], node.outputs[0].shape[-1]
-        yield Step(layer, sources, result, channels, trains)
+        given = {name for name, value in node.arguments.kwargs.items() if value is not None}
+        extra = len(node.arguments.args) > 1 or bool(given - {"training"})
+        yield Step(layer, sources, result, channels, trains, extra)
 
 
 def _leading_to(result: int, steps: list[Step]) -> list[Step]:

@@ -1,6 +1,7 @@
 """Halo and stride of a Keras graph, computed by walking it backwards."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -76,7 +77,50 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
     steps = steps_of(model)
     axes = [_tensors(steps, axis) for axis in (0, 1)]
     stride = math.lcm(*(tensor.scale.numerator for tensors in axes for tensor in tensors))
-    return ReceptiveField(max(_halo(tensors, stride) for tensors in axes), stride)
+    return ReceptiveField(
+        max(context for tensors in axes for context in _contexts(tensors, stride).values()), stride
+    )
+
+
+@dataclass(frozen=True)
+class AxisNeeds:
+    """What each step of a graph needs along one axis, by the number of its result.
+
+    Attributes:
+        contexts: Pixels of the image on each side of an output pixel that the step's own part of
+            that output depends on, at most.
+        scales: Pixels of the image per pixel of the result.
+        growing: Steps that make more pixels of fewer.
+    """
+
+    contexts: Mapping[int, int]
+    scales: Mapping[int, int]
+    growing: frozenset[int]
+
+
+def axis_needs(steps: list[Step], axis: int, stride: int) -> AxisNeeds | None:
+    """What the steps of a graph need along an axis.
+
+    Args:
+        steps: Of ``steps_of``.
+        axis: 0 for rows, 1 for columns.
+        stride: Of the receptive field.
+
+    Returns:
+        The needs; None where a tensor is finer than the image, or longer or shorter than its part
+        of it.
+
+    Raises:
+        TilingError: See ``receptive_field``.
+    """
+    tensors = _tensors(steps, axis)
+    if any(tensor.scale.denominator != 1 or tensor.excess for tensor in tensors):
+        return None
+    return AxisNeeds(
+        contexts=_contexts(tensors, stride),
+        scales={tensor.key: tensor.scale.numerator for tensor in tensors},
+        growing=frozenset(tensor.key for tensor in tensors if tensor.reach.up > 1),
+    )
 
 
 def _tensors(steps: list[Step], axis: int) -> list[_Tensor]:
@@ -114,16 +158,22 @@ def _follow(step: Step, sources: list[_Tensor], axis: int, length: int) -> _Tens
     return _Tensor(step.result, step.sources, reach, scale, excess)
 
 
-def _halo(tensors: list[_Tensor], stride: int) -> int:
-    """Walk backwards with the interval each output phase needs of every tensor."""
+def _contexts(tensors: list[_Tensor], stride: int) -> dict[int, int]:
+    """Walk backwards with the interval each output phase needs of every tensor.
+
+    Returns:
+        For every tensor how many input pixels around an output its sources hold for it.
+    """
     phases = np.arange(stride, dtype=np.int64)
     needed = {tensors[-1].key: (phases, phases)}
-    halo = 0
+    known = {tensor.key: tensor for tensor in tensors}
+    contexts = {}
     for tensor in reversed(tensors):
         low, high = needed[tensor.key]
-        halo = max(halo, tensor.context(phases, low, high))
         first, last = tensor.reach.sources(low, high)
         for source in tensor.sources:
             lowest, highest = needed.get(source, (first, last))
             needed[source] = (np.minimum(lowest, first), np.maximum(highest, last))
-    return halo
+        around = [known[source].context(phases, first, last) for source in tensor.sources]
+        contexts[tensor.key] = max(around, default=0)
+    return contexts

@@ -15,6 +15,9 @@ Windows = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 """What a network makes of windows, (B, h, w, K)."""
 
+Values = NDArray[np.float32]
+"""What it makes of a rectangle, (h, w, K)."""
+
 Forward = Callable[[Windows], Probabilities]
 """One pass of a network over a batch."""
 

@@ -5,13 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tiledseg.errors import TilingError
 from tiledseg.tiling.blending import BlendGrid
 from tiledseg.tiling.grid import Grid, Tile
-
-Values = NDArray[np.float32]
+from tiledseg.tiling.regions import Region, Values
 
 
 class Stitcher(Protocol):
@@ -20,14 +17,15 @@ class Stitcher(Protocol):
     needed: list[int]
     """Tiles that have to be predicted."""
 
-    def add(self, index: int, prediction: Values) -> Iterator[tuple[int, Values]]:
-        """Take the prediction (window height, window width, K) of one tile.
+    def part(self, index: int) -> Region:
+        """Rows and columns of a tile's window whose prediction is used."""
+        ...
+
+    def add(self, index: int, values: Values) -> Iterator[tuple[int, Values]]:
+        """Take the prediction (h, w, K) of the part of a tile that is used.
 
         Returns:
             Tiles whose cores are whole now, with the cores' values.
-
-        Raises:
-            TilingError: The prediction's shape is not the window's.
         """
         ...
 
@@ -42,20 +40,23 @@ def stitcher_for(grid: Grid, classes: int, finished: frozenset[int]) -> Stitcher
     """
     if isinstance(grid, BlendGrid):
         return BlendStitcher(grid, classes, finished)
-    return CropStitcher(grid, classes, finished)
+    return CropStitcher(grid, finished)
 
 
 class CropStitcher:
     """Keeps the core of every window; overlaps are computed twice and used once."""
 
-    def __init__(self, grid: Grid, classes: int, finished: frozenset[int]) -> None:
-        self._grid, self._classes = grid, classes
+    def __init__(self, grid: Grid, finished: frozenset[int]) -> None:
+        self._grid = grid
         self.needed = [index for index in range(len(grid.tiles)) if index not in finished]
 
-    def add(self, index: int, prediction: Values) -> Iterator[tuple[int, Values]]:
+    def part(self, index: int) -> Region:
         """See ``Stitcher``."""
-        _check_shape(self._grid, index, prediction, self._classes)
-        yield index, prediction[self._grid.tiles[index].core_in_window]
+        return self._grid.tiles[index].core_in_window
+
+    def add(self, index: int, values: Values) -> Iterator[tuple[int, Values]]:
+        """See ``Stitcher``."""
+        yield index, values
 
 
 class BlendStitcher:
@@ -73,13 +74,17 @@ class BlendStitcher:
         self._top = 0
         self._strip: Values = np.zeros((0, grid.image_shape[1], classes), np.float32)
 
-    def add(self, index: int, prediction: Values) -> Iterator[tuple[int, Values]]:
+    def part(self, index: int) -> Region:  # noqa: ARG002
         """See ``Stitcher``."""
-        _check_shape(self._grid, index, prediction, self._classes)
+        height, width = self._grid.tile_shape
+        return slice(0, height), slice(0, width)
+
+    def add(self, index: int, values: Values) -> Iterator[tuple[int, Values]]:
+        """See ``Stitcher``."""
         rows, columns = self._grid.tiles[index].window
         self._move_strip(rows)
         part = self._strip[rows.start - self._top : rows.stop - self._top, columns]
-        weighted = prediction * self._grid.weights(index)[..., np.newaxis]
+        weighted = values * self._grid.weights(index)[..., np.newaxis]
         part += weighted[: part.shape[0], : part.shape[1]]
         while self._wanted:
             core = self._grid.tiles[self._wanted[0]].core
@@ -125,13 +130,3 @@ def _meeting(tiles: Sequence[Tile], axis: int) -> list[list[int]]:
         ]
         for tile in tiles
     ]
-
-
-def _check_shape(grid: Grid, index: int, prediction: Values, classes: int) -> None:
-    if prediction.shape != (*grid.tile_shape, classes):
-        rows, columns = grid.tiles[index].window
-        raise TilingError(
-            f"the prediction of the tile at row {rows.start}, column {columns.start} has shape "
-            f"{prediction.shape} instead of {(*grid.tile_shape, classes)}; the model must return "
-            "its input's size"
-        )

@@ -7,15 +7,16 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from tiledseg.backend import compiled_forward, reserve_memory
 from tiledseg.errors import TilingError
+from tiledseg.tiling.blending import BlendGrid
 from tiledseg.tiling.grid import Grid
 from tiledseg.tiling.memory import bytes_per_pixel
-from tiledseg.tiling.regions import Forward, Probabilities, RegionSink, RegionSource, Windows
+from tiledseg.tiling.regions import Forward, Region, RegionSink, RegionSource, Values, Windows
 from tiledseg.tiling.stages import run_stages
 from tiledseg.tiling.stitch import stitcher_for
+from tiledseg.tiling.trimming import trimmed_pass
 from tiledseg.tiling.windows import read_window
 
 BATCH_PIXELS = 512 * 512
@@ -59,7 +60,8 @@ def predict_regions(
             for fewer than usual; a single window does in any case.
         finished: Indices in ``grid.tiles`` of cores that the sink holds already.
         on_batch: Told, from the writing thread, which tiles' cores have just been written.
-        forward: Another runtime's pass over a batch; Keras' own, compiled, if not given.
+        forward: A pass over whole windows; if not given, Keras' own, compiled, which leaves out
+            what the cores do not need (``trimming``).
 
     Raises:
         TilingError: The image does not suit the model or the grid, or a value is not finite.
@@ -71,9 +73,12 @@ def predict_regions(
             f"the image is {source.shape[:2]} pixels, the grid's {grid.image_shape}; "
             "plan the grid for the image"
         )
-    compute = forward or compiled_forward(model)
     stitcher = stitcher_for(grid, model.output_shape[-1], finished)
     at_once = windows_at_once(grid, most_pixels)
+    trims = forward is None and at_once == 1 and not isinstance(grid, BlendGrid)
+    compute = (trims and trimmed_pass(model, grid)) or _WholeWindows(
+        forward or compiled_forward(model), grid, stitcher.part, model.output_shape[-1]
+    )
     reserve_memory((bytes_per_pixel(model) or 0) * at_once * math.prod(grid.tile_shape))
 
     def read() -> Iterator[tuple[Sequence[int], Windows]]:
@@ -81,22 +86,44 @@ def predict_regions(
             windows = [read_window(source, grid.tiles[index].window) for index in indices]
             yield indices, np.stack(windows)
 
-    def predict(
-        batch: tuple[Sequence[int], Windows],
-    ) -> tuple[Sequence[int], Probabilities]:
-        return batch[0], compute(batch[1])
+    def predict(batch: tuple[Sequence[int], Windows]) -> tuple[Sequence[int], list[Values]]:
+        indices, windows = batch
+        return indices, compute(windows, indices)
 
-    def write(batch: tuple[Sequence[int], Probabilities]) -> None:
+    def write(batch: tuple[Sequence[int], list[Values]]) -> None:
         written = []
-        for index, prediction in zip(*batch, strict=True):
-            _check_finite(model, prediction, grid.tiles[index].window)
-            for complete, values in stitcher.add(index, prediction):
-                sink.write(grid.tiles[complete].core, values)
+        for index, values in zip(*batch, strict=True):
+            _check_finite(model, values, grid.tiles[index].window, stitcher.part(index))
+            for complete, core in stitcher.add(index, values):
+                sink.write(grid.tiles[complete].core, core)
                 written.append(complete)
         if written:
             on_batch(written)
 
     run_stages(read(), predict, write)
+
+
+class _WholeWindows:
+    """A pass over whole windows, of which a part is used."""
+
+    def __init__(
+        self, forward: Forward, grid: Grid, part: Callable[[int], Region], classes: int
+    ) -> None:
+        self._forward, self._grid, self._part, self._classes = forward, grid, part, classes
+
+    def __call__(self, windows: Windows, indices: Sequence[int]) -> list[Values]:
+        """The parts of windows (B, h, w, C) that are used; a tile's index for each window."""
+        predictions = self._forward(windows)
+        expected = (*self._grid.tile_shape, self._classes)
+        if predictions.shape[1:] != expected:
+            raise TilingError(
+                f"the prediction of a tile has shape {predictions.shape[1:]} instead of "
+                f"{expected}; the model must return its input's size"
+            )
+        return [
+            prediction[self._part(index)]
+            for index, prediction in zip(indices, predictions, strict=True)
+        ]
 
 
 def check_channels(model: Any, shape: tuple[int, ...]) -> None:
@@ -117,11 +144,15 @@ def _batches(indices: Sequence[int], most: int) -> Iterator[Sequence[int]]:
         yield indices[start:stop]
 
 
-def _check_finite(model: Any, prediction: NDArray[np.float32], window: tuple[slice, slice]) -> None:
-    finite = np.isfinite(prediction)
+def _check_finite(model: Any, values: Values, window: Region, part: Region) -> None:
+    finite = np.isfinite(values)
     if not finite.all():
-        row, column = (int(place) for place in np.argwhere(~finite)[0][:2])
+        place = np.argwhere(~finite)[0][:2]
+        row, column = (
+            int(p) + inside.start + outside.start
+            for p, inside, outside in zip(place, part, window, strict=True)
+        )
         raise TilingError(
-            f"model {model.name!r} gave NaN or infinity at row {row + window[0].start}, "
-            f"column {column + window[1].start}; look for NaN in its weights"
+            f"model {model.name!r} gave NaN or infinity at row {row}, column {column}; look for "
+            "NaN in its weights"
         )
