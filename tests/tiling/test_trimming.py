@@ -135,17 +135,24 @@ def test_less_is_computed(make_unet):
     assert areas[-1] < 0.75 * areas[0]
 
 
-@pytest.mark.parametrize("case", ["one window", "nothing grows", "called with a mask"])
+@pytest.mark.parametrize(
+    "case", ["one window", "nothing grows", "called with a mask", "a function of one's own"]
+)
 def test_where_there_is_nothing_to_trim(make_unet, make_model, noise, case):
     def masked(tensor):
         small = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, padding="same")(tensor))
         mask = keras.ops.ones((1, 1, 1))
         return layers.UpSampling2D(2)(layers.BatchNormalization()(small, mask=mask))
 
+    def own(tensor):
+        small = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, padding="same")(tensor))
+        return layers.UpSampling2D(2)(layers.Activation(lambda x: 2 * x)(small))
+
     model = {
         "one window": lambda: make_unet(3),
         "nothing grows": lambda: make_model(layers.Conv2D(2, 3, padding="same")),
         "called with a mask": lambda: make_model(masked),
+        "a function of one's own": lambda: make_model(own),
     }[case]()
     spare = 99 if case == "one window" else 4
     image, grid = noise(60, 90), grid_of(model, 60, 90, spare)

@@ -1,6 +1,6 @@
 """Where the engine reads pixels from, and where it puts probabilities: one rectangle at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +20,25 @@ Values = NDArray[np.float32]
 
 Forward = Callable[[Windows], Probabilities]
 """One pass of a network over a batch."""
+
+
+class WindowPass(Protocol):
+    """One pass of a network over windows of a grid, of which parts are used."""
+
+    def __call__(self, windows: Windows, indices: Sequence[int]) -> list[Values]:
+        """Predict windows.
+
+        Args:
+            windows: Together in a batch.
+            indices: Which tile of the grid each is of.
+
+        Returns:
+            Of each prediction the part that its tile's stitcher wants.
+
+        Raises:
+            TilingError: The network does not return its input's size.
+        """
+        ...
 
 
 class RegionSource(Protocol):

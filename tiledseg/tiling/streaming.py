@@ -13,7 +13,15 @@ from tiledseg.errors import TilingError
 from tiledseg.tiling.blending import BlendGrid
 from tiledseg.tiling.grid import Grid
 from tiledseg.tiling.memory import bytes_per_pixel
-from tiledseg.tiling.regions import Forward, Region, RegionSink, RegionSource, Values, Windows
+from tiledseg.tiling.regions import (
+    Forward,
+    Region,
+    RegionSink,
+    RegionSource,
+    Values,
+    WindowPass,
+    Windows,
+)
 from tiledseg.tiling.stages import run_stages
 from tiledseg.tiling.stitch import stitcher_for
 from tiledseg.tiling.trimming import trimmed_pass
@@ -75,10 +83,12 @@ def predict_regions(
         )
     stitcher = stitcher_for(grid, model.output_shape[-1], finished)
     at_once = windows_at_once(grid, most_pixels)
-    trims = forward is None and at_once == 1 and not isinstance(grid, BlendGrid)
-    compute = (trims and trimmed_pass(model, grid)) or _WholeWindows(
-        forward or compiled_forward(model), grid, stitcher.part, model.output_shape[-1]
-    )
+    compute: WindowPass | None = None
+    if forward is None and at_once == 1 and not isinstance(grid, BlendGrid):
+        compute = trimmed_pass(model, grid)
+    if compute is None:
+        whole = forward or compiled_forward(model)
+        compute = _WholeWindows(whole, grid, stitcher.part, model.output_shape[-1])
     reserve_memory((bytes_per_pixel(model) or 0) * at_once * math.prod(grid.tile_shape))
 
     def read() -> Iterator[tuple[Sequence[int], Windows]]:
@@ -112,7 +122,7 @@ class _WholeWindows:
         self._forward, self._grid, self._part, self._classes = forward, grid, part, classes
 
     def __call__(self, windows: Windows, indices: Sequence[int]) -> list[Values]:
-        """The parts of windows (B, h, w, C) that are used; a tile's index for each window."""
+        """See ``WindowPass``."""
         predictions = self._forward(windows)
         expected = (*self._grid.tile_shape, self._classes)
         if predictions.shape[1:] != expected:
