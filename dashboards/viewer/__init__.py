@@ -15,7 +15,6 @@ import streamlit as st
 from dashboards import routes
 from dashboards.colours import PALETTE
 from dashboards.pictures import Picture, Size, register
-from dashboards.prefetching import prefetch
 from dashboards.pyramids import APRON, TILE, Kind
 
 HERE = Path(__file__).parent
@@ -47,14 +46,9 @@ class Layer:
     label_shown: int | None = None
     """Of a mask of several classes, the one that is shown; None shows all."""
 
-    @property
-    def picture(self) -> Picture:
-        """What it is made of."""
-        return Picture(self.path, self.kind, label=self.label_shown)
-
     def url(self) -> str:
         """Where its tiles are."""
-        address = register(self.picture)
+        address = register(Picture(self.path, self.kind, label=self.label_shown))
         return f"{routes.base()}/{routes.TILES}/{address}"
 
 
@@ -101,12 +95,6 @@ class Scene:
     frame: int = 0
     """Index of the frame that is open at first."""
 
-    def shown_at_first(self) -> list[Layer]:
-        """The layers of the panes that are open, and the image below them."""
-        panes = [pane for pane in self.panes if pane.id in self.shown]
-        ids = {"image"}.union(*({pane.of, pane.against} for pane in panes))
-        return [layer for layer in self.layers if layer.id in ids]
-
 
 @dataclass(frozen=True)
 class Events:
@@ -137,7 +125,6 @@ def show_viewer(scene: Scene, key: str) -> Events:
 
     The view is kept in the page's address, under ``view``.
     """
-    prefetch(layer.picture for layer in scene.shown_at_first())
     result = _mount(
         key=key,
         data=scene_data(scene, str(st.query_params.get(LINK, ""))),
