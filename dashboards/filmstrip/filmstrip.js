@@ -1,5 +1,8 @@
 // A row of small pictures, or of pairs; one is open, a click opens another.
 
+const MOST_LOADING = 2; // a browser asks a server for six things at once; the viewer's tiles need the rest
+const loaders = new WeakMap();
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector(".strip");
   list.setAttribute("aria-label", data.label);
@@ -10,7 +13,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     item.dataset.id = id;
     const button = item.firstChild;
     const [pictures, name, note, mark] = button.children;
-    showShots(pictures, shots);
+    showShots(list, pictures, shots);
     name.textContent = title;
     note.textContent = caption;
     note.hidden = !caption;
@@ -28,12 +31,55 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const right = left + open.offsetWidth;
     if (left < list.scrollLeft || right > list.scrollLeft + list.clientWidth) list.scrollLeft = left - 40;
   }
-  return () => setTimeout(() => list.isConnected || forgetUnfinished(list));
+  return () => setTimeout(() => list.isConnected || loaderOf(list).close());
 }
 
-// Who left the page waits for the next one's pictures, not for these.
-function forgetUnfinished(list) {
-  for (const picture of list.querySelectorAll("img")) if (!picture.complete) picture.removeAttribute("src");
+// Asks for pictures when they come into sight, a few at once.
+class Loader {
+  constructor() {
+    this.waiting = new Set();
+    this.loading = new Set();
+    const near = { rootMargin: "200px", scrollMargin: "200px" };
+    this.watch = new IntersectionObserver((entries) => this.looked(entries), near);
+  }
+
+  looked(entries) {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) this.waiting.add(target);
+      else this.waiting.delete(target);
+    }
+    this.pump();
+  }
+
+  pump() {
+    for (const picture of this.waiting) {
+      if (this.loading.size >= MOST_LOADING) return;
+      this.waiting.delete(picture);
+      this.watch.unobserve(picture);
+      if (picture.isConnected) this.load(picture);
+    }
+  }
+
+  load(picture) {
+    this.loading.add(picture);
+    picture.onload = picture.onerror = () => {
+      this.loading.delete(picture);
+      this.pump();
+    };
+    picture.src = picture.dataset.src;
+  }
+
+  // Who left the page waits for the next one's pictures, not for these.
+  close() {
+    this.watch.disconnect();
+    this.waiting.clear();
+    for (const picture of this.loading) picture.removeAttribute("src");
+  }
+}
+
+function loaderOf(list) {
+  if (!loaders.has(list)) loaders.set(list, new Loader());
+  return loaders.get(list);
 }
 
 function make(tag, className, ...children) {
@@ -49,15 +95,15 @@ function makeItem() {
   return make("li", "", button);
 }
 
-function showShots(pictures, shots) {
-  const before = [...pictures.querySelectorAll("img")].map((picture) => picture.getAttribute("src"));
+function showShots(list, pictures, shots) {
+  const before = [...pictures.querySelectorAll("img")].map((picture) => picture.dataset.src);
   if (before.join() === shots.map(({ src }) => src).join()) return;
   pictures.replaceChildren(...shots.map(({ src, label }) => {
     const picture = make("img");
     picture.alt = "";
-    picture.loading = "lazy";
     picture.decoding = "async";
-    picture.src = src;
+    picture.dataset.src = src;
+    loaderOf(list).watch.observe(picture);
     return make("span", "shot", picture, ...(label ? [make("i", "", label)] : []));
   }));
 }

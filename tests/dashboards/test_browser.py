@@ -350,6 +350,27 @@ def test_epochs_are_kept_in_the_address_when_somebody_chose_one(visitor, store):
     assert canvas.evaluate("canvas => canvas.isConnected")  # running again draws nothing anew
 
 
+def test_small_pictures_leave_the_connections_to_the_viewer(visitor):
+    """A browser asks a server for six things at once; one that waits must not hold up the tiles."""
+    held = []
+
+    def hold_back(route):
+        held.append(route)
+
+    visitor.page.route("**/thumbnails/**", hold_back)
+    visitor.open()
+    pictures = visitor.page.locator(".strip img")
+    visitor.page.wait_for_timeout(500)
+    assert pictures.count() > len(held) == 2
+    while held:
+        held.pop().continue_()
+        visitor.page.wait_for_timeout(50)
+    visitor.page.wait_for_function(
+        "pictures => pictures.every((one) => one.complete && one.naturalWidth > 0)",
+        arg=pictures.element_handles(),
+    )
+
+
 def test_who_left_a_viewer_fetches_nothing_for_it(visitor):
     """Tiles are held back until the visitor has gone, so that some are under way then."""
     page = visitor.open(VIEW)
