@@ -161,6 +161,23 @@ def test_where_there_is_nothing_to_trim(make_unet, make_model, noise, case):
     np.testing.assert_allclose(one_by_one(model, image, grid), full, atol=1e-5 * full.max())
 
 
+def test_one_graph_serves_all_sizes(make_unet, noise, monkeypatch):
+    """Python runs the layers when a graph is made, and never again."""
+    traced, apply = [], trimming._Network.apply
+
+    def watched(network, *arguments):
+        traced.append(arguments[-1])
+        return apply(network, *arguments)
+
+    monkeypatch.setattr(trimming._Network, "apply", watched)
+    model = make_unet(3)
+    for side in (200, 230, 260, 200):
+        image = noise(side, side + 40)
+        values = one_by_one(model, image, grid_of(model, side, side + 40))
+        assert np.abs(values - predict_full(model, image)).max() <= 1e-5
+    assert 0 < len(traced) == len(set(traced)) < 3
+
+
 def test_changed_weights_are_seen(make_unet, noise):
     model, image = make_unet(3), noise(120, 200)
     grid = grid_of(model, 120, 200)

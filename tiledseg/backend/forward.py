@@ -15,10 +15,11 @@ _KEPT = "_tiledseg_forward"
 _KEPT_SIZES = 8
 
 Forward = Callable[[Any], Any]
-Apply = Callable[[Any, Any, Hashable], Any]
-"""Maps a batch, integers, and what is fixed to an answer, by the layers of a model."""
+Apply = Callable[[Any, Any, Any, Hashable], Any]
+"""Maps a batch, places, sizes, and what is fixed to an answer, by the layers of a model."""
 Application = Apply
-"""The same for arrays."""
+"""The same for arrays, but for sizes: tuples, all alike."""
+Sizes = tuple[tuple[int, ...], ...]
 Compiled = TypeVar("Compiled", Forward, Application)
 Traced = Callable[[int | None, int | None], Any]
 """TensorFlow's graph of a model for windows of some height and width; None leaves one open."""
@@ -49,15 +50,17 @@ def compiled_forward(model: Any) -> Forward:
 def compiled_application(model: Any, name: str, apply: Apply) -> Application:
     """A pass of a model whose layers are applied by a function of one's own, compiled.
 
-    Kept like that of ``compiled_forward``, and compiled anew for every shape and every ``fixed``.
+    Kept like that of ``compiled_forward``.
 
     Args:
         model: A keras.Model.
         name: Tells the function from others for the same model.
-        apply: Calls the model's layers, in the calls of Keras' backend.
+        apply: Calls the model's layers, in the calls of Keras' backend. Sizes are a tensor where
+            one graph serves all of them, else numbers.
 
     Returns:
-        Maps an array (B, H, W, C), integers, and what is fixed to a float32 array.
+        Maps an array (1, H, W, C), places (N, M), sizes (N, M) and what is fixed to a float32
+        array. JAX compiles anew for other sizes; what is fixed has to be hashable.
 
     Raises:
         BackendError: Keras computes with neither TensorFlow nor JAX.
@@ -159,23 +162,32 @@ def _tensorflow_forward(model: Any) -> Forward:
 
 
 def _tensorflow_application(model: Any, apply: Apply) -> Application:
-    """With weights as constants, as in ``_frozen``."""
+    """Weights as constants and one graph for all sizes where that can be, as in ``_frozen``."""
     tensorflow, keras = import_module("tensorflow"), import_module("keras")
     weights = [(variable, variable.numpy()) for variable in model.variables]
 
     @lru_cache(_KEPT_SIZES)
-    def traced(shape: tuple[int, ...], numbers: tuple[int, ...], fixed: Hashable) -> Any:
-        def compute(batch: Any, integers: Any) -> Any:
+    def traced(shape: tuple[int | None, ...], sizes: Sizes | None, fixed: Hashable) -> Any:
+        def compute(batch: Any, places: Any, open_sizes: Any) -> Any:
             with keras.StatelessScope(state_mapping=weights):
-                return tensorflow.cast(apply(batch, integers, fixed), "float32")
+                return tensorflow.cast(apply(batch, places, sizes or open_sizes, fixed), "float32")
 
-        specs = tensorflow.TensorSpec(shape, "uint8"), tensorflow.TensorSpec(numbers, "int32")
-        function = tensorflow.function(compute, input_signature=specs, autograph=False)
+        spec, numbers = tensorflow.TensorSpec, tensorflow.TensorSpec((None, None), "int32")
+        signature = spec(shape, "uint8"), numbers, numbers
+        function = tensorflow.function(compute, input_signature=signature, autograph=False)
         return function.get_concrete_function()
 
-    def application(batch: Any, integers: Any, fixed: Hashable) -> Any:
-        tensors = tensorflow.convert_to_tensor(batch), tensorflow.convert_to_tensor(integers)
-        return traced(batch.shape, integers.shape, fixed)(*tensors).numpy()
+    @lru_cache(_KEPT_SIZES)
+    def every_size(fixed: Hashable) -> Any:
+        try:
+            return traced((1, None, None, model.input_shape[-1]), None, fixed)
+        except (TypeError, ValueError):
+            return None
+
+    def application(batch: Any, places: Any, sizes: Sizes, fixed: Hashable) -> Any:
+        function = every_size(fixed) or traced(batch.shape, sizes, fixed)
+        constant = tensorflow.constant
+        return function(constant(batch), constant(places), constant(sizes, "int32")).numpy()
 
     return application
 
@@ -233,15 +245,15 @@ def _jax_forward(model: Any) -> Forward:
 def _jax_application(model: Any, apply: Apply) -> Application:
     jax, numpy, keras = import_module("jax"), import_module("numpy"), import_module("keras")
 
-    def compute(values: Any, batch: Any, integers: Any, fixed: Hashable) -> Any:
+    def compute(values: Any, batch: Any, places: Any, sizes: Sizes, fixed: Hashable) -> Any:
         weights = list(zip(model.variables, values, strict=True))
         with keras.StatelessScope(state_mapping=weights):
-            return apply(batch, integers, fixed).astype("float32")
+            return apply(batch, places, sizes, fixed).astype("float32")
 
-    compiled = jax.jit(compute, static_argnums=3)
+    compiled = jax.jit(compute, static_argnums=(3, 4))
 
-    def application(batch: Any, integers: Any, fixed: Hashable) -> Any:
+    def application(batch: Any, places: Any, sizes: Sizes, fixed: Hashable) -> Any:
         values = [variable.value for variable in model.variables]
-        return numpy.asarray(compiled(values, batch, integers, fixed))
+        return numpy.asarray(compiled(values, batch, places, sizes, fixed))
 
     return application

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.backend import compiled_application
+from tiledseg.errors import TilingError
 from tiledseg.tiling.graph import Step, steps_of
 from tiledseg.tiling.grid import Grid, Tile
 from tiledseg.tiling.reach import MERGING
@@ -56,8 +57,8 @@ class TrimmedPass:
         self._grid, self._trims = grid, trims
         dtype = model.inputs[0].dtype
 
-        def apply(batch: Any, starts: Any, fixed: Any) -> Any:
-            return network.apply(keras.ops.cast(batch, dtype), starts, fixed)
+        def apply(batch: Any, starts: Any, shapes: Any, of_stage: Any) -> Any:
+            return network.apply(keras.ops.cast(batch, dtype), starts, shapes, of_stage)
 
         self._compute = compiled_application(model, "trimmed", apply)
 
@@ -66,7 +67,7 @@ class TrimmedPass:
         (index,) = indices
         tile = self._grid.tiles[index]
         starts = corners(tile, self._grid, self._trims)
-        values = self._compute(windows, starts, self._trims)[0]
+        values = self._compute(windows, starts, self._trims.shapes, self._trims.of_stage)[0]
         rows, columns = (
             slice(core.start - int(start), core.stop - int(start))
             for core, start in zip(tile.core_in_window, starts[-1], strict=True)
@@ -156,13 +157,14 @@ class _Network:
     scales: dict[int, Shape]
     margins: tuple[int, ...]
 
-    def apply(self, batch: Any, starts: Any, trims: Trims) -> Any:
+    def apply(self, batch: Any, starts: Any, shapes: Any, of_stage: Sequence[int]) -> Any:
         """One pass over a window, in the calls of a Keras backend.
 
         Args:
             batch: (1, h, w, C).
             starts: (shapes, 2) integers, see ``corners``.
-            trims: The shapes.
+            shapes: (shapes, 2) integers, see ``Trims``.
+            of_stage: See ``Trims``.
 
         Returns:
             (1, height and width of the last shape, K).
@@ -177,19 +179,15 @@ class _Network:
                 return whole
             if (source, place) not in trimmed:
                 down, across = self.scales[source]
-                row, column = (
-                    starts[place][0] - starts[before][0],
-                    starts[place][1] - starts[before][1],
-                )
-                zero = keras.ops.zeros_like(row)
-                begin = keras.ops.stack([zero, row // down, column // across, zero])
-                height, width = trims.shapes[place]
-                shape = (1, height // down, width // across, whole.shape[-1])
+                row, column = (starts[place][axis] - starts[before][axis] for axis in (0, 1))
+                begin = 0, row // down, column // across, 0
+                height, width = shapes[place][0] // down, shapes[place][1] // across
+                shape = 1, height, width, whole.shape[-1]
                 trimmed[source, place] = keras.ops.slice(whole, begin, shape)
             return trimmed[source, place]
 
         for step in rest:
-            place = trims.of_stage[self.stages[step.result]]
+            place = of_stage[self.stages[step.result]]
             parts = [part(source, place) for source in step.sources]
             answer = step.layer(parts if type(step.layer) in MERGING else parts[0])
             made[step.result] = (answer, place)
@@ -197,9 +195,12 @@ class _Network:
 
 
 def _network(model: Any, stride: int) -> _Network | None:
-    """A model's graph, if its layers can be applied to parts of their tensors."""
-    steps = steps_of(model)
-    needs = [axis_needs(steps, axis, stride) for axis in (0, 1)]
+    """A model's graph, if it can be read and its layers applied to parts of their tensors."""
+    try:
+        steps = steps_of(model)
+        needs = [axis_needs(steps, axis, stride) for axis in (0, 1)]
+    except TilingError:
+        return None
     if needs[0] is None or needs[1] is None or not all(map(_is_known, steps)):
         return None
     rows, columns = needs[0], needs[1]
