@@ -34,6 +34,15 @@ PAGES = {
 """Name in the address to heading."""
 PATIENCE = 120_000
 """Milliseconds; generous, because a busy machine is no fault."""
+POLLING = 40
+"""Milliseconds between two looks at a page; Playwright's own waiting looks every half second once
+a page takes longer than that, which would be added to what is measured."""
+HEADED = "name => [...document.querySelectorAll('h1')].some(one => one.innerText.trim() === name)"
+HAS = """selector => {
+    const within = root => root.querySelector(selector) ||
+        [...root.querySelectorAll("*")].some(one => one.shadowRoot && within(one.shadowRoot));
+    return Boolean(within(document));
+}"""
 READ_BACK = """canvases => canvases.filter(c => c.dataset.pane).map(canvas => {
     const { width, height } = canvas;
     const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
@@ -97,26 +106,27 @@ class Visitor:
 
     def arrived(self, name: str) -> None:
         """Until a page is there, and the viewer, where it has one, has all its tiles."""
-        self.page.get_by_role("heading", name=PAGES[name], exact=True, level=1).wait_for()
+        self.page.wait_for_function(HEADED, arg=PAGES[name], polling=POLLING)
         self.settle()
         if name in {"compare", "epochs"}:
             self.viewer()
 
     def settle(self) -> None:
         """Until the script has run."""
-        self.page.locator(
-            "[data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
-        ).wait_for()
+        self._has("[data-test-connection-state=CONNECTED][data-test-script-state=notRunning]")
 
     def viewer(self) -> "Locator":
         """The panes of the viewer."""
-        self.page.locator(".stage").wait_for()
+        self._has(".stage")
         self.ready()
         return self.page.locator(".stage")
 
     def ready(self) -> None:
         """Until everything that is visible in the panes is drawn from its own tiles."""
-        self.page.locator(".stage[data-ready=true]").wait_for()
+        self._has(".stage[data-ready=true]")
+
+    def _has(self, selector: str) -> None:
+        self.page.wait_for_function(HAS, arg=selector, polling=POLLING)
 
     def press(self, *keys: str) -> None:
         """Press keys in the viewer."""
