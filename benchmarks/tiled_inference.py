@@ -222,6 +222,7 @@ def shapes(options: argparse.Namespace) -> None:
         "4 levels, dilated": ModelSettings(num_layers=4, dilation=2, base_filters=options.filters),
         "5 levels": ModelSettings(num_layers=5, base_filters=options.filters),
         "6 levels": ModelSettings(num_layers=6, base_filters=options.filters),
+        "UNet 3+, bilinear": ModelSettings(architecture="UNet3Plus", num_layers=4, base_filters=8),
     }
     for label, settings in networks.items():
         keras.utils.set_random_seed(1)
