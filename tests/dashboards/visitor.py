@@ -107,6 +107,7 @@ class Visitor:
     def arrived(self, name: str) -> None:
         """Until a page is there, and the viewer, where it has one, has all its tiles."""
         self.page.wait_for_function(HEADED, arg=PAGES[name], polling=POLLING)
+        self.page.get_by_role("heading", name=PAGES[name], exact=True, level=1).wait_for()
         self.settle()
         if name in {"compare", "epochs"}:
             self.viewer()
@@ -126,7 +127,9 @@ class Visitor:
         self._has(".stage[data-ready=true]")
 
     def _has(self, selector: str) -> None:
+        """Until there is one such element, and it can be seen."""
         self.page.wait_for_function(HAS, arg=selector, polling=POLLING)
+        self.page.locator(selector).wait_for()
 
     def press(self, *keys: str) -> None:
         """Press keys in the viewer."""

@@ -16,10 +16,8 @@ class Stitcher(Protocol):
 
     needed: list[int]
     """Tiles that have to be predicted."""
-
-    def part(self, index: int) -> Region:
-        """Rows and columns of a tile's window whose prediction is used."""
-        ...
+    parts: Sequence[Region]
+    """Of each tile, rows and columns of its window whose prediction is used."""
 
     def add(self, index: int, values: Values) -> Iterator[tuple[int, Values]]:
         """Take the prediction (h, w, K) of the part of a tile that is used.
@@ -47,12 +45,8 @@ class CropStitcher:
     """Keeps the core of every window; overlaps are computed twice and used once."""
 
     def __init__(self, grid: Grid, finished: frozenset[int]) -> None:
-        self._grid = grid
         self.needed = [index for index in range(len(grid.tiles)) if index not in finished]
-
-    def part(self, index: int) -> Region:
-        """See ``Stitcher``."""
-        return self._grid.tiles[index].core_in_window
+        self.parts: Sequence[Region] = [tile.core_in_window for tile in grid.tiles]
 
     def add(self, index: int, values: Values) -> Iterator[tuple[int, Values]]:
         """See ``Stitcher``."""
@@ -69,15 +63,12 @@ class BlendStitcher:
         self._grid, self._classes = grid, classes
         self._wanted = deque(index for index in range(len(grid.tiles)) if index not in finished)
         self.needed = _overlapping(grid, self._wanted)
+        everything = slice(0, grid.tile_shape[0]), slice(0, grid.tile_shape[1])
+        self.parts: Sequence[Region] = [everything] * len(grid.tiles)
         following = (grid.tiles[index].window[0].start for index in self.needed[1:])
         self._whole_until = dict(zip(self.needed, [*following, grid.padded_shape[0]], strict=False))
         self._top = 0
         self._strip: Values = np.zeros((0, grid.image_shape[1], classes), np.float32)
-
-    def part(self, index: int) -> Region:  # noqa: ARG002
-        """See ``Stitcher``."""
-        height, width = self._grid.tile_shape
-        return slice(0, height), slice(0, width)
 
     def add(self, index: int, values: Values) -> Iterator[tuple[int, Values]]:
         """See ``Stitcher``."""

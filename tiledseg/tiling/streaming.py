@@ -88,7 +88,7 @@ def predict_regions(
         compute = trimmed_pass(model, grid)
     if compute is None:
         whole = forward or compiled_forward(model)
-        compute = _WholeWindows(whole, grid, stitcher.part, model.output_shape[-1])
+        compute = _WholeWindows(whole, grid, stitcher.parts, model.output_shape[-1])
     reserve_memory((bytes_per_pixel(model) or 0) * at_once * math.prod(grid.tile_shape))
 
     def read() -> Iterator[tuple[Sequence[int], Windows]]:
@@ -103,7 +103,7 @@ def predict_regions(
     def write(batch: tuple[Sequence[int], list[Values]]) -> None:
         written = []
         for index, values in zip(*batch, strict=True):
-            _check_finite(model, values, grid.tiles[index].window, stitcher.part(index))
+            _check_finite(model, values, grid.tiles[index].window, stitcher.parts[index])
             for complete, core in stitcher.add(index, values):
                 sink.write(grid.tiles[complete].core, core)
                 written.append(complete)
@@ -116,22 +116,20 @@ def predict_regions(
 class _WholeWindows:
     """A pass over whole windows, of which a part is used."""
 
-    def __init__(
-        self, forward: Forward, grid: Grid, part: Callable[[int], Region], classes: int
-    ) -> None:
-        self._forward, self._grid, self._part, self._classes = forward, grid, part, classes
+    def __init__(self, forward: Forward, grid: Grid, parts: Sequence[Region], classes: int) -> None:
+        self._forward, self._parts = forward, parts
+        self._expected = (*grid.tile_shape, classes)
 
     def __call__(self, windows: Windows, indices: Sequence[int]) -> list[Values]:
         """See ``WindowPass``."""
         predictions = self._forward(windows)
-        expected = (*self._grid.tile_shape, self._classes)
-        if predictions.shape[1:] != expected:
+        if predictions.shape[1:] != self._expected:
             raise TilingError(
                 f"the prediction of a tile has shape {predictions.shape[1:]} instead of "
-                f"{expected}; the model must return its input's size"
+                f"{self._expected}; the model must return its input's size"
             )
         return [
-            prediction[self._part(index)]
+            prediction[self._parts[index]]
             for index, prediction in zip(indices, predictions, strict=True)
         ]
 
