@@ -21,6 +21,7 @@ from dashboards.comparison import (
 )
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
 from dashboards.run_table import run_table
+from dashboards.score_table import Column, Row, show_score_table
 from dashboards.viewer import show_viewer
 
 IMAGE, CLASS = "image", "class"
@@ -167,26 +168,29 @@ def _viewer(table: pd.DataFrame, split: str, stem: str, left: Side, right: Side,
 
 
 def _table(table: pd.DataFrame, stem: str, split: str, left: Side, right: Side) -> None:
-    """Scores of every image; a marked row is opened."""
+    """Scores of every image; a click opens another."""
     st.subheader("Scores of every image", anchor=False)
-    names = {"left": f"A: {left.label}", "right": f"B: {right.label}", "gain": "A minus B"}
-    number = st.column_config.NumberColumn(format="%.4f")
     stems = [str(item) for item in table["image"]]
-    event = st.dataframe(
-        table.rename(columns=names),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"scores-{stem}-{hash(tuple(stems))}",
-        column_config=dict.fromkeys(names.values(), number),
-        placeholder="-",
-        height=min(420, 38 + 36 * len(table)),
-        alt="Dice of both sides for every image",
-    )
-    rows = event["selection"]["rows"]
-    if rows and stems[rows[0]] != stem:
-        _open(stems[rows[0]])
+    clicked = show_score_table(*table_of(table, left, right), stem, "Dice of each image", "scores")
+    if clicked in stems and clicked != stem:
+        _open(clicked)
     _downloads(table, stems, split, left, right)
+
+
+def table_of(table: pd.DataFrame, left: Side, right: Side) -> tuple[list[Column], list[Row]]:
+    """What ``joined_scores`` gave, as columns and rows to show."""
+    columns = {
+        "left": Column(f"A: {left.label}"),
+        "right": Column(f"B: {right.label}"),
+        "gain": Column("A minus B", signed=True),
+    }
+    shown = [name for name in columns if name in table]
+    numbers = table[shown].astype(object).where(table[shown].notna(), None)
+    rows = [
+        Row(str(stem), values)
+        for stem, values in zip(table["image"], numbers.to_numpy().tolist(), strict=True)
+    ]
+    return [columns[name] for name in shown], rows
 
 
 def _downloads(

@@ -5,7 +5,7 @@ from dashboards.comparison import joined_scores, scene, sides, sources
 from dashboards.run_table import run_table
 from dashboards.store import Predictions
 from dashboards.viewer import scene_data
-from dashboards.views.compare import ordered, stored_form_of, zipped_masks
+from dashboards.views.compare import ordered, stored_form_of, table_of, zipped_masks
 
 
 @pytest.fixture
@@ -43,6 +43,20 @@ def test_orders(found):
 def test_a_truth_has_no_score(found):
     table = joined_scores("test", found["v1.tiled"], found["v1.truth"])
     assert list(table) == ["image", "left"]
+
+
+def test_the_table_shows_what_there_is(found):
+    left, right = found["v1.tiled"], found["v1.whole"]
+    table = joined_scores("test", left, right)
+    columns, rows = table_of(table, left, right)
+    assert [column.title for column in columns] == ["A: Tiled", "B: Non-tiled", "A minus B"]
+    assert [row.id for row in rows] == table["image"].tolist()
+    assert list(rows[0].values) == table.loc[0, ["left", "right", "gain"]].tolist()
+    table.loc[1, ["right", "gain"]] = float("nan")  # an image that B has no score of
+    assert list(table_of(table, left, right)[1][1].values)[1:] == [None, None]
+    columns, rows = table_of(table[["image"]], found["v1.truth"], found["v1.truth"])
+    assert columns == []
+    assert [list(row.values) for row in rows] == [[], []]
 
 
 def test_panes_of_tiled_against_whole(found):

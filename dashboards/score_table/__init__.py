@@ -1,0 +1,66 @@
+"""Scores of every image as a table; a click on a row opens its image.
+
+Streamlit's own table is drawn on a canvas by a library that takes a browser longer to load than all
+of the viewer, and a row of it is opened by a box that has to be ticked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+
+_mount = st.components.v2.component(
+    "tiledseg_score_table",
+    html='<div class="scores" role="region" tabindex="0"></div>\n',
+    css=(HERE / "score_table.css").read_text(encoding="utf-8"),
+    js=(HERE / "score_table.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """Scores of one kind."""
+
+    title: str
+    signed: bool = False
+    """Whether numbers above 0 have a sign, too: of differences."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one image, as many as there are columns."""
+
+    id: str
+    values: Sequence[float | None]
+
+
+def show_score_table(
+    columns: Sequence[Column], rows: Sequence[Row], chosen: str, label: str, key: str
+) -> str | None:
+    """Show a table in the order of its rows, which a reader may change by its headings.
+
+    Args:
+        columns: Of scores; a first one, of the images, is always there.
+        rows: Of images.
+        chosen: Id of the row that is open.
+        label: What the table is, for those who cannot see it.
+        key: Of the component.
+
+    Returns:
+        The id of a row that was just clicked, or None.
+    """
+    result = _mount(
+        key=key,
+        data={
+            "columns": [asdict(column) for column in columns],
+            "rows": [asdict(row) for row in rows],
+            "chosen": chosen,
+            "label": label,
+        },
+        on_chosen_change=lambda: None,
+    )
+    clicked = result.get("chosen")
+    return None if clicked is None else str(clicked)
