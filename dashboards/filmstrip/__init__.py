@@ -4,20 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import streamlit as st
-
 from dashboards import routes
+from dashboards.chooser import Chooser
 from dashboards.pictures import Picture, register
 from dashboards.pyramids import Kind
 
-HERE = Path(__file__).parent
-
-_mount = st.components.v2.component(
-    "tiledseg_filmstrip",
-    html='<ul class="strip" tabindex="-1"></ul>\n',
-    css=(HERE / "filmstrip.css").read_text(encoding="utf-8"),
-    js=(HERE / "filmstrip.js").read_text(encoding="utf-8"),
-)
+_strip = Chooser(Path(__file__).parent, '<ul class="strip" tabindex="-1"></ul>')
 
 
 @dataclass(frozen=True)
@@ -43,18 +35,13 @@ def show_filmstrip(
     items: Sequence[Item], chosen: str, label: str, key: str, *, large: bool = False
 ) -> str | None:
     """Show thumbnails; returns the id of one that was just clicked, or None."""
-    result = _mount(
-        key=key,
-        data={
-            "items": [asdict(item) for item in items],
-            "chosen": chosen,
-            "label": label,
-            "large": large,
-        },
-        on_chosen_change=lambda: None,
-    )
-    clicked = result.get("chosen")
-    return None if clicked is None else str(clicked)
+    data = {
+        "items": [asdict(item) for item in items],
+        "chosen": chosen,
+        "label": label,
+        "large": large,
+    }
+    return _strip.show(data, key)
 
 
 def thumbnail_url(

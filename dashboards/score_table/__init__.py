@@ -1,23 +1,16 @@
 """Scores of every image as a table; a click on a row opens its image.
 
-Streamlit's own table is drawn on a canvas by a library that takes a browser longer to load than all
-of the viewer, and a row of it is opened by a box that has to be ticked.
+Streamlit's own table is drawn on a canvas, by a library that takes a browser a quarter of a second
+to load and show; a row of it is opened by a box that has to be ticked.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import streamlit as st
+from dashboards.chooser import Chooser
 
-HERE = Path(__file__).parent
-
-_mount = st.components.v2.component(
-    "tiledseg_score_table",
-    html='<div class="scores" role="region" tabindex="0"></div>\n',
-    css=(HERE / "score_table.css").read_text(encoding="utf-8"),
-    js=(HERE / "score_table.js").read_text(encoding="utf-8"),
-)
+_table = Chooser(Path(__file__).parent, '<div class="scores" role="region" tabindex="0"></div>')
 
 
 @dataclass(frozen=True)
@@ -52,15 +45,10 @@ def show_score_table(
     Returns:
         The id of a row that was just clicked, or None.
     """
-    result = _mount(
-        key=key,
-        data={
-            "columns": [asdict(column) for column in columns],
-            "rows": [asdict(row) for row in rows],
-            "chosen": chosen,
-            "label": label,
-        },
-        on_chosen_change=lambda: None,
-    )
-    clicked = result.get("chosen")
-    return None if clicked is None else str(clicked)
+    data = {
+        "columns": [asdict(column) for column in columns],
+        "rows": [asdict(row) for row in rows],
+        "chosen": chosen,
+        "label": label,
+    }
+    return _table.show(data, key)
