@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from tiledseg import __version__
 from tiledseg.cli import app
 from tiledseg.console import show_line
-from tiledseg.errors import ExperimentError
+from tiledseg.errors import ExperimentError, SweepError
 
 
 @pytest.fixture
@@ -93,6 +93,13 @@ def test_a_name_that_is_not_the_datasets_own(tmp_path, tiny_experiment):
     both = ["--dataset", "Other", "--experiment", str(path)]
     refused = CliRunner().invoke(app, ["train", *both]).exception
     assert "give --dataset or --experiment, not both" in str(refused)
+
+
+def test_a_search_space_that_does_not_exist_is_answered_with_those_that_do():
+    done = CliRunner().invoke(app, ["sweep", "--dataset", "Synthetic-Cell", "--space", "fien"])
+    assert isinstance(done.exception, SweepError)
+    assert "fien.yaml: no such search space" in str(done.exception)
+    assert "fine.yaml" in str(done.exception)
 
 
 def test_version_and_datasets():

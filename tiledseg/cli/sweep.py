@@ -85,7 +85,6 @@ def sweep(
     from tiledseg.tuning.sweep import sweep as run_sweep  # noqa: PLC0415
 
     chosen = chosen_experiment(dataset, experiment, set_)
-    named = experiments_folder() / "sweeps" / f"{space}.yaml"
     objectives = [name for text in objective or [] for name in text.replace(",", " ").split()]
     _check_finals(finalists, retrain, objectives)
     options = SweepOptions(
@@ -103,13 +102,20 @@ def sweep(
         trial_timeout=trial_timeout,
         trial_memory=trial_memory,
     )
-    searched = load_space(named if named.is_file() else Path(space))
+    searched = load_space(_space_file(space))
     with SweepScreen() as screen:
         result = run_sweep(chosen, searched, options, screen, export_to=experiments_folder())
     show_study(result)
     show_where_to_look(result.run_id)
     if retrain == "yes" and result.ranking:
         _play_finals(result, finalists)
+
+
+def _space_file(space: str) -> Path:
+    """The file of a space; of a word that is no file, the one that a space of that name has."""
+    named, given = experiments_folder() / "sweeps" / f"{space}.yaml", Path(space)
+    is_name = named.is_file() or not (given.suffix or given.is_file())
+    return named if is_name else given
 
 
 def _check_finals(finalists: int, retrain: str, objectives: Sequence[str]) -> None:
