@@ -15,15 +15,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tiledseg.config.experiment import Experiment, load_experiment
+
 # tiledseg before Keras, as in the product: it chooses TensorFlow's convolutions.
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset, load_dataset
-from tiledseg.data.sampling import TileSampler
-from tiledseg.data.soundness import check_dataset
-from tiledseg.data.validation import ValidationTiles
-from tiledseg.experiment import Experiment, load_experiment
+from tiledseg.data.integrity import check_dataset
+from tiledseg.data.sampling.sampler import TileSampler
+from tiledseg.data.sampling.validation_tiles import ValidationTiles
 from tiledseg.models import BUILDERS
-from tiledseg.training.train import compiled_model
+from tiledseg.training.fit import compiled_model
 
 # isort: split
 import keras

@@ -16,12 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tiledseg.data.augment import augment
-from tiledseg.data.crops import Window
-from tiledseg.data.preprocess import preprocess
-from tiledseg.data.smear import draw_smear
-from tiledseg.experiment import load_experiment
-from tiledseg.settings import AugmentationSettings, ImageSettings
+from tiledseg.config import AugmentationSettings, ImageSettings
+from tiledseg.config.experiment import load_experiment
+from tiledseg.data.augmentation.augment import augment
+from tiledseg.data.preprocessing import preprocess
+from tiledseg.data.sampling.crops import Window
+from tiledseg.data.synthetic.smear import draw_smear
 
 CHANGES: dict[str, dict[str, float]] = {
     "rotation": {"rotation": 180.0},

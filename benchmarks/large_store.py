@@ -18,9 +18,9 @@ import mlflow
 import numpy as np
 from mlflow.entities import Metric, Param
 
-from tiledseg.data.image_writing import write_image, write_mask, write_probability
-from tiledseg.data.smear import draw_smear
-from tiledseg.experiment import load_experiment
+from tiledseg.config.experiment import load_experiment
+from tiledseg.data.synthetic.smear import draw_smear
+from tiledseg.images.writing import write_image, write_mask, write_probability
 
 PATTERN = Path(__file__).resolve().parents[1] / "experiments" / "Synthetic-Cell.yaml"
 DATASETS = 5

@@ -66,7 +66,7 @@ def main() -> None:
 
 def draw(path: Path, height: int, width: int) -> None:
     """Write a smear as a tiled TIFF, one drawn field over and over."""
-    from tiledseg.data.smear import draw_smear  # noqa: PLC0415  # what it loads is not measured
+    from tiledseg.data.synthetic.smear import draw_smear  # noqa: PLC0415  # what it loads is not measured
 
     field, _ = draw_smear(137, FIELD)
 
@@ -89,11 +89,11 @@ def measure(folder: Path, options: argparse.Namespace, told: Connection) -> None
     load_backend()
     import keras  # noqa: PLC0415
 
-    from tiledseg.experiment import Experiment  # noqa: PLC0415
+    from tiledseg.config.experiment import Experiment  # noqa: PLC0415
     from tiledseg.models import build_model  # noqa: PLC0415
-    from tiledseg.prediction import Predictor  # noqa: PLC0415
-    from tiledseg.slide_prediction.options import SlideOptions  # noqa: PLC0415
-    from tiledseg.slide_prediction.predict import predict_slide  # noqa: PLC0415
+    from tiledseg.prediction.job import predict_slide  # noqa: PLC0415
+    from tiledseg.prediction.options import SlideOptions  # noqa: PLC0415
+    from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415
 
     experiment = Experiment.model_validate(
         {

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import tifffile
 
-from tiledseg.data.smear import draw_smear
-from tiledseg.experiment import Experiment
+from tiledseg.config.experiment import Experiment
+from tiledseg.data.synthetic.smear import draw_smear
 from tiledseg.models import build_model
-from tiledseg.prediction import Predictor
+from tiledseg.prediction.predictor import Predictor
 
 HOUSE = Path(__file__).resolve().parents[1]
-sys.path.append(str(HOUSE / "tests" / "slide_prediction"))
+sys.path.append(str(HOUSE / "tests" / "prediction"))
 from predict_process import TILES_AT_ONCE, Work, kill_somewhere, start  # noqa: E402
 
 FILES = {"form": "ome-tiff", "content": "probability", "with_objects": True}

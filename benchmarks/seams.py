@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from tiled_inference import PEERS_TILE, per_tile_predict
 
 from tiledseg.data.dataset import data_root, load_dataset
-from tiledseg.data.images import read_image
-from tiledseg.data.preprocess import preprocess
-from tiledseg.prediction import Predictor
+from tiledseg.data.preprocessing import preprocess
+from tiledseg.images.reading import read_image
+from tiledseg.prediction.predictor import Predictor
 from tiledseg.tiling.seams import flipped_labels, max_difference, seam_gradient_against_whole
 from tiledseg.tracking.registry import load_predictor
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import optuna
 
+from tiledseg.cli.sweep_screen import SweepScreen
+from tiledseg.config.experiment import load_experiment
 from tiledseg.data.dataset import data_root
-from tiledseg.experiment import load_experiment
-from tiledseg.sweep_screen import SweepScreen
-from tiledseg.tuning.ledger import counted
+from tiledseg.tuning.execution.retries import counted
 from tiledseg.tuning.options import SweepOptions
-from tiledseg.tuning.space import load_space
+from tiledseg.tuning.search.space import load_space
 from tiledseg.tuning.sweep import sweep
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import optuna
 
-from tiledseg.tuning.ledger import counted
-from tiledseg.tuning.storage import check_url, open_storage
+from tiledseg.tuning.execution.retries import counted
+from tiledseg.tuning.study.storage import check_url, open_storage
 
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "tuning"
 sys.path.insert(0, str(TESTS))

@@ -32,17 +32,18 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from tiledseg.config import ModelSettings
+from tiledseg.config.experiment import Experiment
+from tiledseg.images.reading import read_image
+
 # tiledseg before Keras, as in the product: it chooses TensorFlow's convolutions.
-from tiledseg.data.image_writing import write_image, write_probability
-from tiledseg.data.images import read_image
-from tiledseg.experiment import Experiment
+from tiledseg.images.writing import write_image, write_probability
 from tiledseg.models import build_model
-from tiledseg.prediction import Predictor
-from tiledseg.settings import ModelSettings
-from tiledseg.tiling.engine import predict_full, predict_tiled
-from tiledseg.tiling.exactness import model_field
-from tiledseg.tiling.grid import plan_grid
-from tiledseg.tiling.runtimes import Runtime, forward_of
+from tiledseg.prediction.predictor import Predictor
+from tiledseg.tiling.execution.engine import predict_full, predict_tiled
+from tiledseg.tiling.execution.runtimes import Runtime, forward_of
+from tiledseg.tiling.geometry.grid import plan_grid
+from tiledseg.tiling.network.exactness import model_field
 from tiledseg.tiling.seams import flipped_labels, max_difference
 
 # isort: split

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.image_writing import write_image, write_mask
-from tiledseg.data.sampling import TileSampler
-from tiledseg.data.smear import draw_smear
-from tiledseg.data.soundness import check_dataset
-from tiledseg.experiment import Experiment, load_experiment
+from tiledseg.data.integrity import check_dataset
+from tiledseg.data.sampling.sampler import TileSampler
+from tiledseg.data.synthetic.smear import draw_smear
+from tiledseg.images.writing import write_image, write_mask
 
 NAME = "Large"
 

@@ -13,13 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tiledseg.config.experiment import load_experiment
+
 # tiledseg before Keras, as in the product: it chooses TensorFlow's convolutions.
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import data_root, load_dataset
-from tiledseg.data.sampling import TileSampler
-from tiledseg.data.soundness import check_dataset
-from tiledseg.experiment import load_experiment
-from tiledseg.training.train import compiled_model
+from tiledseg.data.integrity import check_dataset
+from tiledseg.data.sampling.sampler import TileSampler
+from tiledseg.training.fit import compiled_model
 
 # isort: split
 import keras

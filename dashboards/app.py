@@ -20,7 +20,7 @@ from dashboards.run_table import run_table
 from dashboards.uploads import MOST_MEGABYTES
 from dashboards.views import LISTED
 from tiledseg.errors import TiledsegError
-from tiledseg.tracking import reading
+from tiledseg.tracking import queries
 
 SCRIPT = Path(__file__).with_name("main.py")
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -119,9 +119,9 @@ def serve(host: str = "127.0.0.1", port: int = 8501) -> None:
     chosen = settings(host, port)
     bootstrap.load_config_options(chosen)  # before the routes ask where they are
     _look_for_garbage_seldom()
-    reading = threading.Thread(target=_warm_up, daemon=True)
-    reading.start()
-    reading.join(WARM_UP_SECONDS)
+    queries = threading.Thread(target=_warm_up, daemon=True)
+    queries.start()
+    queries.join(WARM_UP_SECONDS)
     build_app().run(config=chosen)
 
 
@@ -153,7 +153,7 @@ def _warm_up() -> None:
     """Do once what the first visitor of a large store would wait for."""
     inspect.stack()  # Streamlit does with its first element; Python then looks for all modules
     with suppress(TiledsegError):
-        reading.read_versions()
+        queries.read_versions()
         run_table().runs()
     gc.collect()
     gc.freeze()  # the runs are kept, too

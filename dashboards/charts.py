@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboards.colours import SERIES
+from dashboards.colors import SERIES
 from dashboards.trials import STATES
 
 HEIGHT = 260

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tiledseg.notation import parse_yaml
+from tiledseg.config.strict_yaml import parse_yaml
 
 
 def set_options(params: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from dashboards import store
 from dashboards.masks import holds_labels
 from dashboards.viewer import Layer, Pane, Scene
-from tiledseg.tracking.reading import RunSummary, VersionSummary
+from tiledseg.tracking.queries import RunSummary, VersionSummary
 
 MODE_NAMES = {"tiled": "Tiled", "whole": "Non-tiled", "truth": "Truth"}
 SPLITS = ("test", "valid")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.images import read_indices, read_mask_levels
-from tiledseg.data.stored import stored_form
-from tiledseg.labels import foreground
+from tiledseg.images.reading import read_indices, read_mask_levels
+from tiledseg.images.stored import stored_form
+from tiledseg.masks.classes import foreground
 
 
 def mask_levels(path: Path, label: int | None = None) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboards.pyramids import Kind, count_levels
-from tiledseg.data.images import image_shape
+from tiledseg.images.reading import image_shape
 
 MOST_PICTURES = 50_000
 """Addresses that are remembered; the longest unused are forgotten beyond it."""

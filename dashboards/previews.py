@@ -1,6 +1,6 @@
 """Pairs of small pictures that say where tiled beats non-tiled before a number is read."""
 
-from dashboards import store, words
+from dashboards import formatting, store
 from dashboards.comparison import MODE_NAMES, Side, Source, joined_scores
 from dashboards.filmstrip import Item, Shot, thumbnail_url
 
@@ -28,7 +28,7 @@ def worst_images(source: Source, split: str, most: int) -> list[Item]:
         for mode in MODES:
             mask = found.path(mode, stem)
             if mask is not None and image is not None:
-                label = f"{MODE_NAMES[mode]} {words.score(scores[mode])}"
+                label = f"{MODE_NAMES[mode]} {formatting.score(scores[mode])}"
                 shots.append(Shot(thumbnail_url(mask, "mask", image, truth), label))
         if shots:
             items.append(Item(stem, shots, stem))

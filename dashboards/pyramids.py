@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards.decoding import decoding
+from dashboards.disk_quota import ROOM, make_room, room_of
 from dashboards.masks import mask_levels
-from dashboards.room import ROOM, make_room, room_of
 from tiledseg.data.cache import default_cache_folder
-from tiledseg.data.images import read_image
-from tiledseg.data.mapped import map_array, write_array
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.images.mapped import map_array, write_array
+from tiledseg.images.reading import read_image
 
 Kind = Literal["image", "mask"]
 TILE = 512

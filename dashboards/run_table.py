@@ -8,8 +8,8 @@ from contextlib import suppress
 from functools import cache
 
 from tiledseg.errors import TiledsegError, TrackingError
-from tiledseg.tracking import reading
-from tiledseg.tracking.reading import RunSummary
+from tiledseg.tracking import queries
+from tiledseg.tracking.queries import RunSummary
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class RunTable:
         with self._lock:
             now = time.monotonic()
             if not self._runs:
-                self._runs = _by_id(reading.read_runs())
+                self._runs = _by_id(queries.read_runs())
                 self._read = self._whole = time.monotonic()
             elif now - self._read > FRESH:
                 self._runs = _followed(self._runs)
@@ -61,7 +61,7 @@ class RunTable:
     def _renew(self) -> None:
         """Read all runs again, while pages go on with those from before."""
         try:
-            runs = _by_id(reading.read_runs())
+            runs = _by_id(queries.read_runs())
             with self._lock:
                 self._runs = runs
                 self._read = 0.0  # those that began meanwhile are new at the next look
@@ -74,13 +74,13 @@ class RunTable:
 
 def _followed(known: Mapping[str, RunSummary]) -> dict[str, RunSummary]:
     """What the store says now; of runs that began long ago, those that were open as well."""
-    runs = _by_id(reading.read_runs(known=known))
-    still = _by_id(reading.read_runs(condition=OPEN))
+    runs = _by_id(queries.read_runs(known=known))
+    still = _by_id(queries.read_runs(condition=OPEN))
     for run in list(runs.values()):
         if run.status == "RUNNING" and run.run_id not in still:
             del runs[run.run_id]
             with suppress(TrackingError):  # it was removed
-                runs[run.run_id] = reading.read_run(run.run_id)
+                runs[run.run_id] = queries.read_run(run.run_id)
     return runs | still
 
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from dashboards.masks import mask_levels
 from dashboards.pyramids import CUT
-from tiledseg.data.image_writing import write_labels, write_probability
-from tiledseg.data.images import read_image
-from tiledseg.labels import labels_of
-from tiledseg.objects import labelled
+from tiledseg.images.reading import read_image
+from tiledseg.images.writing import write_labels, write_probability
+from tiledseg.masks.classes import labels_of
+from tiledseg.masks.instances import labelled
 
 if TYPE_CHECKING:
-    from tiledseg.prediction import Mode, Predictor
+    from tiledseg.prediction.predictor import Mode, Predictor
 
 MOST_MODELS = 2
 _one_at_a_time = threading.Lock()

@@ -11,9 +11,9 @@ import streamlit as st
 from dashboards.pictures import Size, size_of
 from dashboards.run_table import FRESH, OPEN, run_table
 from tiledseg.errors import ImageError, TiledsegError
-from tiledseg.tracking import reading
+from tiledseg.tracking import queries
 from tiledseg.tracking.files import RunFiles
-from tiledseg.tracking.reading import RunSummary, VersionSummary
+from tiledseg.tracking.queries import RunSummary, VersionSummary
 
 VERSIONS_FRESH = 15.0
 """Seconds for which the list of model versions is good; a promotion here is seen at once."""
@@ -27,7 +27,7 @@ CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", 
 def latest_runs(limit: int) -> list[RunSummary]:
     """The newest runs but launchers, without waiting until all are read."""
     known = run_table().known()
-    newest = reading.read_runs(limit=2 * limit) if known is None else known
+    newest = queries.read_runs(limit=2 * limit) if known is None else known
     return [run for run in newest if run.kind != "launcher"][:limit]
 
 
@@ -35,7 +35,7 @@ def running_runs() -> list[RunSummary]:
     """Runs that are open now, but launchers."""
     known = run_table().known()
     if known is None:
-        found = reading.read_runs(condition=OPEN, limit=MOST_OPEN)
+        found = queries.read_runs(condition=OPEN, limit=MOST_OPEN)
     else:
         found = [run for run in known if run.status == "RUNNING"][:MOST_OPEN]
     return [run for run in found if run.kind != "launcher"]
@@ -52,13 +52,13 @@ def one_run(run_id: str) -> RunSummary:
 
 @st.cache_data(ttl=FRESH, max_entries=64, show_spinner=False)
 def _read_run(run_id: str) -> RunSummary:
-    return reading.read_run(run_id)
+    return queries.read_run(run_id)
 
 
 @st.cache_data(ttl=VERSIONS_FRESH, max_entries=8, show_spinner=False)
 def versions() -> list[VersionSummary]:
     """All model versions, the newest first."""
-    return reading.read_versions()
+    return queries.read_versions()
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
@@ -70,7 +70,7 @@ def files_of(run_id: str) -> RunFiles:
 @st.cache_data(ttl=FRESH, max_entries=128, show_spinner=False)
 def curves_of(run_id: str, names: tuple[str, ...]) -> pd.DataFrame:
     """Metrics of a run over its epochs."""
-    return reading.read_curves(run_id, names)
+    return queries.read_curves(run_id, names)
 
 
 @st.cache_data(ttl=60, max_entries=128, show_spinner=False)

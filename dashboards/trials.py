@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiledseg.tracking.reading import RunSummary
+from tiledseg.tracking.queries import RunSummary
 
 TRIAL_TAG = "tiledseg.trial"
 OUTCOME_TAG = "tiledseg.outcome"
 REASON_TAG = "tiledseg.reason"
 FEASIBLE_TAG = "tiledseg.feasible"
 OBJECTIVE_TAG = "tiledseg.objective"
-SETTINGS_TAG = "tiledseg.settings"
+SETTINGS_TAG = "tiledseg.config"
 """A trial's parameters in its space, as JSON: one of them may set several keys."""
 DEFAULT_OBJECTIVE = "valid/tiled/dice"
 LESS_IS_BETTER = ("loss", "val_loss", "seconds", "seam", "peak", "bytes")

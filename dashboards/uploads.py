@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboards.pictures import forget
-from tiledseg.data.containers import kind_of
-from tiledseg.data.images import image_shape
 from tiledseg.errors import ImageError
+from tiledseg.images.headers import kind_of
+from tiledseg.images.reading import image_shape
 
 MOST_MEGABYTES = 200
 """Largest file, in megabytes; Streamlit refuses larger ones before they arrive."""

@@ -22,8 +22,8 @@ from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from tiledseg.data.image_writing import write_image, write_mask
-from tiledseg.experiment import Experiment
+from tiledseg.config.experiment import Experiment
+from tiledseg.images.writing import write_image, write_mask
 
 # A shared machine is slow at times, and examples kept on disk would lie in the checkout.
 settings.register_profile("house", deadline=None, database=None)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tiledseg.__main__ import main
-from tiledseg.data.image_writing import write_image, write_mask
+from tiledseg.images.writing import write_image, write_mask
 
 pytestmark = pytest.mark.usefixtures("own_tables")
 
@@ -179,9 +179,9 @@ def test_folders_that_cannot_be_written(refused, dataset, tmp_path, monkeypatch,
 
 @pytest.mark.parametrize("place", ["file/inside", "/proc/tiledseg"])
 def test_output_that_cannot_be_written(refused, dataset, tmp_path, place):
-    from tiledseg.experiment import load_experiment
+    from tiledseg.config.experiment import load_experiment
     from tiledseg.models import build_model
-    from tiledseg.prediction import Predictor
+    from tiledseg.prediction.predictor import Predictor
 
     experiment = load_experiment(tmp_path / "experiments" / "Tiny.yaml")
     (tmp_path / "model").mkdir()

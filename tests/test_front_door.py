@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from tiledseg import build_model, train
-from tiledseg.data.catalog import CATALOG
-from tiledseg.evaluation import SCORES
-from tiledseg.experiment import load_experiment
+from tiledseg.config.experiment import load_experiment
+from tiledseg.data.published.catalog import CATALOG
+from tiledseg.evaluation.scores import SCORES
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED = PROJECT.parent / "shared"

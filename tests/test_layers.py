@@ -140,7 +140,7 @@ class TestTheChecker:
     @pytest.mark.parametrize(
         ("module", "source", "words"),
         [
-            ("data/images.py", "from tiledseg.training.train import fit", "data imports training"),
+            ("data/images.py", "from tiledseg.training.fit import fit", "data imports training"),
             ("data/images.py", "def f():\n    from tiledseg.cli import app", "data imports cli"),
             ("data/images.py", "from tiledseg import models", "data imports models"),
             ("data/images.py", "from tiledseg.tiling import grid", "data imports tiling"),
@@ -160,9 +160,13 @@ class TestTheChecker:
                 "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tiledseg.cli",
                 "data imports cli",
             ),
-            ("settings/a.py", "from tiledseg.experiment import x", "settings imports experiment"),
-            ("training/a.py", "import tiledseg.evaluation", "training imports evaluation"),
-            ("backend/a.py", "import tiledseg.notation", "backend imports notation"),
+            (
+                "settings/a.py",
+                "from tiledseg.config.experiment import x",
+                "settings imports experiment",
+            ),
+            ("training/a.py", "import tiledseg.evaluation.scores", "training imports evaluation"),
+            ("backend/a.py", "import tiledseg.config.strict_yaml", "backend imports notation"),
             ("cellar.py", "", "room 'cellar' is on no floor"),
             ("errors.py", "from tiledseg.cellar import x", "errors imports cellar"),
             ("training/a.py", "import mlflow", "imports mlflow"),
@@ -184,7 +188,10 @@ class TestTheChecker:
     @pytest.mark.parametrize(
         ("module", "source"),
         [
-            ("training/a.py", "from tiledseg.prediction import x\nfrom tiledseg.errors import y"),
+            (
+                "training/a.py",
+                "from tiledseg.prediction.predictor import x\nfrom tiledseg.errors import y",
+            ),
             ("data/images.py", "from . import atomic\nfrom .atomic import x\nimport tiledseg.data"),
             ("data/images.py", "from tiledseg.backend import load_backend"),
             ("backend/a.py", "from tiledseg.errors import x"),

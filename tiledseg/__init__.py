@@ -10,12 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tiledseg.config.experiment import Experiment, load_experiment
     from tiledseg.data.dataset import Dataset, load_dataset
     from tiledseg.errors import TiledsegError
-    from tiledseg.experiment import Experiment, load_experiment
     from tiledseg.models import build_model
     from tiledseg.pipeline import TrainingResult, evaluate, train
-    from tiledseg.prediction import Predictor
+    from tiledseg.prediction.predictor import Predictor
     from tiledseg.tracking.registry import load_predictor
 
 # TensorFlow leaves oneDNN off on processors without AVX-512 (AMD's up to Zen 3, Intel's desktop
@@ -24,14 +24,14 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
     "Dataset": "tiledseg.data.dataset",
-    "Experiment": "tiledseg.experiment",
-    "Predictor": "tiledseg.prediction",
+    "Experiment": "tiledseg.config.experiment",
+    "Predictor": "tiledseg.prediction.predictor",
     "TiledsegError": "tiledseg.errors",
     "TrainingResult": "tiledseg.pipeline",
     "build_model": "tiledseg.models",
     "evaluate": "tiledseg.pipeline",
     "load_dataset": "tiledseg.data.dataset",
-    "load_experiment": "tiledseg.experiment",
+    "load_experiment": "tiledseg.config.experiment",
     "load_predictor": "tiledseg.tracking.registry",
     "train": "tiledseg.pipeline",
 }

@@ -15,7 +15,7 @@ def main() -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from tiledseg.cli import app  # noqa: PLC0415
-    from tiledseg.console import show_error  # noqa: PLC0415
+    from tiledseg.cli.console import show_error  # noqa: PLC0415
     from tiledseg.errors import TiledsegError  # noqa: PLC0415
 
     try:

@@ -13,28 +13,28 @@ from typing import Protocol
 import pandas as pd
 import platformdirs
 
-from tiledseg.calibration import calibrate
 from tiledseg.checking.split_rules import refuse_leaks
+from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset, data_root, load_dataset
+from tiledseg.data.integrity import DatasetSummary, check_dataset
 from tiledseg.data.pairing import Sample
-from tiledseg.data.soundness import DatasetSummary, check_dataset
 from tiledseg.errors import DatasetError, OutputError, TrainingError
-from tiledseg.evaluation import (
+from tiledseg.evaluation.scores import (
     ImageEvaluation,
     evaluate_images,
     summarise_scores,
     summarise_seams,
 )
-from tiledseg.experiment import Experiment
+from tiledseg.evaluation.threshold import calibrate
 from tiledseg.models.encoders import require_encoder_weights
-from tiledseg.prediction import Predictor
+from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking import registry
 from tiledseg.tracking.registry import Registration
 from tiledseg.tracking.runs import TrackedRun, open_run
 from tiledseg.training.callbacks import STATE_FILE
+from tiledseg.training.fit import fit, with_decided_precision
 from tiledseg.training.observer import TrainingObserver
-from tiledseg.training.train import fit, with_decided_precision
 
 EVALUATED_SPLITS = ("valid", "test")
 

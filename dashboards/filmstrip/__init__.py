@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dashboards import routes
-from dashboards.chooser import Chooser
+from dashboards.click_component import Chooser
 from dashboards.pictures import Picture, register
 from dashboards.pyramids import Kind
 

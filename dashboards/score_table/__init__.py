@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dashboards.chooser import Chooser
+from dashboards.click_component import Chooser
 
 _table = Chooser(Path(__file__).parent, '<div class="scores" role="region" tabindex="0"></div>')
 

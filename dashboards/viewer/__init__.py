@@ -13,7 +13,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from dashboards import routes
-from dashboards.colours import PALETTE
+from dashboards.colors import PALETTE
 from dashboards.pictures import Picture, Size, register
 from dashboards.pyramids import APRON, TILE, Kind
 

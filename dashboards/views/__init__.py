@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import states
+from dashboards import empty_states
 from dashboards.views import compare, epochs, models, overview, runs, sweeps, try_out
 
 LISTED = {
@@ -23,7 +23,7 @@ def page(name: str) -> Any:
     """A page; made anew in every run, because Streamlit notes in it whether it is open."""
     body, title, icon = LISTED[name]
     return st.Page(
-        states.page(body),
+        empty_states.page(body),
         title=title,
         icon=f":material/{icon}:",
         url_path=name,

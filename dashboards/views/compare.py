@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from dashboards import links, states, store, words
+from dashboards import empty_states, formatting, navigation, store
 from dashboards.comparison import (
     SPLITS,
     Side,
@@ -34,27 +34,27 @@ def show() -> None:
     runs = run_table().runs()
     names = store.datasets(runs)
     if not names:
-        states.nothing_yet()
+        empty_states.nothing_yet()
         return
     st.title("Compare", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        dataset = links.choose("Dataset", names, "dataset", always=True, width=190)
+        dataset = navigation.choose("Dataset", names, "dataset", always=True, width=190)
         linked = {str(st.query_params.get(side, "")).partition(".")[0] for side in ("a", "b")}
         found = sides(sources(dataset, runs, store.quietly_registered(), linked))
         if not found:
-            states.no_pictures(f"No run of {dataset} has predictions to compare.")
+            empty_states.no_pictures(f"No run of {dataset} has predictions to compare.")
             return
-        split = links.pick("Split", list(SPLITS), "split", "test")
+        split = navigation.pick("Split", list(SPLITS), "split", "test")
         left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
         name = _class(left, right)
     table = joined_scores(split, left, right, name)
     if table.empty:
-        states.no_pictures(f"The two sides share no predicted image of {split}.")
+        empty_states.no_pictures(f"The two sides share no predicted image of {split}.")
         return
     _summary(table, split, left, right, name)
     panes = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
-        order = links.pick("Order of images", list(ORDERS), "order", ORDERS[0])
+        order = navigation.pick("Order of images", list(ORDERS), "order", ORDERS[0])
     table = ordered(table, order)
     stem = _open_image(table)
     with panes:
@@ -65,7 +65,7 @@ def show() -> None:
 
 def _side(name: str, found: dict[str, Side], key: str, place: int) -> Side:
     """One select box for version and mode; at first the champion, tiled and non-tiled."""
-    chosen = links.choose(
+    chosen = navigation.choose(
         name,
         list(found),
         key,
@@ -83,7 +83,7 @@ def _class(left: Side, right: Side) -> str:
     if not names:
         return ""
     every = "all classes"
-    chosen = links.choose("Class", [every, *names[1:]], CLASS, width=190)
+    chosen = navigation.choose("Class", [every, *names[1:]], CLASS, width=190)
     return "" if chosen == every else chosen
 
 
@@ -103,7 +103,7 @@ def _summary(table: pd.DataFrame, split: str, left: Side, right: Side, name: str
     if left.source.key != right.source.key:
         names = [f"{side.label} {side.source.key}" for side in (left, right)]
     st.markdown(
-        f"**{names[0]} {words.score(one)}** against **{names[1]} {words.score(two)}** mean Dice "
+        f"**{names[0]} {formatting.score(one)}** against **{names[1]} {formatting.score(two)}** mean Dice "
         f"{f'of *{name}* ' if name else ''}over {len(table)} images of *{split}*: "
         f"better on {better}, worse on {worse}."
     )
@@ -153,12 +153,12 @@ def _item(row: dict[str, object], found: store.Predictions, left: Side, label: i
     return Item(stem, shots, stem, " / ".join(scores), badge)
 
 
-@states.fragment
+@empty_states.fragment
 def _viewer(table: pd.DataFrame, split: str, stem: str, left: Side, right: Side, name: str) -> None:
     """The panes; moving in them reruns this alone."""
     shown = scene(split, stem, left, right, name)
     if shown is None:
-        states.no_pictures(f"The masks of {stem} are not in the store any more.")
+        empty_states.no_pictures(f"The masks of {stem} are not in the store any more.")
         return
     events = show_viewer(shown, key="compare-viewer")
     if events.step:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import charts, links, states, store, words
+from dashboards import charts, empty_states, formatting, navigation, store
 from dashboards.comparison import MODE_NAMES
 from dashboards.run_table import run_table
 from dashboards.viewer import Frame, Layer, Pane, Scene, show_viewer
 from tiledseg.errors import TiledsegError
-from tiledseg.tracking.reading import RunSummary
+from tiledseg.tracking.queries import RunSummary
 
 MOST_RUNS = 200
 MOST_ASKED = 5
@@ -28,16 +28,16 @@ def show() -> None:
     """The page."""
     runs = [run for run in run_table().runs() if run.kind in {"train", "trial"}]
     if not runs:
-        states.nothing_yet()
+        empty_states.nothing_yet()
         return
     runs.sort(key=lambda run: run.kind != "train")  # a sweep's trials after them
     st.title("Epochs", anchor=False)
     by_id = {run.run_id: run for run in runs[:MOST_RUNS]}
     wanted = str(st.query_params.get("run", ""))
     by_id.update({run.run_id: run for run in runs if run.run_id == wanted})
-    start = 0 if links.is_told(by_id, "run") else _first_with_pictures(list(by_id))
+    start = 0 if navigation.is_told(by_id, "run") else _first_with_pictures(list(by_id))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = links.choose(
+        chosen = navigation.choose(
             "Run",
             list(by_id),
             "run",
@@ -49,7 +49,7 @@ def show() -> None:
         run = by_id[chosen]
         pictures = store.files_of(run.run_id).epoch_pictures()
         stems = sorted({stem for stem, _ in pictures})
-        stem = links.choose("Image", stems, "stem", width=240) if stems else ""
+        stem = navigation.choose("Image", stems, "stem", width=240) if stems else ""
     if not stems:
         st.info(
             "This run keeps no pictures of its epochs (yet). They are made while training goes on, "
@@ -69,7 +69,7 @@ def _first_with_pictures(run_ids: Sequence[str]) -> int:
     return 0
 
 
-@states.fragment
+@empty_states.fragment
 def _film(run: RunSummary, stem: str, pictures: dict[tuple[str, str], dict[int, str]]) -> None:
     """The viewer beside the curves; the slider reruns this alone."""
     shown = scene(run, stem, pictures, _epoch_in_link())
@@ -163,4 +163,4 @@ def _epoch_in_link() -> int | None:
 
 
 def _label(run: RunSummary) -> str:
-    return f"{run.dataset} · {run.name} · {words.ago(run.started)}"
+    return f"{run.dataset} · {run.name} · {formatting.ago(run.started)}"

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import links, states, store, words
+from dashboards import empty_states, formatting, navigation, store
 from dashboards.comparison import SPLITS, Source, version_label
 from dashboards.filmstrip import show_filmstrip
 from dashboards.previews import KEY_TO_COLOURS, worst_images
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.reading import RunSummary, VersionSummary
+from tiledseg.tracking.queries import RunSummary, VersionSummary
 from tiledseg.tracking.registry import CHAMPION, CHAMPION_METRIC, promote
 
 SCORES = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
@@ -22,18 +22,18 @@ def show() -> None:
     """The page."""
     found = store.versions()
     if not found:
-        states.no_model()
+        empty_states.no_model()
         return
     st.title("Models", anchor=False)
     names = list(dict.fromkeys(item.model for item in found))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        model = links.choose("Model", names, "model", always=True, width=240)
+        model = navigation.choose("Model", names, "model", always=True, width=240)
         own = sorted(
             (item for item in found if item.model == model), key=lambda item: -int(item.version)
         )
         labels = {item.version: version_label(item) for item in own}
         champions = [item.version for item in own if CHAMPION in item.aliases]
-        chosen = links.choose(
+        chosen = navigation.choose(
             "Version",
             [item.version for item in own],
             "version",
@@ -44,7 +44,7 @@ def show() -> None:
         )
     version = next(item for item in own if item.version == chosen)
     _promotion(version)
-    with states.guarded("card"):  # the run may be gone, and the version still be promoted
+    with empty_states.guarded("card"):  # the run may be gone, and the version still be promoted
         _card(version)
     _versions(own)
 
@@ -56,8 +56,8 @@ def _card(version: VersionSummary) -> None:
         st.subheader(f"{version.model}, version {version.version}", anchor=False)
         aliases = " ".join(f":blue-badge[{alias}]" for alias in version.aliases)
         st.markdown(
-            f"{aliases} trained on **{run.dataset}** in {words.duration(run.seconds)}, "
-            f"registered {words.ago(version.created)}, run `{run.short_id}`"
+            f"{aliases} trained on **{run.dataset}** in {formatting.duration(run.seconds)}, "
+            f"registered {formatting.ago(version.created)}, run `{run.short_id}`"
         )
         if version.description:
             st.markdown(version.description)
@@ -84,7 +84,7 @@ def _card(version: VersionSummary) -> None:
         )
         with st.container(horizontal=True):
             key = f"v{version.version}"
-            links.link(
+            navigation.link(
                 "compare",
                 "Its masks",
                 "compare",
@@ -92,8 +92,10 @@ def _card(version: VersionSummary) -> None:
                 a=f"{key}.tiled",
                 b=f"{key}.whole",
             )
-            links.link("epochs", "Its epochs", "movie", run=version.run_id)
-            links.link("try", "Try it", "upload_file", model=version.model, version=version.version)
+            navigation.link("epochs", "Its epochs", "movie", run=version.run_id)
+            navigation.link(
+                "try", "Try it", "upload_file", model=version.model, version=version.version
+            )
 
 
 def scores_table(run: RunSummary) -> pd.DataFrame:
@@ -125,7 +127,7 @@ def _pictures(version: VersionSummary, run: RunSummary) -> None:
     clicked = show_filmstrip(items, "", label, key=f"strip-{version.model}-{key}", large=True)
     st.caption(KEY_TO_COLOURS)
     if clicked:
-        links.go(
+        navigation.go(
             "compare",
             dataset=version.model,
             a=f"{key}.tiled",

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import links, states, store, trials, words
+from dashboards import empty_states, formatting, navigation, store, trials
 from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
 from dashboards.previews import KEY_TO_COLOURS, worst_images
 from dashboards.run_table import run_table
-from tiledseg.tracking.reading import RunSummary, VersionSummary
+from tiledseg.tracking.queries import RunSummary, VersionSummary
 from tiledseg.tracking.store import store_address
 
 WANTED_TAG = "tiledseg.trials"
@@ -23,15 +23,15 @@ def show() -> None:
     """The page."""
     runs = store.latest_runs(MOST_RUNS)
     if not runs:
-        states.nothing_yet()
+        empty_states.nothing_yet()
         return
     st.title("Overview", anchor=False)
     _running()
     champions = [item for item in store.quietly_registered() if "champion" in item.aliases]
     if not champions:
-        states.no_model()
+        empty_states.no_model()
     for version in champions:
-        with states.guarded(f"card-{version.model}"):  # one that is gone hides no other
+        with empty_states.guarded(f"card-{version.model}"):  # one that is gone hides no other
             _card(version)
     _latest(runs)
     st.caption(f"Store `{store_address()}`")
@@ -40,7 +40,7 @@ def show() -> None:
 @st.fragment(run_every=5)
 def _running() -> None:
     """Open runs with their progress; looked up again every five seconds."""
-    with states.guarded("running"):
+    with empty_states.guarded("running"):
         running = store.running_runs()
         if not running:
             return
@@ -53,7 +53,7 @@ def _running() -> None:
 
 def progress(run: RunSummary) -> tuple[float, str]:
     """How far a run is, as a fraction and in words."""
-    began = f"began {words.ago(run.started)}"
+    began = f"began {formatting.ago(run.started)}"
     if run.kind == "sweep":
         own = [trial for trial in run_table().runs() if trial.parent == run.run_id]
         ended = sum(trials.has_ended(trial) for trial in own)
@@ -80,7 +80,7 @@ def _card(version: VersionSummary) -> None:
             st.subheader(version.model, anchor=False)
             st.markdown(
                 f":blue-badge[champion] **version {version.version}**, "
-                f"registered {words.ago(version.created)}"
+                f"registered {formatting.ago(version.created)}"
             )
             if split:
                 _figures(run, split)
@@ -88,10 +88,10 @@ def _card(version: VersionSummary) -> None:
             if split:
                 _pictures(version, run, split)
         with st.container(horizontal=True):
-            links.link("compare", "Compare image by image", "compare", dataset=version.model)
-            links.link("epochs", "See it learn", "movie", run=run.run_id)
-            links.link("try", "Try an image", "upload_file", model=version.model)
-            links.link("models", "Model card", "deployed_code", model=version.model)
+            navigation.link("compare", "Compare image by image", "compare", dataset=version.model)
+            navigation.link("epochs", "See it learn", "movie", run=run.run_id)
+            navigation.link("try", "Try an image", "upload_file", model=version.model)
+            navigation.link("models", "Model card", "deployed_code", model=version.model)
 
 
 def _figures(run: RunSummary, split: str) -> None:
@@ -99,8 +99,8 @@ def _figures(run: RunSummary, split: str) -> None:
     tiled, whole = (run.metrics.get(f"{split}/{mode}/dice") for mode in store.MODES)
     gain = None if tiled is None or whole is None else f"{tiled - whole:+.4f} over non-tiled"
     with st.container(horizontal=True):
-        st.metric(f"Dice, tiled ({split})", words.score(tiled), gain, width=180)
-        st.metric("Dice, non-tiled", words.score(whole), width=130)
+        st.metric(f"Dice, tiled ({split})", formatting.score(tiled), gain, width=180)
+        st.metric("Dice, non-tiled", formatting.score(whole), width=130)
     seam = run.metrics.get(f"{split}/seam/max_difference")
     if seam is not None:
         st.caption(
@@ -121,21 +121,21 @@ def _pictures(version: VersionSummary, run: RunSummary, split: str) -> None:
     clicked = show_filmstrip(items, "", label, key=f"strip-{version.model}", large=True)
     st.caption(KEY_TO_COLOURS)
     if clicked:
-        links.go("compare", dataset=version.model, split=split, image=clicked)
+        navigation.go("compare", dataset=version.model, split=split, image=clicked)
 
 
 def _latest(runs: Sequence[RunSummary]) -> None:
     st.subheader("Latest runs", anchor=False)
     table = pd.DataFrame(
         {
-            "when": words.ago(run.started),
+            "when": formatting.ago(run.started),
             "dataset": run.dataset,
             "run": run.name,
             "kind": run.kind or "other",
             "status": run.status.lower(),
             "valid, tiled": run.metrics.get("valid/tiled/dice"),
             "valid, non-tiled": run.metrics.get("valid/whole/dice"),
-            "took": words.duration(run.seconds),
+            "took": formatting.duration(run.seconds),
         }
         for run in runs
     )
@@ -147,4 +147,4 @@ def _latest(runs: Sequence[RunSummary]) -> None:
         placeholder="-",
         alt="The latest runs with their scores",
     )
-    links.link("runs", "All runs", "list_alt")
+    navigation.link("runs", "All runs", "list_alt")

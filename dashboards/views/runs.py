@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import charts, links, states, store, words
+from dashboards import charts, empty_states, formatting, navigation, store
 from dashboards.run_table import run_table
-from tiledseg.tracking.reading import RunSummary
+from tiledseg.tracking.queries import RunSummary
 
 FIXED = ("when", "dataset", "run", "kind", "status", "took")
 USUAL = (
@@ -28,7 +28,7 @@ def show() -> None:
     """The page."""
     runs = [run for run in run_table().runs() if run.kind != "launcher"]
     if not runs:
-        states.nothing_yet()
+        empty_states.nothing_yet()
         return
     st.title("Runs", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -45,11 +45,11 @@ def show() -> None:
 
 
 def _filtered(runs: Sequence[RunSummary]) -> list[RunSummary]:
-    dataset = links.choose("Dataset", [NONE, *store.datasets(runs)], "dataset", width=220)
+    dataset = navigation.choose("Dataset", [NONE, *store.datasets(runs)], "dataset", width=220)
     kinds = [NONE, *sorted({run.kind for run in runs if run.kind})]
-    kind = links.choose("Kind", kinds, "kind", width=150)
+    kind = navigation.choose("Kind", kinds, "kind", width=150)
     states_ = [NONE, *sorted({run.status.lower() for run in runs})]
-    status = links.choose("Status", states_, "status", width=150)
+    status = navigation.choose("Status", states_, "status", width=150)
     text = st.text_input(
         "Search",
         key="search",
@@ -137,7 +137,7 @@ def table_of(runs: Sequence[RunSummary], columns: Sequence[str]) -> pd.DataFrame
         "dataset": [run.dataset for run in runs],
         "kind": [run.kind for run in runs],
         "status": [run.status.lower() for run in runs],
-        "took": [words.duration(run.seconds) for run in runs],
+        "took": [formatting.duration(run.seconds) for run in runs],
     }
     for name in columns:
         values = [run.metrics.get(name, run.params.get(name)) for run in runs]
@@ -161,7 +161,7 @@ def differing_settings(runs: Sequence[RunSummary]) -> tuple[pd.DataFrame, pd.Dat
 
 def _curves(runs: Sequence[RunSummary]) -> None:
     st.subheader("Curves", anchor=False)
-    name = links.pick("Metric", list(store.CURVES), "metric", "val_dice")
+    name = navigation.pick("Metric", list(store.CURVES), "metric", "val_dice")
     parts = []
     for run in runs:
         part = store.curves_of(run.run_id, (name,))
@@ -188,11 +188,11 @@ def _settings(runs: Sequence[RunSummary]) -> None:
         expander.dataframe(same, alt="Settings")
     with st.container(horizontal=True):
         for run in runs:
-            links.link(
+            navigation.link(
                 "compare",
                 f"Masks of {run.name}",
                 "compare",
                 dataset=run.dataset,
                 a=f"{run.short_id}.tiled",
             )
-            links.link("epochs", f"Epochs of {run.name}", "movie", run=run.run_id)
+            navigation.link("epochs", f"Epochs of {run.name}", "movie", run=run.run_id)

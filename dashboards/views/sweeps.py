@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import charts, links, states, store, studies, trials, words
+from dashboards import charts, empty_states, formatting, navigation, store, studies, trials
 from dashboards.commands import set_options
 from dashboards.run_table import run_table
 from dashboards.studies import Answer
-from tiledseg.tracking.reading import RunSummary
+from tiledseg.tracking.queries import RunSummary
 
 BEST_TAG = "tiledseg.best"
 """Of a study's run: the run of its best trial."""
@@ -27,11 +27,11 @@ def show() -> None:
             children.setdefault(run.parent, []).append(run)
     found = {key: run for key, run in found.items() if children.get(key)}
     if not found:
-        states.no_sweep()
+        empty_states.no_sweep()
         return
     st.title("Sweeps", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = links.choose(
+        chosen = navigation.choose(
             "Study",
             list(found),
             "study",
@@ -46,7 +46,7 @@ def show() -> None:
         if not objectives:
             st.info("No trial has ended with a score yet.")
             return
-        objective = links.choose("Objective", objectives, "objective", width=260)
+        objective = navigation.choose("Objective", objectives, "objective", width=260)
     table = trials.table_of(own, objective)
     _summary(table, objective)
     is_asked = objective in asked[:1]  # the study's answer is about the first
@@ -95,7 +95,7 @@ def _best(
         st.subheader("Best settings", anchor=False)
         names = [name for name in trials.settings_in(table) if not pd.isna(best[name])]
         with st.container(horizontal=True):
-            st.metric(objective, words.score(best["score"]), width=190)
+            st.metric(objective, formatting.score(best["score"]), width=190)
             st.metric("trial", str(best["number"]), width=110)
             for name in names[:6]:
                 st.metric(name.rpartition(".")[2], _shown(best[name], 3), width=150)
@@ -106,7 +106,7 @@ def _best(
             options = set_options({key: run.params[key] for key in keys})
             _command(f"tiledseg train --dataset {shlex.quote(run.dataset)} {options}")
         with st.container(horizontal=True):
-            links.link(
+            navigation.link(
                 "compare",
                 "Its masks",
                 "compare",
@@ -114,7 +114,7 @@ def _best(
                 a=f"{run.short_id}.tiled",
                 b=f"{run.short_id}.whole",
             )
-            links.link("epochs", "Its epochs", "movie", run=run.run_id)
+            navigation.link("epochs", "Its epochs", "movie", run=run.run_id)
 
 
 def _told(run: RunSummary, answer: Answer) -> None:
@@ -134,7 +134,7 @@ def _told(run: RunSummary, answer: Answer) -> None:
         st.caption(
             f"Of {len(answer.finals)} trials that were trained in full afterwards, trial "
             f"{final['number']} came out best, with a validation Dice of "
-            f"{words.score(final['score'])}."
+            f"{formatting.score(final['score'])}."
         )
 
 
@@ -180,7 +180,7 @@ def _second(objectives: Sequence[str], objective: str) -> str:
     st.subheader("Two objectives", anchor=False)
     usual = "valid/tiled/seconds_per_megapixel"
     others.sort(key=lambda name: name != usual)
-    return links.choose("Against", others, "against", width=300)
+    return navigation.choose("Against", others, "against", width=300)
 
 
 def _pareto(table: pd.DataFrame, others: Mapping[str, float], objective: str, second: str) -> None:

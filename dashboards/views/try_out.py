@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import streamlit as st
 
-from dashboards import links, states, store
+from dashboards import empty_states, navigation, store
 from dashboards.comparison import MODE_NAMES, SPLITS, version_label
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
 from dashboards.masks import holds_labels, mask_levels
@@ -18,10 +18,10 @@ from dashboards.segmentation import Objects, Segmentation, segment
 from dashboards.uploads import ACCEPTED, MOST_PIXELS, Upload, UploadFolder
 from dashboards.viewer import Layer, Pane, Scene, show_viewer
 from tiledseg.errors import ImageError, TiledsegError
-from tiledseg.tracking.reading import VersionSummary
+from tiledseg.tracking.queries import VersionSummary
 
 if TYPE_CHECKING:
-    from tiledseg.prediction import Mode
+    from tiledseg.prediction.predictor import Mode
 
 FOLDER, GIVEN, SAMPLE = "upload-folder", "given-image", "sample-image"
 ACCEPTED_IMAGE, REFUSED, RESULT = "accepted-image", "refused-because", "segmentation"
@@ -39,7 +39,7 @@ def show() -> None:
     """The page."""
     found = store.versions()
     if not found:
-        states.no_model()
+        empty_states.no_model()
         return
     st.title("Try a model on an image", anchor=False)
     left, right = st.columns([1.3, 1], gap="medium", vertical_alignment="top")
@@ -53,7 +53,9 @@ def show() -> None:
             _counts(result)
             _viewer(upload, result)
             _downloads(upload, result)
-    with states.guarded("samples"):  # the version's run may be gone, and the version still be tried
+    with empty_states.guarded(
+        "samples"
+    ):  # the version's run may be gone, and the version still be tried
         _samples(version)
 
 
@@ -61,13 +63,13 @@ def _chosen_version(found: Sequence[VersionSummary]) -> tuple[VersionSummary, st
     """Model, version and mode; at first the champion, both ways."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = list(dict.fromkeys(item.model for item in found))
-        model = links.choose("Model", names, "model", always=True, width=220)
+        model = navigation.choose("Model", names, "model", always=True, width=220)
         own = sorted(
             (item for item in found if item.model == model),
             key=lambda item: ("champion" not in item.aliases, -int(item.version)),
         )
         by_number = {item.version: item for item in own}
-        number = links.choose(
+        number = navigation.choose(
             "Version",
             list(by_number),
             "version",
@@ -75,7 +77,7 @@ def _chosen_version(found: Sequence[VersionSummary]) -> tuple[VersionSummary, st
             format_func=lambda key: version_label(by_number[key]),
             width=200,
         )
-        mode = links.pick(
+        mode = navigation.pick(
             "Mode",
             list(CHOICES),
             "mode",
@@ -167,7 +169,7 @@ def _counts(result: Segmentation) -> None:
             st.metric(f"{name}: foreground", f"{100 * objects.foreground:.2f} %", width=190)
 
 
-@states.fragment
+@empty_states.fragment
 def _viewer(upload: Upload, result: Segmentation) -> None:
     """The panes; moving in them reruns this alone."""
     show_viewer(scene(upload, result), key="try-viewer")

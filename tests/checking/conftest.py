@@ -6,7 +6,7 @@ import pytest
 
 from tiledseg.checking.check import check_folder
 from tiledseg.checking.finding import Report
-from tiledseg.experiment import Experiment
+from tiledseg.config.experiment import Experiment
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from faults_to_plant import FAULTS, TOGETHER, disc, read, told
 
 from tiledseg.checking.check import check_folder
-from tiledseg.experiment import Experiment
+from tiledseg.config.experiment import Experiment
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "datasets"
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tiledseg.settings import DatasetSettings
+from tiledseg.config import DatasetSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = (PROJECT / "docs" / "datasets.md").read_text()

@@ -11,9 +11,9 @@ from faults_to_plant import (
 )
 
 from tiledseg.checking.split_rules import refuse_leaks
+from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.data.dataset import load_dataset
 from tiledseg.errors import DatasetError
-from tiledseg.settings import DatasetSettings, SplitSettings
 
 TINY = DatasetSettings(name="Tiny")
 

@@ -19,8 +19,8 @@ import numpy as np
 from mlflow.entities import Metric, Param
 
 from tiledseg import train
-from tiledseg.data.image_writing import write_image, write_mask
-from tiledseg.experiment import Experiment
+from tiledseg.config.experiment import Experiment
+from tiledseg.images.writing import write_image, write_mask
 
 NAME = "Discs"
 SIDE = 1100

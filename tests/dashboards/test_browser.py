@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from visitor import PAGES, Visitor, chromium_path, launched
 
-from tiledseg.data.images import read_image
+from tiledseg.images.reading import read_image
 
 VIEW = "compare?a=v1.tiled&b=v1.whole&image=disc+4"
 

@@ -5,8 +5,8 @@ import shlex
 import pytest
 
 from dashboards.commands import set_options
-from tiledseg.cli.choosing import split_overrides
-from tiledseg.experiment import Experiment, parse_experiment
+from tiledseg.cli.arguments import split_overrides
+from tiledseg.config.experiment import Experiment, parse_experiment
 
 BASE = "dataset: {name: Discs}\n"
 

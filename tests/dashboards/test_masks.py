@@ -16,9 +16,9 @@ from dashboards.pyramids import open_pyramid
 from dashboards.store import Predictions
 from dashboards.thumbnails import thumbnail
 from dashboards.viewer import scene_data
-from tiledseg.data.image_writing import write_image, write_labels, write_mask, write_probability
-from tiledseg.labels import IGNORED, class_colors
-from tiledseg.tracking.reading import RunSummary
+from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
+from tiledseg.masks.classes import IGNORED, class_colors
+from tiledseg.tracking.queries import RunSummary
 
 LABELS = np.zeros((40, 60), np.uint8)
 LABELS[5:20, 5:25] = 1

@@ -26,7 +26,7 @@ def script(name):
     """A page with the navigation that its links need."""
     import streamlit as st
 
-    from dashboards.states import page as guarded
+    from dashboards.empty_states import page as guarded
     from dashboards.views import LISTED, page
 
     st.navigation([page(item) for item in LISTED])

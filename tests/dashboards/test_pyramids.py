@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dashboards import pyramids
+from dashboards.disk_quota import DRAFT_SECONDS, room_of
 from dashboards.pyramids import (
     APRON,
     TILE,
@@ -15,9 +16,8 @@ from dashboards.pyramids import (
     halved_mask,
     open_pyramid,
 )
-from dashboards.room import DRAFT_SECONDS, room_of
-from tiledseg.data.image_writing import write_image
 from tiledseg.errors import ImageError, TiledsegError
+from tiledseg.images.writing import write_image
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from dashboards import colours, pictures, routes, thumbnails
+from dashboards import colors, pictures, routes, thumbnails
 from dashboards.pictures import Picture, forget, register
 from dashboards.uploads import UploadFolder
-from tiledseg.data.image_writing import write_image
+from tiledseg.images.writing import write_image
 
 
 class Client:
@@ -172,8 +172,8 @@ def test_a_thumbnail_against_the_truth_shows_errors_in_their_colours(client, tmp
         pixels[row, column] for row in (80, 240) for column in (80, 240)
     )
     assert np.abs(nothing - 128).max() < 6
-    assert np.abs(invented - colours.INVENTED).max() < 12
-    assert np.abs(missed - colours.MISSED).max() < 12
+    assert np.abs(invented - colors.INVENTED).max() < 12
+    assert np.abs(missed - colors.MISSED).max() < 12
     assert found.min() > 150
 
 

@@ -8,8 +8,8 @@ import pytest
 from dashboards import store
 from dashboards.run_table import RunTable, run_table
 from tiledseg.errors import TrackingError
-from tiledseg.tracking import reading
-from tiledseg.tracking.reading import RunSummary
+from tiledseg.tracking import queries
+from tiledseg.tracking.queries import RunSummary
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,8 +42,8 @@ def rows(monkeypatch):
                 return row
         raise TrackingError(f"no run {run_id}")
 
-    monkeypatch.setattr(reading, "read_runs", read_runs)
-    monkeypatch.setattr(reading, "read_run", read_run)
+    monkeypatch.setattr(queries, "read_runs", read_runs)
+    monkeypatch.setattr(queries, "read_run", read_run)
     monkeypatch.setattr("dashboards.run_table.FRESH", 0.0)
     return rows
 
@@ -89,7 +89,7 @@ def test_a_run_that_has_ended_is_not_asked_for_again(rows, monkeypatch, empty_ca
     rows.update({1: run(1), 2: run(2, "RUNNING")})
     run_table().runs()
     asked = []
-    monkeypatch.setattr(reading, "read_run", lambda run_id: asked.append(run_id) or rows[2])
+    monkeypatch.setattr(queries, "read_run", lambda run_id: asked.append(run_id) or rows[2])
     assert store.one_run(rows[1].run_id) == rows[1]
     assert asked == []
     assert store.one_run(rows[2].run_id).status == "RUNNING"
@@ -120,7 +120,7 @@ def test_all_are_read_anew_beside_the_pages(rows, monkeypatch):
     table = RunTable()
     table.runs()
     del rows[3]  # it ended long ago, so that no look at the newest sees that it is gone
-    read, go_on, begun = reading.read_runs, threading.Event(), threading.Event()
+    read, go_on, begun = queries.read_runs, threading.Event(), threading.Event()
 
     def read_slowly(**conditions):
         if not conditions:
@@ -128,7 +128,7 @@ def test_all_are_read_anew_beside_the_pages(rows, monkeypatch):
             assert go_on.wait(10)
         return read(**conditions)
 
-    monkeypatch.setattr(reading, "read_runs", read_slowly)
+    monkeypatch.setattr(queries, "read_runs", read_slowly)
     assert "run 3" in status_of(table)  # nobody waits
     assert begun.wait(10)
     assert "run 3" in status_of(table)
@@ -143,14 +143,14 @@ def test_a_store_that_fails_while_it_is_read_anew_leaves_what_is_known(rows, mon
     rows.update({number: run(number) for number in range(3)})
     table = RunTable()
     table.runs()
-    read = reading.read_runs
+    read = queries.read_runs
 
     def fail(**conditions):
         if not conditions:
             raise TrackingError("gone")
         return read(**conditions)
 
-    monkeypatch.setattr(reading, "read_runs", fail)
+    monkeypatch.setattr(queries, "read_runs", fail)
     for _ in range(2):
         assert len(table.runs()) == 3
         if table._renewal:

@@ -10,7 +10,7 @@ from test_pages import opened, words
 
 from dashboards.studies import answer_of
 from dashboards.trials import competing, table_of
-from tiledseg.tracking.reading import read_runs
+from tiledseg.tracking.queries import read_runs
 
 DICE = "valid/tiled/dice"
 

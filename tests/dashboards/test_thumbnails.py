@@ -8,8 +8,8 @@ from dashboards import thumbnails
 from dashboards.pictures import Picture
 from dashboards.pyramids import found_pyramid, open_pyramid
 from dashboards.thumbnails import thumbnail
-from tiledseg.data.image_writing import write_image
-from tiledseg.data.smear import draw_smear
+from tiledseg.data.synthetic.smear import draw_smear
+from tiledseg.images.writing import write_image
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.pairing import Sample, paired
-from tiledseg.experiment import Experiment
 
 DrawDataset = Callable[..., Path]
 

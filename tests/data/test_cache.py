@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tiledseg.config import ImageSettings
 from tiledseg.data import cache as cache_module
 from tiledseg.data.cache import PixelCache, content_hash
-from tiledseg.data.images import read_image
-from tiledseg.data.mapped import write_array
 from tiledseg.errors import ImageError, OutputError
-from tiledseg.labels import IGNORED
-from tiledseg.settings import ImageSettings
+from tiledseg.images.mapped import write_array
+from tiledseg.images.reading import read_image
+from tiledseg.masks.classes import IGNORED
 
 RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
 
@@ -180,7 +180,7 @@ class TestConcurrency:
     def test_processes(self, cache: PixelCache, image: Path) -> None:
         code = (
             "import sys; from pathlib import Path; from tiledseg.data.cache import PixelCache; "
-            "from tiledseg.settings import ImageSettings; cache = PixelCache(Path(sys.argv[1])); "
+            "from tiledseg.config import ImageSettings; cache = PixelCache(Path(sys.argv[1])); "
             "[cache.image(Path(sys.argv[2]), ImageSettings(gamma=1 + n / 9)) for n in range(20)]"
         )
         command = [sys.executable, "-c", code, str(cache.folder), str(image)]

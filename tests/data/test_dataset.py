@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tiledseg.config import DatasetSettings
+from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset, data_root, load_dataset
-from tiledseg.data.soundness import check_dataset
+from tiledseg.data.integrity import check_dataset
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.experiment import Experiment
-from tiledseg.settings import DatasetSettings
 
 DrawDataset = Callable[..., Path]
 SMALL = DatasetSettings(name="Small")
@@ -89,7 +89,7 @@ class TestLayouts:
             drawn.append(folder)
             draw_dataset("Small/train", ["a", "b", "c"])
 
-        module = ModuleType("tiledseg.data.synthetic")
+        module = ModuleType("tiledseg.data.synthetic.dataset")
         module.write_synthetic_dataset = write  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, module.__name__, module)
         settings = DatasetSettings.model_validate({"name": "Small", "synthetic": {}})

@@ -12,14 +12,14 @@ from pydantic import ValidationError
 
 from tiledseg.checking.check import check_folder
 from tiledseg.checking.suggestion import suggest_section
+from tiledseg.config import DatasetSettings
+from tiledseg.config.experiment import Experiment
+from tiledseg.config.strict_yaml import parse_yaml
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.images import read_mask
-from tiledseg.data.soundness import check_dataset
+from tiledseg.data.integrity import check_dataset
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.experiment import Experiment
-from tiledseg.notation import parse_yaml
-from tiledseg.settings import DatasetSettings
+from tiledseg.images.reading import read_mask
 
 STEMS = ("a", "b", "c", "d_1")
 Write = Callable[[Path, str, np.ndarray, np.ndarray], None]

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tiledseg.config import SplitSettings
 from tiledseg.data.split import draw_splits, group_reader, source_of
 from tiledseg.errors import DatasetError
-from tiledseg.settings import SplitSettings
 
 FOLDER = Path("root/Some")
 BOTH = {"valid": 0.2, "test": 0.2}

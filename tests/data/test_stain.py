@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tiledseg.data.preprocess import preprocess
+from tiledseg.config import ImageSettings, StainReference
+from tiledseg.data.preprocessing import preprocess
 from tiledseg.data.stain import color_map
-from tiledseg.settings import ImageSettings, StainReference
 
 RUIFROK = np.array([[0.65, 0.70, 0.29], [0.09, 0.95, 0.28]])
 OTHER = np.array([[0.60, 0.75, 0.35], [0.20, 0.90, 0.40]])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tiledseg.experiment import Experiment, load_experiment
+from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.legacy import ImportedConfig, import_config
 
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
+from tiledseg.config.architectures import ARCHITECTURES
+from tiledseg.config.experiment import load_experiment, parse_experiment
 from tiledseg.errors import ExperimentError, OutputError
-from tiledseg.experiment import load_experiment, parse_experiment
 from tiledseg.legacy import import_config, write_experiments
 from tiledseg.legacy.ini import read_entries
 from tiledseg.legacy.translation import translate
-from tiledseg.settings.architectures import ARCHITECTURES
 
 ALL = """
 [model]

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
-from tiledseg.experiment import available_experiments, load_experiment
+from tiledseg.config.experiment import available_experiments, load_experiment
 from tiledseg.legacy import import_config
 
 PROJECT = Path(__file__).resolve().parents[2]

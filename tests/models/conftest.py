@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
+from tiledseg.config import ModelSettings
 from tiledseg.models import build_model
-from tiledseg.settings import ModelSettings
 
 SMALL: dict[str, dict[str, Any]] = {
     "UNet": {"base_filters": 2, "num_layers": 2},

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import tiledseg.prediction  # noqa: F401  # what a served model imports
+import tiledseg.prediction.predictor  # noqa: F401  # what a served model imports
 
 folder = Path(sys.argv[1])
 apart = {}

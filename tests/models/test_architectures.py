@@ -15,13 +15,13 @@ import pytest
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
+from tiledseg.config import ModelSettings
+from tiledseg.config.architectures import ARCHITECTURES
 from tiledseg.errors import TilingError
 from tiledseg.models import BUILDERS, build_model
 from tiledseg.models.encoders import efficientnet_encoder, resnet50_encoder
-from tiledseg.settings import ModelSettings
-from tiledseg.settings.architectures import ARCHITECTURES
-from tiledseg.tiling.engine import predict_full, predict_tiled
-from tiledseg.tiling.receptive_field import receptive_field
+from tiledseg.tiling.execution.engine import predict_full, predict_tiled
+from tiledseg.tiling.network.receptive_field import receptive_field
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architectures.md"
 NAMES = list(ARCHITECTURES)

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import pytest
 
+from tiledseg.config import ModelSettings
 from tiledseg.errors import ExperimentError
 from tiledseg.models import build_model, encoders
 from tiledseg.models.encoders import WeightFile, load_encoder_weights, require_encoder_weights
 from tiledseg.pipeline import train
-from tiledseg.settings import ModelSettings
 
 
 @pytest.fixture

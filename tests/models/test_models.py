@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
+from tiledseg.config import ModelSettings
+from tiledseg.config.model import Activation
 from tiledseg.models import build_model
-from tiledseg.settings import ModelSettings
-from tiledseg.settings.model import Activation
 
 SMALL = ModelSettings(base_filters=2, num_layers=3)
 

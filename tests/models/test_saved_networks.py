@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tiledseg.settings.architectures import ARCHITECTURES
+from tiledseg.config.architectures import ARCHITECTURES
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAMES = list(ARCHITECTURES)

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from tiledseg.config import ModelSettings
 from tiledseg.models import build_model
-from tiledseg.settings import ModelSettings
-from tiledseg.tiling.engine import predict_full, predict_tiled
-from tiledseg.tiling.perturbation import perturbed_halo
-from tiledseg.tiling.receptive_field import receptive_field
+from tiledseg.tiling.execution.engine import predict_full, predict_tiled
+from tiledseg.tiling.network.perturbation import perturbed_halo
+from tiledseg.tiling.network.receptive_field import receptive_field
 
 
 def outline(settings: ModelSettings) -> keras.Model:

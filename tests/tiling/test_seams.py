@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling.grid import plan_grid
+from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.seams import (
     flipped_labels,
     max_difference,

@@ -5,7 +5,7 @@ from mlflow.exceptions import MlflowException
 
 from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
-from tiledseg.prediction import Predictor
+from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.registry import (
     CHAMPION,
     LATEST,

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from tiledseg.errors import TrackingError
 from tiledseg.models import build_model
-from tiledseg.prediction import Predictor
+from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.registry import load_predictor, log_model
 

@@ -2,7 +2,7 @@ import mlflow
 import pytest
 
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.claim import ERROR_TAG, KIND_TAG, LAUNCHER_VARIABLE, RUN_TAG
+from tiledseg.tracking.run_ids import ERROR_TAG, KIND_TAG, LAUNCHER_VARIABLE, RUN_TAG
 from tiledseg.tracking.runs import open_run
 from tiledseg.tracking.sweeps import (
     OUTCOME_TAG,

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tiledseg.settings import TrainingSettings
+from tiledseg.config import TrainingSettings
 from tiledseg.training.observer import EpochPicture, EpochReport
 
 

@@ -12,12 +12,12 @@ import keras
 import numpy as np
 import pytest
 
+from tiledseg.config import ModelSettings, TrainingSettings
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.images import read_image
 from tiledseg.errors import OutputError, TrainingError
+from tiledseg.images.reading import read_image
 from tiledseg.models import build_model
-from tiledseg.prediction import Predictor
-from tiledseg.settings import ModelSettings, TrainingSettings
+from tiledseg.prediction.predictor import Predictor
 from tiledseg.training import callbacks, schedule
 from tiledseg.training.callbacks import (
     STATE_FILE,

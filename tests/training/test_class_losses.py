@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from tiledseg.experiment import Experiment
-from tiledseg.labels import IGNORED
-from tiledseg.settings import TrainingSettings
+from tiledseg.config import TrainingSettings
+from tiledseg.config.experiment import Experiment
+from tiledseg.masks.classes import IGNORED
+from tiledseg.training.fit import compiled_model
 from tiledseg.training.losses import LOSSES, Crossentropy, make_loss
-from tiledseg.training.train import compiled_model
 
 CLASSES = 4
 SHAPE = (2, 12, 13, 1)

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tiledseg.labels import IGNORED
-from tiledseg.settings import TrainingSettings
+from tiledseg.config import TrainingSettings
+from tiledseg.masks.classes import IGNORED
 from tiledseg.training.metrics import COUNTED, DiceCoefficient, IouCoefficient, make_metrics
 
 CLASSES = 4

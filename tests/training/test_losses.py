@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tiledseg.settings import TrainingSettings
-from tiledseg.settings.training import LOSS_SYNONYMS
+from tiledseg.config import TrainingSettings
+from tiledseg.config.training import LOSS_SYNONYMS
 from tiledseg.training.losses import (
     LOSSES,
     CrossentropyOverlapLoss,

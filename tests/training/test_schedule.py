@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiledseg.settings import TrainingSettings
+from tiledseg.config import TrainingSettings
 from tiledseg.training import schedule
 from tiledseg.training.schedule import Clock, CosineRate, TimeBudget, cosine_rate
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tiledseg.notation import parse_yaml
-from tiledseg.tuning import closing
+from tiledseg.config.strict_yaml import parse_yaml
 from tiledseg.tuning.options import SweepOptions
-from tiledseg.tuning.space import parse_space
+from tiledseg.tuning.results import report
+from tiledseg.tuning.search.space import parse_space
 from tiledseg.tuning.sweep import sweep
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_trial.py")))
@@ -67,11 +67,11 @@ def fake_sweep(tiny_experiment, space_of, monkeypatch, tmp_path):
 
     Pictures take seconds, and are drawn only where a test asks for them.
     """
-    draw_plots = closing.draw_plots
+    draw_plots = report.draw_plots
 
     def run(space=None, *, plan=None, observer=None, experiment=None, drawn=False, **options):
         monkeypatch.setenv("FAKE_TRIAL", json.dumps(plan or {}))
-        monkeypatch.setattr(closing, "draw_plots", draw_plots if drawn else lambda *_: None)
+        monkeypatch.setattr(report, "draw_plots", draw_plots if drawn else lambda *_: None)
         options = SweepOptions(**{"trials": 6, "pruner": "", **options})
         return sweep(
             experiment or tiny_experiment(training={"epochs": 4}),

@@ -1,4 +1,4 @@
-"""Stands in for ``tiledseg.tuning.trial_process``: the same protocol, no training.
+"""Stands in for ``tiledseg.tuning.execution.trial_main``: the same protocol, no training.
 
 What it does follows from the trial's learning rate and the variable ``FAKE_TRIAL`` (JSON):
 ``epoch_seconds``, and ``die``, ``fail``, ``hang``, ``eat`` at a learning rate above a number.

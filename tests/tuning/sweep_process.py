@@ -14,11 +14,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import FAKE, SPACE, Watcher
 
-from tiledseg.experiment import Experiment
-from tiledseg.notation import parse_yaml
-from tiledseg.tuning import closing
+from tiledseg.config.experiment import Experiment
+from tiledseg.config.strict_yaml import parse_yaml
 from tiledseg.tuning.options import SweepOptions
-from tiledseg.tuning.space import parse_space
+from tiledseg.tuning.results import report
+from tiledseg.tuning.search.space import parse_space
 from tiledseg.tuning.sweep import sweep
 
 if __name__ == "__main__":
@@ -34,5 +34,5 @@ if __name__ == "__main__":
         }
     )
     space = parse_space(parse_yaml(SPACE), "tiny.yaml")
-    closing.draw_plots = lambda *_: None  # seconds of pictures, which other tests look at
+    report.draw_plots = lambda *_: None  # seconds of pictures, which other tests look at
     sweep(experiment, space, SweepOptions(**json.loads(sys.argv[1])), Watcher(), command=FAKE)

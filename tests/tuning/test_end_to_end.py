@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tiledseg.__main__ import main
-from tiledseg.experiment import load_experiment
+from tiledseg.config.experiment import load_experiment
 
 RATE = "training.learning_rate"
 SPACE = """

@@ -1,10 +1,10 @@
 import pytest
 
+from tiledseg.config.experiment import load_experiment
 from tiledseg.errors import OutputError
-from tiledseg.experiment import load_experiment
-from tiledseg.tuning.definition import StudyDefinition, differences
-from tiledseg.tuning.export import export_experiment, found_experiment
-from tiledseg.tuning.objectives import parse_objectives
+from tiledseg.tuning.results.export import export_experiment, found_experiment
+from tiledseg.tuning.search.objectives import parse_objectives
+from tiledseg.tuning.study.definition import StudyDefinition, differences
 
 LISTS = """
 parameters:

@@ -18,8 +18,8 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from tiledseg.tuning import ledger
-from tiledseg.tuning.storage import check_url, open_storage
+from tiledseg.tuning.execution import retries
+from tiledseg.tuning.study.storage import check_url, open_storage
 
 pytestmark = pytest.mark.soak
 
@@ -95,11 +95,11 @@ def runs():
 def check_books(wanted):
     """The two books agree, and every trial that was asked for has exactly one end."""
     found = trials()
-    counted = ledger.counted(found)
+    counted = retries.counted(found)
     assert all(trial.state.is_finished() for trial in found)
     assert len(counted) == wanted
     replaced = [trial.system_attrs["retry_history"][-1] for trial in found if is_again(trial)]
-    assert sorted(replaced) == sorted(ledger.superseded(found))  # each was run again once
+    assert sorted(replaced) == sorted(retries.superseded(found))  # each was run again once
     assert len(found) == wanted + len(replaced)
     settings = Counter(str(sorted(trial.params.items())) for trial in counted)
     assert max(settings.values()) == 1  # none twice
@@ -113,7 +113,7 @@ def check_books(wanted):
     status = dict(zip(book["run_id"], book["status"], strict=True))
     for trial in counted:
         if trial.state == TrialState.FAIL:  # it was under way when the second one was killed, too
-            assert ledger.outcome_of(trial) in ("died", "killed")
+            assert retries.outcome_of(trial) in ("died", "killed")
             assert trial.user_attrs["deaths"] == 1
         else:
             wanted_status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}[trial.state.name]
@@ -142,12 +142,12 @@ def kill_one(process, word):
 def test_a_trial_a_worker_and_the_sweep_killed_one_after_the_other():
     process = started(trials=10, workers=2)
     me = psutil.Process(process.pid)
-    wait_for(lambda: ledger.finished(trials()))
-    while not any(ledger.outcome_of(trial) == "killed" for trial in trials()):
+    wait_for(lambda: retries.finished(trials()))
+    while not any(retries.outcome_of(trial) == "killed" for trial in trials()):
         kill_one(me, "fake_trial")
         time.sleep(0.5)
-    kill_one(me, "tiledseg.tuning.worker")
-    wait_for(lambda: len(family(me, "tiledseg.tuning.worker")) == 2)  # a new one came
+    kill_one(me, "tiledseg.tuning.execution.worker")
+    wait_for(lambda: len(family(me, "tiledseg.tuning.execution.worker")) == 2)  # a new one came
     left = below(me)
     process.kill()
     process.wait()

@@ -17,8 +17,8 @@ import psutil
 import pytest
 from postgresql_server import find_binaries, postgresql_server
 
-from tiledseg.tuning import ledger
-from tiledseg.tuning.storage import StudyLock, check_url, open_storage
+from tiledseg.tuning.execution import retries
+from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage
 
 pytestmark = pytest.mark.soak
 
@@ -60,8 +60,8 @@ def test_three_share_thirty_trials_and_one_is_lost(server):
     assert lost is not None
 
     found = optuna.load_study(study_name="shared", storage=storage).get_trials()
-    counted = ledger.counted(found)
-    assert len(counted) == len(ledger.finished(found)) == 30
+    counted = retries.counted(found)
+    assert len(counted) == len(retries.finished(found)) == 30
     assert {trial.state.name for trial in counted} == {"COMPLETE"}
     assert len({str(trial.params) for trial in counted}) == 30
     assert [trial.user_attrs["outcome"] for trial in found if trial not in counted] == ["died"]

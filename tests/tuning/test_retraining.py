@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from tiledseg.cli import app
 from tiledseg.tuning import sweep as sweeping
-from tiledseg.tuning.closing import StudyResult
-from tiledseg.tuning.finalists import Finalist
-from tiledseg.tuning.progress import StudyProgress
+from tiledseg.tuning.results.candidates import Finalist
+from tiledseg.tuning.results.progress import StudyProgress
+from tiledseg.tuning.results.report import StudyResult
 
 STORAGE = "sqlite:///sweeps.db"
 
@@ -30,7 +30,7 @@ def retrain(tiny_experiment, tmp_path, monkeypatch):
         None, ranking[0].experiment, tmp_path / "Tiny-best.yaml", ranking, STORAGE,
     )  # fmt: skip
     monkeypatch.setattr(sweeping, "sweep", lambda *_, **__: found)
-    monkeypatch.setattr("tiledseg.tuning.space.load_space", lambda _: None)
+    monkeypatch.setattr("tiledseg.tuning.search.space.load_space", lambda _: None)
     trained = []
 
     def train(experiment):

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from tiledseg.config.experiment import load_experiment
 from tiledseg.errors import ExperimentError, SweepError
-from tiledseg.experiment import load_experiment
-from tiledseg.tuning.feasibility import check_space
 from tiledseg.tuning.overrides import compact, overridden
-from tiledseg.tuning.space import TRIAL_SETTINGS, load_space
+from tiledseg.tuning.search.feasibility import check_space
+from tiledseg.tuning.search.space import TRIAL_SETTINGS, load_space
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 

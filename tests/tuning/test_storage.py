@@ -5,11 +5,11 @@ import time
 import pytest
 
 from tiledseg.errors import SweepError
-from tiledseg.tuning.storage import StudyLock, check_url, default_storage, open_storage
+from tiledseg.tuning.study.storage import StudyLock, check_url, default_storage, open_storage
 
 HOLD = """
 import sys, time
-from tiledseg.tuning.storage import StudyLock, check_url
+from tiledseg.tuning.study.storage import StudyLock, check_url
 lock = StudyLock(check_url(sys.argv[1]), "s")
 for _ in range(int(sys.argv[3])):
     with lock:

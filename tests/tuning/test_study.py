@@ -3,10 +3,10 @@ import re
 import pytest
 
 from tiledseg.errors import SweepError
-from tiledseg.tuning.definition import StudyDefinition
-from tiledseg.tuning.objectives import parse_objectives
-from tiledseg.tuning.storage import check_url, open_storage
-from tiledseg.tuning.study import DEFINITION, join_study, study_id
+from tiledseg.tuning.search.objectives import parse_objectives
+from tiledseg.tuning.study.definition import StudyDefinition
+from tiledseg.tuning.study.storage import check_url, open_storage
+from tiledseg.tuning.study.study import DEFINITION, join_study, study_id
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import optuna
 import pandas as pd
 import pytest
 
+from tiledseg.config.experiment import load_experiment
 from tiledseg.errors import SweepError
-from tiledseg.experiment import load_experiment
 from tiledseg.tuning.options import SweepOptions
 
 STORAGE = "sqlite:///sweeps.db"

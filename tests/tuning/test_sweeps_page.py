@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tiledseg.experiment import load_experiment
-from tiledseg.tuning.feasibility import check_space
-from tiledseg.tuning.space import load_space
+from tiledseg.config.experiment import load_experiment
+from tiledseg.tuning.search.feasibility import check_space
+from tiledseg.tuning.search.space import load_space
 
 ROOT = Path(__file__).resolve().parents[2]
 

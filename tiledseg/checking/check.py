@@ -11,7 +11,7 @@ from tiledseg.checking.object_rules import object_findings
 from tiledseg.checking.reading import read_samples
 from tiledseg.checking.resemblance import resemblance_findings
 from tiledseg.checking.split_rules import split_findings
-from tiledseg.experiment import Experiment
+from tiledseg.config.experiment import Experiment
 
 
 def check_folder(

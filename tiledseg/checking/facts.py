@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.cache import content_hash
-from tiledseg.data.images import read_image
-from tiledseg.data.stored import StoredForm, stored_form
-from tiledseg.labels import value_counts
+from tiledseg.images.reading import read_image
+from tiledseg.images.stored import StoredForm, stored_form
+from tiledseg.masks.classes import value_counts
 
 THUMBNAIL_SIDE = 32
 """Side of the grey thumbnail by which images are compared, in pixels."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from tiledseg.checking.facts import ImageFacts
 from tiledseg.checking.finding import Finding
-from tiledseg.data.images import read_image
+from tiledseg.images.reading import read_image
 
 _UNIFORM = 1.0
 """Standard deviation of grey levels under which nothing can be seen."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiledseg.checking.finding import Finding
+from tiledseg.config import DatasetSettings
 from tiledseg.data.dataset import SPLITS, found_splits, with_drawn_splits
-from tiledseg.data.images import READ_SUFFIXES, is_image
 from tiledseg.data.pairing import Sample, match_files, no_images_fault
 from tiledseg.errors import DatasetError
-from tiledseg.settings import DatasetSettings
+from tiledseg.images.reading import READ_SUFFIXES, is_image
 
 _MISNAMED = {
     "val": "valid",

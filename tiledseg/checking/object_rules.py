@@ -7,7 +7,7 @@ import numpy as np
 
 from tiledseg.checking.facts import ImageFacts
 from tiledseg.checking.finding import Finding
-from tiledseg.experiment import Experiment
+from tiledseg.config.experiment import Experiment
 
 _LEAST_SIDE = 4
 """Pixels that an object must keep after the network's reduction."""

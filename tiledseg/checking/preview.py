@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from tiledseg.backend import load_backend
 from tiledseg.checking.finding import Report
 from tiledseg.checking.inventory import take_inventory
+from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.image_writing import write_image
-from tiledseg.data.mask_forms import with_one_mask
+from tiledseg.data.mask_encoding import with_one_mask
 from tiledseg.data.pairing import Sample
-from tiledseg.data.preprocess import to_rgb
+from tiledseg.data.preprocessing import to_rgb
 from tiledseg.errors import DatasetError, OutputError
-from tiledseg.experiment import Experiment
-from tiledseg.labels import Labels, foreground, painted
+from tiledseg.images.writing import write_image
+from tiledseg.masks.classes import Labels, foreground, painted
 
 SAMPLES, COLUMNS = 12, 4
 _SIDE, _GAP = 240, 6
@@ -78,7 +78,7 @@ def preview_sheet(
         (H, W, 3), uint8, RGB.
     """
     load_backend()
-    from tiledseg.data.sampling import TileSampler  # noqa: PLC0415  # loads Keras
+    from tiledseg.data.sampling.sampler import TileSampler  # noqa: PLC0415  # loads Keras
 
     sampler = TileSampler(samples, experiment, cache, workers=0)
     classes = len(experiment.class_names)

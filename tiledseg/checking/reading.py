@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from tiledseg.checking.facts import ImageFacts, measure_image
 from tiledseg.checking.finding import Finding
-from tiledseg.data.images import image_shape, read_mask_levels
-from tiledseg.data.mask_forms import with_one_mask
+from tiledseg.config import DatasetSettings
+from tiledseg.data.integrity import size_fault
+from tiledseg.data.mask_encoding import with_one_mask
 from tiledseg.data.pairing import Sample
-from tiledseg.data.soundness import size_fault
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.labels import foreground
-from tiledseg.settings import DatasetSettings
+from tiledseg.images.reading import image_shape, read_mask_levels
+from tiledseg.masks.classes import foreground
 
 _THREADS = 2
 Measured = tuple[ImageFacts | None, list[Finding]]

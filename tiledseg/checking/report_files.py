@@ -7,8 +7,8 @@ from typing import Any
 
 from tiledseg.checking.finding import Report
 from tiledseg.checking.page import MARK, report_page
-from tiledseg.data.atomic import atomic_file
 from tiledseg.errors import OutputError
+from tiledseg.images.atomic import atomic_file
 
 _HEAD = 4096
 """Bytes in which a previous report names itself."""

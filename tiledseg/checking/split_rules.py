@@ -5,11 +5,11 @@ from itertools import combinations
 from pathlib import Path
 
 from tiledseg.checking.finding import Finding
+from tiledseg.config import SplitSettings
 from tiledseg.data.cache import content_hash
 from tiledseg.data.pairing import Sample
 from tiledseg.data.split import OriginOf, group_reader, source_of
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.settings import SplitSettings
 
 _FEW = {"train": 5, "valid": 2, "test": 2}
 _SHARED = "put it in one split alone; scores on the other would be too good"

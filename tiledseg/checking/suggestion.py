@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from tiledseg.data.images import READ_SUFFIXES, list_images, read_as_stored, read_mask_levels
-from tiledseg.data.label_files import colours_of
+from tiledseg.config import DatasetSettings
+from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.data.pairing import Pairing, home_of, match_files
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.notation import to_yaml
-from tiledseg.settings import DatasetSettings
+from tiledseg.images.label_files import colours_of
+from tiledseg.images.reading import READ_SUFFIXES, list_images, read_as_stored, read_mask_levels
 
 _MASK_WORDS = ("mask", "label", "annot", "truth", "gt", "target", "seg")
 _LOOKED_AT = 12

@@ -6,15 +6,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tiledseg.backend import load_backend
-from tiledseg.data.dataset import data_root, draw_if_synthetic, require_folder
-from tiledseg.errors import TilingError
-from tiledseg.experiment import (
+from tiledseg.config import DatasetSettings
+from tiledseg.config.experiment import (
     Experiment,
     available_experiments,
     load_experiment,
     parse_experiment,
 )
-from tiledseg.settings import DatasetSettings
+from tiledseg.data.dataset import data_root, draw_if_synthetic, require_folder
+from tiledseg.errors import TilingError
 
 _NAMELESS = "dataset"
 """Stands for a folder whose name no dataset can have."""
@@ -64,7 +64,7 @@ def network_halo(experiment: Experiment) -> int | None:
     """
     load_backend()
     from tiledseg.models import build_model  # noqa: PLC0415  # loads Keras
-    from tiledseg.tiling.receptive_field import receptive_field  # noqa: PLC0415
+    from tiledseg.tiling.network.receptive_field import receptive_field  # noqa: PLC0415
 
     try:
         return receptive_field(build_model(experiment.model, experiment.image.channels)).halo

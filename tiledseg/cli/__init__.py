@@ -4,7 +4,8 @@ A verb is listed in the order in which it is imported here.
 """
 
 # isort: off
-from tiledseg.cli import train, predict, prepare, check, datasets, architectures, imports, sweep
+from tiledseg.cli import train, predict, prepare, check, datasets, architectures, sweep
+from tiledseg.cli import import_config
 from tiledseg.cli import dashboard
 from tiledseg.cli.app import app
 # isort: on
@@ -15,7 +16,7 @@ __all__ = [
     "check",
     "dashboard",
     "datasets",
-    "imports",
+    "import_config",
     "predict",
     "prepare",
     "sweep",

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tiledseg import __version__
-from tiledseg.console import show_line
+from tiledseg.cli.console import show_line
 
 app = typer.Typer(
     help="Tiled semantic segmentation of very large images.",

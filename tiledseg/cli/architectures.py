@@ -1,8 +1,8 @@
 """The verb that tells which networks there are."""
 
 from tiledseg.cli.app import app
-from tiledseg.console import show_line
-from tiledseg.settings.architectures import ARCHITECTURES
+from tiledseg.cli.console import show_line
+from tiledseg.config.architectures import ARCHITECTURES
 
 
 @app.command(epilog="Example: tiledseg architectures")

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from tiledseg.cli.app import app
-from tiledseg.cli.choosing import (
+from tiledseg.cli.arguments import (
     ExperimentFile,
     Overrides,
     experiments_folder,
     split_overrides,
 )
-from tiledseg.console import counting_progress, show_line
+from tiledseg.cli.console import counting_progress, show_line
 
 
 @app.command(epilog="Example: tiledseg check Tiled-Cell --html report.html")
@@ -34,7 +34,6 @@ def check(
     if suggest:
         _suggest(dataset)
         return
-    from tiledseg.check_screen import show_report  # noqa: PLC0415
     from tiledseg.checking.check import check_folder  # noqa: PLC0415
     from tiledseg.checking.preview import require_new_png, write_preview  # noqa: PLC0415
     from tiledseg.checking.report_files import (  # noqa: PLC0415
@@ -43,6 +42,7 @@ def check(
         write_json,
     )
     from tiledseg.checking.target import find_target, network_halo  # noqa: PLC0415
+    from tiledseg.cli.check_screen import show_report  # noqa: PLC0415
 
     for path in (html, json):
         if path is not None:

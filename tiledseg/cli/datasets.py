@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from tiledseg.cli.app import app
-from tiledseg.cli.choosing import experiments_folder
-from tiledseg.console import counting_progress, show_line
-from tiledseg.experiment import available_experiments, load_experiment
+from tiledseg.cli.arguments import experiments_folder
+from tiledseg.cli.console import counting_progress, show_line
+from tiledseg.config.experiment import available_experiments, load_experiment
 
 group = typer.Typer(
     help="List datasets and what is on disk; get those that others have published.",
@@ -29,8 +29,8 @@ def datasets(context: typer.Context) -> None:
 @group.command(epilog="Example: tiledseg datasets fetch Tiled-Cell")
 def fetch(name: Name) -> None:
     """Download a dataset where its licence allows, and convert it; broken off, it goes on."""
-    from tiledseg.data.catalog import named_dataset  # noqa: PLC0415
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
+    from tiledseg.data.published.catalog import named_dataset  # noqa: PLC0415
     from tiledseg.data.published.convert import fetch_published  # noqa: PLC0415
 
     dataset = named_dataset(name)
@@ -55,8 +55,8 @@ def convert(
 
 
 def _convert(name: str, given: Path) -> None:
-    from tiledseg.data.catalog import named_dataset  # noqa: PLC0415
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
+    from tiledseg.data.published.catalog import named_dataset  # noqa: PLC0415
     from tiledseg.data.published.convert import convert_published  # noqa: PLC0415
 
     root = data_root()
@@ -68,8 +68,8 @@ def _convert(name: str, given: Path) -> None:
 
 
 def _list_datasets() -> None:
-    from tiledseg.data.catalog import CATALOG, home_of_publication  # noqa: PLC0415
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
+    from tiledseg.data.published.catalog import CATALOG, home_of_publication  # noqa: PLC0415
 
     folder, root = experiments_folder(), data_root()
     known = {dataset.name: dataset for dataset in CATALOG}

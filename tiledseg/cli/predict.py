@@ -7,10 +7,10 @@ import typer
 
 from tiledseg.backend import load_backend
 from tiledseg.cli.app import app
-from tiledseg.cli.choosing import ModelUri, split_overrides
-from tiledseg.console import PredictionScreen, show_line
+from tiledseg.cli.arguments import ModelUri, split_overrides
+from tiledseg.cli.console import PredictionScreen, show_line
+from tiledseg.config.experiment import parse_experiment
 from tiledseg.errors import ExperimentError
-from tiledseg.experiment import parse_experiment
 
 
 @app.command(epilog="Example: tiledseg predict --model Tiled-Cell --images slides --output masks")
@@ -87,9 +87,9 @@ def predict(
     if not wanted:
         raise typer.BadParameter("give files, folders or patterns", param_hint="--images")
     load_backend()
-    from tiledseg.batch_prediction import explained, find_images, predict_files  # noqa: PLC0415
-    from tiledseg.prediction import Predictor  # noqa: PLC0415
-    from tiledseg.slide_prediction.options import SlideOptions  # noqa: PLC0415
+    from tiledseg.prediction.files import explained, find_images, predict_files  # noqa: PLC0415
+    from tiledseg.prediction.options import SlideOptions  # noqa: PLC0415
+    from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
     screen = PredictionScreen()

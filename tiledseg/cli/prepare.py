@@ -7,17 +7,17 @@ import typer
 
 from tiledseg.backend import load_backend
 from tiledseg.cli.app import app
-from tiledseg.cli.choosing import (
+from tiledseg.cli.arguments import (
     DatasetName,
     ExperimentFile,
     Overrides,
     chosen_experiment,
 )
-from tiledseg.console import ConsoleObserver, counting_progress, show_line
-from tiledseg.data.prepare.recipe import Recipe
+from tiledseg.cli.console import ConsoleObserver, counting_progress, show_line
+from tiledseg.config.experiment import Experiment
+from tiledseg.config.strict_yaml import to_yaml
+from tiledseg.data.prepare.spec import Recipe
 from tiledseg.errors import ExperimentError, OutputError
-from tiledseg.experiment import Experiment
-from tiledseg.notation import to_yaml
 from tiledseg.tuning.overrides import compact
 
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tiledseg.cli.app import app
-from tiledseg.cli.choosing import (
+from tiledseg.cli.arguments import (
     DatasetName,
     ExperimentFile,
     Overrides,
     chosen_experiment,
     experiments_folder,
 )
+from tiledseg.cli.console import show_line
 from tiledseg.cli.train import show_where_to_look, train_and_show
-from tiledseg.console import show_line
 from tiledseg.errors import SweepError
 
 if TYPE_CHECKING:
-    from tiledseg.tuning.closing import StudyResult
+    from tiledseg.tuning.results.report import StudyResult
 
 
 @app.command(epilog="Example: tiledseg sweep --dataset Tiled-Cell --trials 40 --trial-minutes 4")
@@ -78,10 +78,10 @@ def sweep(
     ] = 1,
 ) -> None:
     """Search for better settings; the same command goes on, and shares the study."""
-    from tiledseg.sweep_screen import SweepScreen, show_study  # noqa: PLC0415
-    from tiledseg.tuning.objectives import DEFAULT_OBJECTIVE  # noqa: PLC0415
+    from tiledseg.cli.sweep_screen import SweepScreen, show_study  # noqa: PLC0415
     from tiledseg.tuning.options import SweepOptions  # noqa: PLC0415
-    from tiledseg.tuning.space import load_space  # noqa: PLC0415
+    from tiledseg.tuning.search.objectives import DEFAULT_OBJECTIVE  # noqa: PLC0415
+    from tiledseg.tuning.search.space import load_space  # noqa: PLC0415
     from tiledseg.tuning.sweep import sweep as run_sweep  # noqa: PLC0415
 
     chosen = chosen_experiment(dataset, experiment, set_)
@@ -129,9 +129,9 @@ def _check_finals(finalists: int, retrain: str, objectives: Sequence[str]) -> No
 
 def _play_finals(result: "StudyResult", count: int) -> None:
     """Train the best few in full, each on one machine, and keep the best of them."""
-    from tiledseg.tuning.export import export_experiment  # noqa: PLC0415
-    from tiledseg.tuning.finalists import Finalist, choose_finalists  # noqa: PLC0415
-    from tiledseg.tuning.finals import Finals  # noqa: PLC0415
+    from tiledseg.tuning.results.candidates import Finalist, choose_finalists  # noqa: PLC0415
+    from tiledseg.tuning.results.export import export_experiment  # noqa: PLC0415
+    from tiledseg.tuning.results.retraining import Finals  # noqa: PLC0415
 
     def train(finalist: Finalist) -> tuple[str, float]:
         show_line(f"finalist    trial {finalist.number}, {finalist.value:.4f} as a trial")

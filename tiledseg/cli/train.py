@@ -6,7 +6,7 @@ import typer
 
 from tiledseg.backend import load_backend
 from tiledseg.cli.app import app
-from tiledseg.cli.choosing import (
+from tiledseg.cli.arguments import (
     DatasetName,
     ExperimentFile,
     ModelUri,
@@ -14,9 +14,9 @@ from tiledseg.cli.choosing import (
     chosen_experiment,
     split_overrides,
 )
-from tiledseg.console import ConsoleObserver, show_line, show_scores
+from tiledseg.cli.console import ConsoleObserver, show_line, show_scores
+from tiledseg.config.experiment import Experiment
 from tiledseg.errors import ExperimentError
-from tiledseg.experiment import Experiment
 
 if TYPE_CHECKING:
     from tiledseg.pipeline import TrainingResult

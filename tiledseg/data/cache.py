@@ -16,14 +16,14 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from tiledseg.data.atomic import atomic_file
-from tiledseg.data.images import read_image
-from tiledseg.data.label_files import read_label_map
-from tiledseg.data.mapped import map_array, write_array
-from tiledseg.data.preprocess import preprocess
+from tiledseg.config import ImageSettings
+from tiledseg.data.preprocessing import preprocess
 from tiledseg.errors import ImageError, OutputError
-from tiledseg.labels import foreground
-from tiledseg.settings import ImageSettings
+from tiledseg.images.atomic import atomic_file
+from tiledseg.images.label_files import read_label_map
+from tiledseg.images.mapped import map_array, write_array
+from tiledseg.images.reading import read_image
+from tiledseg.masks.classes import foreground
 
 _FORMAT = "tiledseg-pixels-1"
 """Changed whenever reading or pre-processing changes what comes out."""

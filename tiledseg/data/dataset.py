@@ -16,12 +16,12 @@ from difflib import get_close_matches
 from itertools import repeat
 from pathlib import Path
 
+from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.data.cache import content_hash
-from tiledseg.data.mask_forms import recipe_of, with_one_mask
+from tiledseg.data.mask_encoding import recipe_of, with_one_mask
 from tiledseg.data.pairing import Sample, home_of, paired
 from tiledseg.data.split import draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
-from tiledseg.settings import DatasetSettings, SplitSettings
 
 SPLITS = ("train", "valid", "test")
 _THREADS = 2
@@ -86,7 +86,7 @@ def draw_if_synthetic(settings: DatasetSettings, folder: Path) -> None:
         OutputError: The folder cannot be written.
     """
     if settings.synthetic is not None and not folder.exists():
-        from tiledseg.data.synthetic import write_synthetic_dataset  # noqa: PLC0415 - rarely needed
+        from tiledseg.data.synthetic.dataset import write_synthetic_dataset  # noqa: PLC0415 - rarely needed
 
         write_synthetic_dataset(settings.synthetic, folder, progress=None)
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiledseg.data.images import READ_SUFFIXES, is_image, list_images
-from tiledseg.data.ome_zarr import STORE_SUFFIX
+from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.settings import DatasetSettings
+from tiledseg.images.ome_zarr import STORE_SUFFIX
+from tiledseg.images.reading import READ_SUFFIXES, is_image, list_images
 
 _SEPARATORS = "_-. "
 _USUAL = DatasetSettings(name="usual")

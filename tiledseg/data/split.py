@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tiledseg.config import SplitSettings
 from tiledseg.errors import DatasetError
-from tiledseg.settings import SplitSettings
 
 OriginOf = Callable[[str], str]
 """The source image, or the patient or slide, of a stem."""

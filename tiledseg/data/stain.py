@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.settings import ImageSettings, StainReference
-from tiledseg.settings.image import numbers_in
+from tiledseg.config import ImageSettings, StainReference
+from tiledseg.config.image import numbers_in
 
 Pixels = NDArray[np.uint8]
 Matrix = NDArray[np.float64]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tiledseg.config.messages import shortened
+from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
-from tiledseg.faults import shortened
 from tiledseg.legacy.ini import Entry, read_entries, read_text
 from tiledseg.legacy.reader import SECTIONS, Note, Reader, Setting
 from tiledseg.legacy.reasons import WITHOUT_DEFAULT
 from tiledseg.legacy.translation import translate
-from tiledseg.notation import to_yaml
 
 SUFFIXES = frozenset({".config", ".ini", ".cfg"})
 """Endings of the files that are read as the source program's."""

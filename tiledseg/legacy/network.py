@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable
 
+from tiledseg.config.architectures import ARCHITECTURES
 from tiledseg.legacy.reader import Reader
 from tiledseg.legacy.values import finite, first, square, switch, whole, words
-from tiledseg.settings.architectures import ARCHITECTURES
 
 _RENAMED = {
     "EfficientNetB7UNet": "EfficientUNet",

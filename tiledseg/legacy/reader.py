@@ -6,11 +6,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from tiledseg.faults import nearest, shortened
-from tiledseg.legacy.ini import Entry
-from tiledseg.legacy.reasons import NEEDED
-from tiledseg.legacy.values import UnreadableValueError, parse_value
-from tiledseg.settings import (
+from tiledseg.config import (
     AugmentationSettings,
     DatasetSettings,
     ImageSettings,
@@ -19,6 +15,10 @@ from tiledseg.settings import (
     TilingSettings,
     TrainingSettings,
 )
+from tiledseg.config.messages import nearest, shortened
+from tiledseg.legacy.ini import Entry
+from tiledseg.legacy.reasons import NEEDED
+from tiledseg.legacy.values import UnreadableValueError, parse_value
 
 SECTIONS: Mapping[str, type[Section]] = {
     "dataset": DatasetSettings,

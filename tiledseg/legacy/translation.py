@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
+from tiledseg.config import ModelSettings
+from tiledseg.config.messages import explain
 from tiledseg.errors import ExperimentError
-from tiledseg.faults import explain
 from tiledseg.legacy.augmentation import translate_augmentation
 from tiledseg.legacy.ini import Entry
 from tiledseg.legacy.masks import translate_masks
@@ -19,7 +20,6 @@ from tiledseg.legacy.network import translate_network
 from tiledseg.legacy.reader import Reader
 from tiledseg.legacy.reasons import KNOWN, REASONS
 from tiledseg.legacy.values import finite, switch, whole, words
-from tiledseg.settings import ModelSettings
 
 _LOSSES = {
     "binary_crossentropy": "bce",

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import keras
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.attention_unet import build_attention_unet
 from tiledseg.models.deeplab import build_deeplab
 from tiledseg.models.efficient_unet import build_efficient_unet
@@ -16,7 +17,6 @@ from tiledseg.models.trans_unet import build_trans_unet
 from tiledseg.models.u2net import build_u2net
 from tiledseg.models.unet import build_unet
 from tiledseg.models.unet3plus import build_unet3plus
-from tiledseg.settings import ModelSettings
 
 Builder = Callable[[ModelSettings, int], keras.Model]
 

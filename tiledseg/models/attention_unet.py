@@ -11,9 +11,9 @@ normalisation follows.
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import convolution
 from tiledseg.models.unet import build_levels
-from tiledseg.settings import ModelSettings
 
 
 def build_attention_unet(settings: ModelSettings, channels: int) -> keras.Model:

@@ -9,9 +9,9 @@ surroundings only.
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import convolution, dropout, enlarged, normalized, to_probabilities
 from tiledseg.models.encoders import resnet50_encoder
-from tiledseg.settings import ModelSettings
 
 LOW_LEVEL, LOW_STRIDE = "conv2_block3_out", 4
 """The encoder's layer whose details the decoder takes, and its reduction."""

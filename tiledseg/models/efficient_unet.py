@@ -8,9 +8,9 @@ size, those of the widened blocks.
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import double_convolution, enlarged, probabilities
 from tiledseg.models.encoders import efficientnet_encoder
-from tiledseg.settings import ModelSettings
 
 SKIPS = (
     "block2a_expand_activation",

@@ -13,9 +13,9 @@ from typing import Any
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.errors import ExperimentError
 from tiledseg.models.blocks import NORM_MOMENTUM
-from tiledseg.settings import ModelSettings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)

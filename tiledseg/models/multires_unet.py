@@ -7,8 +7,8 @@ image segmentation", Neural Networks 121, 2020, with alpha = 1.67.
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import convolution, dropout, image_input, normalized, probabilities
-from tiledseg.settings import ModelSettings
 
 ALPHA = 1.67
 """A block's channels as a multiple of those of a U-Net's level (section 3.4 of the paper)."""

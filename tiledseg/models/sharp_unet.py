@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.unet import build_levels, transposed
-from tiledseg.settings import ModelSettings
 
 LAPLACIAN = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
 

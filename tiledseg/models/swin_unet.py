@@ -8,9 +8,9 @@ or 4 x 4 is a transposed convolution whose kernel is as large as its stride.
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import image_input, probabilities
 from tiledseg.models.layers import NeighbourStack, WindowAttention
-from tiledseg.settings import ModelSettings
 
 LEVELS = 4
 

@@ -11,9 +11,9 @@ import math
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import convolution, dropout, enlarged, image_input, probabilities
 from tiledseg.models.layers import PositionEmbedding, StandardizedConv2D
-from tiledseg.settings import ModelSettings
 
 STAGES = (3, 4, 9)
 """Units of the stages at a quarter, an eighth and a sixteenth of the image's size."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import (
     convolution,
     dropout,
@@ -17,7 +18,6 @@ from tiledseg.models.blocks import (
     image_input,
     to_probabilities,
 )
-from tiledseg.settings import ModelSettings
 
 
 @dataclass(frozen=True)

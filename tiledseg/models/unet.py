@@ -10,8 +10,8 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import double_convolution, image_input, probabilities
-from tiledseg.settings import ModelSettings
 
 Enlarge = Callable[[keras.KerasTensor, int, str], keras.KerasTensor]
 Skip = Callable[[keras.KerasTensor, keras.KerasTensor, str], keras.KerasTensor]

@@ -8,6 +8,7 @@ of the first level, and all of them are fused.
 import keras
 from keras import layers
 
+from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import (
     convolution,
     dropout,
@@ -16,7 +17,6 @@ from tiledseg.models.blocks import (
     probabilities,
     to_probabilities,
 )
-from tiledseg.settings import ModelSettings
 
 
 def build_unet3plus(settings: ModelSettings, channels: int) -> keras.Model:

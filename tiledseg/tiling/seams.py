@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import TilingError
-from tiledseg.labels import labels_of
+from tiledseg.masks.classes import labels_of
 
 
 class SeamLines(Protocol):

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.fetched import fetched_folder, fetching, keep, used
+from tiledseg.tracking.artifact_cache import fetched_folder, fetching, keep, used
 from tiledseg.tracking.store import connect, store_errors
 
 _EPOCH_PICTURE = re.compile(

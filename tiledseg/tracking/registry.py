@@ -21,8 +21,8 @@ from tiledseg.errors import RegistryError
 from tiledseg.tracking.store import connect, reason_of, store_address, store_errors
 
 if TYPE_CHECKING:
-    from tiledseg.prediction import Predictor
-    from tiledseg.tiling.runtimes import Runtime
+    from tiledseg.prediction.predictor import Predictor
+    from tiledseg.tiling.execution.runtimes import Runtime
 
 LATEST = "latest-trained"
 CHAMPION = "champion"
@@ -196,7 +196,7 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
     Raises:
         RegistryError: There is no such model.
     """
-    from tiledseg.prediction import EXPERIMENT_FILE, Predictor  # noqa: PLC0415  # loads Keras
+    from tiledseg.prediction.predictor import EXPERIMENT_FILE, Predictor  # noqa: PLC0415  # loads Keras
 
     if (Path(uri) / EXPERIMENT_FILE).is_file():
         return Predictor.load(Path(uri), runtime=runtime)

@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 
+from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.data.dataset import Dataset
-from tiledseg.data.image_writing import write_image, write_labels, write_mask, write_probability
-from tiledseg.data.images import read_image
-from tiledseg.evaluation import ImageEvaluation
-from tiledseg.experiment import Experiment, parse_experiment
-from tiledseg.labels import labels_of, painted
-from tiledseg.pictures import comparison_sheet, learning_curves, save_figure
-from tiledseg.prediction import EXPERIMENT_FILE
-from tiledseg.tracking.claim import ERROR_TAG, claim_run, forget_error, point_launcher_to
+from tiledseg.evaluation.figures import comparison_sheet, learning_curves, save_figure
+from tiledseg.evaluation.scores import ImageEvaluation
+from tiledseg.images.reading import read_image
+from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
+from tiledseg.masks.classes import labels_of, painted
+from tiledseg.prediction.predictor import EXPERIMENT_FILE
+from tiledseg.tracking.run_ids import ERROR_TAG, claim_run, forget_error, point_launcher_to
 from tiledseg.tracking.store import connect, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 

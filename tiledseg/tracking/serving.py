@@ -11,8 +11,8 @@ import numpy as np
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from tiledseg.errors import ImageError
-from tiledseg.labels import labels_of
-from tiledseg.prediction import Predictor
+from tiledseg.masks.classes import labels_of
+from tiledseg.prediction.predictor import Predictor
 
 OUTPUTS = ("mask", "probability")
 

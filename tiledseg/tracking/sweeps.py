@@ -12,7 +12,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tiledseg.tracking.claim import (
+from tiledseg.tracking.run_ids import (
     ERROR_TAG,
     KIND_TAG,
     LAUNCHER_VARIABLE,

@@ -12,14 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiledseg.data.atomic import atomic_file
-from tiledseg.data.images import read_image
+from tiledseg.config import TrainingSettings
+from tiledseg.config.experiment import Experiment
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import OutputError, TrainingError
-from tiledseg.experiment import Experiment
-from tiledseg.labels import labels_of
-from tiledseg.prediction import Mode, Predictor
-from tiledseg.settings import TrainingSettings
+from tiledseg.images.atomic import atomic_file
+from tiledseg.images.reading import read_image
+from tiledseg.masks.classes import labels_of
+from tiledseg.prediction.predictor import Mode, Predictor
 from tiledseg.training.observer import EpochPicture, EpochReport, TrainingObserver
 from tiledseg.training.schedule import Clock
 

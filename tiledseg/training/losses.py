@@ -1,7 +1,7 @@
 """Losses on probabilities, by the names that experiments use, for one class and for several.
 
 Each takes labels (B, H, W, 1) and probabilities (B, H, W, K), leaves pixels out whose label is
-``tiledseg.labels.IGNORED``, and weighs classes; a batch in which nothing is known costs 0, or
+``masks.classes.IGNORED``, and weighs classes; a batch in which nothing is known costs 0, or
 what two empty masks cost.
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from tiledseg.settings import TrainingSettings
+from tiledseg.config import TrainingSettings
 from tiledseg.training.overlap import soft_dice, soft_iou, soft_tversky
 from tiledseg.training.similarity import structural_similarity
-from tiledseg.training.truth import Tensor, pixel_weights, weighed_classes
+from tiledseg.training.target import Tensor, pixel_weights, weighed_classes
 
 _LEAST = 1e-7
 """Keras clips probabilities to it; below is nothing that float32 can tell from certainty."""

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from tiledseg.settings import TrainingSettings
+from tiledseg.config import TrainingSettings
 from tiledseg.training.overlap import soft_dice, soft_iou
-from tiledseg.training.truth import Tensor, known_truth
+from tiledseg.training.target import Tensor, known_truth
 
 _BASE = 4096.0
 

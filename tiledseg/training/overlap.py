@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from keras import ops
 
-from tiledseg.training.truth import Tensor, weighed_classes
+from tiledseg.training.target import Tensor, weighed_classes
 
 
 class Areas(NamedTuple):
@@ -36,7 +36,7 @@ def soft_areas(
     """Areas of every class that counts, over the whole batch or of each image.
 
     Args:
-        y_true: Labels (B, ..., 1); see ``tiledseg.training.truth``.
+        y_true: Labels (B, ..., 1); see ``tiledseg.training.target``.
         y_pred: Probabilities (B, ..., K).
         class_weights: See ``weighed_classes``.
         per_image: Count each image on its own.

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from tiledseg.settings import TrainingSettings
+from tiledseg.config import TrainingSettings
 
 
 class Clock:

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from tiledseg.training.truth import Tensor
+from tiledseg.training.target import Tensor
 
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2

@@ -8,17 +8,17 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from tiledseg.config.experiment import Experiment
 from tiledseg.errors import SweepError
-from tiledseg.experiment import Experiment
-from tiledseg.tuning import ledger
-from tiledseg.tuning.claimed import WorkerOptions
-from tiledseg.tuning.definition import StudyDefinition
-from tiledseg.tuning.feasibility import check_space
-from tiledseg.tuning.machine import memory_per_worker
-from tiledseg.tuning.objectives import DEFAULT_OBJECTIVE, parse_objectives
-from tiledseg.tuning.progress import Sitting
-from tiledseg.tuning.search import check_search, grid_points, untried_points
-from tiledseg.tuning.space import SearchSpace
+from tiledseg.tuning.execution import retries
+from tiledseg.tuning.execution.resources import memory_per_worker
+from tiledseg.tuning.execution.trial_runner import WorkerOptions
+from tiledseg.tuning.results.progress import Sitting
+from tiledseg.tuning.search.feasibility import check_space
+from tiledseg.tuning.search.objectives import DEFAULT_OBJECTIVE, parse_objectives
+from tiledseg.tuning.search.samplers import check_search, grid_points, untried_points
+from tiledseg.tuning.search.space import SearchSpace
+from tiledseg.tuning.study.definition import StudyDefinition
 
 DEFAULT_TRIALS = 20
 _UNTIMED_SECONDS = 24 * 3600.0
@@ -91,7 +91,7 @@ class SweepOptions:
         """
         now, wanted = time.time(), self.trials
         if self.sampler == "grid":
-            most = len(ledger.counted(trials)) + len(grid_left(definition, self.seed, trials))
+            most = len(retries.counted(trials)) + len(grid_left(definition, self.seed, trials))
             wanted = min(wanted or most, most)
         return Sitting(
             began=now,
@@ -110,7 +110,9 @@ def grid_left(
     """
     space = definition.space
     points = [space.stored(point) for point in grid_points(space, definition.own, seed)]
-    searched = [trial for trial in ledger.counted(trials) if ledger.ORIGIN not in trial.user_attrs]
+    searched = [
+        trial for trial in retries.counted(trials) if retries.ORIGIN not in trial.user_attrs
+    ]
     return untried_points(points, searched)
 
 

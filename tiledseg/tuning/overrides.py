@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tiledseg.config.experiment import Experiment
+from tiledseg.config.messages import explain
 from tiledseg.errors import ExperimentError
-from tiledseg.experiment import Experiment
-from tiledseg.faults import explain
 
 
 def overridden(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:

@@ -11,27 +11,27 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy.engine import URL
 
+from tiledseg.config.experiment import Experiment
 from tiledseg.errors import DatasetError, SweepError
-from tiledseg.experiment import Experiment
 from tiledseg.tracking import sweeps
-from tiledseg.tuning import ledger
-from tiledseg.tuning.closing import StudyResult, close_study
-from tiledseg.tuning.crew import Crew
-from tiledseg.tuning.definition import StudyDefinition
-from tiledseg.tuning.interruption import interruptible
-from tiledseg.tuning.machine import memory_per_worker
+from tiledseg.tuning.execution import retries
+from tiledseg.tuning.execution.child_process import COMMAND, TrialLimits, TrialProcess
+from tiledseg.tuning.execution.resources import memory_per_worker
+from tiledseg.tuning.execution.signals import interruptible
+from tiledseg.tuning.execution.worker_pool import Crew
 from tiledseg.tuning.options import SweepOptions, define_study, worker_options
-from tiledseg.tuning.progress import StudyProgress, look_at
-from tiledseg.tuning.space import SearchSpace
-from tiledseg.tuning.storage import (
+from tiledseg.tuning.results.progress import StudyProgress, look_at
+from tiledseg.tuning.results.report import StudyResult, close_study
+from tiledseg.tuning.search.space import SearchSpace
+from tiledseg.tuning.study.definition import StudyDefinition
+from tiledseg.tuning.study.storage import (
     StudyLock,
     check_url,
     default_storage,
     open_storage,
     storage_errors,
 )
-from tiledseg.tuning.study import join_study, study_id
-from tiledseg.tuning.trial import COMMAND, TrialLimits, TrialProcess
+from tiledseg.tuning.study.study import join_study, study_id
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def _prepare(experiment: Experiment, root: Path | None, command: tuple[str, ...]
 
 
 def _end_what_is_dead(study: optuna.Study, storage: Any, parent_run: str) -> None:
-    ledger.settle(study, storage)
+    retries.settle(study, storage)
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     living = {trial.number for trial in running}
     sweeps.end_dead_runs(parent_run, living, "its worker died")

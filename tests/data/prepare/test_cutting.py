@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from tiledseg.config import AugmentationSettings
 from tiledseg.data.prepare.cutting import pieces_of, resized
-from tiledseg.data.prepare.recipe import Recipe
+from tiledseg.data.prepare.spec import Recipe
 from tiledseg.data.split import source_of
 from tiledseg.errors import ExperimentError
-from tiledseg.settings import AugmentationSettings
 
 CHANGES = AugmentationSettings()
 

@@ -15,17 +15,17 @@ import pytest
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
+from tiledseg.config.experiment import load_experiment
 from tiledseg.data.cache import content_hash
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.image_writing import write_image
-from tiledseg.data.images import read_image, read_mask
-from tiledseg.data.label_files import read_label_map
 from tiledseg.data.prepare.prepare import prepare_dataset
-from tiledseg.data.prepare.recipe import Recipe
+from tiledseg.data.prepare.spec import Recipe
 from tiledseg.data.split import source_of
 from tiledseg.errors import DatasetError, ExperimentError, OutputError
-from tiledseg.experiment import load_experiment
-from tiledseg.labels import IGNORED
+from tiledseg.images.label_files import read_label_map
+from tiledseg.images.reading import read_image, read_mask
+from tiledseg.images.writing import write_image
+from tiledseg.masks.classes import IGNORED
 
 RECIPE = Recipe(tile=48, overlap=8, reduce=64, augment=1)
 
@@ -191,10 +191,10 @@ class TestGoingOn:
         program = (
             "import os, signal, sys\n"
             "from pathlib import Path\n"
-            "from tiledseg.experiment import load_experiment\n"
+            "from tiledseg.config.experiment import load_experiment\n"
             "from tiledseg.data.prepare import layout\n"
             "from tiledseg.data.prepare.prepare import prepare_dataset\n"
-            "from tiledseg.data.prepare.recipe import Recipe\n"
+            "from tiledseg.data.prepare.spec import Recipe\n"
             "left = int(sys.argv[3])\n"
             "write = layout.write_mask\n"
             "def killing(path, mask):\n"

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from tiledseg.checking.split_rules import refuse_leaks
 from tiledseg.cli import app
-from tiledseg.data import catalog
-from tiledseg.data.catalog import CATALOG, home_of_publication, named_dataset
+from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.images import read_image, read_mask
+from tiledseg.data.published import catalog
+from tiledseg.data.published.catalog import CATALOG, home_of_publication, named_dataset
 from tiledseg.data.published.convert import convert_published, fetch_published
 from tiledseg.errors import DatasetError, OutputError
-from tiledseg.settings import DatasetSettings, SplitSettings
+from tiledseg.images.reading import read_image, read_mask
 
 HEIGHT, WIDTH = 60, 80
 

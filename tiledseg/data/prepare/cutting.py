@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.augment import augment
-from tiledseg.data.prepare.recipe import Recipe
+from tiledseg.config import AugmentationSettings
+from tiledseg.data.augmentation.augment import augment
+from tiledseg.data.prepare.spec import Recipe
 from tiledseg.data.prepare.windows import Window, object_windows, tile_windows, whole
-from tiledseg.labels import foreground
-from tiledseg.settings import AugmentationSettings
+from tiledseg.masks.classes import foreground
 
 Pixels = NDArray[np.uint8]
 

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiledseg.data.atomic import atomic_file
 from tiledseg.data.cache import content_hash
-from tiledseg.data.image_writing import write_image, write_labels, write_mask
 from tiledseg.data.prepare.cutting import Piece
 from tiledseg.errors import DatasetError, OutputError
-from tiledseg.labels import foreground
-from tiledseg.objects import labelled
+from tiledseg.images.atomic import atomic_file
+from tiledseg.images.writing import write_image, write_labels, write_mask
+from tiledseg.masks.classes import foreground
+from tiledseg.masks.instances import labelled
 
 RECIPE, MANIFEST = "recipe.json", "manifest.csv"
 _UNFINISHED, _DONE = ".unfinished", "done.jsonl"

@@ -7,19 +7,19 @@ from pathlib import Path
 import pandas as pd
 from pydantic import ValidationError
 
+from tiledseg.config import AugmentationSettings
+from tiledseg.config.experiment import Experiment
+from tiledseg.config.messages import explain
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.images import read_image
-from tiledseg.data.label_files import read_label_map
 from tiledseg.data.pairing import Sample
 from tiledseg.data.prepare.cutting import Piece, pieces_of
 from tiledseg.data.prepare.layout import Job, Progress, write_layout
-from tiledseg.data.prepare.recipe import Recipe
+from tiledseg.data.prepare.spec import Recipe
 from tiledseg.data.prepare.statistics import write_statistics
 from tiledseg.errors import DatasetError, ExperimentError
-from tiledseg.experiment import Experiment
-from tiledseg.faults import explain
-from tiledseg.labels import IGNORED
-from tiledseg.settings import AugmentationSettings
+from tiledseg.images.label_files import read_label_map
+from tiledseg.images.reading import read_image
+from tiledseg.masks.classes import IGNORED
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiledseg.data.atomic import atomic_file
+from tiledseg.images.atomic import atomic_file
 
 TABLE, PICTURE = "statistics.csv", "statistics.png"
 _SPLITS = ("train", "valid", "test")

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tiledseg.data.images import IMAGE_SUFFIXES, read_image, read_mask_levels
-from tiledseg.data.published.form import (
+from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
     folders_with,
@@ -22,6 +21,7 @@ from tiledseg.data.published.form import (
     inner,
     not_of_form,
 )
+from tiledseg.images.reading import IMAGE_SUFFIXES, read_image, read_mask_levels
 
 EXPECTED = (
     "seg/train/images/BreaDM-Ma-1801/VIBRANT/p-032.jpg beside seg/train/labels/ with the same "

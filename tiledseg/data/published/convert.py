@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from tiledseg.data.archive import unpack
-from tiledseg.data.catalog import NamedDataset, home_of_publication
-from tiledseg.data.download import download
+from tiledseg.config import SplitSettings
 from tiledseg.data.prepare.cutting import Piece
 from tiledseg.data.prepare.layout import Job, Progress, require_ours, write_layout
 from tiledseg.data.prepare.statistics import write_statistics
 from tiledseg.data.prepare.windows import whole
-from tiledseg.data.published.form import PublishedImage
+from tiledseg.data.published.archive import unpack
+from tiledseg.data.published.catalog import NamedDataset, home_of_publication
+from tiledseg.data.published.download import download
+from tiledseg.data.published.format import PublishedImage
 from tiledseg.data.split import draw_splits
 from tiledseg.errors import DatasetError
-from tiledseg.settings import SplitSettings
 
 
 def fetch_published(dataset: NamedDataset, root: Path, progress: Progress | None = None) -> Path:

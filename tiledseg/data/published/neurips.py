@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tiledseg.data.images import IMAGE_SUFFIXES, read_as_stored, read_image
-from tiledseg.data.published.form import (
+from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
     folders_with,
@@ -20,6 +19,7 @@ from tiledseg.data.published.form import (
     pictures_in,
 )
 from tiledseg.errors import DatasetError
+from tiledseg.images.reading import IMAGE_SUFFIXES, read_as_stored, read_image
 
 EXPECTED = "images/cell_00001.png beside labels/cell_00001_label.tiff, as in Training-labeled.zip"
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tiledseg.data.images import read_as_stored, read_image
 from tiledseg.data.prepare.windows import Window
-from tiledseg.data.published.form import (
+from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
     folders_with,
@@ -23,6 +22,7 @@ from tiledseg.data.published.form import (
     pictures_in,
 )
 from tiledseg.errors import DatasetError
+from tiledseg.images.reading import read_as_stored, read_image
 
 EXPECTED = "train/x/106.bmp beside train/y/106_1.bmp, 106_2.bmp and so on, one file per cell"
 NUCLEUS, CYTOPLASM = 40, 20

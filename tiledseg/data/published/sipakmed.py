@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.images import read_image
-from tiledseg.data.published.form import (
+from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
     incomplete,
@@ -23,6 +22,7 @@ from tiledseg.data.published.form import (
     pictures_in,
 )
 from tiledseg.errors import DatasetError
+from tiledseg.images.reading import read_image
 
 EXPECTED = "im_Metaplastic/001.bmp beside 001_cyt01.dat, 001_nuc01.dat and so on"
 _OUTLINE = re.compile(r"(.+)_(cyt|nuc)\d+\.dat", re.IGNORECASE)

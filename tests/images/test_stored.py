@@ -1,0 +1,49 @@
+"""How files store their pixels, read from their headers."""
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from tiledseg.errors import ImageError
+from tiledseg.images.stored import StoredForm, stored_form
+
+GREY, COLOUR = np.zeros((5, 7), np.uint8), np.zeros((5, 7, 3), np.uint8)
+ALPHA = np.zeros((5, 7, 4), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "form"),
+    [
+        ("a.png", GREY, StoredForm("png", 1, 8)),
+        ("a.png", COLOUR, StoredForm("png", 3, 8)),
+        ("a.png", ALPHA, StoredForm("png", 4, 8, alpha=True)),
+        ("a.png", COLOUR.astype(np.uint16), StoredForm("png", 3, 16)),
+        ("a.jpg", GREY, StoredForm("jpeg", 1, 8)),
+        ("a.jpg", COLOUR, StoredForm("jpeg", 3, 8)),
+        ("a.bmp", COLOUR, StoredForm("bmp", 3, 8)),
+        ("a.bmp", ALPHA, StoredForm("bmp", 4, 8, alpha=True)),
+    ],
+)
+def test_written_by_opencv(tmp_path, name, pixels, form):
+    assert cv2.imwrite(str(tmp_path / name), pixels)
+    assert stored_form(tmp_path / name) == form
+
+
+def test_tiff(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((3, 5, 7), np.uint16), photometric="minisblack")
+    assert stored_form(path) == StoredForm("tiff", 1, 16, pages=3)
+    tifffile.imwrite(path, ALPHA, photometric="rgb", extrasamples=["unassalpha"])
+    assert stored_form(path) == StoredForm("tiff", 4, 8, alpha=True)
+    tifffile.imwrite(path, GREY, photometric="palette", colormap=np.zeros((3, 256), np.uint16))
+    assert stored_form(path) == StoredForm("tiff", 3, 8, palette=True)
+
+
+@pytest.mark.parametrize("data", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"II*\x00nothing"])
+def test_what_is_no_image(tmp_path, data):
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(ImageError, match=r"a\.png: .*export it again"):
+        stored_form(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="header cannot be read"):
+        stored_form(tmp_path / "missing.png")

@@ -1,0 +1,103 @@
+"""A prediction in a process of its own, to be killed. Run by a fork server that knows Keras.
+
+Every batch leaves a line with its number of tiles in a log before it is computed, and takes a
+moment, so that there is a middle to be killed in.
+"""
+
+import multiprocessing
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from tiledseg.prediction.options import SlideOptions
+
+TILES_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Work:
+    """A prediction to be done."""
+
+    model: Path
+    image: Path
+    output: Path
+    log: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    seconds_per_batch: float = 0.03
+    max_tile: int = 64
+
+    def begun(self) -> list[int]:
+        """Tiles in each batch that was begun, over all starts so far."""
+        return [int(line) for line in self.log.read_text().split()] if self.log.exists() else []
+
+
+def predict_here(work: Work) -> None:
+    """Do the work in this process."""
+    from tiledseg.prediction.job import predict_slide
+    from tiledseg.prediction.predictor import Predictor
+    from tiledseg.tiling.execution import streaming
+
+    run_stages = streaming.run_stages
+
+    def watched_stages(produce, compute, consume):
+        def watched(batch):
+            with work.log.open("a") as log:
+                log.write(f"{len(batch[0])}\n")
+            time.sleep(work.seconds_per_batch)
+            return compute(batch)
+
+        run_stages(produce, watched, consume)
+
+    streaming.run_stages = watched_stages
+    streaming.BATCH_PIXELS = TILES_AT_ONCE * work.max_tile**2
+    predict_slide(Predictor.load(work.model), work.image, work.output, SlideOptions(**work.options))
+
+
+def start(work: Work) -> BaseProcess:
+    """Begin the work in a process of its own."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tiledseg.prediction.job", __name__])
+    process = context.Process(target=predict_here, args=(work,))
+    with _nameless_main():
+        process.start()
+    return process
+
+
+@contextmanager
+def _nameless_main() -> Iterator[None]:
+    """The new process does not run this one's main file again, which pytest-xdist's cannot bear."""
+    main = vars(sys.modules["__main__"])
+    kept = {name: main.pop(name) for name in ("__file__",) if name in main}
+    try:
+        yield
+    finally:
+        main.update(kept)
+
+
+def kill_somewhere(work: Work, dice: random.Random, tiles: int, kills: int) -> int:
+    """Begin the work and kill it after some batches of its own; returns the exit code.
+
+    Args:
+        work: What to do.
+        dice: Chooses the moment.
+        tiles: That the image has in all.
+        kills: How many there are to be, this one included, which leave work for one another.
+    """
+    before = len(work.begun())
+    left = (tiles - sum(work.begun())) // TILES_AT_ONCE
+    wanted = dice.randint(1, max(1, 2 * left // (kills + 2)))
+    process = start(work)
+    while process.is_alive() and len(work.begun()) < before + wanted:
+        time.sleep(0.002)
+    time.sleep(dice.uniform(0.0, work.seconds_per_batch))
+    process.kill()
+    process.join()
+    return int(process.exitcode or 0)

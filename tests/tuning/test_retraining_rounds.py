@@ -1,0 +1,138 @@
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import mlflow
+import pytest
+
+from tiledseg.errors import SweepError, TrainingError
+from tiledseg.tracking.files import RunFiles
+from tiledseg.tuning.results.candidates import Finalist, choose_finalists
+from tiledseg.tuning.results.retraining import FILE, Finals
+
+VALUES = (0.9, 0.8, 0.7, 0.6)
+
+
+@pytest.fixture
+def ranking(tiny_experiment):
+    """Four trials, the best first; the third has the experiment's own settings."""
+    return [
+        Finalist(number, value, number == 2, tiny_experiment(training={"seed": number}))
+        for number, value in enumerate(VALUES)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "numbers"),
+    [(1, [0]), (2, [0, 2]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])],
+)
+def test_the_own_settings_take_part_where_there_are_several(ranking, count, numbers):
+    assert [one.number for one in choose_finalists(ranking, count)] == numbers
+
+
+def test_without_the_own_trial_the_best_take_part(ranking):
+    assert [one.number for one in choose_finalists(ranking[:2], 2)] == [0, 1]
+
+
+@pytest.fixture
+def finals_of(tmp_path):
+    """The finals of a study, as another command sees them."""
+    run_id = mlflow.MlflowClient().create_run(mlflow.create_experiment("Tiny")).info.run_id
+    return lambda: Finals("Tiny-default", STORAGE, run_id), run_id
+
+
+STORAGE = "sqlite:///sweeps.db"
+
+
+def test_what_is_trained_is_not_trained_again(ranking, finals_of):
+    finals, run_id = finals_of
+    scores, trained = {0: 0.5, 1: 0.75, 2: 0.625}, []
+
+    def train(finalist):
+        if finalist.number == 2 and len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(finalist.number)
+        return f"run{finalist.number}", scores[finalist.number]
+
+    with pytest.raises(KeyboardInterrupt):
+        finals().play(ranking[:3], train)
+    trained.clear()
+    played = finals().play(ranking[:3], train)
+    assert trained == [2]
+    assert [(final.number, final.score) for final in played] == [(1, 0.75), (2, 0.625), (0, 0.5)]
+    assert [final.run_id for final in played] == ["run1", "run2", "run0"]
+    assert len(RunFiles(run_id).path(FILE).read_text().splitlines()) == 4
+    assert finals().play(ranking[:1], train)[0].run_id == "run0"
+    assert trained == [2]
+
+
+def test_two_commands_share_the_finals(ranking, finals_of, monkeypatch):
+    monkeypatch.setattr("tiledseg.tuning.results.retraining.POLL_SECONDS", 0.05)
+    finals, _ = finals_of
+    trained, waits, claimed, go_on = [], [], threading.Event(), threading.Event()
+
+    def slowly(finalist):
+        trained.append(finalist.number)
+        claimed.set()
+        go_on.wait(60)
+        return "theirs", 0.9
+
+    def quickly(finalist):
+        trained.append(finalist.number)
+        return "ours", 0.5
+
+    def wait(numbers):
+        waits.append(numbers)
+        go_on.set()
+
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(lambda: finals().play(ranking[:2], slowly))
+        claimed.wait(60)
+        ours = finals().play(ranking[:2], quickly, wait)
+    assert sorted(trained) == [0, 1]
+    assert waits == [[0]]
+    assert [final.run_id for final in ours] == ["theirs", "ours"]
+    assert other.result() == ours
+
+
+KILLED = """
+import os
+from pathlib import Path
+from tiledseg.config.experiment import load_experiment
+from tiledseg.tuning.results.candidates import Finalist
+from tiledseg.tuning.results.retraining import Finals
+finals = Finals("Tiny-default", "sqlite:///sweeps.db", os.environ["STUDY_RUN"])
+best = Finalist(0, 0.9, False, load_experiment(Path("Tiny.yaml")))
+finals.play([best], lambda _: os.kill(os.getpid(), 9))
+"""
+
+
+def test_a_claim_of_the_dead_is_taken_over(ranking, finals_of, tmp_path):
+    finals, run_id = finals_of
+    (tmp_path / "Tiny.yaml").write_text(ranking[0].experiment.to_yaml())
+    environment = {**os.environ, "STUDY_RUN": run_id}
+    dead = subprocess.run([sys.executable, "-c", KILLED], env=environment, check=False)
+    assert dead.returncode == -9
+    assert finals().play(ranking[:1], lambda _: ("ours", 0.5))[0].run_id == "ours"
+
+
+def test_what_fails_is_told_to_all_and_tried_again_when_asked(ranking, finals_of, monkeypatch):
+    monkeypatch.setattr("tiledseg.tuning.results.retraining.POLL_SECONDS", 0.05)
+    finals, _ = finals_of
+    claimed, go_on = threading.Event(), threading.Event()
+
+    def fail(_):
+        claimed.set()
+        go_on.wait(60)
+        raise TrainingError("the loss is nan")
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(lambda: finals().play(ranking[:1], fail))
+        claimed.wait(60)
+        with pytest.raises(SweepError, match="another machine: the loss is nan"):
+            finals().play(ranking[:1], fail, lambda _: go_on.set())
+    with pytest.raises(TrainingError, match="the loss is nan"):
+        first.result()
+    assert finals().play(ranking[:1], lambda _: ("ours", 0.5))[0].run_id == "ours"

@@ -1,0 +1,95 @@
+"""Which experiment and model the words on the command line mean."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tiledseg.cli.console import show_line
+from tiledseg.config.experiment import (
+    Experiment,
+    available_experiments,
+    find_experiment,
+    load_experiment,
+    parse_experiment,
+)
+from tiledseg.errors import ExperimentError
+from tiledseg.legacy import SUFFIXES, ImportedConfig, import_config
+
+DatasetName = Annotated[
+    str, typer.Option("--dataset", help="Name of a dataset with a YAML in experiments/.")
+]
+ExperimentFile = Annotated[
+    str, typer.Option("--experiment", help="An experiment YAML, or a .config.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated."),
+]
+ModelUri = Annotated[
+    str,
+    typer.Option(
+        "--model", help="models:/NAME@champion, runs:/ID/model, a folder, or a dataset's name."
+    ),
+]
+
+
+def experiments_folder() -> Path:
+    """./experiments, or that of the source tree which this package lies in."""
+    here = Path("experiments")
+    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "experiments"
+
+
+def chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> Experiment:
+    """The experiment of a dataset's name or of a file, YAML or ``.config``, with its overrides.
+
+    Raises:
+        ExperimentError: Neither is given, both disagree, or the file cannot be read.
+    """
+    settings = split_overrides(overrides)
+    if not dataset and not file:
+        known = ", ".join(available_experiments(experiments_folder()))
+        raise ExperimentError(f"name a dataset (--dataset NAME) or a file; known: {known}")
+    path = Path(file) if file else find_experiment(dataset, experiments_folder())
+    if path.suffix.lower() in SUFFIXES:
+        config = import_config(path)
+        experiment = parse_experiment(config.text, str(path), settings)
+        show_import(config, str(path))
+    else:
+        experiment = load_experiment(path, settings)
+    if dataset and experiment.dataset.name != dataset:
+        remedy = "give --dataset or --experiment, not both" if file else f"use --experiment {path}"
+        raise ExperimentError(
+            f"{path}: dataset.name is {experiment.dataset.name!r}, not {dataset!r}; {remedy}"
+        )
+    return experiment
+
+
+def split_overrides(overrides: list[str] | None) -> list[str]:
+    """Settings given one by one or several in one text."""
+    return [setting for text in overrides or [] for setting in _split_settings(text)]
+
+
+def _split_settings(text: str) -> list[str]:
+    """``a.b=1 c.d=2`` in one text, as ``mlflow run -P set=...`` passes it, or one setting."""
+    try:
+        parts = shlex.split(text)
+    except ValueError:
+        return [text]
+    return parts if all(re.match(r"[\w.]+=", part) for part in parts) else [text]
+
+
+def show_import(config: ImportedConfig, label: str) -> None:
+    """Say what became of a configuration's keys."""
+    missing = config.count("unavailable")
+    show_line(
+        f"{label}: {missing} key{'' if missing == 1 else 's'} not available, "
+        f"{config.count('unreadable')} unreadable, {config.count('ignored')} without an effect"
+    )
+    for note in config.notes:
+        if note.kind != "ignored":
+            show_line(
+                f"  line {note.entry.line}, {note.entry.key or note.entry.text}: {note.words}"
+            )

@@ -1,0 +1,62 @@
+"""What the command line shows of a check."""
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from tiledseg.checking.finding import Report, Severity, by_kind
+from tiledseg.checking.page import verdict
+from tiledseg.checking.summary import split_numbers
+from tiledseg.cli.console import console, show_line
+
+_STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def show_report(report: Report) -> None:
+    """Numbers, then all findings, grouped by kind, and the verdict last."""
+    show_line(f"{report.name}  {report.folder}")
+    console.print(_numbers(report))
+    for findings in by_kind(report.findings):
+        severity, code = findings[0].severity, findings[0].code
+        console.print()
+        console.print(f"[{_STYLES[severity]}]{severity:<8}[/] [bold]{code}[/]  {len(findings)}")
+        remedies = {finding.remedy for finding in findings}
+        for finding in findings:
+            _show_indented(f"{report.named(finding.place)}: {finding.message}", 2)
+            if len(remedies) > 1:
+                _show_indented(f"-> {finding.remedy}", 4)
+        if len(remedies) == 1:
+            _show_indented(f"-> {findings[0].remedy}", 4)
+    console.print()
+    style = "bold green" if report.sound else "bold red"
+    console.print(f"[{style}]{escape(verdict(report))}[/]", soft_wrap=True)
+
+
+def _numbers(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("split")
+    for heading in ("images", "megapixels", "foreground", "objects", "median side", "brightness"):
+        table.add_column(heading, justify="right")
+    for row in split_numbers(report.images):
+        table.add_row(
+            row.split + (" *" if report.drawn else ""),
+            str(row.images),
+            f"{row.megapixels:.1f}",
+            f"{row.foreground:.2%}",
+            str(row.objects),
+            f"{row.sides[1]:.0f} px",
+            f"{row.brightness[1]:.0f}",
+        )
+    if report.drawn:
+        table.caption = "* splits without a folder are drawn by source image"
+        table.caption_justify = "left"
+    return table
+
+
+def _show_indented(text: str, indent: int) -> None:
+    """Fold at the terminal's width, keeping the indent; in a file, one line for one finding."""
+    if not console.is_terminal:
+        show_line(" " * indent + text)
+        return
+    for line in Text(text).wrap(console, max(20, console.width - indent)):
+        console.print(" " * indent, line, sep="", highlight=False)

@@ -1,0 +1,195 @@
+"""What the command line shows: progress while work goes on, results when it is done."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tiledseg.data.dataset import Dataset
+    from tiledseg.data.integrity import DatasetSummary
+    from tiledseg.evaluation.scores import ImageEvaluation
+    from tiledseg.prediction.files import PredictedFile
+    from tiledseg.training.observer import EpochPicture, EpochReport
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_error(message: str) -> None:
+    """One line on standard error."""
+    errors.print(f"[bold red]tiledseg:[/] {_escaped(message)}")
+
+
+def progress_bar() -> Progress:
+    """A progress bar; it draws on a terminal only."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+@contextmanager
+def counting_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; yields what is told how many are done, and how many there are."""
+    with progress_bar() as progress:
+        task = progress.add_task(label, total=None, note="")
+        yield lambda done, of: progress.update(task, completed=done, total=of)
+
+
+class ConsoleObserver:
+    """Shows a training or an evaluation; use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._progress = progress_bar()
+        self._task: TaskID | None = None
+        self._note = ""
+
+    def __enter__(self) -> "ConsoleObserver":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def run_opened(self, run_id: str) -> None:
+        """Name the run."""
+        show_line(f"run         {run_id}")
+
+    def dataset_checked(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
+        """Say what there is to learn from."""
+        for split, part in summary.splits.items():
+            show_line(
+                f"{split:<11} {part.images} images, {part.megapixels:.1f} megapixels, "
+                f"{100 * part.foreground:.2f} % foreground"
+            )
+        show_line(f"digest      {dataset.digest}")
+
+    def batch_ended(
+        self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self._task = self._progress.add_task("", total=batches, note="")
+        note = f"loss {metrics.get('loss', 0.0):.4f}  {self._note}"
+        self._progress.update(
+            self._task, description=f"epoch {epoch}", total=batches, completed=batch, note=note
+        )
+
+    def epoch_ended(self, report: "EpochReport") -> None:
+        """Print one line for the epoch."""
+        metrics = report.metrics
+        self._note = f"at most {_duration(report.remaining)} left"
+        show_line(
+            f"epoch {report.epoch:>3}/{report.epochs}  loss {metrics['loss']:.4f}  "
+            f"val_loss {metrics['val_loss']:.4f}  val_dice {metrics['val_dice']:.4f}"
+            f"{' *' if report.is_best else '  '}  rate {metrics['learning_rate']:.1e}  "
+            f"{_duration(report.elapsed)} gone, {self._note}"
+        )
+
+    def masks_predicted(self, picture: "EpochPicture") -> None:
+        """Nothing: pictures are for the run."""
+
+    def image_evaluated(self, evaluation: "ImageEvaluation") -> None:
+        """Print one line for the image."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        dice = {mode: scores["dice"] for mode, scores in evaluation.scores.items()}
+        shown = "  ".join(f"{mode} {value:.4f}" for mode, value in dice.items())
+        show_line(f"{evaluation.split:<6} {evaluation.sample.stem:<24} Dice  {shown}")
+
+
+def show_scores(metrics: Mapping[str, float]) -> None:
+    """A table of final scores, tiled beside whole; of several classes with the Dice of each."""
+    modes = ("tiled", "whole")
+    classes = dict.fromkeys(name.partition("/dice/")[2] for name in metrics if "/dice/" in name)
+    scores = (
+        "dice", *(f"dice/{name}" for name in classes),
+        "iou", "precision", "recall", "accuracy", "seconds_per_megapixel",
+    )  # fmt: skip
+    table = Table(title="mean over images", title_justify="left")
+    table.add_column("split")
+    table.add_column("score")
+    for mode in modes:
+        table.add_column(mode, justify="right")
+    for split in dict.fromkeys(name.split("/")[0] for name in metrics):
+        for score in scores:
+            values = [metrics.get(f"{split}/{mode}/{score}") for mode in modes]
+            cells = ["" if value is None else f"{value:.4f}" for value in values]
+            table.add_row(split, score, *cells, end_section=score == scores[-1])
+    console.print(table)
+    seams = {name: value for name, value in metrics.items() if "/seam/" in name}
+    width = max(map(len, seams), default=0)
+    for name, value in seams.items():
+        show_line(f"{name:<{width}}  {value:.3g}")
+
+
+class PredictionScreen:
+    """Shows masks as they are made; use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._progress = progress_bar()
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "PredictionScreen":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def tiles_finished(self, image: Path, done: int, total: int) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self._task = self._progress.add_task("", note="")
+        note = "writing" if done == total else "tiles"
+        self._progress.update(
+            self._task, description=_escaped(image.name), total=total, completed=done, note=note
+        )
+
+    def image_written(self, file: "PredictedFile") -> None:
+        """Print one line for a mask."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        parts = [
+            f"{file.mask}  {100 * file.foreground:.2f} % foreground, {file.objects} objects, "
+            f"{file.megapixels / file.seconds:.1f} megapixels/s"
+        ]
+        if file.resumed:
+            parts.append(f"{100 * file.resumed:.0f} % had been done before")
+        if file.skipped:
+            parts.append(f"{100 * file.skipped:.0f} % of tiles left out")
+        show_line(", ".join(parts))
+
+
+def show_line(text: str) -> None:
+    """A plain line, never folded."""
+    console.print(_escaped(text), soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,163 @@
+"""What the command line shows of a sweep: a table while it runs, the best when it is done."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tiledseg.cli.console import console, show_line
+
+if TYPE_CHECKING:
+    from tiledseg.tuning.results.progress import StudyProgress, TrialRow
+    from tiledseg.tuning.results.report import StudyResult
+
+_COLOURS = {
+    "complete": "green",
+    "running": "yellow",
+    "waiting": "dim",
+    "pruned": "dim",
+    "infeasible": "dim",
+}
+_ORIGINS = {"experiment": "(own settings)", "source": "(source experiment)"}
+_ABOVE_AND_BELOW = 8
+"""Lines of the screen that are not rows of the table."""
+
+
+class SweepScreen:
+    """Shows a sweep; use it as a context manager.
+
+    On a terminal a table of trials is kept up to date; elsewhere every finished trial is a line.
+    """
+
+    def __init__(self) -> None:
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._told: set[int] = set()
+        self._last: StudyProgress | None = None
+
+    def __enter__(self) -> Self:
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if console.is_terminal:
+            self._live.stop()
+            if self._last is not None:
+                console.print(_table(self._last, most=len(self._last.rows)))
+        if kind in (KeyboardInterrupt, SystemExit):
+            show_line("stopped     nothing is lost: the same command goes on")
+
+    def study_opened(self, name: str, storage: str, run_id: str) -> None:
+        """Name the study, its storage and its run; the dataset is checked next."""
+        show_line(f"study       {name}")
+        show_line(f"storage     {storage}")
+        show_line(f"run         {run_id}")
+        if console.is_terminal:
+            self._live.update(Text("checking the dataset"), refresh=True)
+
+    def progressed(self, progress: "StudyProgress") -> None:
+        """Draw the table, or print a line for every trial that has ended."""
+        began, self._last = self._last is None, progress
+        if console.is_terminal:
+            most = max(4, console.height - _ABOVE_AND_BELOW)
+            self._live.update(Group(_table(progress, most), _summary(progress)), refresh=True)
+            return
+        ended = [row for row in progress.rows if row.state not in ("running", "waiting")]
+        if began and ended:
+            self._told.update(row.number for row in ended)
+            show_line(f"earlier     {_summary(progress).plain}")
+        for row in ended:
+            if row.number not in self._told:
+                self._told.add(row.number)
+                show_line(f"{_line(row)}  {_summary(progress).plain}")
+
+
+def show_study(result: "StudyResult") -> None:
+    """What a sweep found, and the next command."""
+    progress = result.progress
+    states = [row.state for row in progress.rows]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    show_line(f"trials      {counts or 'none'}")
+    if result.best is None:
+        show_line("best        none: no trial is complete and within the limits")
+        return
+    show_line(f"best        trial {result.best.number}: {_named(result, result.best)}")
+    if progress.first is not None:
+        show_line(f"trial 0     {_named(result, progress.first)}")
+    if len(progress.best) > 1:
+        for row in progress.best:
+            show_line(f"front       trial {row.number}: {_named(result, row)}")
+    show_line(f"settings    {_settings(result.best.params)}")
+    if result.file is None:
+        show_line(f"experiment  {result.unwritten}")
+        return
+    show_line(f"experiment  {result.file}")
+    show_line(f"next        tiledseg train --experiment {result.file}")
+
+
+def _table(progress: "StudyProgress", most: int) -> Table:
+    """The latest trials; settings that are the same everywhere are left out."""
+    rows = progress.rows[-most:]
+    keys = list(dict.fromkeys(key for row in progress.rows for key in row.params))
+    varied = [key for key in keys if len({str(r.params.get(key)) for r in progress.rows}) > 1]
+    table = Table(box=None, pad_edge=False)
+    for name in ("trial", "state", "value", "epochs", "time"):
+        table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+    for key in varied:
+        table.add_column(key.rpartition(".")[2], justify="right", overflow="fold")
+    for row in rows:
+        mark = "*" if row.is_best else " "
+        table.add_row(
+            f"{row.number}{mark}",
+            Text(f"{row.state} {_ORIGINS.get(row.origin, '')}", _COLOURS.get(row.state, "red")),
+            _numbers(row),
+            str(row.epochs),
+            _clock(row.seconds),
+            *(_short(row.params.get(key, "")) for key in varied),
+        )
+    return table
+
+
+def _summary(progress: "StudyProgress") -> Text:
+    wanted = "" if progress.wanted is None else f"/{progress.wanted}"
+    parts = [f"{progress.finished}{wanted} trials"]
+    if progress.best:
+        parts.append(f"best {_numbers(progress.best[0])} (trial {progress.best[0].number})")
+    parts.append(f"{_clock(progress.elapsed)} gone")
+    if progress.remaining is not None:
+        parts.append(f"about {_clock(progress.remaining)} left")
+    return Text(", ".join(parts))
+
+
+def _line(row: "TrialRow") -> str:
+    tail = f"  {row.reason}" if row.reason else ""
+    values = f"trial {row.number:>3} {row.state:<12} {_numbers(row):<8} {row.epochs:>3} epochs"
+    return f"{values}  {_clock(row.seconds)}  {_settings(row.params)}{tail}"
+
+
+def _named(result: "StudyResult", row: "TrialRow") -> str:
+    pairs = zip(result.objectives, row.values, strict=True)
+    return ", ".join(f"{name} {value:.4f}" for name, value in pairs)
+
+
+def _settings(params: Mapping[str, Any]) -> str:
+    return " ".join(f"{key.rpartition('.')[2]}={_short(value)}" for key, value in params.items())
+
+
+def _numbers(row: "TrialRow") -> str:
+    return " ".join(f"{value:.4f}" for value in row.values)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,218 @@
+"""An experiment: a YAML file, checked, typed and frozen."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ValidationError, model_validator
+
+from tiledseg.config import (
+    AugmentationSettings,
+    DatasetSettings,
+    EvaluationSettings,
+    ImageSettings,
+    ModelSettings,
+    Section,
+    TilingSettings,
+    TrackingSettings,
+    TrainingSettings,
+)
+from tiledseg.config.messages import explain, nearest, shortened
+from tiledseg.config.strict_yaml import parse_yaml, to_yaml
+from tiledseg.errors import ExperimentError
+from tiledseg.legacy import SUFFIXES, import_config
+
+
+class Experiment(Section):
+    """Everything that decides what a training does.
+
+    Two experiments that are equal train the same way. Nothing in it depends on the machine.
+    """
+
+    dataset: DatasetSettings
+    """Which images and masks."""
+    image: ImageSettings = ImageSettings()
+    """What the network is shown."""
+    model: ModelSettings = ModelSettings()
+    """The network."""
+    training: TrainingSettings = TrainingSettings()
+    """How it learns."""
+    augmentation: AugmentationSettings = AugmentationSettings()
+    """Random changes to training crops."""
+    tiling: TilingSettings = TilingSettings()
+    """Tiled inference."""
+    evaluation: EvaluationSettings = EvaluationSettings()
+    """What is measured after training."""
+    tracking: TrackingSettings = TrackingSettings()
+    """What is kept in the MLflow run."""
+
+    @model_validator(mode="after")
+    def _sizes_are_multiples_of_the_stride(self) -> Self:
+        stride = self.model.stride
+        sizes = {"image.size": self.image.size, "tiling.max_tile": self.tiling.max_tile}
+        for key, size in sizes.items():
+            if size % stride:
+                near = {size // stride * stride or stride, (size // stride + 1) * stride}
+                fewer = ", or fewer layers" if "num_layers" in self.model.stride_reason else ""
+                raise ValueError(
+                    f"{key} is {size}, but {self.model.stride_reason} needs a multiple of "
+                    f"{stride} px; use {' or '.join(map(str, sorted(near)))}{fewer}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_fit_together(self) -> Self:
+        count, names = self.model.num_classes, self.dataset.classes
+        labels = max(count, 2)
+        if names and len(names) != labels:
+            raise ValueError(
+                f"dataset.classes names {len(names)} labels ({', '.join(names)}), but "
+                f"model.num_classes {count} means {labels}, the background included; set "
+                f"model.num_classes to {len(names) if len(names) > 2 else 1}"
+            )
+        if count > 1 and not self.dataset.holds_labels:
+            raise ValueError(
+                f"model.num_classes is {count}, but dataset.mask_form "
+                f"{self.dataset.mask_form!r} tells only foreground from background; use "
+                "mask_form labels or colors with dataset.classes"
+            )
+        weights = self.training.class_weights
+        if weights and len(weights) != labels:
+            raise ValueError(
+                f"training.class_weights holds {len(weights)} numbers for {labels} labels; give "
+                "one each, the background first"
+            )
+        if self.training.calibrate and count > 1:
+            raise ValueError(
+                f"training.calibrate moves the cut of one class, but model.num_classes is {count}; "
+                "set training.calibrate to false, or use training.class_weights"
+            )
+        return self
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the labels from 0, the background; at least two."""
+        if self.dataset.classes:
+            return self.dataset.classes
+        return ("background", "foreground")
+
+    def flattened(self) -> dict[str, Any]:
+        """All settings as one level of dotted keys, for example ``model.base_filters``."""
+        return dict(_flatten(self.model_dump(mode="json")))
+
+    def to_yaml(self) -> str:
+        """The experiment as YAML text that loads back to an equal experiment."""
+        return to_yaml(self.model_dump(mode="json"))
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment from a YAML file, or from a configuration of the source program.
+
+    Args:
+        path: The file; one that ends in ``.config``, ``.ini`` or ``.cfg`` is translated first.
+        overrides: ``KEY=VALUE`` texts with dotted keys, values in YAML's notation; a later one
+            wins.
+
+    Raises:
+        ExperimentError: The file or an override is unreadable, unknown or impossible.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        return parse_experiment(import_config(path).text, str(path), overrides)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ExperimentError(f"{path}: no such experiment file") from None
+    except UnicodeDecodeError as error:
+        raise ExperimentError(
+            f"{path}: not text in UTF-8 ({error.reason} at byte {error.start}); give a YAML file"
+        ) from None
+    except OSError as error:
+        raise ExperimentError(
+            f"{path}: cannot be read ({error.strerror}); give a YAML file"
+        ) from None
+    return parse_experiment(text, str(path), overrides)
+
+
+def parse_experiment(text: str, source: str, overrides: Sequence[str] = ()) -> Experiment:
+    """Build an experiment from YAML text; ``source`` names the text in errors.
+
+    A section without keys keeps its defaults, as one that is absent does.
+
+    Raises:
+        ExperimentError: See ``load_experiment``.
+    """
+    try:
+        content = parse_yaml(text)
+    except ValueError as error:
+        raise ExperimentError(f"{source}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        raise ExperimentError(
+            f"{source}: expected sections such as dataset: and model:, found {found}; "
+            "see experiments/Synthetic-Cell.yaml for an example"
+        )
+    content = {key: {} if value is None else value for key, value in content.items()}
+    for override in overrides:
+        _apply_override(content, override)
+        source += f" --set {override}"
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise ExperimentError(f"{source}: {explain(error, Experiment)}") from None
+
+
+def available_experiments(folder: Path) -> list[str]:
+    """Names of the experiments in a folder, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def find_experiment(name: str, folder: Path) -> Path:
+    """The YAML of the dataset called ``name``.
+
+    Raises:
+        ExperimentError: There is none; the message offers the nearest names.
+    """
+    path = folder / f"{name}.yaml"
+    known = available_experiments(folder)
+    if name in known:
+        return path
+    near = nearest(name, known, most=3)
+    label = "nearest names" if near else "known datasets"
+    raise ExperimentError(
+        f"unknown dataset {name!r}; {label}: {', '.join(near or known) or 'none'}. "
+        f"To add it, write {path} (copy {folder / 'Synthetic-Cell.yaml'})"
+    )
+
+
+def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _apply_override(content: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path):
+        raise ExperimentError(
+            f"--set {override!r}: expected KEY=VALUE, for example training.epochs=3"
+        )
+    try:
+        parsed = parse_yaml(value)
+    except ValueError as error:
+        raise ExperimentError(
+            f"--set {override!r}: {value!r} is not a YAML value: {error}"
+        ) from None
+    section = content
+    for depth, part in enumerate(path[:-1], start=1):
+        if section.get(part) is None:
+            section[part] = {}
+        section = section[part]
+        if not isinstance(section, dict):
+            raise ExperimentError(
+                f"--set {override!r}: {'.'.join(path[:depth])} is {shortened(section)}, "
+                "a value and not a section"
+            )
+    section[path[-1]] = parsed

@@ -1,0 +1,1 @@
+"""Random changes to training crops: where pixels lie, and how they look."""

@@ -1,0 +1,118 @@
+"""Every image and mask decoded once, and what a training would trip over refused."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tiledseg.config.experiment import Experiment
+from tiledseg.data.cache import PixelCache
+from tiledseg.data.dataset import Dataset
+from tiledseg.data.pairing import Sample
+from tiledseg.errors import DatasetError
+from tiledseg.images.reading import read_mask_levels
+
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What one split holds.
+
+    Attributes:
+        images: Number of images.
+        megapixels: Pixels of all images, in millions.
+        foreground: Fraction of all pixels that is foreground.
+    """
+
+    images: int
+    megapixels: float
+    foreground: float
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """What a dataset holds.
+
+    Attributes:
+        splits: One summary for each of ``train``, ``valid`` and ``test``.
+    """
+
+    splits: Mapping[str, SplitSummary]
+
+
+def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -> DatasetSummary:
+    """Decode every image and mask once and refuse what a training would trip over.
+
+    Args:
+        dataset: The dataset.
+        experiment: How masks are read, and how images are shown to the network.
+        cache: Where the decoded pixels stay, for training to find.
+
+    Raises:
+        DatasetError: An image and its mask differ in size, or no training mask has foreground.
+        ImageError: A file cannot be read.
+        OutputError: The cache cannot be written.
+    """
+
+    def measure(sample: Sample) -> tuple[int, int]:
+        return _measure(sample, experiment, cache)
+
+    summaries = {}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for split, samples in dataset.splits.items():
+            counts = np.array(list(pool.map(measure, samples)), dtype=np.int64).sum(axis=0)
+            pixels, foreground = int(counts[0]), int(counts[1])
+            summaries[split] = SplitSummary(len(samples), pixels / 1e6, foreground / pixels)
+            if split == "train" and foreground == 0:
+                raise _no_foreground(samples, experiment.dataset.cut)
+    return DatasetSummary(summaries)
+
+
+def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple[int, int]:
+    """Pixels and foreground pixels of one sample."""
+    shape = cache.image(sample.image, experiment.image).shape[:2]
+    mask = cache.mask(sample.mask, experiment.dataset.cut)
+    if mask.shape != shape:
+        raise DatasetError(f"{sample.mask_files[0]}: {size_fault(sample.image, shape, mask.shape)}")
+    return mask.size, cache.foreground_pixels(sample.mask, experiment.dataset.cut)
+
+
+def size_fault(image: Path, image_size: Sequence[int], mask_size: Sequence[int]) -> str:
+    """What is said of a mask whose size is not its image's; fault and remedy.
+
+    Args:
+        image: The image.
+        image_size: Height and width, in pixels.
+        mask_size: Height and width, in pixels.
+    """
+    return (
+        f"the mask is {mask_size[1]} x {mask_size[0]} pixels, but "
+        f"{image} is {image_size[1]} x {image_size[0]} (width x height); export them at one size"
+    )
+
+
+def _no_foreground(samples: Sequence[Sample], threshold: int | None) -> DatasetError:
+    if threshold is None:
+        return DatasetError(
+            f"{samples[0].mask_files[0].parent}: no mask of train has a class but the background; "
+            "add masks with marked objects, or mend dataset.classes"
+        )
+    if samples[0].sources:
+        return DatasetError(
+            f"{samples[0].mask_files[0].parent}: no mask of train marks an object as "
+            "dataset.mask_form and dataset.mask_values read it; mend them (tiledseg check shows "
+            "what the masks hold), or add masks with marked objects"
+        )
+    brightest = max(int(read_mask_levels(sample.mask).max()) for sample in samples[:16])
+    remedy = (
+        f"set dataset.mask_threshold below {brightest}"
+        if brightest
+        else "they are all black; add masks with marked objects"
+    )
+    return DatasetError(
+        f"{samples[0].mask_files[0].parent}: no mask of train has a pixel above {threshold} "
+        f"(the brightest is {brightest}); {remedy}"
+    )

@@ -1,0 +1,120 @@
+"""Masks of other forms, turned once into 0 and 255, or into labels: several files, colours.
+
+What comes out is a PNG in the cache folder, named by the bytes it was made from and the rule, so
+that everything behind it reads one form of mask.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.config import DatasetSettings
+from tiledseg.data.cache import content_hash, default_cache_folder
+from tiledseg.data.pairing import Sample
+from tiledseg.errors import DatasetError, OutputError
+from tiledseg.images.label_files import LOSSY_TOLERANCE, colours_of, is_lossy, read_labels, rgb_of
+from tiledseg.images.reading import read_as_stored, read_mask
+from tiledseg.images.writing import write_image, write_mask
+
+_FORMAT = "tiledseg-mask-1"
+"""Changed whenever another mask comes out."""
+
+
+def with_one_mask(sample: Sample, settings: DatasetSettings) -> Sample:
+    """A sample whose mask is one file of 0 and 255, or of labels, made now unless it is there.
+
+    A file of labels is a grey PNG of 8 bits whose values are the labels.
+
+    Args:
+        sample: One whose masks are of another form has ``sources``; others come back as they are.
+        settings: How masks are read.
+
+    Raises:
+        DatasetError: Masks of one image differ in size, or one holds what is no class.
+        ImageError: A mask cannot be read.
+        OutputError: The cache folder cannot be written.
+    """
+    if not sample.sources:
+        return sample
+    path = default_cache_folder() / "masks" / f"{recipe_of(sample, settings)}.png"
+    if not path.is_file():
+        try:
+            if settings.holds_labels:
+                write_image(path, read_labels(sample.sources[0], settings))
+            else:
+                write_mask(path, union_of(sample.sources, settings))
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; point TILEDSEG_CACHE at a folder that can be written and has room"
+            ) from None
+    return replace(sample, mask=path)
+
+
+def recipe_of(sample: Sample, settings: DatasetSettings) -> str:
+    """32 hexadecimal digits of the mask files' bytes and the rule that reads them."""
+    rule = f"{settings.mask_form} {settings.mask_threshold} {settings.mask_values}"
+    if settings.holds_labels:
+        colors = " ".join(settings.mask_colors)
+        rule = f"{settings.mask_form} {len(settings.classes)} {colors} {settings.ignore_label}"
+    parts = (_FORMAT, rule, *(content_hash(path) for path in sample.sources))
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def union_of(paths: Sequence[Path], settings: DatasetSettings) -> NDArray[np.bool_]:
+    """Foreground of any of several masks.
+
+    Args:
+        paths: At least one.
+        settings: How masks are read.
+
+    Returns:
+        (H, W), bool.
+
+    Raises:
+        DatasetError: They differ in size.
+        ImageError: One cannot be read.
+    """
+    union = read_foreground(paths[0], settings)
+    for path in paths[1:]:
+        mask = read_foreground(path, settings)
+        if mask.shape != union.shape:
+            raise DatasetError(
+                f"{path}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, but {paths[0]} of "
+                f"the same image is {union.shape[1]} x {union.shape[0]}; export them at one size"
+            )
+        union |= mask
+    return union
+
+
+def read_foreground(path: Path, settings: DatasetSettings) -> NDArray[np.bool_]:
+    """Read one mask file by the rule of ``settings.mask_form``.
+
+    Returns:
+        (H, W), bool.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    if settings.mask_form == "threshold":
+        return read_mask(path, settings.mask_threshold)
+    pixels = colours_of(read_as_stored(path))
+    tolerance = LOSSY_TOLERANCE if is_lossy(path) else 0
+    if settings.mask_form == "nonzero":
+        return np.asarray((pixels > tolerance).any(axis=-1))
+    found = np.zeros(pixels.shape[:2], np.bool_)
+    for value in settings.mask_values.replace(",", " ").split():
+        wanted = np.array(_channels(value), np.int64)
+        apart = np.abs(pixels.astype(np.int64) - wanted).max(axis=-1)
+        found |= apart <= tolerance
+    return found
+
+
+def _channels(value: str) -> list[int]:
+    """A number stands for grey; a colour for its red, green and blue."""
+    if not value.startswith("#"):
+        return [int(value)]
+    return list(rgb_of(value))

@@ -1,0 +1,1 @@
+"""Which crops a network is shown, in training and in validation."""

@@ -1,0 +1,1 @@
+"""Datasets that are drawn: stained blood smears and their masks."""

@@ -1,0 +1,1 @@
+"""Scores of whole images, figures of them, and the threshold they choose."""

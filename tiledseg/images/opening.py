@@ -1,0 +1,73 @@
+"""Which reader a file needs."""
+
+from pathlib import Path
+
+from tiledseg.errors import ImageError
+from tiledseg.images.headers import kind_of
+from tiledseg.images.reading import image_shape, is_image
+from tiledseg.images.sources import DecodedSlide, Slide, StoredSlide
+from tiledseg.images.tiff_source import open_tiff
+from tiledseg.images.zarr_source import open_zarr
+
+SLIDE_SUFFIXES = (".ndpi", ".scn", ".svs", ".bif", ".btf", ".tf8")
+"""Of slide scanners' files and large TIFFs, beside those of ``data.images``."""
+_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.zarr")
+
+
+def open_slide(path: Path) -> Slide:
+    """Open an image to read it in rectangles.
+
+    Tiled TIFF, large TIFF and OME-Zarr are read as they lie on disk, at full resolution, the
+    first image of several; JPEG, PNG, BMP and small TIFF are decoded whole.
+
+    Args:
+        path: A file, or the folder of an OME-Zarr image.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    stored = _open_stored(path)
+    return DecodedSlide(path) if stored is None else stored
+
+
+def slide_shape(path: Path) -> tuple[int, int]:
+    """Height and width, in pixels; nothing is decoded.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    stored = _open_stored(path)
+    if stored is None:
+        return image_shape(path)
+    stored.close()
+    return stored.shape[:2]
+
+
+def is_slide(path: Path) -> bool:
+    """Whether a path is named as an image that is read, and is not hidden; it is not opened."""
+    own = path.suffix.lower() in SLIDE_SUFFIXES and not path.name.startswith(".")
+    return (own and path.is_file()) or is_image(path)
+
+
+def stem_of(path: Path) -> str:
+    """The name without what says only the format: ``a`` of a.png, a.ome.tif and a.ome.zarr."""
+    lower = path.name.lower()
+    ending = next((ending for ending in _ENDINGS if lower.endswith(ending)), None)
+    return path.name[: -len(ending)] if ending else path.stem
+
+
+def _open_stored(path: Path) -> StoredSlide | None:
+    """What is read as it lies on disk, or None for what is decoded whole."""
+    if path.is_dir():
+        return open_zarr(path)
+    return open_tiff(path) if _head_is_tiff(path) else None
+
+
+def _head_is_tiff(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return kind_of(file.read(16)) == "tiff"
+    except OSError as error:
+        raise ImageError(
+            f"{path}: cannot be read ({error.strerror}); check that it is a readable file"
+        ) from None

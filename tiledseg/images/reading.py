@@ -1,0 +1,276 @@
+"""The only reader of images and masks; ``image_writing`` is the only writer.
+
+Everything comes back as 8 bits, RGB or grey, as stored (EXIF orientation is not applied: a mask
+beside the image would not follow it). What cannot be read whole is refused, never guessed.
+"""
+
+from functools import reduce
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.errors import ImageError
+from tiledseg.images.headers import inspect, kind_of, without_png_extras
+from tiledseg.images.ome_zarr import STORE_SUFFIX, is_store, read_store, store_shape
+from tiledseg.images.palettes import indices_as_grey
+from tiledseg.images.tiff import read_tiff, tiff_indices, tiff_shape
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+READ_SUFFIXES = (*IMAGE_SUFFIXES, STORE_SUFFIX)
+"""Those of files, and that of OME-Zarr stores, which are folders and are not written."""
+MAX_PIXELS = 2**30
+"""Largest picture that is decoded in one piece; OpenCV's own limit."""
+
+_BYTE = 8
+_PNG_BITS = 24
+"""Place of the bits per channel in a PNG."""
+_SIXTEEN_TO_EIGHT = ((np.arange(2**16) + 128) // 257).astype(np.uint8)
+
+# Faults come back as ImageError; OpenCV would also write its own lines on the terminal.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Images directly in a folder, sorted by name; hidden files and others are left out.
+
+    Raises:
+        ImageError: The folder does not exist or cannot be listed.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise _fault(
+            folder, f"cannot be listed ({error.strerror})", "give a folder that holds images"
+        ) from None
+    return [path for path in entries if is_image(path)]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path is named as an image that is read, and is not hidden; it is not opened."""
+    if path.name.startswith("."):
+        return False
+    return (path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()) or is_store(path)
+
+
+def read_image(path: Path, channels: Literal[1, 3] = 3) -> NDArray[np.uint8]:
+    """Read a JPEG, PNG, BMP, TIFF (first page) or OME-Zarr store (finest level).
+
+    A TIFF is known by its content, since scanners write it under suffixes of their own.
+
+    16-bit values are divided by 257 and rounded, alpha is dropped, and grey is converted to
+    colour or colour to grey (ITU-R BT.601 luma) as ``channels`` asks.
+
+    Args:
+        path: The file.
+        channels: 3 for RGB, 1 for grey.
+
+    Returns:
+        (H, W, channels), uint8.
+
+    Raises:
+        ImageError: The file is missing, truncated, damaged, too large, or of another kind.
+    """
+    pixels = _read_pixels(path)
+    if channels == 1:
+        grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        return np.asarray(grey)[..., np.newaxis]
+    return np.asarray(pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
+
+
+def read_mask(path: Path, threshold: int = 127) -> NDArray[np.bool_]:
+    """Read a binary mask.
+
+    Args:
+        path: The file.
+        threshold: On the 8-bit scale; a pixel is foreground where the brightest of its first
+            three channels is above it.
+
+    Returns:
+        (H, W), bool.
+
+    Raises:
+        ImageError: As for ``read_image``.
+    """
+    return np.asarray(read_mask_levels(path) > threshold)
+
+
+def read_mask_levels(path: Path) -> NDArray[np.uint8]:
+    """The brightest of the first three channels of a mask, before any threshold.
+
+    Returns:
+        (H, W), uint8.
+
+    Raises:
+        ImageError: As for ``read_image``.
+    """
+    pixels = _read_pixels(path)
+    return pixels if pixels.ndim == 2 else reduce(np.maximum, cv2.split(pixels))
+
+
+def read_as_stored(path: Path) -> NDArray[Any]:
+    """A file's own values, for masks whose values are names: labels, colours.
+
+    Returns:
+        (H, W) or (H, W, C), channels as RGB(A); the file's own dtype. A palette's indices are
+        replaced by their colours.
+
+    Raises:
+        ImageError: The file is missing, truncated, damaged, too large, or of another kind.
+    """
+    store = is_store(path)
+    data = b"" if store else _read_bytes(path)
+    _claimed_shape(path, data)
+    try:
+        if store:
+            return read_store(path)
+        return read_tiff(path) if kind_of(data[:16]) == "tiff" else _decode(data)
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+
+
+def read_indices(path: Path) -> NDArray[Any]:
+    """The indices of a PNG or TIFF with a palette, instead of the colours they stand for.
+
+    Returns:
+        (H, W), integers.
+
+    Raises:
+        ImageError: As for ``read_as_stored``, or the file's kind has no palettes.
+    """
+    data = _read_bytes(path)
+    _claimed_shape(path, data)
+    kind = kind_of(data[:16])
+    try:
+        if kind == "tiff":
+            return tiff_indices(path)
+        if kind == "png":
+            return unstretched(_decode(indices_as_grey(data)), data[_PNG_BITS])
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+    raise _fault(path, f"a palette of {kind} is not read", "save it as PNG")
+
+
+def unstretched(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
+    """The numbers in a PNG of 1, 2 or 4 bits, which its reader stretches to 255."""
+    return pixels if bits >= _BYTE else pixels // (255 // (2**bits - 1))
+
+
+def image_shape(path: Path) -> tuple[int, int]:
+    """Height and width, in pixels, from the file's header; nothing is decoded.
+
+    Raises:
+        ImageError: The file is missing, truncated, too large, or of another kind.
+    """
+    return _claimed_shape(path, b"" if is_store(path) else _read_bytes(path))
+
+
+def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Values as stored, on the 8-bit scale: 16 bits are divided by 257 and rounded.
+
+    Args:
+        path: Where they come from, for the message.
+        pixels: Any shape; uint8, uint16 or bool.
+
+    Raises:
+        ImageError: They are of another type.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return np.asarray(_SIXTEEN_TO_EIGHT[pixels])
+    if pixels.dtype == np.bool_:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
+
+
+def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey (H, W) or RGB (H, W, 3) of pixels that may have an alpha channel.
+
+    Args:
+        path: Where they come from, for the message.
+        pixels: (H, W) or (H, W, 1 to 4).
+
+    Raises:
+        ImageError: There are more channels.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    samples = pixels.shape[2]
+    if samples > 4:
+        raise _fault(path, f"holds {samples} channels", "save it as grey or RGB")
+    return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
+
+
+def _read_pixels(path: Path) -> NDArray[np.uint8]:
+    """(H, W) grey or (H, W, 3) RGB, uint8."""
+    return without_alpha(path, to_8_bits(path, read_as_stored(path)))
+
+
+def _read_bytes(path: Path) -> bytes:
+    named = path.suffix.lower() in IMAGE_SUFFIXES
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+            # A TIFF may be far larger than the page that is read from it, and scanners give it
+            # suffixes of their own; other files whose names are strange are not read to the end.
+            tiff = kind_of(head) == "tiff"
+            file.seek(0)
+            data = head if tiff or not named else file.read()
+    except FileNotFoundError:
+        raise _fault(path, "does not exist", "check the path") from None
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+        raise _fault(path, reason, "check that it is a readable file") from None
+    if not named and not tiff:
+        raise _fault(
+            path,
+            f"has the suffix {path.suffix!r}, which is not read, and is no TIFF inside",
+            f"use one of {', '.join(READ_SUFFIXES)}",
+        )
+    if not data:
+        raise _fault(path, "is empty")
+    return data
+
+
+def _claimed_shape(path: Path, data: bytes) -> tuple[int, int]:
+    try:
+        if is_store(path):
+            shape = store_shape(path)
+        else:
+            container = inspect(data)
+            tiff = container.kind == "tiff"
+            shape = tiff_shape(path) if tiff else (container.height, container.width)
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+    if shape[0] * shape[1] > MAX_PIXELS:
+        raise _fault(
+            path,
+            f"claims {shape[1]} x {shape[0]} pixels, more than {MAX_PIXELS} in all",
+            "cut it into smaller images",
+        )
+    return shape
+
+
+def _decode(data: bytes) -> NDArray[Any]:
+    """Decode JPEG, PNG or BMP bytes as RGB(A) or grey."""
+    if kind_of(data[:16]) == "png":
+        data = without_png_extras(data)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ValueError(f"cannot be decoded ({error.err})") from None
+    if pixels is None:
+        raise ValueError("cannot be decoded; its content is damaged")
+    if pixels.ndim == 3:
+        code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
+        pixels = cv2.cvtColor(pixels, code)
+    return np.asarray(pixels)
+
+
+def _fault(
+    path: Path, fault: str, remedy: str = "copy or export it again, or remove it"
+) -> ImageError:
+    return ImageError(f"{path}: {fault}; {remedy}")

@@ -1,0 +1,1 @@
+"""Masks as arrays: classes, instances, outlines, components over bands, cleaning, drawing."""

@@ -1,0 +1,1 @@
+"""From an image file to its masks: predictor, jobs, outputs, instances, resume."""

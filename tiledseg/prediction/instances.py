@@ -1,0 +1,130 @@
+"""Objects of one class or several in a picture that comes in bands: cleaned, numbered, measured."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiledseg.config.experiment import Experiment
+from tiledseg.masks.band_cleaning import Bands, cleaned_bands, with_hole_areas
+from tiledseg.masks.classes import Color, Labels, class_colors
+from tiledseg.masks.components import find_components
+from tiledseg.masks.instances import Mask, Measurements
+from tiledseg.masks.outlines import Ring, streamed_polygons
+from tiledseg.prediction.class_objects import merged
+
+LabelBands = Callable[[], Iterator[Labels]]
+"""Gives the bands (h, W) of a label map from the top, as often as it is called."""
+
+
+@dataclass(frozen=True)
+class Class:
+    """What objects may be."""
+
+    label: int
+    name: str
+    color: Color
+
+
+def classes_of(experiment: Experiment) -> list[Class]:
+    """What a network finds, the background left out; a single class is named as the dataset."""
+    several = experiment.model.num_classes > 1
+    names = experiment.class_names[1:] if several else [experiment.dataset.name]
+    colors = class_colors(len(names) + 1)[1:]
+    return [
+        Class(label, name, color)
+        for label, (name, color) in enumerate(zip(names, colors, strict=True), start=1)
+    ]
+
+
+def cleaned_label_bands(
+    bands: LabelBands, classes: Sequence[Class], *, smallest: int, holes: int
+) -> LabelBands:
+    """The bands of what ``class_objects.cleaned_labels`` makes of the whole label map."""
+    kept = {
+        each.label: with_hole_areas(
+            cleaned_bands(_where(bands, each.label), smallest=smallest), holes
+        )
+        for each in classes
+    }
+
+    def merge() -> Iterator[Labels]:
+        parts = {label: pairs() for label, pairs in kept.items()}
+        for band in bands():
+            # One class at a time, so that the areas of all are never in memory together.
+            yield merged(band.shape, ((label, *next(pairs)) for label, pairs in parts.items()))
+
+    return merge
+
+
+class ClassObjects:
+    """The objects of each class, numbered as ``class_objects.numbered`` numbers those in memory.
+
+    Args:
+        bands: The label map.
+        classes: What its labels stand for.
+    """
+
+    def __init__(self, bands: LabelBands, classes: Sequence[Class]) -> None:
+        self.bands, self.classes = bands, classes
+        self._found = [find_components(_where(bands, each.label)()) for each in classes]
+        self._before = np.cumsum([0, *(found.count for found in self._found)]).tolist()
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return int(self._before[-1])
+
+    @property
+    def area(self) -> int:
+        """Pixels of all of them."""
+        return int(sum(found.areas.sum() for found in self._found))
+
+    def numbers(self) -> Iterator[NDArray[np.int32]]:
+        """The number of the object that each pixel belongs to, (h, W) for each band."""
+        own = [
+            found.labels(_where(self.bands, each.label)())
+            for found, each in zip(self._found, self.classes, strict=True)
+        ]
+        for parts in zip(*own, strict=True):
+            numbers = np.zeros_like(parts[0])
+            for part, before in zip(parts, self._before, strict=False):
+                numbers += np.where(part > 0, part + before, 0).astype(np.int32)
+            yield numbers
+
+    def measured(self, levels: Iterator[NDArray[np.uint8]]) -> pd.DataFrame:
+        """Measure every object, as ``class_objects.measured_classes`` does.
+
+        Args:
+            levels: For each band how probable its labels are, 0 to 255.
+
+        Returns:
+            With a column ``class`` where there is more than one.
+        """
+        measurements, top = Measurements(self.count), 0
+        for numbers, level in zip(self.numbers(), levels, strict=True):
+            measurements.add(numbers, level.astype(np.float32) / np.float32(255), top)
+            top += len(numbers)
+        table = measurements.table()
+        if len(self.classes) > 1:
+            names = [each.name for each in self.classes]
+            table.insert(1, "class", np.repeat(names, [found.count for found in self._found]))
+        return table
+
+    def outlines(self) -> Iterator[tuple[Class, int, list[list[Ring]]]]:
+        """Class, number and polygons of every object."""
+        for each, found, before in zip(self.classes, self._found, self._before, strict=False):
+            mask = _where(self.bands, each.label)
+            regions = find_components(mask(), connectivity=4)
+            pairs = zip(found.labels(mask()), regions.labels(mask()), strict=True)
+            for number, pieces in streamed_polygons(pairs):
+                yield each, number + before, pieces
+
+
+def _where(bands: LabelBands, label: int) -> Bands:
+    def masks() -> Iterator[Mask]:
+        return (band == label for band in bands())
+
+    return masks

@@ -1,0 +1,201 @@
+"""An image of any size into files: tiles first, which survive a stop, then what is made of them.
+
+    image --> tiles --> canvas on disk, journal --> cleaning --> objects --> files, renamed
+
+A start finds the canvas and the journal of an earlier one that was stopped, and does the rest.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg import __version__
+from tiledseg.errors import ImageError, OutputError
+from tiledseg.images.band_writing import check_format
+from tiledseg.images.opening import open_slide
+from tiledseg.images.reading import MAX_PIXELS
+from tiledseg.images.sources import Slide, content_digest
+from tiledseg.prediction.canvas import PredictionCanvas
+from tiledseg.prediction.instances import classes_of
+from tiledseg.prediction.journal import Workplace
+from tiledseg.prediction.options import Content, SlideOptions, SlideTargets
+from tiledseg.prediction.outputs import Result, write_results
+from tiledseg.prediction.predictor import Predictor
+from tiledseg.prediction.skipping import Skipped, choose_tiles
+from tiledseg.prediction.tile_selection import RegionOfInterest
+from tiledseg.tiling.geometry.regions import Region
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PredictedSlide:
+    """What was found in an image, and how much of the work had been done before."""
+
+    picture: Path
+    foreground: float
+    """Fraction of pixels."""
+    objects: int
+    megapixels: float
+    tiles: int
+    resumed: int
+    """Tiles that an earlier start had finished."""
+    skipped: int
+    """Tiles left out."""
+
+
+def predict_slide(
+    predictor: Predictor, image: Path, output: Path, options: SlideOptions
+) -> PredictedSlide:
+    """Predict an image that need not fit into memory.
+
+    Until everything is there, nothing has its final name: what is unfinished lies in a hidden
+    folder in ``output``, where the same call finds it again after a stop.
+
+    Args:
+        predictor: The network.
+        image: A file, or the folder of an OME-Zarr image.
+        output: Folder for the files, made if missing.
+        options: What is wanted.
+
+    Raises:
+        ImageError: The image, or the mask of where to look, cannot be read.
+        OutputError: A file exists or cannot be written, or another process is at it.
+        TilingError: The network cannot predict the image.
+    """
+    targets = SlideTargets.of(image, output, options)
+    slide = open_slide(image)
+    try:
+        height, width, _ = slide.shape
+        targets.check(image, overwrite=options.overwrite)
+        check_format(targets.picture, height, width, options.form)
+        _check_mode(image, height, width, options.mode)
+        _check_content(image, predictor, options.content)
+        interest = (
+            RegionOfInterest.read(options.interest, height, width) if options.interest else None
+        )
+        key = work_key(predictor, image, options)
+        outputs = predictor.model.output_shape[-1]
+        workplace = Workplace(output, targets.stem, key, (height, width), outputs)
+        try:
+            job = _Job(predictor, image, slide, interest, workplace, options)
+            skipped, resumed = _predict_tiles(job)
+            result = Result(
+                image=image,
+                slide=slide,
+                classes=classes_of(predictor.experiment),
+                smallest=max(options.smallest, predictor.experiment.tiling.smallest_object),
+                skipped=skipped,
+            )
+            written = write_results(result, workplace, targets, options)
+        except BaseException:
+            workplace.leave()
+            raise
+        workplace.remove()
+    finally:
+        slide.close()
+    return PredictedSlide(
+        picture=targets.picture,
+        foreground=written.foreground,
+        objects=written.objects,
+        megapixels=height * width / 1e6,
+        tiles=skipped.tiles,
+        resumed=resumed,
+        skipped=len(skipped.all),
+    )
+
+
+def work_key(predictor: Predictor, image: Path, options: SlideOptions) -> Mapping[str, Any]:
+    """What the probabilities of an image depend on; cleaning, content and format do not count."""
+    settings = predictor.experiment.model_dump(mode="json", include={"image", "tiling"})
+    interest = options.interest
+    return {
+        "program": __version__,
+        "model": model_digest(predictor.model),
+        "runtime": predictor.runtime,
+        "settings": {**settings, "mode": options.mode},
+        "image": content_digest(image),
+        "region of interest": None if interest is None else content_digest(interest),
+        "skipping of background": options.skip_background,
+    }
+
+
+def model_digest(model: Any) -> str:
+    """A digest of a network's layers and weights."""
+    digest = hashlib.blake2b(model.to_json().encode(), digest_size=16)
+    for weight in model.weights:
+        digest.update(np.asarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def _check_mode(image: Path, height: int, width: int, mode: str) -> None:
+    if mode != "tiled" and height * width > MAX_PIXELS:
+        raise ImageError(
+            f"{image}: has {width} x {height} pixels, and mode {mode} holds all of them in "
+            "memory; use --mode tiled"
+        )
+
+
+def _check_content(image: Path, predictor: Predictor, content: Content) -> None:
+    if content == "probability" and predictor.experiment.model.num_classes > 1:
+        raise OutputError(
+            f"{image}: of several classes each has a probability, and a picture holds one; use "
+            "--content mask for the labels"
+        )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What it takes to predict one image."""
+
+    predictor: Predictor
+    image: Path
+    slide: Slide
+    interest: RegionOfInterest | None
+    workplace: Workplace
+    options: SlideOptions
+
+
+def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
+    """Fill the canvas; returns the tiles left out, and how many were finished before."""
+    options, workplace = job.options, job.workplace
+    sink = _Sink(workplace.canvas, job.interest)
+    if options.mode != "tiled":
+        job.predictor.predict_regions(job.slide, sink, options.mode)
+        return Skipped(1), 0
+    grid = job.predictor.grid(*job.slide.shape[:2])
+    skipped = choose_tiles(grid, job.slide, job.interest, options.skip_background)
+    before = workplace.finished()
+    done, total = len(before), len(grid.tiles) - len(skipped.all)
+    if before:
+        logger.warning("%s: goes on after %d of %d tiles", job.image, done, total)
+    options.on_tiles(job.image, done, total)
+
+    def enter(tiles: Sequence[int]) -> None:
+        nonlocal done
+        workplace.finish(tiles)
+        done += len(tiles)
+        options.on_tiles(job.image, done, total)
+
+    if done < total:
+        finished = before | skipped.all
+        job.predictor.predict_regions(job.slide, sink, finished=finished, on_batch=enter)
+    return skipped, len(before)
+
+
+class _Sink:
+    """Keeps what is inside the region of interest."""
+
+    def __init__(self, canvas: PredictionCanvas, interest: RegionOfInterest | None) -> None:
+        self._canvas, self._interest = canvas, interest
+
+    def write(self, region: Region, values: NDArray[np.float32]) -> None:
+        """Take the values of a rectangle."""
+        inside = None if self._interest is None else self._interest.inside(region)
+        self._canvas.write(region, values, inside)

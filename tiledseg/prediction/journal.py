@@ -1,0 +1,157 @@
+"""What is finished of a prediction, so that a second start does the rest only."""
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from glob import escape
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from tiledseg.images.canvas import cannot_write
+from tiledseg.prediction.canvas import PredictionCanvas
+from tiledseg.prediction.output_lock import OutputLock
+
+logger = logging.getLogger(__name__)
+
+_KEY, _TILES = "key.json", "tiles"
+_PREFIX, _SUFFIX = ".", ".unfinished"
+_DIGEST_BYTES = 8
+_ENTRIES = re.compile(rb"(?:[0-9]{1,18}\n)*")
+
+
+class Workplace:
+    """A hidden folder beside the output: probabilities so far, and a journal of finished tiles.
+
+    The folder's name holds a digest of everything that the probabilities depend on, so a
+    prediction with another model, other settings or another image has one of its own, and
+    neither is taken for the other. A tile is entered only after its pixels are on the disk.
+    Until the work is left or removed, nobody else gets a workplace for the same output,
+    whatever its key: the files that both would end in are the same.
+
+    Args:
+        folder: Where the output will be.
+        stem: Name of the output.
+        key: What the probabilities depend on, as JSON.
+        shape: Height and width of the image, in pixels.
+        outputs: Probabilities per pixel.
+
+    Raises:
+        OutputError: The folder cannot be made, or another process works at the output.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stem: str,
+        key: Mapping[str, Any],
+        shape: tuple[int, int],
+        outputs: int = 1,
+    ) -> None:
+        text = json.dumps(key, sort_keys=True, indent=1)
+        name = hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
+        self.folder = folder / f"{_PREFIX}{stem}-{name}{_SUFFIX}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = OutputLock(folder, stem)
+        except OSError as error:
+            raise cannot_write(self.folder, error) from None
+        try:
+            self._open(text)
+            self.canvas = PredictionCanvas(self.folder, *shape, outputs)
+        except BaseException:
+            self._lock.release()
+            raise
+        _mention_others(folder, stem, self.folder, key)
+
+    def _open(self, key: str) -> None:
+        try:
+            self.folder.mkdir(exist_ok=True)
+            # Without a buffer, so that what could not be written is not tried again unasked.
+            self._journal = (self.folder / _TILES).open("a+b", buffering=0)
+            self._finished = set(_entries(self._journal))
+            (self.folder / _KEY).write_text(key, encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(self.folder, error) from None
+
+    def finished(self) -> frozenset[int]:
+        """Indices of the tiles whose probabilities are there."""
+        return frozenset(self._finished)
+
+    def finish(self, tiles: Sequence[int]) -> None:
+        """Enter tiles that have just been written.
+
+        Raises:
+            OutputError: The disk is full, or fails.
+        """
+        self.canvas.sync()
+        try:
+            entries = memoryview("".join(f"{tile}\n" for tile in tiles).encode())
+            while entries:
+                entries = entries[self._journal.write(entries) :]
+        except OSError as error:
+            raise cannot_write(self.folder / _TILES, error) from None
+        self._finished.update(tiles)
+
+    def file(self, name: str) -> Path:
+        """A place for a file on its way, on the output's own file system, free of remains."""
+        path = self.folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+        return path
+
+    def leave(self) -> None:
+        """Let go of the folder after a stop; it stays for another start if a tile is finished."""
+        if self._finished:
+            self._close()
+            self._lock.release()
+        else:
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder, whose content is no longer needed."""
+        self._close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.release()
+
+    def _close(self) -> None:
+        with suppress(OSError):  # what could not be written has been told already
+            self.canvas.close()
+        with suppress(OSError):
+            self._journal.close()
+
+
+def _entries(journal: FileIO) -> Iterator[int]:
+    """The tiles that a journal names, up to where a loss of power cut or garbled it.
+
+    What follows is taken out, since nothing may be appended to it.
+    """
+    journal.seek(0)
+    whole = _ENTRIES.match(journal.readall())
+    entries = whole.group() if whole else b""
+    journal.truncate(len(entries))
+    return (int(line) for line in entries.split())
+
+
+def _mention_others(folder: Path, stem: str, own: Path, key: Mapping[str, Any]) -> None:
+    """Log unfinished work that is not used, and why."""
+    digest = "[0-9a-f]" * (2 * _DIGEST_BYTES)  # other images' names may begin alike
+    for other in sorted(folder.glob(f"{_PREFIX}{escape(stem)}-{digest}{_SUFFIX}")):
+        if other == own:
+            continue
+        try:
+            theirs = json.loads((other / _KEY).read_text(encoding="utf-8"))
+            changed = [name for name in key if key[name] != theirs.get(name)]
+        except (OSError, ValueError, AttributeError):
+            changed = ["journal"]
+        logger.warning(
+            "%s holds unfinished work with another %s; it is not used, remove the folder if "
+            "nobody will go on with it",
+            other,
+            ", ".join(changed),
+        )

@@ -1,0 +1,225 @@
+"""What is made of an image's probabilities: mask, probabilities or labels, and objects."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiledseg.errors import OutputError
+from tiledseg.images.band_writing import write_picture
+from tiledseg.images.canvas import Canvas, cannot_write
+from tiledseg.images.pyramid import Picture
+from tiledseg.images.sources import Slide
+from tiledseg.images.writing import write_image
+from tiledseg.masks.classes import label_palette
+from tiledseg.masks.outlines import feature
+from tiledseg.prediction.canvas import FOREGROUND, PredictionCanvas
+from tiledseg.prediction.instances import (
+    Class,
+    ClassObjects,
+    LabelBands,
+    cleaned_label_bands,
+)
+from tiledseg.prediction.journal import Workplace
+from tiledseg.prediction.options import Content, SlideOptions, SlideTargets
+from tiledseg.prediction.overview import take_overview
+from tiledseg.prediction.skipping import Skipped
+
+_MOST_IN_PNG = 2**16 - 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What there is to write of an image, beside its probabilities.
+
+    Attributes:
+        image: The file.
+        slide: Its pixels.
+        classes: What was looked for.
+        smallest: Objects of fewer pixels are none.
+        skipped: Tiles left out.
+    """
+
+    image: Path
+    slide: Slide
+    classes: Sequence[Class]
+    smallest: int
+    skipped: Skipped
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the files hold."""
+
+    foreground: float
+    """Fraction of pixels."""
+    objects: int
+
+
+def write_results(
+    result: Result, workplace: Workplace, targets: SlideTargets, options: SlideOptions
+) -> Written:
+    """Write everything into the workplace, then give it its names, the picture last.
+
+    Raises:
+        OutputError: Something cannot be written, or exists by now and must not be replaced;
+            nothing has its name then, but perhaps files that go with the picture.
+    """
+    canvas = workplace.canvas
+    bands = _cleaned_labels(result, workplace, options.holes)
+    objects = ClassObjects(bands, result.classes)
+    settled = f"{workplace.folder.name} {result.smallest} {options.holes}"
+    made: list[tuple[Path, Path]] = []
+    if options.with_objects and targets.labels is not None:
+        made += _write_objects(workplace, targets, objects)
+        numbers = workplace.file(targets.labels.name)
+        everything = (band.astype(np.uint32) for band in objects.numbers())
+        picture = _picture(result, canvas, np.uint32, everything, "labels", settled)
+        write_picture(numbers, picture, "ome-tiff", workplace.folder)
+        made.append((numbers, targets.labels))
+    if targets.skipped is not None:
+        record = {"image": result.image.name, **result.skipped.record()}
+        path = workplace.file(targets.skipped.name)
+        _write_text(path, json.dumps(record, indent=1))
+        made.append((path, targets.skipped))
+    if targets.overlay is not None and options.paint is not None:
+        seen = take_overview(result.slide, objects.bands, len(result.classes) + 1)
+        path = workplace.file(f"overlay-{targets.overlay.name}")  # a PNG's name is the picture's
+        write_image(path, options.paint(seen.image, seen.labels))
+        made.append((path, targets.overlay))
+    path = workplace.file(targets.picture.name)
+    dtype, shown = _shown(canvas, objects, options, targets)
+    picture = _picture(result, canvas, dtype, shown, options.content, settled)
+    write_picture(path, picture, options.form, workplace.folder)
+    made.append((path, targets.picture))
+    # The first look was hours ago, and not all that writes files asks for the lock.
+    targets.check(result.image, overwrite=options.overwrite)
+    if len(made) > 1 or targets.picture.is_dir():
+        _set_aside(targets.picture, workplace)
+    for source, target in made:
+        _give_name(source, target)
+    return Written(objects.area / (canvas.height * canvas.width), objects.count)
+
+
+def _cleaned_labels(result: Result, workplace: Workplace, holes: int) -> LabelBands:
+    """Labels without small objects and holes, kept on disk if that takes any work."""
+    canvas = workplace.canvas
+    if result.smallest <= 1 and holes <= 0:
+        return canvas.label_bands
+    cleaned = cleaned_label_bands(
+        canvas.label_bands, result.classes, smallest=result.smallest, holes=holes
+    )
+    kept = Canvas(workplace.file("cleaned"), canvas.height, canvas.width)
+    top = 0
+    for band in cleaned():
+        kept.write((slice(top, top + len(band)), slice(0, canvas.width)), band)
+        top += len(band)
+    return kept.bands
+
+
+def _shown(
+    canvas: PredictionCanvas, objects: ClassObjects, options: SlideOptions, targets: SlideTargets
+) -> tuple[Any, Iterator[NDArray[Any]]]:
+    """Type and bands of the picture that was asked for."""
+    if options.content == "labels":
+        if options.form == "png" and objects.count > _MOST_IN_PNG:
+            raise OutputError(
+                f"{targets.picture}: {objects.count} labels do not fit into a PNG of 16 bits; "
+                "pass --format ome-tiff, what is predicted so far is used again"
+            )
+        dtype: Any = np.uint16 if options.form == "png" else np.uint32
+        return dtype, (band.astype(dtype) for band in objects.numbers())
+    if options.content == "probability":
+        return np.uint8, _agreeing(canvas, objects.bands)
+    if len(objects.classes) > 1:
+        return np.uint8, objects.bands()
+    return np.uint8, (band * np.uint8(255) for band in objects.bands())
+
+
+def _agreeing(canvas: PredictionCanvas, bands: LabelBands) -> Iterator[NDArray[np.uint8]]:
+    """Probabilities of one class whose cut is the mask.
+
+    They are just under 0.5 where an object was dropped, and just there where a hole was filled.
+    """
+    for levels, labels in zip(canvas.levels[0].bands(), bands(), strict=True):
+        yield np.where(
+            labels > 0, np.maximum(levels, FOREGROUND), np.minimum(levels, FOREGROUND - 1)
+        ).astype(np.uint8)
+
+
+def _picture(
+    result: Result,
+    canvas: PredictionCanvas,
+    dtype: Any,
+    bands: Iterator[NDArray[Any]],
+    content: Content,
+    settled: str,
+) -> Picture:
+    several = len(result.classes) > 1 and content == "mask"
+    return Picture(
+        height=canvas.height,
+        width=canvas.width,
+        dtype=np.dtype(dtype),
+        bands=bands,
+        averages=content == "probability",
+        pixel_size=result.slide.pixel_size,
+        name=result.image.name,
+        identity=f"{settled} {content}",
+        palette=label_palette(len(result.classes) + 1) if several else None,
+    )
+
+
+def _write_objects(
+    workplace: Workplace, targets: SlideTargets, objects: ClassObjects
+) -> list[tuple[Path, Path]]:
+    """CSV and GeoJSON; returns where they are and where they belong."""
+    table = objects.measured(workplace.canvas.levels_of(objects.bands()))
+    made = [(workplace.file(target.name), target) for target in targets.objects]
+    (csv, _), (outlines, _) = made
+    _write_text(csv, table.to_csv(index=False, float_format="%.6g"))
+    rows = table.drop(columns="class", errors="ignore").to_dict("records")
+    try:
+        with outlines.open("x", encoding="utf-8") as file:
+            file.write('{"type": "FeatureCollection", "features": [')
+            comma = ""
+            for each, number, pieces in objects.outlines():
+                row = {str(key): value for key, value in rows[number - 1].items()}
+                one = feature(row, pieces, each.name, targets.stem, each.color)
+                file.write(f"{comma}\n{json.dumps(one)}")
+                comma = ","
+            file.write("\n]}\n")
+    except OSError as error:
+        raise cannot_write(outlines, error) from None
+    return made
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def _set_aside(target: Path, workplace: Workplace) -> None:
+    """Have a picture that is replaced go with the workplace, before others get their names.
+
+    So a picture that is there is never beside objects or an overlay of another prediction.
+    """
+    try:
+        if target.exists():
+            target.rename(workplace.file(f"replaced-{target.name}"))
+    except OSError as error:
+        raise cannot_write(target, error) from None
+
+
+def _give_name(source: Path, target: Path) -> None:
+    """Move what is complete to where it belongs."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+    except OSError as error:
+        raise cannot_write(target, error) from None

@@ -1,0 +1,199 @@
+"""From an image to a mask: the one path that evaluation, serving and the pages share.
+
+What is measured is what is served, because all of them call ``Predictor.probability``.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
+from tiledseg.config.experiment import Experiment, load_experiment
+from tiledseg.errors import RegistryError, TilingError
+from tiledseg.masks.classes import labels_of
+from tiledseg.masks.instances import without_small
+from tiledseg.prediction.preprocessing import ShownSource, as_colour
+from tiledseg.tiling.execution.engine import predict_full, predict_resized
+from tiledseg.tiling.execution.runtimes import Runtime, forward_of
+from tiledseg.tiling.execution.streaming import predict_regions
+from tiledseg.tiling.execution.tta import oriented
+from tiledseg.tiling.geometry.grid import Grid
+from tiledseg.tiling.geometry.plan import Plan, exact_tiling, plan_tiles
+from tiledseg.tiling.geometry.regions import (
+    ArraySink,
+    ArraySource,
+    Forward,
+    RegionSink,
+    RegionSource,
+)
+
+Mode = Literal["tiled", "whole", "full", "and_whole"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+MODEL_FILE = "model.keras"
+EXPERIMENT_FILE = "experiment.yaml"
+
+
+class Predictor:
+    """A network together with the settings that it was trained with.
+
+    Args:
+        model: Maps (B, H, W, C) intensities of 0 to 255 to probabilities (B, H, W, K).
+        experiment: Its image and tiling sections are applied to every image.
+        runtime: What computes, see ``tiling.execution.runtimes.forward_of``. It is loaded at the first
+            prediction, and refused then with TilingError if it is not installed.
+    """
+
+    def __init__(
+        self, model: keras.Model, experiment: Experiment, *, runtime: Runtime = "keras"
+    ) -> None:
+        self.model = model
+        self.experiment = experiment
+        self.runtime = runtime
+
+    @classmethod
+    def load(cls, folder: Path, *, runtime: Runtime = "keras") -> "Predictor":
+        """Read a predictor from a folder that ``save`` wrote.
+
+        Raises:
+            RegistryError: A file is missing or is not a Keras model.
+        """
+        experiment = load_experiment(folder / EXPERIMENT_FILE)
+        try:
+            model: Any = keras.saving.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
+        except (OSError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise RegistryError(f"{folder / MODEL_FILE}: not a usable model: {reason}") from error
+        return cls(model, experiment, runtime=runtime)
+
+    @property
+    def _forward(self) -> Forward | None:
+        """What computes whole windows; None for Keras' own pass, of which the engine knows more."""
+        if self.runtime == "keras" and self.experiment.tiling.orientations == 1:
+            return None
+        forward = forward_of(self.model, self.runtime)
+        return oriented(forward, self.experiment.tiling.orientations)
+
+    def save(self, folder: Path) -> None:
+        """Write the network and its experiment into an existing folder."""
+        self.model.save(folder / MODEL_FILE)
+        (folder / EXPERIMENT_FILE).write_text(self.experiment.to_yaml(), encoding="utf-8")
+
+    def probability(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.float32]:
+        """Probability of every pixel to be foreground or, with several classes, of each label.
+
+        Args:
+            image: RGB (H, W, 3), or grey (H, W) or (H, W, 1); uint8, of any size.
+            mode: ``tiled``: tile by tile with a true halo, the same answer as one pass; blended
+                tiles where the network or ``tiling.mode`` asks for them.
+                ``whole``: the image resized to the network's input, the answer resized back.
+                ``full``: one pass at full size, for comparison; needs the memory for it.
+                ``and_whole``: ``tiled`` where ``whole`` finds an object, too, as the source
+                experiments' "bitwise blending" had it; elsewhere ``whole``. For comparison.
+
+        Returns:
+            Probabilities (H, W, K) float32 in [0, 1].
+
+        Raises:
+            ImageError: ``image`` is not uint8 or has a shape that is not an image's.
+            TilingError: Unknown mode, or a network that cannot be tiled exactly.
+        """
+        pixels = as_colour(image)
+        sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
+        self.predict_regions(ArraySource(pixels), sink, mode)
+        return without_small(sink.values, self.experiment.tiling.smallest_object)
+
+    def predict_regions(
+        self,
+        source: RegionSource,
+        sink: RegionSink,
+        mode: Mode = "tiled",
+        *,
+        finished: frozenset[int] = frozenset(),
+        on_batch: Callable[[Sequence[int]], object] = lambda _: None,
+    ) -> None:
+        """Foreground probability of an image that need not fit into memory.
+
+        Args:
+            source: RGB or grey, as it is stored; (H, W, 3) or (H, W, 1).
+            sink: Is given probabilities (h, w, K), from a thread of its own.
+            mode: See ``probability``. Only ``tiled`` reads and writes piece by piece.
+            finished: Indices in ``grid(H, W).tiles`` that the sink holds already.
+            on_batch: Told which tiles have just been written, from the sink's thread.
+
+        What the sink is given equals what ``probability`` returns, but for
+        ``tiling.smallest_object``: the size of an object is known when all of it is there.
+
+        Raises:
+            ImageError: The image is neither RGB nor grey, or cannot be read.
+            TilingError: See ``probability``.
+        """
+        shown = ShownSource(source, self.experiment.image)
+        height, width, _ = shown.shape
+        if mode == "tiled":
+            plan = self.plan(height, width)
+            predict_regions(
+                self.model,
+                shown,
+                sink,
+                grid=plan.grid,
+                most_pixels=plan.most_pixels,
+                finished=finished,
+                on_batch=on_batch,
+                forward=self._forward,
+            )
+            return
+        everything = (slice(0, height), slice(0, width))
+        values = self._at_once(shown.read(everything), "whole" if mode == "and_whole" else mode)
+        if mode == "and_whole":
+            tiled = ArraySink(height, width, values.shape[-1])
+            self.predict_regions(source, tiled)
+            values = np.where(to_mask(values)[..., np.newaxis], tiled.values, values)
+        sink.write(everything, values)
+
+    def _at_once(self, shown: NDArray[np.uint8], mode: Mode) -> NDArray[np.float32]:
+        if mode == "whole":
+            size = self.experiment.image.size
+            return predict_resized(self.model, shown, size, forward=self._forward)
+        if mode == "full":
+            return predict_full(self.model, shown, forward=self._forward)
+        raise TilingError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
+
+    def grid(self, height: int, width: int) -> Grid:
+        """The tiles that mode ``tiled`` cuts an image of this size into.
+
+        Raises:
+            TilingError: See ``plan``.
+        """
+        return self.plan(height, width).grid
+
+    def plan(self, height: int, width: int) -> Plan:
+        """How mode ``tiled`` goes about an image of this size, for ``--explain``.
+
+        Raises:
+            TilingError: No tile fits, or the network cannot be tiled as the settings ask.
+        """
+        tiling, size = self.experiment.tiling, self.experiment.image.size
+        return plan_tiles(self.model, height, width, tiling, size, self.runtime)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether mode ``tiled`` gives the answer of one pass over the whole image."""
+        return exact_tiling(self.model, self.experiment.tiling) is not None
+
+    def mask(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.bool_]:
+        """Where there is an object of any class, (H, W) bool; see ``probability``."""
+        return to_mask(self.probability(image, mode))
+
+
+def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Foreground of probabilities, (H, W) bool.
+
+    Args:
+        probability: (H, W, 1), cut at 0.5, or (H, W, K), where another label than the background
+            is the most probable.
+    """
+    return labels_of(probability) > 0

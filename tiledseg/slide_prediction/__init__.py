@@ -1,1 +1,0 @@
-"""Prediction of images larger than memory: into files, and so that it can be gone on with."""

@@ -1,0 +1,1 @@
+"""What a network's graph says: receptive field, stride, exactness, trimming."""

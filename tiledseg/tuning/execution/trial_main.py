@@ -1,0 +1,189 @@
+"""The process of one trial: one training, reported to the worker that started it.
+
+    python -m tiledseg.tuning.execution.trial_main
+
+It knows no Optuna. It reads one request from standard input, answers with events on standard
+output, and after every epoch waits for leave to go on. It ends when its worker does.
+"""
+
+# ruff: noqa: ARG002 - an observer is told more than this one needs
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tiledseg.backend import load_backend
+from tiledseg.config.experiment import Experiment, parse_experiment
+from tiledseg.errors import (
+    BackendError,
+    DatasetError,
+    ExperimentError,
+    ImageError,
+    OutputError,
+    TilingError,
+    TrackingError,
+    TrainingError,
+)
+from tiledseg.tuning.execution.channel import Channel
+
+if TYPE_CHECKING:
+    from tiledseg.data.dataset import Dataset
+    from tiledseg.data.integrity import DatasetSummary
+    from tiledseg.evaluation.scores import ImageEvaluation
+    from tiledseg.training.observer import EpochPicture, EpochReport
+
+OUTCOMES: Mapping[type[Exception], str] = {
+    TilingError: "infeasible",
+    ExperimentError: "infeasible",
+    TrainingError: "diverged",
+    DatasetError: "unavailable",
+    ImageError: "unavailable",
+    OutputError: "unavailable",
+    TrackingError: "unavailable",
+    BackendError: "unavailable",
+    OSError: "unavailable",
+    MemoryError: "memory",
+}
+"""What an error says about a trial; any other is an ``error``."""
+_OUT_OF_MEMORY = ("ResourceExhaustedError", "XlaRuntimeError")
+_TRACKING = ("mlflow", "sqlalchemy", "requests")
+
+
+class TrialReporter:
+    """Tells the worker what happens in a training.
+
+    Args:
+        channel: To the worker.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.best_epoch: dict[str, float] = {}
+        """Metrics of the best epoch so far."""
+        self.training_began: float | None = None
+        self.evaluation_ended: float | None = None
+
+    def run_opened(self, run_id: str) -> None:
+        """Nothing: the worker made the run."""
+
+    def dataset_checked(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
+        """Nothing: the sweep checked it before."""
+
+    def batch_ended(
+        self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Nothing: a sweep looks at epochs."""
+
+    def epoch_ended(self, report: "EpochReport") -> None:
+        """Report, and leave when the worker has seen enough."""
+        if self.training_began is None:
+            self.training_began = time.monotonic() - report.elapsed
+        metrics = dict(report.metrics)
+        if report.is_best:
+            self.best_epoch = metrics
+        is_last = report.epoch >= report.epochs
+        message = {"event": "epoch", "epoch": report.epoch, "is_last": is_last, "metrics": metrics}
+        self._channel.send(message)
+        answer = self._channel.receive()
+        if answer is None or not answer["go_on"]:
+            sys.exit()  # the open run is closed as KILLED on the way out
+
+    def masks_predicted(self, picture: "EpochPicture") -> None:
+        """Nothing: pictures are for the run."""
+
+    def image_evaluated(self, evaluation: "ImageEvaluation") -> None:
+        """Note the time."""
+        self.evaluation_ended = time.monotonic()
+
+    @property
+    def busy_seconds(self) -> float:
+        """From the beginning of training to the end of evaluation."""
+        if self.training_began is None or self.evaluation_ended is None:
+            return 0.0
+        return self.evaluation_ended - self.training_began
+
+
+def main() -> None:
+    """Serve one request."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    channel = Channel.to_parent(on_end=lambda: os._exit(1))
+    request = channel.receive()
+    if request is None:
+        sys.exit(1)
+    try:
+        channel.send({"event": "ended", **_served(request, channel)})
+    except SystemExit:
+        channel.send({"event": "left"})
+    except Exception as error:  # noqa: BLE001  # whatever it is, the study must hear of it
+        traceback.print_exc()
+        channel.send({"event": "failed", **explained(error)})
+    _leave()
+
+
+def explained(error: Exception) -> dict[str, str]:
+    """What an error means for a trial: its outcome and the reason."""
+    known = [outcome for kind, outcome in OUTCOMES.items() if isinstance(error, kind)]
+    name, package = type(error).__name__, type(error).__module__.partition(".")[0]
+    if name in _OUT_OF_MEMORY:
+        known = ["memory"]
+    elif package in _TRACKING:
+        known = ["unavailable"]
+    outcome = known[0] if known else "error"
+    text = " ".join(str(error).split())[:500]
+    return {"outcome": outcome, "reason": text if outcome != "error" else f"{name}: {text}"}
+
+
+def _served(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
+    load_backend()
+    experiment = parse_experiment(request["experiment"], "trial")
+    root = Path(request["root"]) if request["root"] else None
+    if request["do"] == "prepare":
+        return _prepared(experiment, root)
+    return _trained(experiment, root, request, channel)
+
+
+def _prepared(experiment: Experiment, root: Path | None) -> dict[str, Any]:
+    from tiledseg.pipeline import prepare  # noqa: PLC0415  # loads TensorFlow
+
+    return {"digest": prepare(experiment, root=root).digest}
+
+
+def _trained(
+    experiment: Experiment, root: Path | None, request: Mapping[str, Any], channel: Channel
+) -> dict[str, Any]:
+    from tiledseg.pipeline import train  # noqa: PLC0415
+
+    parameters = _count_parameters(experiment) if request["count_parameters"] else None
+    if parameters is not None:
+        channel.send({"event": "built", "parameters": parameters})
+        answer = channel.receive()
+        if answer is None or not answer["go_on"]:
+            sys.exit()
+    reporter = TrialReporter(channel)
+    result = train(experiment, [reporter], root=root, splits=request["splits"])
+    return {
+        "metrics": {**reporter.best_epoch, **result.metrics},
+        "best_epoch": result.best_epoch,
+        "busy_seconds": reporter.busy_seconds,
+    }
+
+
+def _count_parameters(experiment: Experiment) -> int:
+    from tiledseg.models import build_model  # noqa: PLC0415
+
+    return int(build_model(experiment.model, experiment.image.channels).count_params())
+
+
+def _leave() -> NoReturn:
+    """At once: nothing is open any more, and TensorFlow takes its time to fold up."""
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""A worker: claims one trial after the other until the study has as many as it should.
+
+    python -m tiledseg.tuning.execution.worker
+
+Reads its options from standard input, which is also its lifeline: when the sweep that started
+it ends, it ends its trial and itself.
+"""
+
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from tiledseg.errors import SweepError, TiledsegError, TrackingError
+from tiledseg.tracking import sweeps
+from tiledseg.tuning.execution import retries
+from tiledseg.tuning.execution.channel import Channel
+from tiledseg.tuning.execution.outcome import TrialFailedError, told
+from tiledseg.tuning.execution.resources import this_process
+from tiledseg.tuning.execution.trial_runner import ClaimedTrial, WorkerOptions
+from tiledseg.tuning.options import grid_left
+from tiledseg.tuning.search.samplers import make_pruner, make_sampler, trial_seed
+from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage, storage_errors
+from tiledseg.tuning.study.study import load_definition
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
+MOST_UNAVAILABLE = 3
+"""Trials in a row that failed for want of data, disk or tracking before a worker gives up."""
+
+
+class Worker:
+    """Runs trials of a study.
+
+    Args:
+        options: How.
+        stop: Set when the worker should end its trial and itself.
+    """
+
+    def __init__(self, options: WorkerOptions, stop: threading.Event) -> None:
+        self._options, self._stop = options, stop
+        self._url = check_url(options.storage)
+        self._storage = open_storage(self._url)
+        self._lock = StudyLock(self._url, options.study)
+        self._study = optuna.load_study(study_name=options.study, storage=self._storage)
+        self._definition = load_definition(self._study)
+        self._study.pruner = make_pruner(options.pruner, self._definition.likely_epochs)
+        self._unavailable: list[str] = []
+
+    def work(self) -> None:
+        """Run trials until there is nothing left to do.
+
+        Raises:
+            SweepError: The storage fails, or data or tracking are away for several trials.
+        """
+        while not self._stop.is_set():
+            with storage_errors(self._url):
+                step = self._next_step()
+            if step == "stop":
+                return
+            if step == "wait":
+                self._stop.wait(POLL_SECONDS)
+            if len(self._unavailable) >= MOST_UNAVAILABLE:
+                raise SweepError(
+                    f"{len(self._unavailable)} trials in a row could not run: "
+                    f"{self._unavailable[-1]}"
+                )
+
+    def _next_step(self) -> Literal["trial", "wait", "stop"]:
+        """Look at the study under its lock, and run a trial if one is due."""
+        with self._lock:
+            self._settle()
+            trials = self._study.get_trials(deepcopy=False)
+            wanted = math.inf if self._options.trials is None else self._options.trials
+            late = self._options.deadline is not None and time.time() >= self._options.deadline
+            if late or len(retries.finished(trials)) >= wanted:
+                return "stop"
+            if len(retries.begun(trials)) >= wanted:
+                return "wait"  # for trials of others: one of them may die and be queued again
+            if self._options.sampler == "grid" and not self._enqueue_grid_point(trials):
+                return "stop"
+            self._optimize()  # lets go of the lock as soon as the trial is claimed
+            return "trial"
+
+    def _settle(self) -> None:
+        dead = retries.settle(self._study, self._storage)
+        if dead:
+            running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            living = {trial.number for trial in running}
+            try:
+                sweeps.end_dead_runs(self._options.parent_run, living, "its worker died")
+            except TrackingError as error:  # the sweep does it again at its end
+                logger.warning("%s", error)
+
+    def _enqueue_grid_point(self, trials: Sequence[FrozenTrial]) -> bool:
+        """The next point of the grid, unless something waits already; False if there is none."""
+        if any(trial.state == TrialState.WAITING for trial in trials):
+            return True
+        left = grid_left(self._definition, self._options.seed, trials)
+        if left:
+            self._study.enqueue_trial(dict(left[0]))
+        return bool(left)
+
+    def _optimize(self) -> None:
+        try:
+            self._study.optimize(self._objective, n_trials=1, catch=(TrialFailedError,))
+        except ValueError as error:
+            if "Cannot tell" not in str(error):
+                raise
+            # It was silent for so long that another worker took it for dead and queued it again.
+            logger.warning("a trial was given up: %s", error)
+
+    def _objective(self, trial: optuna.Trial) -> list[float]:
+        self._storage.record_heartbeat(trial._trial_id)
+        trial.set_user_attr(retries.WORKER, this_process())
+        self._lock.release()
+        options = self._options
+        seed = trial_seed(options.seed, trial.number)
+        self._study.sampler = make_sampler(
+            options.sampler, seed, self._definition.space, options.trials
+        )
+        outcome = ClaimedTrial(trial, self._definition, options, self._stop).run()
+        if outcome.kind == "unavailable":
+            self._unavailable.append(outcome.reason)
+        else:
+            self._unavailable.clear()
+        return told(outcome, self._definition)
+
+
+def main() -> None:
+    """Work as the options on standard input say; exits with 1 and one line on a fault."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    message = Channel.to_parent(on_end=stop.set).receive()
+    if message is None:
+        sys.exit(1)
+    options = WorkerOptions(**{**message, "command": tuple(message["command"])})
+    try:
+        Worker(options, stop).work()
+    except TiledsegError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

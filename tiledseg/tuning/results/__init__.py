@@ -1,0 +1,1 @@
+"""What a study found: report, plots, candidates, retraining, the exported experiment."""

@@ -1,0 +1,58 @@
+"""Which trials are worth a training in full, and what they come to at that budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tiledseg.config.experiment import Experiment
+from tiledseg.tuning.execution.retries import EXPERIMENT
+from tiledseg.tuning.results.export import found_experiment
+from tiledseg.tuning.results.progress import StudyProgress, TrialRow
+from tiledseg.tuning.study.definition import StudyDefinition
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A complete trial, and what it comes to at full budget."""
+
+    number: int
+    value: float
+    """Of the first objective, at the budget of a trial."""
+    is_own: bool
+    """Whether these are the experiment's own settings."""
+    experiment: Experiment
+
+
+def ranked_trials(definition: StudyDefinition, progress: StudyProgress) -> tuple[Finalist, ...]:
+    """Complete and feasible trials, the best in the first objective first.
+
+    Of equals there, the best in the next one: the first is the best trial of the study.
+    """
+    signs = [-1.0 if one.direction == "maximize" else 1.0 for one in definition.objectives]
+    rows = [row for row in progress.rows if row.state == "complete" and row.is_feasible]
+
+    def losses(row: TrialRow) -> tuple[list[float], int]:
+        return [sign * value for sign, value in zip(signs, row.values, strict=True)], row.number
+
+    rows.sort(key=losses)
+    return tuple(
+        Finalist(row.number, row.values[0], _is_own(row), full_experiment(definition, row))
+        for row in rows
+    )
+
+
+def full_experiment(definition: StudyDefinition, row: TrialRow) -> Experiment:
+    """The settings of a trial at full budget."""
+    return found_experiment(definition, {} if _is_own(row) else row.params)
+
+
+def choose_finalists(ranking: Sequence[Finalist], count: int) -> list[Finalist]:
+    """The best few; the experiment's own settings are among them where there are several."""
+    chosen = list(ranking[:count])
+    own = [finalist for finalist in ranking if finalist.is_own]
+    if count > 1 and own and own[0] not in chosen:
+        chosen[-1] = own[0]
+    return chosen
+
+
+def _is_own(row: TrialRow) -> bool:
+    return row.origin == EXPERIMENT

@@ -1,0 +1,75 @@
+"""The best settings as an experiment that is ready to train."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tiledseg.config.experiment import Experiment, load_experiment
+from tiledseg.config.strict_yaml import to_yaml
+from tiledseg.errors import ExperimentError, OutputError
+from tiledseg.tuning.overrides import compact, overridden
+from tiledseg.tuning.search.parameters import Categorical
+from tiledseg.tuning.study.definition import StudyDefinition
+
+
+def found_experiment(definition: StudyDefinition, params: Mapping[str, Any]) -> Experiment:
+    """The study's experiment with the parameters of a trial, at full budget.
+
+    Args:
+        definition: The study's.
+        params: As Optuna's storage keeps them.
+    """
+    values = {name: _restored(definition, name, value) for name, value in params.items()}
+    return overridden(definition.experiment, definition.space.settings(values, definition.own))
+
+
+def export_experiment(experiment: Experiment, folder: Path, note: str) -> Path:
+    """Write an experiment under a name that is free; one that is there already is named again.
+
+    Args:
+        experiment: What to write.
+        folder: Where; NAME-best.yaml, or NAME-best-2.yaml and so on.
+        note: Where it comes from, for people; one or more lines.
+
+    Returns:
+        The file.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    text = "".join(f"# {line}\n" for line in note.splitlines()) + to_yaml(compact(experiment))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            tail = "best" if number == 1 else f"best-{number}"
+            path = folder / f"{experiment.dataset.name}-{tail}.yaml"
+            try:
+                with path.open("x", encoding="utf-8") as file:
+                    file.write(text)
+            except FileExistsError:
+                if _holds(path, experiment):
+                    return path
+                number += 1
+            else:
+                return path
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the best experiment cannot be written there ({error.strerror}); "
+            "it is also in the study's MLflow run, as best.yaml"
+        ) from error
+
+
+def _holds(path: Path, experiment: Experiment) -> bool:
+    try:
+        return load_experiment(path) == experiment
+    except ExperimentError:
+        return False
+
+
+def _restored(definition: StudyDefinition, name: str, value: Any) -> Any:
+    """A value as the experiment knows it: lists come back from their text."""
+    parameter = definition.space.parameters[name]
+    if isinstance(parameter, Categorical):
+        return next(choice for choice in parameter.choices if parameter.stored(choice) == value)
+    return value

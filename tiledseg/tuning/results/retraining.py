@@ -1,0 +1,173 @@
+"""The last round: a few settings trained in full, since what learns fast need not learn best."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import optuna
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from tiledseg.errors import SweepError
+from tiledseg.tracking.store import connect
+from tiledseg.tracking.sweeps import StudyRun
+from tiledseg.tuning.execution.outcome import TrialFailedError
+from tiledseg.tuning.execution.resources import this_process
+from tiledseg.tuning.execution.retries import REASON, RUN_ID, WORKER, fail_dead
+from tiledseg.tuning.results.candidates import Finalist
+from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage, storage_errors
+
+logger = logging.getLogger(__name__)
+
+FILE = "finals.csv"
+"""In the study's run: trial, its value at the budget of a trial and in full, and the run."""
+POLL_SECONDS = 2.0
+_NUMBER, _VALUE = "finalist", "value"
+"""Attributes of a final: the finalist's number in its study, and its value there."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """A finalist that was trained in full."""
+
+    number: int
+    value: float
+    score: float
+    """``valid/tiled/dice``."""
+    run_id: str
+
+
+class Finals:
+    """The last round of a study, played by every machine that shares the study.
+
+    A study of its own keeps it; a trial of it is one training in full. So claims, heartbeats,
+    and what becomes of them when a machine dies, are those of any trial.
+
+    Args:
+        study: Name of the study whose finalists these are.
+        storage: Where it lives.
+        run_id: The study's MLflow run, which gets the table.
+
+    Raises:
+        SweepError: The storage cannot be used.
+    """
+
+    def __init__(self, study: str, storage: str, run_id: str) -> None:
+        self._url, self._run_id = check_url(storage), run_id
+        self._storage = open_storage(self._url)
+        name = f"{study}-finals-{run_id[:8]}"  # a study that is made anew plays anew
+        self._lock = StudyLock(self._url, name)
+        self._fault: Exception | None = None
+        with storage_errors(self._url), self._lock:
+            self._study = optuna.create_study(
+                study_name=name, storage=self._storage, direction="maximize", load_if_exists=True
+            )
+            self._known_failures = {trial.number for trial in self._trials(TrialState.FAIL)}
+
+    def play(
+        self,
+        finalists: Sequence[Finalist],
+        train: Callable[[Finalist], tuple[str, float]],
+        on_wait: Callable[[list[int]], None] = lambda _: None,
+    ) -> list[Final]:
+        """Train finalists in full, one after the other, but none twice.
+
+        Those that another machine trains are waited for, and taken over should it die.
+
+        Args:
+            finalists: Who takes part.
+            train: Trains one; returns its run and its ``valid/tiled/dice``.
+            on_wait: Told which finalists others train, when there is nothing else to do.
+
+        Returns:
+            The finals, the best first.
+
+        Raises:
+            TrackingError: The store does not answer.
+            SweepError: The storage fails, or a training did on another machine.
+        """
+        waited_for: list[int] = []
+        while (step := self._next_step(finalists, train)) != "done":
+            if self._fault is not None:
+                raise self._fault
+            if step == "trained":
+                self._log_table()
+                continue
+            others = sorted(self._claimed())
+            if others != waited_for:
+                waited_for = others
+                on_wait(others)
+            time.sleep(POLL_SECONDS)
+        done = self._done()
+        taking_part = [done[finalist.number] for finalist in finalists]
+        return sorted(taking_part, key=lambda final: (-final.score, final.number))
+
+    def _next_step(
+        self, finalists: Sequence[Finalist], train: Callable[[Finalist], tuple[str, float]]
+    ) -> Literal["trained", "wait", "done"]:
+        """Look at the finals under their lock, and train the next that nobody has claimed."""
+        with storage_errors(self._url), self._lock:
+            fail_dead(self._study, self._storage)
+            self._refuse_failed()
+            done, claimed = self._done(), self._claimed()
+            left = [one for one in finalists if one.number not in done]
+            free = [one for one in left if one.number not in claimed]
+            if not free:
+                return "wait" if left else "done"
+            self._train(free[0], train)  # lets go of the lock as soon as it is claimed
+            return "trained"
+
+    def _train(self, finalist: Finalist, train: Callable[[Finalist], tuple[str, float]]) -> None:
+        def objective(trial: optuna.Trial) -> float:
+            self._storage.record_heartbeat(trial._trial_id)
+            trial.set_user_attr(_NUMBER, finalist.number)
+            trial.set_user_attr(_VALUE, finalist.value)
+            trial.set_user_attr(WORKER, this_process())
+            self._lock.release()
+            try:
+                trained, score = train(finalist)
+            except Exception as error:
+                self._fault = error
+                trial.set_user_attr(REASON, str(error)[:2000])
+                raise TrialFailedError from error
+            trial.set_user_attr(RUN_ID, trained)
+            return score
+
+        try:
+            self._study.optimize(objective, n_trials=1, catch=(TrialFailedError,))
+        except ValueError as error:
+            if "Cannot tell" not in str(error):
+                raise
+            # It was silent for so long that another machine took it over.
+            logger.warning("a final was given up: %s", error)
+
+    def _refuse_failed(self) -> None:
+        """What fails on one machine would fail on all, hours later."""
+        for trial in self._trials(TrialState.FAIL):
+            known = trial.user_attrs
+            if REASON in known and trial.number not in self._known_failures:
+                raise SweepError(
+                    f"finalist {known[_NUMBER]} could not be trained on another machine: "
+                    f"{known[REASON]}; mend that, and give the command again"
+                )
+
+    def _log_table(self) -> None:
+        table = pd.DataFrame([vars(final) for final in self._done().values()])
+        StudyRun(connect(), self._run_id).log_texts({FILE: table.to_csv(index=False)})
+
+    def _trials(self, state: TrialState) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=(state,))
+
+    def _claimed(self) -> set[int]:
+        running = self._trials(TrialState.RUNNING)
+        return {trial.user_attrs[_NUMBER] for trial in running if _NUMBER in trial.user_attrs}
+
+    def _done(self) -> dict[int, Final]:
+        finals = {}
+        for trial in self._trials(TrialState.COMPLETE):
+            known = trial.user_attrs
+            score = float(trial.values[0])
+            finals[known[_NUMBER]] = Final(known[_NUMBER], known[_VALUE], score, known[RUN_ID])
+        return finals

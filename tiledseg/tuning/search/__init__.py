@@ -1,0 +1,1 @@
+"""What is searched: parameters, spaces, samplers and pruners, objectives."""

@@ -1,0 +1,1 @@
+"""What a study is: its definition, its storage, and how it is joined."""

@@ -1,0 +1,110 @@
+"""What makes two sweeps the same study: experiment, space, objectives, budget of a trial."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tiledseg.config.experiment import Experiment, parse_experiment
+from tiledseg.config.messages import shortened
+from tiledseg.tuning.execution.retries import EXPERIMENT, SOURCE
+from tiledseg.tuning.overrides import overridden
+from tiledseg.tuning.search.objectives import Objective, parse_objectives
+from tiledseg.tuning.search.space import SearchSpace, restored_space
+
+
+@dataclass(frozen=True)
+class StudyDefinition:
+    """Everything that the scores of a study's trials depend on.
+
+    Trials of one study are compared with each other, so all of them must have been asked the
+    same question. How the search is done (sampler, pruner, number of trials, machines) may
+    change from one sitting to the next.
+    """
+
+    experiment: Experiment
+    """The settings that trials start from, without those of ``space.trial``."""
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The experiment's settings, flattened."""
+        return self.experiment.flattened()
+
+    @property
+    def trial_base(self) -> Experiment:
+        """The experiment with the budget of a trial: trial 0."""
+        return overridden(self.experiment, self.space.trial)
+
+    @property
+    def likely_epochs(self) -> int:
+        """Epochs that a trial is likely to reach: half of them where time may end it before.
+
+        The experiment's own epochs and minutes tell how many go into the minutes of a trial.
+        """
+        trial, full = self.trial_base.training, self.experiment.training
+        if trial.max_minutes is None:
+            return trial.epochs
+        share = trial.max_minutes / full.max_minutes if full.max_minutes else 1.0
+        return max(1, round(min(trial.epochs, full.epochs * share) / 2))
+
+    @property
+    def starts(self) -> dict[str, dict[str, Any]]:
+        """What is tried before the search begins: values of parameters by where they are from."""
+        starts = {EXPERIMENT: self.space.own_values(self.own)}
+        source = self.space.start_values(self.own)
+        return starts if source is None else {**starts, SOURCE: source}
+
+    def content(self) -> dict[str, Any]:
+        """All of it in plain types; ``restore`` gives it back."""
+        return {
+            "experiment": self.experiment.to_yaml(),
+            "space": self.space.content(),
+            "objectives": [objective.metric for objective in self.objectives],
+        }
+
+    @classmethod
+    def restore(cls, content: Mapping[str, Any], source: str) -> Self:
+        """The definition that ``content`` was taken from; ``source`` names it in errors."""
+        return cls(
+            experiment=parse_experiment(content["experiment"], source),
+            space=restored_space(content["space"], source),
+            objectives=parse_objectives(content["objectives"]),
+        )
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Where two definitions' contents differ, for people: key, old value, new value.
+
+    A setting that the older one does not know yet has its default there, and so is no difference.
+
+    Raises:
+        ExperimentError: The older one has settings that are unknown by now.
+    """
+    return [
+        f"{key} was {shortened(before)}, is {shortened(after)}"
+        for key, before, after in _changes(_readable(old), _readable(new))
+    ]
+
+
+def _readable(content: Mapping[str, Any]) -> dict[str, Any]:
+    content = json.loads(json.dumps(content))  # as it comes out of the storage
+    experiment = parse_experiment(content["experiment"], "its experiment")
+    return {
+        "space": content["space"]["parameters"],
+        "trial": content["space"]["trial"],
+        "limits": content["space"]["limits"],
+        "experiment": experiment.flattened(),
+        "objectives": content["objectives"],
+    }
+
+
+def _changes(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        found = []
+        for key in {**old, **new}:
+            inner = f"{path}: {key}" if path else str(key)
+            found.extend(_changes(old.get(key, "absent"), new.get(key, "absent"), inner))
+        return found
+    return [] if old == new else [(path, old, new)]
