@@ -3,8 +3,8 @@
     python benchmarks/augmentation.py [--size 512] [--samples 60] [--experiment FILE]
 
 Cuts crops out of a drawn image of four times their side, with every change switched on, and
-prints the median time of a sample in each colour space, and what each change adds to flips and
-colours alone. With an experiment, its own augmentation is timed instead. Times are of the
+prints the median time of a sample in each color space, and what each change adds to flips and
+colors alone. With an experiment, its own augmentation is timed instead. Times are of the
 processor, so that what else runs on the machine counts little.
 """
 
@@ -89,7 +89,7 @@ def main() -> None:
         median, slow = median_ms(everything, color_space, options.size, options.samples)
         print(f"everything, {color_space:8} {median:6.2f} ms (slowest tenth {slow:.2f})")
     plain, _ = median_ms(AugmentationSettings(), "rgb", options.size, options.samples)
-    print(f"flips and colours    {plain:6.2f} ms")
+    print(f"flips and colors    {plain:6.2f} ms")
     for name, changes in CHANGES.items():
         settings = AugmentationSettings.model_validate(changes)
         median, _ = median_ms(settings, "rgb", options.size, options.samples)

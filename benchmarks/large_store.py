@@ -97,9 +97,9 @@ def write_pictures(run_id: str, images: int, side: int, epochs: int) -> None:
     """Give a run predictions of both splits with their scores, and masks of its epochs."""
     run = mlflow.MlflowClient().get_run(run_id)
     root = Path(run.info.artifact_uri.removeprefix("file://"))
-    picture, truth = draw_smear(137, side)
+    picture, target = draw_smear(137, side)
     pattern = root / "predictions" / "pattern"
-    _write_predictions(pattern, picture, truth)
+    _write_predictions(pattern, picture, target)
     rows = ["split,image,mode,dice,iou"]
     for split, count in (("test", images), ("valid", 2)):
         for number in range(count):
@@ -108,24 +108,24 @@ def write_pictures(run_id: str, images: int, side: int, epochs: int) -> None:
                 place = root / "predictions" / split / file.stem
                 place.mkdir(parents=True, exist_ok=True)
                 os.link(file, place / f"{stem}{file.suffix}")
-            scores = [(mode, 0.9 + number / 1000) for mode in ("tiled", "whole")]
+            scores = [(mode, 0.9 + number / 1000) for mode in ("tiled", "resized")]
             rows += [f"{split},{stem},{mode},{dice},{dice - 0.1}" for mode, dice in scores]
     (root / "scores.csv").write_text("\n".join(rows) + "\n")
     (root / "images").mkdir(exist_ok=True)
     for epoch in range(1, epochs + 1):
-        for mode in ("tiled", "whole"):
+        for mode in ("tiled", "resized"):
             name = f"epochs~field_000~{mode}+step+{epoch}+0+{uuid.uuid4()}.png"
-            os.link(pattern / "truth.png", root / "images" / name)
+            os.link(pattern / "target.png", root / "images" / name)
 
 
-def _write_predictions(folder: Path, image: np.ndarray, truth: np.ndarray) -> None:
+def _write_predictions(folder: Path, image: np.ndarray, target: np.ndarray) -> None:
     folder.mkdir(parents=True)
-    soft = cv2.GaussianBlur(truth.astype(np.float32), (0, 0), 1.5)
+    soft = cv2.GaussianBlur(target.astype(np.float32), (0, 0), 1.5)
     write_image(folder / "image.jpg", image)
-    write_mask(folder / "truth.png", truth)
+    write_mask(folder / "target.png", target)
     write_probability(folder / "tiled.png", soft)
-    write_probability(folder / "whole.png", np.roll(soft, 3, 1))
-    middle = truth.shape[0] // 2
+    write_probability(folder / "resized.png", np.roll(soft, 3, 1))
+    middle = target.shape[0] // 2
     seams = {"rows": [middle], "columns": [middle]}
     (folder / "grid.json").write_text(json.dumps(seams))
 
@@ -153,7 +153,7 @@ def _pattern(
     final = [
         Metric(f"{split}/{mode}/{score}", 0.9, began + 50_000, epochs)
         for split in ("valid", "test")
-        for mode in ("tiled", "whole")
+        for mode in ("tiled", "resized")
         for score in SCORES
     ]
     final.append(Metric("best_epoch", epochs, began + 50_000, epochs))

@@ -21,7 +21,7 @@ from tiledseg.data.dataset import data_root, load_dataset
 from tiledseg.data.preprocessing import preprocess
 from tiledseg.images.reading import read_image
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.tiling.seams import flipped_labels, max_difference, seam_gradient_against_whole
+from tiledseg.tiling.seams import flipped_labels, max_difference, seam_gradient_against_single_pass
 from tiledseg.tracking.registry import load_predictor
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=6.0)
     options = parser.parse_args()
     loaded = load_predictor(options.model)
-    tiling = loaded.experiment.tiling.model_copy(update={"orientations": 1})
+    tiling = loaded.experiment.tiling.model_copy(update={"tta": 1})
     experiment = loaded.experiment.model_copy(update={"tiling": tiling})
     predictor = Predictor(loaded.model, experiment)
     per_tile = per_tile_predict(loaded.model)
@@ -70,8 +70,8 @@ def main() -> None:
         tiled = predictor.probability(image)
         other = per_tile(preprocess(image, experiment.image))
         grid, cells = predictor.grid(height, width), Cells((height, width))
-        ratios["tiled"].append(seam_gradient_against_whole(tiled, full, grid))
-        ratios["per tile"].append(seam_gradient_against_whole(other, full, cells))
+        ratios["tiled"].append(seam_gradient_against_single_pass(tiled, full, grid))
+        ratios["per tile"].append(seam_gradient_against_single_pass(other, full, cells))
         print(
             f"{sample.stem:<16}{ratios['tiled'][-1]:>14.4f}{ratios['per tile'][-1]:>10.4f}"
             f"{flipped_labels(tiled, full):>16}{flipped_labels(other, full):>10}"

@@ -40,7 +40,7 @@ from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_probability
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.tiling.execution.engine import predict_full, predict_tiled
+from tiledseg.tiling.execution.engine import predict_single_pass, predict_tiled
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.network.exactness import model_field
@@ -231,7 +231,7 @@ def shapes(options: argparse.Namespace) -> None:
         field = model_field(model)
         for height, width in ((1024, 1024), (1000, 1537), (513, 4099), (40, 40)):
             image = textured(height, width)
-            whole = predict_full(model, image)
+            whole = predict_single_pass(model, image)
             tiled = predict_tiled(model, image, max_tile=options.tile)
             halo, stride = field.halo, field.stride
             grid = plan_grid(height, width, halo=halo, stride=stride, max_tile=options.tile)

@@ -100,8 +100,8 @@ def settings(host: str, port: int) -> dict[str, Any]:
     if host in LOCAL:  # another site's page must not reach it under a name of its own
         public = os.environ.get(PUBLIC_NAME)
         chosen["server.allowedHosts"] = [*LOCAL, public] if public else list(LOCAL)
-    for name, colours in (("light", LIGHT), ("dark", DARK)):
-        chosen.update({f"theme.{name}.{key}": value for key, value in colours.items()})
+    for name, colors in (("light", LIGHT), ("dark", DARK)):
+        chosen.update({f"theme.{name}.{key}": value for key, value in colors.items()})
     return chosen
 
 

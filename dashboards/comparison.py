@@ -11,7 +11,7 @@ from dashboards.masks import holds_labels
 from dashboards.viewer import Layer, Pane, Scene
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 
-MODE_NAMES = {"tiled": "Tiled", "whole": "Non-tiled", "truth": "Truth"}
+MODE_NAMES = {"tiled": "Tiled", "resized": "Non-tiled", "target": "Target"}
 SPLITS = ("test", "valid")
 MOST_RUNS = 200
 """Runs that are offered beside the registered versions."""
@@ -105,13 +105,13 @@ def joined_scores(split: str, left: Side, right: Side, name: str = "") -> pd.Dat
         name: The class that is scored; the mean over classes if empty.
 
     Returns:
-        Columns ``image``, ``left``, ``right`` and ``gain`` (left minus right), Dice; a truth's
+        Columns ``image``, ``left``, ``right`` and ``gain`` (left minus right), Dice; a target's
         column is not there. Images without scores come last.
     """
     stems = sorted(set(_stems(left, split)) & set(_stems(right, split)))
     table = pd.DataFrame({"image": pd.Series(stems, dtype=str)})
     for column, side in (("left", left), ("right", right)):
-        if side.mode != "truth":
+        if side.mode != "target":
             scores = _dice(side, split, name)
             table[column] = table["image"].map(scores).astype(float)
     if {"left", "right"} <= set(table):
@@ -132,7 +132,7 @@ def scene(split: str, stem: str, left: Side, right: Side, name: str = "") -> Sce
     """
     label = classes(left, right).index(name) if name else None
     image = _path(left, split, "image", stem) or _path(right, split, "image", stem)
-    truth = _path(left, split, "truth", stem) or _path(right, split, "truth", stem)
+    target = _path(left, split, "target", stem) or _path(right, split, "target", stem)
     masks = {
         name: _path(side, split, side.mode, stem) for name, side in (("a", left), ("b", right))
     }
@@ -142,31 +142,31 @@ def scene(split: str, stem: str, left: Side, right: Side, name: str = "") -> Sce
     notes = {"a": _note(left, split, stem, name), "b": _note(right, split, stem, name)}
     layers = [Layer("image", "Image", image, "image")] if image else []
     panes = [Pane("image", "Image", "image")] if image else []
-    if truth:
-        layers.append(Layer("truth", "Truth", truth, "mask", binary=True, label_shown=label))
-        panes.append(Pane("truth", "Truth", "mask", of="truth"))
-    against = "truth" if truth else ""
+    if target:
+        layers.append(Layer("target", "Target", target, "mask", binary=True, label_shown=label))
+        panes.append(Pane("target", "Target", "mask", of="target"))
+    against = "target" if target else ""
     several: dict[str, Path] = {}
     for key, side in (("b", right), ("a", left)):
         path = masks[key]
-        if path is None or side.mode == "truth":
+        if path is None or side.mode == "target":
             continue
         if holds_labels(path):
             several[key] = path
         binary = key in several
         layers.append(Layer(key, labels[key], path, "mask", binary=binary, label_shown=label))
         panes.append(Pane(key, labels[key], "mask", key, against, notes[key]))
-    if several and truth and holds_labels(truth):
-        several = {"truth": truth, **several}
+    if several and target and holds_labels(target):
+        several = {"target": target, **several}
     both = {layer.id for layer in layers}
     if {"a", "b"} <= both:
         panes.append(Pane("difference", "Difference", "difference", "a", "b"))
     predicted = [key for key in ("a", "b") if key in both]
     doubted = [key for key in predicted if key not in several]
     panes += [Pane(f"{key}-doubt", "Uncertainty", "uncertainty", key) for key in doubted[:1]]
-    shown = [pane.id for pane in panes if pane.id in {"image", "truth", "a", "b"}]
+    shown = [pane.id for pane in panes if pane.id in {"image", "target", "a", "b"}]
     for key, path in several.items():
-        title = f"Classes, {labels.get(key, 'truth').lower()}"
+        title = f"Classes, {labels.get(key, 'target').lower()}"
         layers.append(Layer(f"{key}-classes", title, path, "image"))
         panes.append(Pane(f"{key}-classes", title, "image", f"{key}-classes"))
     if several and label is None:
@@ -174,9 +174,9 @@ def scene(split: str, stem: str, left: Side, right: Side, name: str = "") -> Sce
     if len(predicted) == 2:
         swiped = ("b", "a")
     elif predicted:
-        swiped = ("truth", predicted[0])
+        swiped = ("target", predicted[0])
     else:
-        swiped = ("image" if image else "truth", "truth")
+        swiped = ("image" if image else "target", "target")
     return Scene(
         picture=f"{split}/{stem}",
         size=store.picture_size(image or masks["a"]),

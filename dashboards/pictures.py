@@ -1,6 +1,6 @@
 """Which files the tile routes may serve: those that a page has shown, and no other.
 
-A page registers a file and gets an address that nobody can guess. The routes know addresses,
+A page registers a file and gets an address that nobody can prediction. The routes know addresses,
 not paths: there is nothing in a request that could lead out of the store.
 """
 
@@ -32,7 +32,7 @@ class Picture:
     under: Path | None = None
     """For thumbnails of a mask: the image that it is painted on."""
     against: Path | None = None
-    """For thumbnails of a mask: the truth whose errors are coloured."""
+    """For thumbnails of a mask: the target whose errors are colored."""
     label: int | None = None
     """Of a mask of several classes, the one that is shown; None shows all."""
 

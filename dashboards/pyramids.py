@@ -35,7 +35,7 @@ Kind = Literal["image", "mask"]
 TILE = 512
 """Side of a tile, in pixels of its level."""
 APRON = 1
-"""Pixels of the neighbours around a mask's tile, so that outlines cross tiles."""
+"""Pixels of the neighbors around a mask's tile, so that outlines cross tiles."""
 CUT = 128
 """A stored probability is foreground from here on: value / 255 >= 0.5."""
 MOST_BYTES = room_of(os.environ.get(ROOM, "8"))

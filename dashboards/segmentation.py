@@ -17,7 +17,7 @@ from dashboards.pyramids import CUT
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_labels, write_probability
 from tiledseg.masks.classes import labels_of
-from tiledseg.masks.instances import labelled
+from tiledseg.masks.instances import labeled
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Mode, Predictor
@@ -54,7 +54,7 @@ def segment(uri: str, image: Path, modes: Sequence["Mode"]) -> Segmentation:
     Args:
         uri: The model, for example ``models:/NAME/3``.
         image: The image; the masks are written beside it.
-        modes: ``tiled``, ``whole`` or both.
+        modes: ``tiled``, ``resized`` or both.
 
     Raises:
         TiledsegError: The model or the image cannot be used.
@@ -99,11 +99,11 @@ def _load_tensorflow() -> None:
 
 
 def count_objects(mask: NDArray[np.bool_]) -> Objects:
-    """Connected foreground, 8 neighbours.
+    """Connected foreground, 8 neighbors.
 
     Args:
         mask: (H, W).
     """
-    areas = np.bincount(labelled(mask).ravel())[1:]
+    areas = np.bincount(labeled(mask).ravel())[1:]
     median = float(np.median(areas)) if len(areas) else 0.0
     return Objects(len(areas), median, float(mask.mean()))

@@ -19,8 +19,8 @@ VERSIONS_FRESH = 15.0
 """Seconds for which the list of model versions is good; a promotion here is seen at once."""
 MOST_OPEN = 50
 """Of runs that go on, those that are shown."""
-LAYERS = ("image", "truth", "tiled", "whole")
-MODES = ("tiled", "whole")
+LAYERS = ("image", "target", "tiled", "resized")
+MODES = ("tiled", "resized")
 CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", "learning_rate")
 
 
@@ -100,7 +100,7 @@ class Predictions:
     @property
     def stems(self) -> list[str]:
         """Images that were predicted."""
-        return sorted(self.names["tiled"] or self.names["whole"])
+        return sorted(self.names["tiled"] or self.names["resized"])
 
     def path(self, layer: str, stem: str) -> Path | None:
         """The file of an image's layer, or None where the run does not keep it."""

@@ -1,4 +1,4 @@
-"""What a study wrote into its run when its last sitting ended: its answer."""
+"""What a study wrote into its run when its last session ended: its answer."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ BEST, FINALS = "best.yaml", "finals.csv"
 
 @dataclass(frozen=True)
 class Answer:
-    """Empty before a study's first sitting has ended."""
+    """Empty before a study's first session has ended."""
 
     experiment: str = ""
     """YAML of the best experiment at full budget."""

@@ -28,7 +28,7 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
     """A small picture, (h, w, 3) RGB.
 
     A mask without an image is white on black. Over an image it is green with an outline; against
-    a truth, what was found is tinted lightly, and errors strongly.
+    a target, what was found is tinted lightly, and errors strongly.
 
     Raises:
         ImageError: A file cannot be read.
@@ -47,17 +47,17 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
 
 
 def _with_errors(
-    image: NDArray[np.uint8], cover: NDArray[np.float64], truth: NDArray[np.float64]
+    image: NDArray[np.uint8], cover: NDArray[np.float64], target: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    found = np.minimum(cover, truth)
+    found = np.minimum(cover, target)
     parts = (
-        (0.45 * found, colors.FOUND),
-        (cover - found, colors.INVENTED),
-        (truth - found, colors.MISSED),
+        (0.45 * found, colors.TRUE_POSITIVE),
+        (cover - found, colors.FALSE_POSITIVE),
+        (target - found, colors.FALSE_NEGATIVE),
     )
     shown = image.astype(np.float64)
-    for share, colour in parts:
-        shown += share[..., np.newaxis] * (np.array(colour) - shown)
+    for share, color in parts:
+        shown += share[..., np.newaxis] * (np.array(color) - shown)
     return shown.astype(np.uint8)
 
 

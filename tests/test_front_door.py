@@ -139,16 +139,18 @@ def test_metrics_are_those_of_the_contract(client, run):
     wanted = {
         f"{split}/{mode}/{score}"
         for split in ("valid", "test")
-        for mode in ("tiled", "whole")
+        for mode in ("tiled", "resized")
         for score in (*SCORES, "seconds_per_megapixel")
     }
     wanted |= {f"{split}/seam/gradient_ratio" for split in ("valid", "test")}
     wanted |= {f"{split}/seam/max_difference" for split in ("valid", "test")}
-    wanted |= {f"{split}/seam/gradient_against_whole" for split in ("valid", "test")}
+    wanted |= {f"{split}/seam/gradient_against_single_pass" for split in ("valid", "test")}
     assert set(run.data.metrics) >= wanted
     assert run.data.metrics["test/seam/max_difference"] <= 1e-5
     assert run.data.metrics["test/seam/flipped_labels"] == 0
-    assert run.data.metrics["test/seam/gradient_against_whole"] == pytest.approx(1.0, abs=1e-4)
+    assert run.data.metrics["test/seam/gradient_against_single_pass"] == pytest.approx(
+        1.0, abs=1e-4
+    )
 
 
 def test_pictures_tables_and_files_are_those_of_the_contract(client, run, place):
@@ -158,7 +160,7 @@ def test_pictures_tables_and_files_are_those_of_the_contract(client, run, place)
         images = sorted((data / split / "images").iterdir())
         assert images
         for image in images:
-            for mode in ("tiled", "whole", "truth"):
+            for mode in ("tiled", "resized", "target"):
                 assert f"predictions/{split}/{mode}/{image.stem}.png" in files
             assert f"predictions/{split}/image/{image.name}" in files
             assert f"comparison/{split}/{image.stem}.png" in files
@@ -181,20 +183,20 @@ def test_logged_predictions_give_the_logged_scores(client, run):
     folder = Path(client.download_artifacts(run.info.run_id, "predictions/test"))
     table = pd.read_csv(client.download_artifacts(run.info.run_id, "scores.csv"))
     for row in table[table["split"] == "test"].itertuples():
-        truth = cv2.imread(str(folder / "truth" / f"{row.image}.png"), cv2.IMREAD_UNCHANGED) > 127
+        target = cv2.imread(str(folder / "target" / f"{row.image}.png"), cv2.IMREAD_UNCHANGED) > 127
         level = cv2.imread(str(folder / row.mode / f"{row.image}.png"), cv2.IMREAD_UNCHANGED)
-        guess = level / 255 >= 0.5
-        total = truth.sum() + guess.sum()
-        assert row.dice == pytest.approx(2 * (truth & guess).sum() / total if total else 1.0)
+        prediction = level / 255 >= 0.5
+        total = target.sum() + prediction.sum()
+        assert row.dice == pytest.approx(2 * (target & prediction).sum() / total if total else 1.0)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the scorer is not part of the project")
 def test_an_outside_scorer_agrees_to_four_digits(client, run, place):
     folder = Path(client.download_artifacts(run.info.run_id, "predictions/test"))
-    truth = place.folder / "data" / "Synthetic-Cell" / "test" / "masks"
+    target = place.folder / "data" / "Synthetic-Cell" / "test" / "masks"
     scorer = SHARED / "tools" / "score_masks.py"
-    for mode in ("tiled", "whole"):
-        shown = place.run(sys.executable, str(scorer), str(truth), str(folder / mode)).stdout
+    for mode in ("tiled", "resized"):
+        shown = place.run(sys.executable, str(scorer), str(target), str(folder / mode)).stdout
         names = ("dice", "iou", "precision", "recall")
         theirs = re.search(r"mean of 2:(.*)", shown).group(1)
         ours = "  ".join(f"{name} {run.data.metrics[f'test/{mode}/{name}']:.4f}" for name in names)

@@ -98,10 +98,10 @@ def test_an_image_is_kept_under_the_stem_of_its_masks(client, tiny_dataset, tiny
             item.path.rpartition("/")[2]
             for item in client.list_artifacts(result.run_id, f"predictions/valid/{layer}")
         ]
-        for layer in ("image", "truth", "tiled", "whole")
+        for layer in ("image", "target", "tiled", "resized")
     }
     assert len(names["image"]) == 2
-    assert all(found == names["truth"] for found in names.values()), names
+    assert all(found == names["target"] for found in names.values()), names
 
 
 def test_a_calibrated_network_is_the_one_that_is_scored_registered_and_evaluated(
@@ -109,7 +109,7 @@ def test_a_calibrated_network_is_the_one_that_is_scored_registered_and_evaluated
 ):
     tiny_dataset()
     plain = train(tiny_experiment())
-    result = train(tiny_experiment(training={"calibrate": True}))
+    result = train(tiny_experiment(training={"tune_threshold": True}))
     cut = client.get_run(result.run_id).data.metrics["calibrated_cut"]
     assert 0.1 < cut < 0.96
     assert "calibrated_cut" not in client.get_run(plain.run_id).data.metrics
@@ -137,7 +137,7 @@ def test_images_are_left_out_and_nothing_registered_when_asked(
     tracking = {"log_images": False, "register_model": False}
     result = train(tiny_experiment(tracking=tracking))
     folders = {item.path for item in client.list_artifacts(result.run_id, "predictions/test")}
-    assert folders == {f"predictions/test/{kind}" for kind in ("tiled", "whole", "grid")}
+    assert folders == {f"predictions/test/{kind}" for kind in ("tiled", "resized", "grid")}
     assert not client.search_registered_models()
     assert result.registration is None
 

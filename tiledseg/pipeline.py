@@ -23,10 +23,10 @@ from tiledseg.errors import DatasetError, OutputError, TrainingError
 from tiledseg.evaluation.scores import (
     ImageEvaluation,
     evaluate_images,
-    summarise_scores,
-    summarise_seams,
+    summarize_scores,
+    summarize_seams,
 )
-from tiledseg.evaluation.threshold import calibrate
+from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.models.encoders import require_encoder_weights
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking import registry
@@ -119,8 +119,8 @@ def train(
         )
         run.log_history(training.history, training.best_epoch, training.seconds)
         predictor = Predictor(training.model, experiment)
-        if experiment.training.calibrate:
-            run.log_calibration(calibrate(predictor, dataset.splits["valid"]))
+        if experiment.training.tune_threshold:
+            run.log_threshold(tune_threshold(predictor, dataset.splits["valid"]))
         metrics, table = _evaluate(predictor, dataset, splits, job)
         registration = _register(predictor, metrics, job)
         shutil.rmtree(folder)
@@ -214,9 +214,9 @@ def _evaluate(
             seams.append(item.seams)
             for observer in job.observers:
                 observer.image_evaluated(item)
-        metrics.update(summarise_seams(split, seams))
+        metrics.update(summarize_seams(split, seams))
     table = pd.DataFrame(rows)
-    metrics.update(summarise_scores(table))
+    metrics.update(summarize_scores(table))
     job.run.log_scores(table, metrics)
     return metrics, table
 

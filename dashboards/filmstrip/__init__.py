@@ -57,7 +57,7 @@ def thumbnail_url(
         path: An image or a mask.
         kind: Which of the two.
         under: The image that a mask is painted over.
-        against: The truth that it is compared with, which shows its errors.
+        against: The target that it is compared with, which shows its errors.
         label: Of a mask of several classes, the one that is shown; None shows all.
     """
     picture = Picture(path, kind, under, against, label)

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 SCRIPTS = (
     "geometry.js",
     "tiles.js",
-    "colours.js",
+    "colors.js",
     "painter.js",
     "gestures.js",
     "toolbar.js",
@@ -42,7 +42,7 @@ class Layer:
     path: Path
     kind: Kind
     binary: bool = False
-    """A truth: pixels read out as 0 or 1."""
+    """A target: pixels read out as 0 or 1."""
     label_shown: int | None = None
     """Of a mask of several classes, the one that is shown; None shows all."""
 
@@ -62,7 +62,7 @@ class Pane:
     of: str = ""
     """The layer; of image, that of the image itself if empty."""
     against: str = ""
-    """Mask: the truth whose errors are coloured. Difference: the second mask."""
+    """Mask: the target whose errors are colored. Difference: the second mask."""
     note: str = ""
 
 
@@ -175,7 +175,7 @@ def scene_data(scene: Scene, link: str) -> dict[str, Any]:
         else None,
         "frames": frames,
         "frame": scene.frame,
-        "colours": {name: list(colour) for name, colour in PALETTE.items()},
+        "colors": {name: list(color) for name, color in PALETTE.items()},
         "style": {
             "panes": list(scene.shown),
             "swipe": list(scene.swiped),

@@ -1,4 +1,4 @@
-// Colours of one tile: what a pane paints over the image, or instead of it.
+// Colors of one tile: what a pane paints over the image, or instead of it.
 
 // Inferno (Smith & van der Walt, 2015), nine stops.
 const INFERNO = [
@@ -40,10 +40,10 @@ function paintMask(tile, [red, green, blue]) {
 
 // Both, only the first, only the second. Of a pixel that stands for many, the overlap is taken
 // to be as large as it can be; at full size it is exact.
-function paintPair(first, second, colours) {
+function paintPair(first, second, colors) {
   const picture = blank(first);
   const { data } = picture;
-  const [both, one, two] = colours;
+  const [both, one, two] = colors;
   everyPixel(first, picture, (from, to) => {
     const a = first.cover[from];
     const b = second.cover[from];
@@ -69,7 +69,7 @@ function paintDoubt(tile, opaque) {
   return picture;
 }
 
-// Pixels at the edge of the mask; of a reduced level also their outer neighbours, so that the
+// Pixels at the edge of the mask; of a reduced level also their outer neighbors, so that the
 // line stays visible.
 function paintEdge(tile, [red, green, blue], both) {
   const picture = blank(tile);

@@ -62,7 +62,7 @@ class Frames {
     this.stop();
   }
 
-  // The neighbours of the shown frame, after everything that is visible.
+  // The neighbors of the shown frame, after everything that is visible.
   prefetch(tiles, view, area, layers) {
     for (const by of [1, -1, 2]) {
       const frame = this.all[this.at + by];

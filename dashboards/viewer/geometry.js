@@ -106,7 +106,7 @@ class View {
     return found.sort((a, b) => a.far - b.far);
   }
 
-  // Screen rectangle of a tile; neighbours share their edges to the pixel.
+  // Screen rectangle of a tile; neighbors share their edges to the pixel.
   rectangle({ level, column, row }, side, pane) {
     const { left, top } = this.origin(pane);
     const size = side * 2 ** level;

@@ -8,7 +8,7 @@ const KEYS = [
   ["S", "swipe between two panes"],
   ["[  ]", "move the swipe, or fade the mask"],
   ["M", "mask alone, or over the image"],
-  ["E", "errors against the truth"],
+  ["E", "errors against the target"],
   ["L", "outline"],
   ["G", "tiles and pixel raster"],
   ["N  P", "next, previous image"],

@@ -1,6 +1,6 @@
 // The view and the style as one word that fits into a link, and back.
 //
-//     812.5,1033,4;image.truth;40meo;truth|tiled;0.5
+//     812.5,1033,4;image.target;40meo;target|tiled;0.5
 //     where and scale; panes; opacity and switches; swiped panes; place of the divider
 
 const SWITCHES = { onImage: "m", errors: "e", outline: "l", grid: "g", swipe_on: "s" };

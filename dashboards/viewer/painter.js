@@ -6,9 +6,9 @@ const LINES_FROM = 3; // scale from which outlines are lines between pixels
 const RASTER_FROM = 16; // scale from which the pixel raster shows
 
 class Painter {
-  constructor(tiles, colours) {
+  constructor(tiles, colors) {
     this.tiles = tiles;
-    this.colours = colours;
+    this.colors = colors;
     this.painted = new Map();
   }
 
@@ -58,7 +58,7 @@ class Painter {
     whole = this.every(context, needs, view, area, (place) => this.fill(pane, needs, place, onImage, style)) && whole;
     context.globalAlpha = 1;
     if (style.outline && onImage && pane.show === "mask") {
-      this.outline(context, needs[0], view, area, this.edgeColour(needs));
+      this.outline(context, needs[0], view, area, this.edgeColor(needs));
     }
     return whole;
   }
@@ -116,33 +116,33 @@ class Painter {
   fill(pane, layers, place, onImage, style) {
     const found = layers.map((layer) => this.tiles.peek(layer, place));
     if (!found.every(Boolean)) return null;
-    const { colours } = this;
+    const { colors } = this;
     const kind = `${pane.show}${onImage}${layers.length}`;
     const key = [kind, ...layers.map((layer) => Tiles.key(layer, place))].join("|");
     const canvas = this.canvas(key, () => {
       if (pane.show === "uncertainty") return paintDoubt(found[0], !onImage);
-      if (layers.length === 1) return paintMask(found[0], onImage ? colours.mask : colours.found);
-      return paintPair(found[0], found[1], [colours.found, colours.invented, colours.missed]);
+      if (layers.length === 1) return paintMask(found[0], onImage ? colors.mask : colors.found);
+      return paintPair(found[0], found[1], [colors.found, colors.invented, colors.missed]);
     });
     return { source: canvas, width: canvas.width, height: canvas.height };
   }
 
-  edgeColour(needs) {
-    return needs.length > 1 ? this.colours.found : this.colours.mask;
+  edgeColor(needs) {
+    return needs.length > 1 ? this.colors.found : this.colors.mask;
   }
 
-  outline(context, layer, view, area, colour) {
+  outline(context, layer, view, area, color) {
     if (view.scale < LINES_FROM) {
       this.every(context, [layer], view, area, (place) => {
         const tile = this.tiles.peek(layer, place);
-        const canvas = tile && this.canvas(`edge${colour}|${Tiles.key(layer, place)}`, () =>
-          paintEdge(tile, colour, place.level > 0));
+        const canvas = tile && this.canvas(`edge${color}|${Tiles.key(layer, place)}`, () =>
+          paintEdge(tile, color, place.level > 0));
         return canvas && { source: canvas, width: canvas.width, height: canvas.height };
       });
       return;
     }
     context.save();
-    context.strokeStyle = `rgb(${colour})`;
+    context.strokeStyle = `rgb(${color})`;
     context.lineCap = "square";
     for (const place of view.tiles(0, this.tiles.side, area)) {
       const tile = this.tiles.peek(layer, place);
@@ -160,10 +160,10 @@ class Painter {
   seams(context, grid, view, area) {
     const { left, top } = view.origin(area);
     const end = { x: left + view.width * view.scale, y: top + view.height * view.scale };
-    for (const [dash, colour] of [[[], "rgba(0,0,0,.55)"], [[6, 6], `rgb(${this.colours.seam})`]]) {
+    for (const [dash, color] of [[[], "rgba(0,0,0,.55)"], [[6, 6], `rgb(${this.colors.seam})`]]) {
       context.beginPath();
       context.setLineDash(dash);
-      context.strokeStyle = colour;
+      context.strokeStyle = color;
       context.lineWidth = dash.length ? 2 : 3;
       for (const row of grid.rows) {
         const y = Math.round(top + row * view.scale);

@@ -65,9 +65,9 @@ class Toolbar {
     return el("span", { class: "group", role: "group", "aria-label": "Panes" }, this.side, this.pair, this.swipe);
   }
 
-  masks({ hasTruth, hasGrid }) {
+  masks({ hasTarget, hasGrid }) {
     this.over = this.button("On image", "onImage", "Mask over the image, or alone (M)");
-    this.errors = hasTruth ? this.button("Errors", "errors", "Colour errors against the truth (E)") : null;
+    this.errors = hasTarget ? this.button("Errors", "errors", "Color errors against the target (E)") : null;
     this.outline = this.button("Outline", "outline", "Outline of the mask (L)");
     this.grid = this.button(hasGrid ? "Tiles" : "Raster", "grid", hasGrid
       ? "Seams of the tiles, and the pixel raster from 16:1 on (G)"

@@ -58,7 +58,7 @@ class Viewer {
     this.layers = Object.fromEntries(data.layers.map((layer) => [layer.id, layer]));
     if (first) {
       this.tiles = new Tiles(data.tile, () => this.redraw());
-      this.painter = new Painter(this.tiles, data.colours);
+      this.painter = new Painter(this.tiles, data.colors);
       this.style = { ...data.style };
       if (window.innerWidth < 640) this.style.panes = data.style.swipe; // two are enough on a phone
     }
@@ -70,8 +70,8 @@ class Viewer {
     const changed = other || this.structure !== structure;
     if (this.structure !== structure) {
       this.structure = structure;
-      const hasTruth = data.panes.some((pane) => pane.show === "mask" && pane.against);
-      this.toolbar.build(data.panes, this.style, { hasTruth, hasGrid: Boolean(data.grid) });
+      const hasTarget = data.panes.some((pane) => pane.show === "mask" && pane.against);
+      this.toolbar.build(data.panes, this.style, { hasTarget, hasGrid: Boolean(data.grid) });
     }
     this.stage.dataset.picture = data.picture;
     // A page that runs again shows the same: whoever drags the divider keeps hold of it.
@@ -237,21 +237,21 @@ class Viewer {
   }
 
   showLegend(panes) {
-    const { colours } = this.data;
-    const swatch = (colour, label) =>
-      el("span", {}, el("i", { style: `background: rgb(${colour})` }), label);
+    const { colors } = this.data;
+    const swatch = (color, label) =>
+      el("span", {}, el("i", { style: `background: rgb(${color})` }), label);
     const parts = [];
     const truthful = panes.filter((pane) => pane.show === "mask" && pane.against && this.style.errors);
     if (truthful.length) {
-      parts.push(swatch(colours.found, "found"), swatch(colours.invented, "invented (false positive)"),
-        swatch(colours.missed, "missed (false negative)"));
+      parts.push(swatch(colors.found, "found"), swatch(colors.invented, "invented (false positive)"),
+        swatch(colors.missed, "missed (false negative)"));
     }
     if (panes.some((pane) => pane.show === "mask" && !truthful.includes(pane))) {
-      parts.push(swatch(this.style.onImage ? colours.mask : colours.found, "foreground"));
+      parts.push(swatch(this.style.onImage ? colors.mask : colors.found, "foreground"));
     }
     for (const pane of panes.filter(({ show }) => show === "difference")) {
       const [one, two] = [this.layers[pane.of].label, this.layers[pane.against].label];
-      parts.push(swatch(colours.found, "both"), swatch(colours.invented, `only ${one}`), swatch(colours.missed, `only ${two}`));
+      parts.push(swatch(colors.found, "both"), swatch(colors.invented, `only ${one}`), swatch(colors.missed, `only ${two}`));
     }
     if (panes.some((pane) => pane.show === "uncertainty")) {
       parts.push(el("span", {}, el("i", { class: "ramp" }), "certain to undecided (p = 0.5)"));

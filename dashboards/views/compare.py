@@ -94,7 +94,7 @@ def _label(left: Side, right: Side, name: str) -> int | None:
 def _summary(table: pd.DataFrame, split: str, left: Side, right: Side, name: str) -> None:
     """The answer in one line, before any picture."""
     values = scores_text(left, split, name), scores_text(right, split, name)
-    if None in values or left.mode == "truth" or right.mode == "truth":
+    if None in values or left.mode == "target" or right.mode == "target":
         return
     one, two = (float(value or 0) for value in values)
     better = int((table["gain"] > 0.0005).sum())
@@ -146,8 +146,8 @@ def _open(stem: str) -> None:
 def _item(row: dict[str, object], found: store.Predictions, left: Side, label: int | None) -> Item:
     stem = str(row["image"])
     mask, image = found.path(left.mode, stem), found.path("image", stem)
-    truth = found.path("truth", stem) if left.mode != "truth" else None
-    shots = [Shot(thumbnail_url(mask, "mask", image, truth, label))] if mask else []
+    target = found.path("target", stem) if left.mode != "target" else None
+    shots = [Shot(thumbnail_url(mask, "mask", image, target, label))] if mask else []
     scores = [f"{row[name]:.3f}" for name in ("left", "right") if name in row]
     badge = f"{row['gain']:+.3f}" if "gain" in row else ""
     return Item(stem, shots, stem, " / ".join(scores), badge)
@@ -221,15 +221,15 @@ def _downloads(
 
 def stored_form_of(side: Side) -> tuple[str, str]:
     """What the stored files of a side are, in a word and in a sentence."""
-    if side.mode == "truth":
+    if side.mode == "target":
         return "Masks", "PNG files as the run was scored on them"
     if store.classes_of(side.source.run.run_id):
-        return "Predictions", "PNG files of label indices, with the colours of the classes"
+        return "Predictions", "PNG files of label indices, with the colors of the classes"
     return "Predictions", "PNG files of probabilities, 0 to 255; 128 and more is foreground"
 
 
 def zipped_masks(side: Side, split: str, stems: Sequence[str]) -> bytes:
-    """The stored files of a side: probabilities in 8 bits, or the truth's masks."""
+    """The stored files of a side: probabilities in 8 bits, or the target's masks."""
     found = store.predictions_of(side.source.run.run_id, split)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:

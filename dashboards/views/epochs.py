@@ -90,19 +90,19 @@ def scene(
     pictures: dict[tuple[str, str], dict[int, str]],
     epoch: int | None,
 ) -> Scene:
-    """The viewer's panes: image, truth, and the masks of each epoch."""
+    """The viewer's panes: image, target, and the masks of each epoch."""
     files = store.files_of(run.run_id)
     predicted = store.predictions_of(run.run_id, "valid")
-    image, truth = predicted.path("image", stem), predicted.path("truth", stem)
-    modes = [mode for mode in ("whole", "tiled") if (stem, mode) in pictures]
+    image, target = predicted.path("image", stem), predicted.path("target", stem)
+    modes = [mode for mode in ("resized", "tiled") if (stem, mode) in pictures]
     common = sorted(set.intersection(*[set(pictures[stem, mode]) for mode in modes]))
     paths = {mode: {at: files.path(pictures[stem, mode][at]) for at in common} for mode in modes}
     layers = [Layer("image", "Image", image, "image")] if image else []
     panes = [Pane("image", "Image", "image")] if image else []
-    if truth:
-        layers.append(Layer("truth", "Truth", truth, "mask", binary=True))
-        panes.append(Pane("truth", "Truth", "mask", of="truth"))
-    against = "truth" if truth else ""
+    if target:
+        layers.append(Layer("target", "Target", target, "mask", binary=True))
+        panes.append(Pane("target", "Target", "mask", of="target"))
+    against = "target" if target else ""
     start = common.index(epoch) if epoch in common else len(common) - 1
     before = common[max(0, start - 1)]
     for mode in modes:
@@ -118,7 +118,7 @@ def scene(
             Pane(f"{mode}-change", f"Change, {name.lower()}", "difference", mode, f"{mode}-before")
         )
     frames = [_frame(common, i, paths) for i in range(len(common))]
-    first = [pane.id for pane in panes if pane.id in {"truth", "tiled", "whole"}]
+    first = [pane.id for pane in panes if pane.id in {"target", "tiled", "resized"}]
     any_path = image or next(iter(paths[modes[0]].values()))
     return Scene(
         picture=f"{run.run_id}/{stem}",
@@ -126,7 +126,7 @@ def scene(
         layers=layers,
         panes=panes,
         shown=first,
-        swiped=(modes[0], modes[-1]) if len(modes) > 1 else ("truth", modes[0]),
+        swiped=(modes[0], modes[-1]) if len(modes) > 1 else ("target", modes[0]),
         frames=frames,
         frame=start,
     )

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboards import empty_states, formatting, navigation, store
 from dashboards.comparison import SPLITS, Source, version_label
 from dashboards.filmstrip import show_filmstrip
-from dashboards.previews import KEY_TO_COLOURS, worst_images
+from dashboards.previews import KEY_TO_COLORS, worst_images
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 from tiledseg.tracking.registry import CHAMPION, CHAMPION_METRIC, promote
@@ -103,7 +103,7 @@ def scores_table(run: RunSummary) -> pd.DataFrame:
     columns = {
         f"{split}, {name}": [run.metrics.get(f"{split}/{mode}/{score}") for score in SCORES]
         for split in SPLITS
-        for mode, name in (("tiled", "tiled"), ("whole", "non-tiled"))
+        for mode, name in (("tiled", "tiled"), ("resized", "non-tiled"))
         if f"{split}/{mode}/dice" in run.metrics
     }
     names = [SCORE_NAMES.get(score, score) for score in SCORES]
@@ -125,7 +125,7 @@ def _pictures(version: VersionSummary, run: RunSummary) -> None:
     key = f"v{version.version}"
     label = f"Images of {split}, the worst first"
     clicked = show_filmstrip(items, "", label, key=f"strip-{version.model}-{key}", large=True)
-    st.caption(KEY_TO_COLOURS)
+    st.caption(KEY_TO_COLORS)
     if clicked:
         navigation.go(
             "compare",

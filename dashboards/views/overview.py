@@ -8,7 +8,7 @@ import streamlit as st
 from dashboards import empty_states, formatting, navigation, store, trials
 from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
-from dashboards.previews import KEY_TO_COLOURS, worst_images
+from dashboards.previews import KEY_TO_COLORS, worst_images
 from dashboards.run_table import run_table
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 from tiledseg.tracking.store import store_address
@@ -119,7 +119,7 @@ def _pictures(version: VersionSummary, run: RunSummary, split: str) -> None:
         return
     label = f"Images of {version.model}, the worst first"
     clicked = show_filmstrip(items, "", label, key=f"strip-{version.model}", large=True)
-    st.caption(KEY_TO_COLOURS)
+    st.caption(KEY_TO_COLORS)
     if clicked:
         navigation.go("compare", dataset=version.model, split=split, image=clicked)
 
@@ -134,7 +134,7 @@ def _latest(runs: Sequence[RunSummary]) -> None:
             "kind": run.kind or "other",
             "status": run.status.lower(),
             "valid, tiled": run.metrics.get("valid/tiled/dice"),
-            "valid, non-tiled": run.metrics.get("valid/whole/dice"),
+            "valid, non-tiled": run.metrics.get("valid/resized/dice"),
             "took": formatting.duration(run.seconds),
         }
         for run in runs

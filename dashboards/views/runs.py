@@ -12,9 +12,9 @@ from tiledseg.tracking.queries import RunSummary
 FIXED = ("when", "dataset", "run", "kind", "status", "took")
 USUAL = (
     "valid/tiled/dice",
-    "valid/whole/dice",
+    "valid/resized/dice",
     "test/tiled/dice",
-    "test/whole/dice",
+    "test/resized/dice",
     "model.base_filters",
     "model.num_layers",
     "training.learning_rate",

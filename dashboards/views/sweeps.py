@@ -80,7 +80,7 @@ def _best(
         by_id: Their runs.
         objective: What the scores are.
         study: Run of the study.
-        told: Run of the trial that the study took for the best when its last sitting ended.
+        told: Run of the trial that the study took for the best when its last session ended.
     """
     done = trials.competing(table)
     if done.empty:

@@ -29,9 +29,9 @@ ACCEPTED_IMAGE, REFUSED, RESULT = "accepted-image", "refused-because", "segmenta
 MOST_SAMPLES = 8
 """Of each split."""
 CHOICES: Mapping[str, tuple["Mode", ...]] = {
-    "both": ("tiled", "whole"),
+    "both": ("tiled", "resized"),
     "tiled": ("tiled",),
-    "whole": ("whole",),
+    "resized": ("resized",),
 }
 
 
@@ -179,13 +179,13 @@ def scene(upload: Upload, result: Segmentation) -> Scene:
     """The viewer's panes: image, masks, difference, uncertainty."""
     layers = [Layer("image", "Image", upload.path, "image")]
     panes = [Pane("image", "Image", "image")]
-    for mode in ("whole", "tiled"):
+    for mode in ("resized", "tiled"):
         if mode in result.masks:
             layers.append(Layer(mode, MODE_NAMES[mode], result.masks[mode], "mask"))
             note = _objects_text(result.objects[mode])
             panes.append(Pane(mode, MODE_NAMES[mode], "mask", mode, note=note))
     if len(result.masks) == 2:
-        panes.append(Pane("difference", "Difference", "difference", "tiled", "whole"))
+        panes.append(Pane("difference", "Difference", "difference", "tiled", "resized"))
     several = [mode for mode, path in result.masks.items() if holds_labels(path)]
     for mode in several:
         name = f"Classes, {MODE_NAMES[mode].lower()}"
@@ -197,12 +197,12 @@ def scene(upload: Upload, result: Segmentation) -> Scene:
         if mode not in several
     ]
     ids = [pane.id for pane in panes]
-    first_shown = {"image", "tiled", "whole", "difference"}
+    first_shown = {"image", "tiled", "resized", "difference"}
     if several:
         first_shown = {"image", *(f"{mode}-classes" for mode in several)}
     shown = [name for name in ids if name in first_shown]
-    first = "tiled" if "tiled" in ids else "whole"
-    other = "whole" if len(result.masks) == 2 else "image"
+    first = "tiled" if "tiled" in ids else "resized"
+    other = "resized" if len(result.masks) == 2 else "image"
     return Scene(
         picture=f"{upload.path.parent.name}/{upload.name}",
         size=store.picture_size(upload.path),

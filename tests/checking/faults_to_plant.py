@@ -99,7 +99,7 @@ def two_classes(folder: Path) -> Path:
     return path
 
 
-def grey_mask(folder: Path) -> Path:
+def gray_mask(folder: Path) -> Path:
     path = disc(folder, "masks", 11)
     cv2.imwrite(str(path), cv2.GaussianBlur(read(path), (0, 0), 9.0) * 2)
     return path
@@ -189,7 +189,7 @@ def saved_again(source: Path, target: Path) -> Path:
     return target.with_suffix(".jpg")
 
 
-def neighbouring_frame(folder: Path) -> Path:
+def neighboring_frame(folder: Path) -> Path:
     """A frame later everything has moved by four pixels, and there is more in it."""
     path, shown = disc(folder, "images", 7), read(disc(folder, "images", 1))
     cv2.imwrite(str(path), np.roll(shown, 1, axis=1))
@@ -219,7 +219,7 @@ def nothing_to_see(folder: Path) -> Path:
     return path
 
 
-def grey_among_colour(folder: Path) -> Path:
+def gray_among_color(folder: Path) -> Path:
     path = disc(folder, "images", 3)
     cv2.imwrite(str(path), read(path).mean(axis=2).astype(np.uint8))
     return path
@@ -294,7 +294,7 @@ FAULTS = [
     Fault("mask-too-dark", "error", "brightest value is 1", mask_of_0_and_1),
     Fault("mask-classes-lost", "error", "count as background", class_below_the_threshold),
     Fault("mask-several-values", "warning", "another value", two_classes),
-    Fault("mask-grey", "warning", "soft", grey_mask),
+    Fault("mask-gray", "warning", "soft", gray_mask),
     Fault("mask-empty", "note", "marks nothing", empty_mask),
     Fault("split-without-foreground", "error", "no mask of train", no_foreground_in_train),
     Fault("mask-inverted", "warning", "foreground, where others", inverted_mask),
@@ -308,11 +308,11 @@ FAULTS = [
     Fault("copy", "warning", "shows the same as disc2.png", saved_again_in_the_split),
     Fault("copy-in-two-splits", "error", "disc2.png of train", saved_again_in_another_split),
     Fault("copy-in-two-splits", "error", "mirrored or turned", mirrored_in_another_split),
-    Fault("alike-in-two-splits", "warning", "much like disc1.png", neighbouring_frame),
+    Fault("alike-in-two-splits", "warning", "much like disc1.png", neighboring_frame),
     Fault("source-in-two-splits", "error", "comes from smear", source_in_two_splits),
     Fault("brightness-outlier", "warning", "much brighter", too_bright),
     Fault("image-uniform", "warning", "about 210", nothing_to_see),
-    Fault("channels-differ", "warning", "grey, where 11 of 12", grey_among_colour),
+    Fault("channels-differ", "warning", "gray, where 11 of 12", gray_among_color),
     Fault("bits-differ", "warning", "16 bits", sixteen_bits_among_eight),
     Fault("image-few-bits", "warning", "lowest of them", twelve_bits_in_sixteen),
     Fault("image-alpha", "warning", "alpha channel", transparent),

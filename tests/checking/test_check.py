@@ -109,7 +109,7 @@ class TestMasksAsJpeg:
             path.unlink()
             cv2.imwrite(str(path.with_suffix(".jpg")), mask, (cv2.IMWRITE_JPEG_QUALITY, 60))
         codes = {finding.code for finding in check(sound).findings}
-        assert not codes & {"mask-grey", "mask-classes-lost", "mask-several-values"}
+        assert not codes & {"mask-gray", "mask-classes-lost", "mask-several-values"}
 
     def test_ringing_in_an_empty_mask_is_no_foreground(self, sound, check):
         path = disc(sound, "masks", 0)

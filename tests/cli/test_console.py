@@ -21,7 +21,9 @@ def test_an_epoch_is_one_line_with_dice_and_time_left(capsys):
 
 
 def test_scores_stand_tiled_beside_whole(capsys):
-    show_scores({"test/tiled/dice": 0.91, "test/whole/dice": 0.02, "test/seam/max_difference": 0.0})
+    show_scores(
+        {"test/tiled/dice": 0.91, "test/resized/dice": 0.02, "test/seam/max_difference": 0.0}
+    )
     shown = capsys.readouterr().out
     (line,) = [line for line in shown.splitlines() if "dice" in line]
     assert line.index("0.9100") < line.index("0.0200")
@@ -37,7 +39,9 @@ def test_lines_are_shown_as_they_are_and_never_folded(capsys, text):
 
 
 def test_the_dice_of_each_class_stands_below_the_mean(capsys):
-    show_scores({"test/tiled/dice": 0.5, "test/tiled/dice/red cell": 0.25, "test/whole/dice": 0.4})
+    show_scores(
+        {"test/tiled/dice": 0.5, "test/tiled/dice/red cell": 0.25, "test/resized/dice": 0.4}
+    )
     shown = capsys.readouterr().out
     assert "dice/red cell" in shown
     assert "0.2500" in shown

@@ -48,7 +48,7 @@ def test_every_option_reaches_the_prediction(command, predictor, tmp_path):
     write_mask(tmp_path / "roi.png", interest)
     result = command(
         "--format", "ome-zarr", "--content", "probability", "--roi", "roi.png",
-        "--skip-background", "--objects", "--smallest", "3", "--holes", "2",
+        "--skip-background", "--objects", "--min-object-area", "3", "--max-hole-area", "2",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "out/a.ome.zarr" in result.output
@@ -119,21 +119,21 @@ def test_large_images_are_streamed_with_the_same_masks(command, predictor, tmp_p
 
 def test_settings_of_tiling_can_be_changed(command, predictor, tmp_path):
     before = command("--explain").output
-    changed = command("--explain", "--set", "tiling.max_tile=48 tiling.orientations=2").output
-    tiling = predictor.experiment.tiling.model_copy(update={"max_tile": 48, "orientations": 2})
+    changed = command("--explain", "--set", "tiling.max_tile=48 tiling.tta=2").output
+    tiling = predictor.experiment.tiling.model_copy(update={"max_tile": 48, "tta": 2})
     experiment = predictor.experiment.model_copy(update={"tiling": tiling})
     expected = Predictor(predictor.model, experiment)
     for line in expected.plan(130, 97).lines():
         assert line in changed
     assert changed != before
-    assert command("--set", "tiling.orientations=2").exit_code == 0
+    assert command("--set", "tiling.tta=2").exit_code == 0
     mask = cv2.imread(str(tmp_path / "out" / "a.png"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(mask > 0, expected.mask(PIXELS))
     assert not np.array_equal(mask > 0, predictor.mask(PIXELS))
 
 
 def test_the_mode_of_the_command_wins_over_that_of_the_tiling(command, predictor, tmp_path):
-    words = ("--mode", "full", "--set", "tiling.mode=blend")
+    words = ("--mode", "single_pass", "--set", "tiling.mode=blend")
     assert command(*words).exit_code == 0
     mask = cv2.imread(str(tmp_path / "out" / "a.png"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(mask > 0, predictor.mask(PIXELS, "full"))

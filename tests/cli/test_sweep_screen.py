@@ -65,7 +65,7 @@ def test_trials_best_so_far_and_time_left(screen, is_terminal):
         assert "pruned after epoch 3" in text
 
 
-def test_trials_of_earlier_sittings_are_not_told_again(screen):
+def test_trials_of_earlier_sessions_are_not_told_again(screen):
     recorder = screen(False)
     with SweepScreen() as shown:
         shown.progressed(replace(PROGRESS, rows=PROGRESS.rows[:2]))

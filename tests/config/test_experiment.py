@@ -125,8 +125,8 @@ class TestRefusals:
             ("model: {dropout_rate: 0.3}", "dropout_rate 0.3 times num_layers 5"),
             ("training: {clipvalue: 1}", "clipvalue (1.0) and clipnorm (1.0) exclude each other"),
             (
-                "training: {lookalike_fraction: 0.6}",
-                "foreground_fraction (0.5) and lookalike_fraction (0.6) add up to more than 1",
+                "training: {hard_negative_fraction: 0.6}",
+                "foreground_fraction (0.5) and hard_negative_fraction (0.6) add up to more than 1",
             ),
         ],
     )

@@ -129,7 +129,7 @@ class TestEveryKey:
                 }
 
     @pytest.mark.parametrize("value", [3.0, True, [1], "3", "white", -1])
-    def test_what_is_neither_a_label_nor_a_colour_is_not_ignored(self, value):
+    def test_what_is_neither_a_label_nor_a_color_is_not_ignored(self, value):
         assert faults(DatasetSettings, "ignore_label", value)
 
     @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ class TestDatasetName:
 class TestImpossibleCombinations:
     @pytest.mark.parametrize("color_space", ["rgb", "hsv", "lab", "gray"])
     @pytest.mark.parametrize("channels", [1, 3])
-    def test_channels_fit_the_colour_space(self, color_space, channels):
+    def test_channels_fit_the_color_space(self, color_space, channels):
         content = {"color_space": color_space, "channels": channels}
         if (color_space == "gray") == (channels == 1):
             assert ImageSettings.model_validate(content).channels == channels
@@ -225,7 +225,7 @@ class TestImpossibleCombinations:
             ModelSettings(dropout_rate=0.25, num_layers=4)
 
     @pytest.mark.parametrize("kernel", range(3, 16))
-    def test_a_kernel_has_a_centre(self, kernel):
+    def test_a_kernel_has_a_center(self, kernel):
         if kernel % 2:
             assert ModelSettings(base_kernels=kernel).base_kernels == kernel
         else:

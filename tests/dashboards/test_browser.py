@@ -70,9 +70,9 @@ def files(store):
 
     return {
         "image": read_image(folder / "image" / "disc 4.png"),
-        "truth": mask("truth"),
+        "target": mask("target"),
         "a": mask("tiled"),
-        "b": mask("whole"),
+        "b": mask("resized"),
     }
 
 
@@ -98,7 +98,7 @@ def assert_same(shown, file, columns=slice(None)):
 STILL = """document.getAnimations().every(
     one => one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity
 )"""
-"""Streamlit fades what it draws anew, and a colour half-way there has no contrast."""
+"""Streamlit fades what it draws anew, and a color half-way there has no contrast."""
 
 
 def faults_of(page, looks=10):
@@ -149,7 +149,7 @@ class TestViewer:
     def test_the_champion_is_compared_tiled_against_non_tiled(self, visitor):
         page = visitor.open("compare")
         names = page.locator("figcaption b").all_inner_texts()
-        assert names == ["Image", "Truth", "Non-tiled", "Tiled"]
+        assert names == ["Image", "Target", "Non-tiled", "Tiled"]
         assert all(item[3].any() for item in visitor.canvases().values())
         page.wait_for_url(re.compile(r"a=v2\.tiled.*b=v2\.whole"))
         assert page.get_by_text("mean Dice over 2 images").count() == 1
@@ -226,18 +226,18 @@ class TestViewer:
         visitor.ready()
         assert visitor.canvases()["a"][2] == pytest.approx(2, abs=0.3)
 
-    def test_errors_have_their_three_colours(self, visitor, files):
+    def test_errors_have_their_three_colors(self, visitor, files):
         visitor.open(VIEW)
         visitor.viewer()
         visitor.press("m", "1")
         left, top, _, pixels = visitor.canvases()["b"]
-        truth, mask = files["truth"] > 0, files["b"] > 0
-        wanted = np.zeros((*truth.shape, 3), np.uint8)
-        wanted[truth & mask] = (255, 255, 255)
-        wanted[~truth & mask] = (230, 159, 0)
-        wanted[truth & ~mask] = (86, 180, 233)
+        target, mask = files["target"] > 0, files["b"] > 0
+        wanted = np.zeros((*target.shape, 3), np.uint8)
+        wanted[target & mask] = (255, 255, 255)
+        wanted[~target & mask] = (230, 159, 0)
+        wanted[target & ~mask] = (86, 180, 233)
         assert_same((left, top, 1, pixels), wanted)
-        assert {(86, 180, 233), (0, 0, 0)} <= {tuple(colour) for colour in wanted.reshape(-1, 3)}
+        assert {(86, 180, 233), (0, 0, 0)} <= {tuple(color) for color in wanted.reshape(-1, 3)}
 
     def test_opacity_outline_and_seams(self, visitor):
         page = visitor.open(VIEW)
@@ -436,8 +436,8 @@ class TestTry:
         page = visitor.open("try?version=1")
         self.upload(visitor, store.folder / self.IMAGE)
         visitor.viewer()
-        truth = cv2.connectedComponents(files["a"])[0] - 1
-        assert page.get_by_text(f"{truth} objects", exact=False).count()
+        target = cv2.connectedComponents(files["a"])[0] - 1
+        assert page.get_by_text(f"{target} objects", exact=False).count()
         visitor.press("m", "1")
         assert_same(visitor.canvases()["tiled"], files["a"])
         assert_same(visitor.canvases()["image"], files["image"])

@@ -1,4 +1,4 @@
-"""Colours that mean something differ for people with every common kind of colour vision."""
+"""Colors that mean something differ for people with every common kind of color vision."""
 
 import itertools
 
@@ -21,9 +21,9 @@ VISION = {
 }  # fmt: skip
 
 
-def seen(colour, vision):
-    """CIE L*a*b* of an sRGB colour as a person with this vision sees it."""
-    value = np.array(colour) / 255
+def seen(color, vision):
+    """CIE L*a*b* of an sRGB color as a person with this vision sees it."""
+    value = np.array(color) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     linear = np.clip(np.array(VISION[vision]) @ linear, 0, 1)
     back = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
@@ -33,13 +33,13 @@ def seen(colour, vision):
 @pytest.mark.parametrize("vision", VISION)
 def test_found_invented_and_missed_can_be_told_apart(vision):
     """A difference of 2.3 is just noticeable; these are ten times as far apart."""
-    meanings = [colors.FOUND, colors.INVENTED, colors.MISSED]
+    meanings = [colors.TRUE_POSITIVE, colors.FALSE_POSITIVE, colors.FALSE_NEGATIVE]
     for one, two in itertools.combinations(meanings, 2):
         assert np.linalg.norm(seen(one, vision) - seen(two, vision)) > 23
 
 
 def test_they_are_those_of_the_pictures_that_runs_keep():
     assert colors.MASK == figures.GREEN
-    assert colors.FOUND == figures.FOUND
-    assert colors.INVENTED == figures.INVENTED
-    assert colors.MISSED == figures.MISSED
+    assert colors.TRUE_POSITIVE == figures.TRUE_POSITIVE
+    assert colors.FALSE_POSITIVE == figures.FALSE_POSITIVE
+    assert colors.FALSE_NEGATIVE == figures.FALSE_NEGATIVE

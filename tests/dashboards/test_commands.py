@@ -26,7 +26,7 @@ def read_back(params):
         ("training.learning_rate", 1e-05),
         ("training.learning_rate", 0.00012345678912345),
         ("training.epochs", 7),
-        ("training.calibrate", False),
+        ("training.tune_threshold", False),
         ("model.architecture", "AttentionUNet"),
         ("dataset.classes", ("background", "a cell", "no", "10")),
     ],

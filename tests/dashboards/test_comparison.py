@@ -15,7 +15,7 @@ def found(at_store):
 
 def test_the_champion_comes_first_then_the_other_versions(found):
     assert list(found)[:6] == [
-        f"v{version}.{mode}" for version in (2, 1) for mode in ("tiled", "whole", "truth")
+        f"v{version}.{mode}" for version in (2, 1) for mode in ("tiled", "resized", "target")
     ]
     assert "champion" in found["v2.tiled"].title
 
@@ -40,8 +40,8 @@ def test_orders(found):
     assert ordered(table, "worst first").equals(table)
 
 
-def test_a_truth_has_no_score(found):
-    table = joined_scores("test", found["v1.tiled"], found["v1.truth"])
+def test_a_target_has_no_score(found):
+    table = joined_scores("test", found["v1.tiled"], found["v1.target"])
     assert list(table) == ["image", "left"]
 
 
@@ -54,7 +54,7 @@ def test_the_table_shows_what_there_is(found):
     assert list(rows[0].values) == table.loc[0, ["left", "right", "gain"]].tolist()
     table.loc[1, ["right", "gain"]] = float("nan")  # an image that B has no score of
     assert list(table_of(table, left, right)[1][1].values)[1:] == [None, None]
-    columns, rows = table_of(table[["image"]], found["v1.truth"], found["v1.truth"])
+    columns, rows = table_of(table[["image"]], found["v1.target"], found["v1.target"])
     assert columns == []
     assert [list(row.values) for row in rows] == [[], []]
 
@@ -63,9 +63,9 @@ def test_panes_of_tiled_against_whole(found):
     stem = joined_scores("test", found["v1.tiled"], found["v1.whole"])["image"][0]
     shown = scene("test", stem, found["v1.tiled"], found["v1.whole"])
     assert [pane.id for pane in shown.panes] == [
-        "image", "truth", "b", "a", "difference", "a-doubt",
+        "image", "target", "b", "a", "difference", "a-doubt",
     ]  # fmt: skip
-    assert [pane.label for pane in shown.panes][:4] == ["Image", "Truth", "Non-tiled", "Tiled"]
+    assert [pane.label for pane in shown.panes][:4] == ["Image", "Target", "Non-tiled", "Tiled"]
     assert shown.panes[3].note.startswith("Dice 0.")
     assert (shown.size.height, shown.size.width) == (1100, 1100)
     assert shown.size.levels == 3
@@ -86,31 +86,31 @@ def test_two_versions_are_told_apart_by_name(found):
     assert {"Tiled v1", "Tiled v2"} <= {pane.label for pane in shown.panes}
 
 
-def test_truth_beside_tiled_needs_no_second_mask(found):
-    stem = joined_scores("test", found["v1.tiled"], found["v1.truth"])["image"][0]
-    shown = scene("test", stem, found["v1.tiled"], found["v1.truth"])
+def test_target_beside_tiled_needs_no_second_mask(found):
+    stem = joined_scores("test", found["v1.tiled"], found["v1.target"])["image"][0]
+    shown = scene("test", stem, found["v1.tiled"], found["v1.target"])
     assert "difference" not in [pane.id for pane in shown.panes]
-    assert shown.swiped == ("truth", "a")
+    assert shown.swiped == ("target", "a")
 
 
-def test_truth_against_truth_is_shown(found):
-    stem = joined_scores("test", found["v1.truth"], found["v2.truth"])["image"][0]
-    shown = scene("test", stem, found["v1.truth"], found["v2.truth"])
-    assert [pane.id for pane in shown.panes] == ["image", "truth"]
-    assert shown.swiped == ("image", "truth")
+def test_target_against_target_is_shown(found):
+    stem = joined_scores("test", found["v1.target"], found["v2.target"])["image"][0]
+    shown = scene("test", stem, found["v1.target"], found["v2.target"])
+    assert [pane.id for pane in shown.panes] == ["image", "target"]
+    assert shown.swiped == ("image", "target")
 
 
-def test_truth_against_truth_where_no_image_is_kept(found, monkeypatch):
+def test_target_against_target_where_no_image_is_kept(found, monkeypatch):
     kept = Predictions.path
     monkeypatch.setattr(
         Predictions,
         "path",
         lambda self, layer, stem: None if layer == "image" else kept(self, layer, stem),
     )
-    stem = joined_scores("test", found["v1.truth"], found["v1.truth"])["image"][0]
-    shown = scene("test", stem, found["v1.truth"], found["v1.truth"])
-    assert [pane.id for pane in shown.panes] == ["truth"]
-    assert set(shown.swiped) == {"truth"}
+    stem = joined_scores("test", found["v1.target"], found["v1.target"])["image"][0]
+    shown = scene("test", stem, found["v1.target"], found["v1.target"])
+    assert [pane.id for pane in shown.panes] == ["target"]
+    assert set(shown.swiped) == {"target"}
     assert scene_data(shown, "")["width"] == 1100
 
 
@@ -118,7 +118,7 @@ def test_downloads_are_named_after_what_is_stored(found, monkeypatch):
     what, form = stored_form_of(found["v1.tiled"])
     assert what == "Predictions"
     assert "probabilities" in form
-    assert stored_form_of(found["v1.truth"])[0] == "Masks"
+    assert stored_form_of(found["v1.target"])[0] == "Masks"
     monkeypatch.setattr(store, "classes_of", lambda _: ["background", "cell", "nucleus"])
     assert "label indices" in stored_form_of(found["v1.tiled"])[1]
 

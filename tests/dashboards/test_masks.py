@@ -1,4 +1,4 @@
-"""Masks of several classes on the pages: all classes as colours, or one of them."""
+"""Masks of several classes on the pages: all classes as colors, or one of them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,12 +53,12 @@ def test_several_classes_are_shown_together_or_one_alone(tmp_path, label):
 def sides(tmp_path, monkeypatch) -> tuple[Side, Side]:
     """Tiled and non-tiled of a run of three labels, whose files are of this test."""
     write_image(tmp_path / "image.png", np.full((*LABELS.shape, 3), 90, np.uint8))
-    for layer in ("truth", "tiled", "whole"):
+    for layer in ("target", "tiled", "resized"):
         write_labels(tmp_path / f"{layer}.png", LABELS, 3)
     rows = [
         {"split": "test", "image": "a", "mode": mode, "dice": 0.5, "dice/background": 0.9}
         | {"dice/cell": 0.25, "dice/nucleus": 0.75 if mode == "tiled" else 0.5}
-        for mode in ("tiled", "whole")
+        for mode in ("tiled", "resized")
     ]
     monkeypatch.setattr(store, "scores_of", lambda _: pd.DataFrame(rows))
     monkeypatch.setattr(store, "seams_of", lambda *_: None)
@@ -71,7 +71,7 @@ def sides(tmp_path, monkeypatch) -> tuple[Side, Side]:
         params={}, metrics=metrics, tags={}, files="",
     )  # fmt: skip
     source = Source("v1", "v1", run)
-    return Side(source, "tiled"), Side(source, "whole")
+    return Side(source, "tiled"), Side(source, "resized")
 
 
 class TestCompare:
@@ -82,9 +82,9 @@ class TestCompare:
         assert scores_text(sides[0], "test", "nucleus") == 0.75
         assert scores_text(sides[0], "test") == 0.5
 
-    def test_all_classes_are_shown_as_colours(self, sides):
+    def test_all_classes_are_shown_as_colors(self, sides):
         shown = scene("test", "a", *sides)
-        assert set(shown.shown) == {"image", "truth-classes", "a-classes", "b-classes"}
+        assert set(shown.shown) == {"image", "target-classes", "a-classes", "b-classes"}
         panes = {pane.id: pane for pane in shown.panes}
         assert panes["a-classes"].show == "image"
         assert panes["a"].note == "Dice 0.500"
@@ -96,7 +96,7 @@ class TestCompare:
 
     def test_one_class_is_shown_as_a_mask(self, sides):
         shown = scene("test", "a", *sides, "nucleus")
-        assert set(shown.shown) == {"image", "truth", "a", "b"}
+        assert set(shown.shown) == {"image", "target", "a", "b"}
         masks = [layer for layer in shown.layers if layer.kind == "mask"]
         assert {layer.label_shown for layer in masks} == {2}
         assert next(pane for pane in shown.panes if pane.id == "a").note == "Dice 0.750"

@@ -182,7 +182,7 @@ class TestFaults:
         assert "log_images" in words(page)
 
     def test_one_mask_is_gone(self, broken, store):
-        (self.artifacts(broken, store) / "predictions/test/whole/disc 4.png").unlink()
+        (self.artifacts(broken, store) / "predictions/test/resized/disc 4.png").unlink()
         page = opened("compare", a="v1.tiled", b="v1.whole", image="disc 4")
         assert not page.exception
         assert not page.error
@@ -297,8 +297,8 @@ class TestOpening:
         assert not page.exception
         assert len(page.dataframe) == before + 1
 
-    def test_truth_against_truth(self, at_store):
-        page = opened("compare", a="v1.truth", b="v2.truth")
+    def test_target_against_target(self, at_store):
+        page = opened("compare", a="v1.target", b="v2.target")
         assert not page.exception
         assert not page.error
 

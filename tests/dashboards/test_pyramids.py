@@ -60,7 +60,7 @@ def test_tiles_of_a_mask_are_the_probabilities_exactly(tmp_path, cache, shape):
     assert np.array_equal(assembled(pyramid, 0), values)
 
 
-def test_aprons_are_the_neighbours_and_repeat_at_the_border(tmp_path, cache):
+def test_aprons_are_the_neighbors_and_repeat_at_the_border(tmp_path, cache):
     values = random_image(600, 600, 1)[..., 0]
     write_image(tmp_path / "a.png", values)
     pyramid = open_pyramid(tmp_path / "a.png", "mask", cache)

@@ -158,22 +158,22 @@ def test_a_thumbnail_has_the_mask_on_the_image(client, tmp_path):
     assert middle[0] < 160 < middle[1]
 
 
-def test_a_thumbnail_against_the_truth_shows_errors_in_their_colours(client, tmp_path):
+def test_a_thumbnail_against_the_target_shows_errors_in_their_colors(client, tmp_path):
     """Four quarters: nothing, found, invented, missed."""
     write_image(tmp_path / "image.png", np.full((800, 800, 3), 128, np.uint8))
-    mask, truth = np.zeros((2, 800, 800), np.uint8)
-    mask[:, 400:] = truth[:400, 400:] = truth[400:, :400] = 255
+    mask, target = np.zeros((2, 800, 800), np.uint8)
+    mask[:, 400:] = target[:400, 400:] = target[400:, :400] = 255
     write_image(tmp_path / "mask.png", mask)
-    write_image(tmp_path / "truth.png", truth)
-    files = [tmp_path / f"{name}.png" for name in ("mask", "image", "truth")]
+    write_image(tmp_path / "target.png", target)
+    files = [tmp_path / f"{name}.png" for name in ("mask", "image", "target")]
     picture = Picture(files[0], "mask", files[1], files[2])
     pixels = decoded(client.get(f"/thumbnails/{register(picture)}")).astype(int)
     nothing, found, missed, invented = (
         pixels[row, column] for row in (80, 240) for column in (80, 240)
     )
     assert np.abs(nothing - 128).max() < 6
-    assert np.abs(invented - colors.INVENTED).max() < 12
-    assert np.abs(missed - colors.MISSED).max() < 12
+    assert np.abs(invented - colors.FALSE_POSITIVE).max() < 12
+    assert np.abs(missed - colors.FALSE_NEGATIVE).max() < 12
     assert found.min() > 150
 
 

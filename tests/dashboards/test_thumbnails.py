@@ -14,15 +14,15 @@ from tiledseg.images.writing import write_image
 
 @pytest.fixture
 def picture(tmp_path, monkeypatch):
-    """A mask on its image, against its truth; 1,400 pixels wide."""
+    """A mask on its image, against its target; 1,400 pixels wide."""
     monkeypatch.setenv("TILEDSEG_CACHE", str(tmp_path / "cache"))
     thumbnails._decoded.cache_clear()
-    image, truth = draw_smear(5, 1400)
-    soft = cv2.GaussianBlur(truth.astype(np.uint8) * 255, (0, 0), 4)
-    layers = {"image": image, "truth": truth.astype(np.uint8) * 255, "mask": soft}
+    image, target = draw_smear(5, 1400)
+    soft = cv2.GaussianBlur(target.astype(np.uint8) * 255, (0, 0), 4)
+    layers = {"image": image, "target": target.astype(np.uint8) * 255, "mask": soft}
     for name, pixels in layers.items():
         write_image(tmp_path / f"{name}.png", pixels)
-    files = [tmp_path / f"{name}.png" for name in ("mask", "image", "truth")]
+    files = [tmp_path / f"{name}.png" for name in ("mask", "image", "target")]
     return Picture(files[0], "mask", files[1], files[2])
 
 

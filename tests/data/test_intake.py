@@ -95,10 +95,10 @@ def instances(dtype: Any, extension: str) -> Write:
     return write
 
 
-def coloured(colours: dict[int, tuple[int, int, int]], name: str) -> Write:
+def colored(colors: dict[int, tuple[int, int, int]], name: str) -> Write:
     def write(root: Path, stem: str, image: np.ndarray, labels: np.ndarray) -> None:
         save(root / "images" / f"{stem}.png", image)
-        table = np.array([colours[label] for label in range(3)], np.uint8)
+        table = np.array([colors[label] for label in range(3)], np.uint8)
         save(root / "masks" / f"{stem}.png", table[labels])
 
     write.__name__ = name
@@ -107,12 +107,10 @@ def coloured(colours: dict[int, tuple[int, int, int]], name: str) -> Write:
 
 def palette(root: Path, stem: str, image: np.ndarray, labels: np.ndarray) -> None:
     save(root / "images" / f"{stem}.png", image)
-    colours = np.zeros((3, 256), np.uint16)
-    colours[:, 1:3] = np.array([[80, 0, 0], [0, 90, 30]]).T * 257
+    colors = np.zeros((3, 256), np.uint16)
+    colors[:, 1:3] = np.array([[80, 0, 0], [0, 90, 30]]).T * 257
     (root / "masks").mkdir(exist_ok=True)
-    tifffile.imwrite(
-        root / "masks" / f"{stem}.tif", labels, photometric="palette", colormap=colours
-    )
+    tifffile.imwrite(root / "masks" / f"{stem}.tif", labels, photometric="palette", colormap=colors)
 
 
 FORMS: list[tuple[Write, dict[str, Any]]] = [
@@ -131,12 +129,12 @@ FORMS: list[tuple[Write, dict[str, Any]]] = [
     (instances(np.uint32, ".tif"), {"mask_form": "nonzero"}),
     (palette, {"mask_form": "nonzero"}),
     (
-        coloured({0: (0, 0, 0), 1: (90, 0, 0), 2: (0, 200, 60)}, "colours_on_black"),
+        colored({0: (0, 0, 0), 1: (90, 0, 0), 2: (0, 200, 60)}, "colors_on_black"),
         {"mask_form": "nonzero"},
     ),
-    (coloured({0: (0, 0, 0), 1: (0, 255, 0), 2: (0, 255, 0)}, "one_colour"), {}),
+    (colored({0: (0, 0, 0), 1: (0, 255, 0), 2: (0, 255, 0)}, "one_color"), {}),
     (
-        coloured({0: (200, 200, 255), 1: (90, 0, 0), 2: (0, 128, 0)}, "colours_on_colour"),
+        colored({0: (200, 200, 255), 1: (90, 0, 0), 2: (0, 128, 0)}, "colors_on_color"),
         {"mask_form": "values", "mask_values": "#008000, #5a0000"},
     ),
 ]

@@ -9,15 +9,15 @@ from tiledseg.data.preprocessing import (
     PixelSample,
     color_map,
     preprocess,
-    preprocess_reach,
     preprocess_region,
+    preprocessing_halo,
 )
 from tiledseg.errors import ImageError
 
 RGB = np.random.default_rng(0).integers(0, 256, (19, 37, 3), dtype=np.uint8)
 
 
-class TestColourSpace:
+class TestColorSpace:
     def test_rgb_is_left_alone(self) -> None:
         np.testing.assert_array_equal(preprocess(RGB, ImageSettings()), RGB)
 
@@ -28,7 +28,7 @@ class TestColourSpace:
         settings = ImageSettings.model_validate({"color_space": name})
         np.testing.assert_array_equal(preprocess(RGB, settings), cv2.cvtColor(RGB, code))
 
-    def test_grey(self) -> None:
+    def test_gray(self) -> None:
         shown = preprocess(RGB, ImageSettings(color_space="gray", channels=1))
         assert shown.shape == (19, 37, 1)
         np.testing.assert_array_equal(shown[..., 0], cv2.cvtColor(RGB, cv2.COLOR_RGB2GRAY))
@@ -36,7 +36,7 @@ class TestColourSpace:
     @pytest.mark.parametrize("name", ["rgb", "hsv", "lab", "gray"])
     @pytest.mark.parametrize("gamma", [1.0, 0.6])
     @pytest.mark.parametrize("sharpening", [0.0, 1.5])
-    def test_one_grey_channel_is_shown_as_three_equal_ones(
+    def test_one_gray_channel_is_shown_as_three_equal_ones(
         self, name: str, gamma: float, sharpening: float
     ) -> None:
         settings = ImageSettings.model_validate(
@@ -47,9 +47,9 @@ class TestColourSpace:
                 "sharpening": sharpening,
             }
         )
-        grey = RGB[..., :1]
-        shown = preprocess(grey, settings)
-        np.testing.assert_array_equal(shown, preprocess(np.repeat(grey, 3, axis=2), settings))
+        gray = RGB[..., :1]
+        shown = preprocess(gray, settings)
+        np.testing.assert_array_equal(shown, preprocess(np.repeat(gray, 3, axis=2), settings))
         assert shown.shape == (19, 37, settings.channels)
         assert shown.flags.c_contiguous
 
@@ -106,7 +106,7 @@ class TestRegions:
         settings = ImageSettings.model_validate(content)
         image = stained_image(*shape)
         whole = preprocess(image, settings)
-        side, margin = 37, preprocess_reach(settings)
+        side, margin = 37, preprocessing_halo(settings)
         places = [(y, x) for y in range(0, shape[0], side) for x in range(0, shape[1], side)]
         sample = PixelSample(*shape)
         for top, left in places[::-1]:
@@ -121,7 +121,7 @@ class TestRegions:
 
     def test_a_smaller_margin_would_not_do(self) -> None:
         settings = ImageSettings(sharpening=2.0)
-        margin = preprocess_reach(settings) - 1
+        margin = preprocessing_halo(settings) - 1
         whole = preprocess(RGB, settings)
         shown = preprocess_region(RGB[:, 10 - margin :], settings, None)[:, margin:]
         assert not np.array_equal(shown, whole[:, 10:])

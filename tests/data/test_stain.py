@@ -29,7 +29,7 @@ def shown(image: np.ndarray, stain: str) -> np.ndarray:
     return preprocess(image, ImageSettings.model_validate({"stain": stain})).astype(int)
 
 
-class TestNormalisation:
+class TestNormalization:
     @pytest.mark.parametrize(("stain", "closer"), [("macenko", 0.2), ("reinhard", 0.6)])
     def test_two_stainings_come_together(self, stain: str, closer: float) -> None:
         dark, pale = tissue(RUIFROK, 1.1), tissue(OTHER, 0.6)
@@ -82,7 +82,7 @@ class TestImagesWithoutStain:
             tissue(RUIFROK, 1.0)[..., :1],
             np.full((1, 1, 3), (200, 10, 10), np.uint8),
         ],
-        ids=["white", "black", "slide", "grey in three", "grey", "one pixel"],
+        ids=["white", "black", "slide", "gray in three", "gray", "one pixel"],
     )
     def test_are_left_alone(self, stain: str, image: np.ndarray) -> None:
         settings = ImageSettings.model_validate({"stain": stain})
@@ -116,7 +116,7 @@ class TestReference:
             ("lab_mean", "-1 1 1", "from 0 to 255"),
             ("lab_spread", "0 1 1", "must be more than 0"),
             ("hematoxylin", "0 0 0", "must be more than 0"),
-            ("hematoxylin", "0.4318 1.6024 1.1162", "have one colour"),
+            ("hematoxylin", "0.4318 1.6024 1.1162", "have one color"),
         ],
     )
     def test_refusals(self, key: str, text: str, words: str) -> None:

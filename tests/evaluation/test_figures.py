@@ -5,9 +5,9 @@ import pytest
 
 from tiledseg.data.dataset import load_dataset
 from tiledseg.evaluation.figures import (
-    FOUND,
-    INVENTED,
-    MISSED,
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    TRUE_POSITIVE,
     comparison_sheet,
     difference,
     learning_curves,
@@ -19,13 +19,13 @@ from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 
 
-def test_difference_has_one_colour_for_each_case():
-    truth = np.array([[True, True, False, False]])
+def test_difference_has_one_color_for_each_case():
+    target = np.array([[True, True, False, False]])
     predicted = np.array([[True, False, True, False]])
-    assert difference(truth, predicted)[0].tolist() == [
-        list(FOUND),
-        list(MISSED),
-        list(INVENTED),
+    assert difference(target, predicted)[0].tolist() == [
+        list(TRUE_POSITIVE),
+        list(FALSE_NEGATIVE),
+        list(FALSE_POSITIVE),
         [0, 0, 0],
     ]
 
@@ -53,8 +53,8 @@ def test_sheet_shows_five_panels_with_their_scores(tiny_dataset, tiny_experiment
     item = next(evaluate_images(predictor, dataset.splits["test"], "test", experiment))
     figure = comparison_sheet(item)
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles[0:2] == ["image", "truth"]
-    assert f"{item.scores['whole']['dice']:.4f}" in titles[2]
+    assert titles[0:2] == ["image", "target"]
+    assert f"{item.scores['resized']['dice']:.4f}" in titles[2]
     assert f"{item.scores['tiled']['dice']:.4f}" in titles[3]
     save_figure(figure, tmp_path / "sheet.png")
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] > 1500

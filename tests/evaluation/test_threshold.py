@@ -4,7 +4,7 @@ import pytest
 
 from tiledseg.data.dataset import data_root, load_dataset
 from tiledseg.errors import TrainingError
-from tiledseg.evaluation.threshold import calibrate
+from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_mask
 from tiledseg.models import build_model
@@ -27,7 +27,7 @@ def predictor(tiny_experiment):
     return Predictor(model, experiment)
 
 
-def truths_cut_at(predictor, samples, cut):
+def targets_cut_at(predictor, samples, cut):
     for sample in samples:
         probability = predictor.probability(read_image(sample.image))[..., 0]
         assert 0 < (probability >= cut).mean() < 1
@@ -35,11 +35,11 @@ def truths_cut_at(predictor, samples, cut):
 
 
 @pytest.mark.parametrize("shift", [-1.5, 0.0, 1.25])
-def test_the_cut_that_made_the_truth_is_found(predictor, samples, shift):
+def test_the_cut_that_made_the_target_is_found(predictor, samples, shift):
     cut = 1 / (1 + np.exp(-shift))
-    truths_cut_at(predictor, samples, cut)
+    targets_cut_at(predictor, samples, cut)
     wanted = [predictor.probability(read_image(s.image))[..., 0] >= cut for s in samples]
-    assert calibrate(predictor, samples) == pytest.approx(cut)
+    assert tune_threshold(predictor, samples) == pytest.approx(cut)
     for sample, mask in zip(samples, wanted, strict=True):
         differing = predictor.mask(read_image(sample.image)) != mask
         assert differing.mean() < 1e-3, "0.5 is the cut now"
@@ -49,21 +49,21 @@ def test_the_cut_that_made_the_truth_is_found(predictor, samples, shift):
 def test_objects_that_are_too_small_do_not_count_at_any_cut(
     samples, tiny_experiment, smallest, found
 ):
-    """A cone cut at a logit of 0.5 is the truth; faint dots beside it reach one of 0.6."""
+    """A cone cut at a logit of 0.5 is the target; faint dots beside it reach one of 0.6."""
     rows, columns = np.indices((96, 96))
     logits = np.clip(4.0 - np.hypot(rows - 48, columns - 48) / 6, -4, 4)
-    truth = logits >= 0.5
+    target = logits >= 0.5
     for row in (4, 12, 84, 92):
         for column in range(4, 96, 8):
             logits[row - 1 : row + 3, column - 1 : column + 3] = 0.6
     image = np.rint((logits + 4) * 25)[..., np.newaxis].repeat(3, axis=2).astype(np.uint8)
     for sample in samples:
         write_image(sample.image, image)
-        write_mask(sample.mask, truth)
+        write_mask(sample.mask, target)
     predictor = Predictor(
-        network_of_brightness(), tiny_experiment(tiling={"smallest_object": smallest})
+        network_of_brightness(), tiny_experiment(tiling={"min_object_area": smallest})
     )
-    assert calibrate(predictor, samples) == pytest.approx(1 / (1 + np.exp(-found)))
+    assert tune_threshold(predictor, samples) == pytest.approx(1 / (1 + np.exp(-found)))
 
 
 def network_that_looks_to_one_side():
@@ -89,8 +89,8 @@ def test_a_shift_that_makes_means_of_orientations_worse_is_undone(samples, tiny_
     logits[10:30, 10:80] = 4.0
     faint, ground = np.s_[40:60, 10:80], np.s_[70:76, 10:80]
     logits[faint], logits[ground] = -0.44, -0.8
-    truth = logits == 4.0
-    truth[faint] = True
+    target = logits == 4.0
+    target[faint] = True
     image = np.zeros((96, 96, 3), np.uint8)
     image[..., 0] = np.rint((logits + 4) * 25)
     seen = np.s_[39:61, 9:81]
@@ -98,16 +98,16 @@ def test_a_shift_that_makes_means_of_orientations_worse_is_undone(samples, tiny_
     image[seen][..., 1] = np.where((rows % 4 < 2) & (columns % 4 < 2), 255, 0)[seen]
     for sample in samples:
         write_image(sample.image, image)
-        write_mask(sample.mask, truth)
-    experiment = tiny_experiment(tiling={"orientations": 4})
+        write_mask(sample.mask, target)
+    experiment = tiny_experiment(tiling={"tta": 4})
     predictor = Predictor(network_that_looks_to_one_side(), experiment)
     before = predictor.probability(image)
     with caplog.at_level("INFO"):
-        assert calibrate(predictor, samples) == 0.5
+        assert tune_threshold(predictor, samples) == 0.5
     assert np.array_equal(predictor.probability(image), before)
     assert "stays at 0.5: moved to 0.269, Dice on validation images 0.6" in caplog.text
     alone = Predictor(predictor.model, tiny_experiment())
-    assert calibrate(alone, samples) != 0.5, "without the mean a shift does what it says"
+    assert tune_threshold(alone, samples) != 0.5, "without the mean a shift does what it says"
 
 
 def network_of_brightness():
@@ -121,9 +121,9 @@ def network_of_brightness():
 
 
 def test_nothing_moves_where_nothing_is_gained(predictor, samples):
-    truths_cut_at(predictor, samples, 0.5)
+    targets_cut_at(predictor, samples, 0.5)
     before = predictor.probability(read_image(samples[0].image))
-    assert calibrate(predictor, samples) == 0.5
+    assert tune_threshold(predictor, samples) == 0.5
     assert np.array_equal(predictor.probability(read_image(samples[0].image)), before)
 
 
@@ -131,5 +131,5 @@ def test_a_network_without_a_bias_is_refused(tiny_experiment, samples):
     image = keras.Input((None, None, 3))
     bare = keras.layers.Conv2D(1, 1, use_bias=False, activation="sigmoid", name="logits")(image)
     predictor = Predictor(keras.Model(image, bare), tiny_experiment())
-    with pytest.raises(TrainingError, match=r"training\.calibrate"):
-        calibrate(predictor, samples)
+    with pytest.raises(TrainingError, match=r"training\.tune_threshold"):
+        tune_threshold(predictor, samples)

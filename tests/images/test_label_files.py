@@ -9,7 +9,7 @@ from PIL import Image
 from tiledseg.config import DatasetSettings
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.mask_encoding import recipe_of
+from tiledseg.data.mask_encoding import spec_of
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.images.label_files import read_label_map, read_labels
@@ -31,7 +31,7 @@ def settings(**keys) -> DatasetSettings:
 def with_palette(labels: np.ndarray) -> Image.Image:
     picture = Image.fromarray(labels).convert("L")
     indexed = Image.frombytes("P", picture.size, picture.tobytes())
-    indexed.putpalette([7, 7, 9, 7, 7, 9, 200, 10, 10, 1, 2, 3])  # two indices of one colour
+    indexed.putpalette([7, 7, 9, 7, 7, 9, 200, 10, 10, 1, 2, 3])  # two indices of one color
     return indexed
 
 
@@ -42,7 +42,7 @@ def in_colors(labels: np.ndarray) -> np.ndarray:
 
 class TestLabels:
     @pytest.mark.parametrize("kind", [".png", ".tif", ".bmp"])
-    def test_of_grey_files_are_their_values(self, tmp_path, kind):
+    def test_of_gray_files_are_their_values(self, tmp_path, kind):
         cv2.imwrite(str(tmp_path / f"a{kind}"), LABELS)
         assert np.array_equal(read_labels(tmp_path / f"a{kind}", settings()), LABELS)
 
@@ -65,7 +65,7 @@ class TestLabels:
         Image.fromarray(LABELS == 1).save(tmp_path / "a.png")
         assert np.array_equal(read_labels(tmp_path / "a.png", two), LABELS == 1)
 
-    def test_of_grey_written_as_colours(self, tmp_path):
+    def test_of_gray_written_as_colors(self, tmp_path):
         cv2.imwrite(str(tmp_path / "a.png"), np.repeat(LABELS[..., None], 3, axis=2))
         assert np.array_equal(read_labels(tmp_path / "a.png", settings()), LABELS)
 
@@ -85,9 +85,9 @@ class TestLabels:
         with pytest.raises(DatasetError, match=r"a\.png: holds the value 259 \(2 pixels"):
             read_labels(tmp_path / "a.png", settings())
 
-    def test_of_coloured_files_are_refused(self, tmp_path):
+    def test_of_colored_files_are_refused(self, tmp_path):
         cv2.imwrite(str(tmp_path / "a.png"), in_colors(LABELS))
-        with pytest.raises(DatasetError, match=r"a\.png: holds colours.*mask_form colors"):
+        with pytest.raises(DatasetError, match=r"a\.png: holds colors.*mask_form colors"):
             read_labels(tmp_path / "a.png", settings())
 
     def test_of_a_damaged_palette_file_are_refused(self, tmp_path):
@@ -112,18 +112,18 @@ class TestColors:
         found = read_labels(tmp_path / "a.jpg", self.declared)
         assert np.mean(found == large) > 0.99
 
-    def test_of_no_class_are_refused_with_file_and_colour(self, tmp_path):
+    def test_of_no_class_are_refused_with_file_and_color(self, tmp_path):
         pixels = in_colors(LABELS)
         pixels[0, 0] = (3, 2, 1)
         cv2.imwrite(str(tmp_path / "a.png"), pixels)
-        with pytest.raises(DatasetError, match=r"a\.png: holds the colour #010203 \(1 pixels"):
+        with pytest.raises(DatasetError, match=r"a\.png: holds the color #010203 \(1 pixels"):
             read_labels(tmp_path / "a.png", self.declared)
         known = self.declared.model_copy(update={"ignore_label": "#010203"})
         assert read_labels(tmp_path / "a.png", known)[0, 0] == IGNORED
 
 
 class TestWritten:
-    def test_labels_come_back_and_others_see_their_colours(self, tmp_path):
+    def test_labels_come_back_and_others_see_their_colors(self, tmp_path):
         labels = np.where(LABELS == 2, IGNORED, LABELS).astype(np.uint8)
         write_labels(tmp_path / "a.png", labels, 3)
         assert np.array_equal(read_indices(tmp_path / "a.png"), labels)
@@ -139,7 +139,7 @@ class TestWritten:
         expected = (labels > 0) & (labels != IGNORED)
         assert np.array_equal(read_mask_levels(tmp_path / "a.png") > 127, expected)
 
-    def test_neighbouring_classes_differ_in_colour(self):
+    def test_neighboring_classes_differ_in_color(self):
         assert len(set(class_colors(9))) == 9
 
 
@@ -179,9 +179,9 @@ class TestADataset:
             settings(mask_form="colors", mask_colors=COLORS[::-1]),
             settings(mask_form="nonzero", classes=()),
         ]
-        assert len({recipe_of(sample, rule) for rule in rules}) == len(rules)
+        assert len({spec_of(sample, rule) for rule in rules}) == len(rules)
         renamed = settings(classes=("a", "b", "c"))
-        assert recipe_of(sample, renamed) == recipe_of(sample, settings())
+        assert spec_of(sample, renamed) == spec_of(sample, settings())
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ class TestADataset:
         ({"ignore_label": 2}, "is a class's own"),
         ({"ignore_label": "#ff00ff"}, "give a number with labels"),
         ({"mask_colors": COLORS}, "use mask_form colors"),
-        ({"mask_form": "colors"}, "0 colours for 3 classes"),
-        ({"mask_form": "colors", "mask_colors": ("#000000", "#ff0000", "red")}, "is no colour"),
-        ({"mask_form": "colors", "mask_colors": ("#0000ff", "#0000FF", "#ff0000")}, "one colour"),
+        ({"mask_form": "colors"}, "0 colors for 3 classes"),
+        ({"mask_form": "colors", "mask_colors": ("#000000", "#ff0000", "red")}, "is no color"),
+        ({"mask_form": "colors", "mask_colors": ("#0000ff", "#0000FF", "#ff0000")}, "one color"),
         ({"mask_form": "threshold", "ignore_label": 9}, "use mask_form labels or colors"),
         ({"mask_form": "threshold", "synthetic": {"labels": "cells"}}, "use mask_form labels"),
     ],

@@ -50,21 +50,21 @@ def write_store(path: Path, pixels: np.ndarray, axes: str = "yxc", version: str 
 class TestReading:
     @pytest.mark.parametrize("version", ["0.4", "0.5"])
     @pytest.mark.parametrize("axes", LAYOUTS)
-    def test_colour(self, tmp_path, axes, version):
+    def test_color(self, tmp_path, axes, version):
         path = write_store(tmp_path / "a.zarr", RGB, axes, version)
         np.testing.assert_array_equal(read_image(path), RGB)
         assert image_shape(path) == (41, 53)
         assert stored_form(path) == StoredForm("zarr", 3, 8)
 
     @pytest.mark.parametrize("axes", ["yx", "cyx", "tczyx"])
-    def test_grey_of_sixteen_bits(self, tmp_path, axes):
+    def test_gray_of_sixteen_bits(self, tmp_path, axes):
         deep = RGB[..., 0].astype(np.uint16) * np.uint16(257)
         path = write_store(tmp_path / "a.zarr", deep, axes)
         np.testing.assert_array_equal(read_as_stored(path), deep)
         np.testing.assert_array_equal(read_image(path, 1)[..., 0], RGB[..., 0])
         assert stored_form(path).bits == 16
 
-    def test_colour_of_sixteen_bits_and_alpha(self, tmp_path):
+    def test_color_of_sixteen_bits_and_alpha(self, tmp_path):
         deep = np.dstack([RGB.astype(np.uint16) * 257, np.full((41, 53), 65535, np.uint16)])
         path = write_store(tmp_path / "a.zarr", deep, "cyx")
         np.testing.assert_array_equal(read_image(path), RGB)

@@ -13,12 +13,12 @@ from tiledseg.images import reading
 from tiledseg.images.reading import image_shape, list_images, read_image, read_mask
 
 RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
-GREY = RGB[..., 0].copy()
+GRAY = RGB[..., 0].copy()
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 
 
 def save(path: Path, pixels: NDArray[np.generic]) -> Path:
-    """Write RGB(A) or grey with OpenCV, which wants BGR(A)."""
+    """Write RGB(A) or gray with OpenCV, which wants BGR(A)."""
     swapped = pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
     assert cv2.imwrite(str(path), swapped)
     return path
@@ -56,7 +56,7 @@ def truncated_camera_jpeg(path: Path) -> Path:
 
 class TestReadImage:
     @pytest.mark.parametrize("suffix", LOSSLESS)
-    def test_colour_comes_back_as_rgb(self, tmp_path: Path, suffix: str) -> None:
+    def test_color_comes_back_as_rgb(self, tmp_path: Path, suffix: str) -> None:
         image = read_image(save(tmp_path / f"a{suffix}", RGB))
         np.testing.assert_array_equal(image, RGB)
         assert image.dtype == np.uint8
@@ -70,12 +70,12 @@ class TestReadImage:
         assert image[8, 8, 2] < 10
 
     @pytest.mark.parametrize("suffix", LOSSLESS)
-    def test_grey_becomes_colour_and_back(self, tmp_path: Path, suffix: str) -> None:
-        path = save(tmp_path / f"a{suffix}", GREY)
-        np.testing.assert_array_equal(read_image(path), np.dstack([GREY] * 3))
-        np.testing.assert_array_equal(read_image(path, 1), GREY[..., None])
+    def test_gray_becomes_color_and_back(self, tmp_path: Path, suffix: str) -> None:
+        path = save(tmp_path / f"a{suffix}", GRAY)
+        np.testing.assert_array_equal(read_image(path), np.dstack([GRAY] * 3))
+        np.testing.assert_array_equal(read_image(path, 1), GRAY[..., None])
 
-    def test_colour_becomes_grey(self, tmp_path: Path) -> None:
+    def test_color_becomes_gray(self, tmp_path: Path) -> None:
         image = read_image(save(tmp_path / "a.png", RGB), 1)
         luma = RGB @ np.array([0.299, 0.587, 0.114])
         assert image.shape == (37, 53, 1)
@@ -83,11 +83,11 @@ class TestReadImage:
 
     @pytest.mark.parametrize("suffix", [".png", ".tif"])
     def test_alpha_is_dropped(self, tmp_path: Path, suffix: str) -> None:
-        path = save(tmp_path / f"a{suffix}", np.dstack([RGB, GREY]))
+        path = save(tmp_path / f"a{suffix}", np.dstack([RGB, GRAY]))
         np.testing.assert_array_equal(read_image(path), RGB)
 
     @pytest.mark.parametrize("suffix", [".png", ".tif"])
-    @pytest.mark.parametrize("pixels", [RGB, GREY], ids=["rgb", "grey"])
+    @pytest.mark.parametrize("pixels", [RGB, GRAY], ids=["rgb", "gray"])
     def test_sixteen_bits_become_eight(
         self, tmp_path: Path, suffix: str, pixels: NDArray[np.uint8]
     ) -> None:
@@ -113,7 +113,7 @@ class TestReadImage:
         assert read_image(path).shape[:2] == (37, 53) == image_shape(path)
 
     def test_one_bit_tiff(self, tmp_path: Path) -> None:
-        tifffile.imwrite(tmp_path / "a.tif", GREY > 127, photometric="minisblack")
+        tifffile.imwrite(tmp_path / "a.tif", GRAY > 127, photometric="minisblack")
         assert set(np.unique(read_image(tmp_path / "a.tif"))) == {0, 255}
 
     def test_kind_is_told_by_content_and_not_by_name(self, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ class TestRefusedFiles:
         self.check(path, "1000000 x 1000000")
 
     def test_float_pixels(self, tmp_path: Path) -> None:
-        tifffile.imwrite(tmp_path / "a.tif", GREY.astype(np.float32))
+        tifffile.imwrite(tmp_path / "a.tif", GRAY.astype(np.float32))
         with pytest.raises(ImageError, match=r"a.tif: holds float32 pixels; save it with 8 or 16"):
             read_image(tmp_path / "a.tif")
 
@@ -225,9 +225,9 @@ class TestReadMask:
         path = save(tmp_path / "a.png", np.array([[127 * 257, 128 * 257]], np.uint16))
         assert read_mask(path).tolist() == [[False, True]]
 
-    @pytest.mark.parametrize("colour", [True, False])
-    def test_decodes_as_the_scoring_tool_does(self, tmp_path: Path, colour: bool) -> None:
-        path = save(tmp_path / "a.jpg", RGB if colour else GREY)
+    @pytest.mark.parametrize("color", [True, False])
+    def test_decodes_as_the_scoring_tool_does(self, tmp_path: Path, color: bool) -> None:
+        path = save(tmp_path / "a.jpg", RGB if color else GRAY)
         pixels = stored(path)
         value = pixels[..., :3].max(axis=-1) if pixels.ndim == 3 else pixels
         np.testing.assert_array_equal(read_mask(path), value > 127)

@@ -28,8 +28,8 @@ def shown(stored):
     if stored.dtype == np.uint16:
         stored = np.rint(stored / 257).astype(np.uint8)
     if stored.ndim == 2 or stored.shape[2] < 3:
-        grey = stored if stored.ndim == 2 else stored[..., 0]
-        return np.repeat(grey[..., np.newaxis], 3, axis=2)
+        gray = stored if stored.ndim == 2 else stored[..., 0]
+        return np.repeat(gray[..., np.newaxis], 3, axis=2)
     return stored[..., :3]
 
 
@@ -81,7 +81,7 @@ def test_planes_and_pages_of_channels_and_the_largest_level_of_a_pyramid(tmp_pat
     check(tmp_path / "c.tif", RGB)
 
 
-def test_jpeg_tiles_white_is_zero_and_colour_tables(tmp_path):
+def test_jpeg_tiles_white_is_zero_and_color_tables(tmp_path):
     smooth = cv2.GaussianBlur(RGB, (0, 0), 8)
     for halved in ((1, 1), (2, 2)):
         tifffile.imwrite(

@@ -8,20 +8,20 @@ import tifffile
 from tiledseg.errors import ImageError
 from tiledseg.images.stored import StoredForm, stored_form
 
-GREY, COLOUR = np.zeros((5, 7), np.uint8), np.zeros((5, 7, 3), np.uint8)
+GRAY, COLOR = np.zeros((5, 7), np.uint8), np.zeros((5, 7, 3), np.uint8)
 ALPHA = np.zeros((5, 7, 4), np.uint8)
 
 
 @pytest.mark.parametrize(
     ("name", "pixels", "form"),
     [
-        ("a.png", GREY, StoredForm("png", 1, 8)),
-        ("a.png", COLOUR, StoredForm("png", 3, 8)),
+        ("a.png", GRAY, StoredForm("png", 1, 8)),
+        ("a.png", COLOR, StoredForm("png", 3, 8)),
         ("a.png", ALPHA, StoredForm("png", 4, 8, alpha=True)),
-        ("a.png", COLOUR.astype(np.uint16), StoredForm("png", 3, 16)),
-        ("a.jpg", GREY, StoredForm("jpeg", 1, 8)),
-        ("a.jpg", COLOUR, StoredForm("jpeg", 3, 8)),
-        ("a.bmp", COLOUR, StoredForm("bmp", 3, 8)),
+        ("a.png", COLOR.astype(np.uint16), StoredForm("png", 3, 16)),
+        ("a.jpg", GRAY, StoredForm("jpeg", 1, 8)),
+        ("a.jpg", COLOR, StoredForm("jpeg", 3, 8)),
+        ("a.bmp", COLOR, StoredForm("bmp", 3, 8)),
         ("a.bmp", ALPHA, StoredForm("bmp", 4, 8, alpha=True)),
     ],
 )
@@ -36,7 +36,7 @@ def test_tiff(tmp_path):
     assert stored_form(path) == StoredForm("tiff", 1, 16, pages=3)
     tifffile.imwrite(path, ALPHA, photometric="rgb", extrasamples=["unassalpha"])
     assert stored_form(path) == StoredForm("tiff", 4, 8, alpha=True)
-    tifffile.imwrite(path, GREY, photometric="palette", colormap=np.zeros((3, 256), np.uint16))
+    tifffile.imwrite(path, GRAY, photometric="palette", colormap=np.zeros((3, 256), np.uint16))
     assert stored_form(path) == StoredForm("tiff", 3, 8, palette=True)
 
 

@@ -35,9 +35,9 @@ class TestReadTiff:
         np.testing.assert_array_equal(read_tiff(path), RGB)
 
     def test_white_is_zero_is_turned_round(self, tmp_path: Path) -> None:
-        grey = RGB[..., 0]
-        tifffile.imwrite(tmp_path / "a.tif", 255 - grey, photometric="miniswhite")
-        np.testing.assert_array_equal(read_tiff(tmp_path / "a.tif"), grey)
+        gray = RGB[..., 0]
+        tifffile.imwrite(tmp_path / "a.tif", 255 - gray, photometric="miniswhite")
+        np.testing.assert_array_equal(read_tiff(tmp_path / "a.tif"), gray)
 
     def test_the_first_page_counts(self, tmp_path: Path) -> None:
         with tifffile.TiffWriter(tmp_path / "a.tif") as file:

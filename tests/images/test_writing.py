@@ -11,7 +11,7 @@ from tiledseg.images.reading import read_image, read_mask
 from tiledseg.images.writing import write_image, write_mask, write_probability
 
 RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
-GREY = RGB[..., 0].copy()
+GRAY = RGB[..., 0].copy()
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 
 
@@ -24,7 +24,7 @@ def stored(path: Path) -> NDArray[np.uint8]:
 
 class TestWriteImage:
     @pytest.mark.parametrize("suffix", LOSSLESS)
-    @pytest.mark.parametrize("pixels", [RGB, GREY[..., None]], ids=["rgb", "grey"])
+    @pytest.mark.parametrize("pixels", [RGB, GRAY[..., None]], ids=["rgb", "gray"])
     def test_round_trip(self, tmp_path: Path, suffix: str, pixels: NDArray[np.uint8]) -> None:
         path = tmp_path / "new" / f"a{suffix}"
         write_image(path, pixels)
@@ -48,7 +48,7 @@ class TestWriteImage:
 class TestWriteMask:
     @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
     def test_zero_and_full_scale(self, tmp_path: Path, dtype: type) -> None:
-        mask: NDArray[np.generic] = (GREY > 99).astype(dtype)
+        mask: NDArray[np.generic] = (GRAY > 99).astype(dtype)
         write_mask(tmp_path / "a.png", mask)
         np.testing.assert_array_equal(stored(tmp_path / "a.png"), np.where(mask, 255, 0))
 

@@ -278,14 +278,14 @@ class TestWhatKeysMean:
     @pytest.mark.parametrize(
         ("rgb_map", "kind"),
         [
-            ("{(0,0,0):0, (9,9,9):1}", "unavailable"),  # a class without a colour
+            ("{(0,0,0):0, (9,9,9):1}", "unavailable"),  # a class without a color
             ("{(0,0,0):0, (9,9,9):1, (5,5,5):3}", "unreadable"),
             ("{(0,0,0):0, (9,9,9):1, (5,5,500):2}", "unreadable"),
             ("{'black':0, 'red':1, 'blue':2}", "unreadable"),
             ("[(0,0,0), (9,9,9)]", "unreadable"),
         ],
     )
-    def test_colours_that_are_no_classes(self, imports, rgb_map, kind):
+    def test_colors_that_are_no_classes(self, imports, rgb_map, kind):
         text = f"[model]\nnum_classes = 3\n[mask]\nrgb_map = {rgb_map}\n"
         assert list(imports.notes(text, kind)) == ["rgb_map"]
         assert imports.experiment(text).dataset.mask_form == "labels"

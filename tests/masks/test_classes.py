@@ -88,16 +88,16 @@ class TestARun:
         files = RunFiles(trained.run_id)
         table = trained.table.set_index(["split", "mode", "image"])
         name, *_ = files.names("predictions/test/tiled")
-        truth, guess = (
+        target, prediction = (
             read_indices(files.path(f"predictions/test/{layer}/{name}"))
-            for layer in ("truth", "tiled")
+            for layer in ("target", "tiled")
         )
-        scores = label_scores(truth, guess, CLASSES)
+        scores = label_scores(target, prediction, CLASSES)
         row = table.loc[("test", "tiled", Path(name).stem)]
         assert {key: row[key] for key in scores} == pytest.approx(scores)
-        assert set(np.unique(truth)) <= {0, 1, 2, 3}
+        assert set(np.unique(target)) <= {0, 1, 2, 3}
 
-    def test_keeps_pictures_of_epochs_in_colours(self, trained):
+    def test_keeps_pictures_of_epochs_in_colors(self, trained):
         files = RunFiles(trained.run_id)
         (by_epoch, *_) = files.epoch_pictures().values()
         picture = cv2.imread(str(files.path(by_epoch[1])), cv2.IMREAD_UNCHANGED)
@@ -144,11 +144,11 @@ class TestTheModel:
 
 
 class TestScores:
-    truth = np.array([[0, 1, 2, IGNORED], [0, 1, 2, 3]], np.uint8)
-    guess = np.array([[0, 1, 1, 3], [1, 1, 2, 0]], np.uint8)
+    target = np.array([[0, 1, 2, IGNORED], [0, 1, 2, 3]], np.uint8)
+    prediction = np.array([[0, 1, 1, 3], [1, 1, 2, 0]], np.uint8)
 
     def test_by_hand(self):
-        scores = label_scores(self.truth, self.guess, "abcd")
+        scores = label_scores(self.target, self.prediction, "abcd")
         assert scores["dice/a"] == pytest.approx(2 * 1 / (2 + 2))
         assert scores["dice/b"] == pytest.approx(2 * 2 / (2 + 4))
         assert scores["dice/c"] == pytest.approx(2 * 1 / (2 + 1))
@@ -158,8 +158,8 @@ class TestScores:
         assert scores["accuracy"] == pytest.approx(4 / 7)
 
     def test_of_one_class_with_pixels_that_are_not_known(self):
-        truth = np.array([[1, 1, 0, IGNORED]], np.uint8)
-        scores = label_scores(truth, np.array([[1, 0, 0, 1]], np.uint8), ("no", "yes"))
+        target = np.array([[1, 1, 0, IGNORED]], np.uint8)
+        scores = label_scores(target, np.array([[1, 0, 0, 1]], np.uint8), ("no", "yes"))
         assert scores["dice"] == pytest.approx(2 / 3)
         assert scores["accuracy"] == pytest.approx(2 / 3)
         assert "dice/yes" not in scores

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from tiledseg.masks.band_cleaning import cleaned_bands
 from tiledseg.masks.components import find_components
-from tiledseg.masks.instances import Measurements, cleaned, labelled, measured
+from tiledseg.masks.instances import Measurements, cleaned, labeled, measured
 from tiledseg.masks.outlines import geojson, streamed_polygons
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 16), st.integers(1, 12)))
@@ -33,7 +33,7 @@ def test_objects_are_those_of_the_mask_in_memory(mask, heights):
     bands = cut(mask, heights)
     components = find_components(bands)
     labels = np.vstack(list(components.labels(bands)))
-    assert np.array_equal(labels, labelled(mask))
+    assert np.array_equal(labels, labeled(mask))
     assert labels.dtype == np.int32
     assert components.count == labels.max()
     assert np.array_equal(components.areas[1:], np.bincount(labels.ravel())[1:])
@@ -58,7 +58,7 @@ def test_regions_share_sides(mask, heights):
 @settings(max_examples=25)
 @given(MASKS, HEIGHTS)
 def test_measurements_and_outlines_are_those_of_the_mask_in_memory(mask, heights):
-    labels = labelled(mask)
+    labels = labeled(mask)
     probability = np.random.default_rng(0).random(mask.shape, np.float32)
     table = measured(labels, probability)
     bands = cut(mask, heights)

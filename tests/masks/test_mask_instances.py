@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.masks.instances import cleaned, connected, labelled, measured, without_small
+from tiledseg.masks.instances import cleaned, connected, labeled, measured, without_small
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -24,7 +24,7 @@ def test_small_objects_go_and_large_ones_stay():
 def test_corners_hold_an_object_together():
     mask = mask_of("#..", ".#.", "..#")
     assert np.array_equal(cleaned(mask, smallest=3), mask)
-    assert labelled(mask).max() == 1
+    assert labeled(mask).max() == 1
 
 
 def test_small_holes_are_filled_and_what_touches_the_border_is_none():
@@ -70,7 +70,7 @@ def test_small_objects_of_several_classes_become_background_class_by_class():
 
 @given(MASKS)
 def test_labels_are_1_to_n_in_reading_order(mask):
-    labels = labelled(mask)
+    labels = labeled(mask)
     assert labels.dtype == np.int32
     assert np.array_equal(labels > 0, mask)
     names, firsts = np.unique(labels[labels > 0], return_index=True)
@@ -91,7 +91,7 @@ def test_labels_of_a_mask_that_threads_share_are_in_reading_order_too(share, con
 
 @given(MASKS)
 def test_measurements_are_those_of_each_object_alone(mask):
-    labels = labelled(mask)
+    labels = labeled(mask)
     probability = np.random.default_rng(0).random(mask.shape, np.float32)
     table = measured(labels, probability)
     assert table["area"].sum() == mask.sum()
@@ -106,6 +106,6 @@ def test_measurements_are_those_of_each_object_alone(mask):
 
 
 def test_no_object_gives_an_empty_table_with_its_columns():
-    table = measured(labelled(np.zeros((3, 4), bool)), np.zeros((3, 4), np.float32))
+    table = measured(labeled(np.zeros((3, 4), bool)), np.zeros((3, 4), np.float32))
     assert table.empty
     assert {"label", "area", "centroid_row"} <= set(table.columns)

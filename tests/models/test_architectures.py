@@ -20,7 +20,7 @@ from tiledseg.config.architectures import ARCHITECTURES
 from tiledseg.errors import TilingError
 from tiledseg.models import BUILDERS, build_model
 from tiledseg.models.encoders import efficientnet_encoder, resnet50_encoder
-from tiledseg.tiling.execution.engine import predict_full, predict_tiled
+from tiledseg.tiling.execution.engine import predict_single_pass, predict_tiled
 from tiledseg.tiling.network.receptive_field import receptive_field
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architectures.md"
@@ -104,7 +104,7 @@ class TestSmallNetwork:
         model = small(name).model
         image = np.random.default_rng(0).integers(0, 256, (71, 90, 3), np.uint8)
         tiled = predict_tiled(model, image, max_tile=64)
-        assert np.abs(tiled - predict_full(model, image)).max() <= 1e-5
+        assert np.abs(tiled - predict_single_pass(model, image)).max() <= 1e-5
 
     def test_of_deeplab_is_exact_without_image_pooling(self, small):
         field = receptive_field(small("DeepLabV3Plus").model)
@@ -118,7 +118,7 @@ def reads(name: str, key: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ["SwinUNet", "EfficientUNet"])
-def test_grey_images_and_mixed_precision(name, small):
+def test_gray_images_and_mixed_precision(name, small):
     settings = small(name).settings.model_copy(update={"num_classes": 1})
     with keras.StatelessScope(initialize_variables=False):
         model = build_model(settings, 1, precision="mixed_bfloat16")
@@ -133,7 +133,7 @@ def test_grey_images_and_mixed_precision(name, small):
 @pytest.mark.parametrize(
     ("build", "settings", "last", "published"),
     [
-        # without seven numbers of its normalisation, which are constant here
+        # without seven numbers of its normalization, which are constant here
         (efficientnet_encoder, {"efficientnet": "B0"}, "top_activation", 4_049_571 - 7),
         (resnet50_encoder, {"output_stride": 8}, "conv5_block3_out", 23_587_712),
     ],

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tiledseg.models.layers import (
-    NeighbourStack,
+    NeighborStack,
     PositionEmbedding,
     StandardizedConv2D,
     WindowAttention,
@@ -85,9 +85,9 @@ def test_heads_must_share_the_channels():
         WindowAttention(1, 0)
 
 
-def test_neighbours_are_stacked_down_first():
+def test_neighbors_are_stacked_down_first():
     tokens = np.arange(2 * 4 * 6 * 3, dtype=np.float32).reshape(2, 4, 6, 3)
-    stacked = np.asarray(NeighbourStack()(tokens))
+    stacked = np.asarray(NeighborStack()(tokens))
     assert stacked.shape == (2, 2, 3, 12)
     corners = [tokens[1, 2, 4], tokens[1, 3, 4], tokens[1, 2, 5], tokens[1, 3, 5]]
     assert np.array_equal(stacked[1, 1, 2], np.concatenate(corners))
@@ -106,7 +106,7 @@ class TestPositionEmbedding:
         added = np.asarray(layer(np.zeros((1, 4, 4, 2), np.float32)))[0]
         assert np.array_equal(added, layer.embedding.numpy())
 
-    def test_runs_straight_between_the_grids_centres(self, layer):
+    def test_runs_straight_between_the_grids_centers(self, layer):
         added = np.asarray(layer(np.ones((1, 8, 2, 2), np.float32)))[0] - 1
         assert np.allclose(added[:, 0, 0], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
         assert np.allclose(added[0, :, 1], [0.5, 2.5])

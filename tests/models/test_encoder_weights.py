@@ -120,7 +120,7 @@ def test_published_hashes_and_names_are_those_of_keras():
 
 
 def test_a_loaded_efficientnet_sees_what_the_published_one_sees(published, tmp_path):
-    """Its last features, for an image that is normalised by hand."""
+    """Its last features, for an image that is normalized by hand."""
     theirs = published("EfficientNetB0")
     path = tmp_path / "b0.weights.h5"
     theirs.save_weights(path)
@@ -139,7 +139,7 @@ def test_a_loaded_efficientnet_sees_what_the_published_one_sees(published, tmp_p
 
 
 def test_a_loaded_resnet_sees_what_the_published_one_sees(published, tmp_path):
-    """Up to the stage that is dilated, for a grey image shown as colour."""
+    """Up to the stage that is dilated, for a gray image shown as color."""
     theirs = published("ResNet50")
     path = tmp_path / "resnet.weights.h5"
     theirs.save_weights(path)
@@ -148,17 +148,17 @@ def test_a_loaded_resnet_sees_what_the_published_one_sees(published, tmp_path):
         architecture="DeepLabV3Plus", base_filters=1, encoder_weights=str(path)
     )
     model = build_model(settings, 1, pretrained=True)
-    grey = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 1)).astype(np.float32)
-    shown = keras.applications.resnet50.preprocess_input(np.repeat(grey, 3, axis=3))
+    gray = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 1)).astype(np.float32)
+    shown = keras.applications.resnet50.preprocess_input(np.repeat(gray, 3, axis=3))
     for name in ("conv1_relu", "conv4_block6_out"):
-        ours = keras.Model(model.inputs[0], model.get_layer(name).output)(grey)
+        ours = keras.Model(model.inputs[0], model.get_layer(name).output)(gray)
         expected = keras.Model(theirs.inputs[0], theirs.get_layer(name).output)(shown)
         scale = np.asarray(expected).std()
         np.testing.assert_allclose(np.asarray(ours), np.asarray(expected), atol=1e-3 * scale)
 
 
 def randomise(model: keras.Model, seed: int) -> None:
-    """Move normalisations away from where all networks start."""
+    """Move normalizations away from where all networks start."""
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -6,7 +6,7 @@ import pytest
 
 from tiledseg.config import ModelSettings
 from tiledseg.models import build_model
-from tiledseg.tiling.execution.engine import predict_full, predict_tiled
+from tiledseg.tiling.execution.engine import predict_single_pass, predict_tiled
 from tiledseg.tiling.network.perturbation import perturbed_halo
 from tiledseg.tiling.network.receptive_field import receptive_field
 
@@ -119,7 +119,7 @@ class TestForward:
         assert not np.array_equal(first, second)
 
     def test_a_skip_connection_keeps_what_pooling_loses(self):
-        """A pixel's neighbours in its pooling window can be told apart."""
+        """A pixel's neighbors in its pooling window can be told apart."""
         settings = ModelSettings(base_filters=4, num_layers=3, normalization="none")
         keras.utils.set_random_seed(5)
         model = build_model(settings, 3)
@@ -141,7 +141,7 @@ def test_a_reduced_network_answers_at_full_size_and_tiles_exactly(reduction):
     assert field.halo == perturbed_halo(model)
     tiled = predict_tiled(model, image, max_tile=96)
     assert tiled.shape == (150, 131, 1)
-    assert np.abs(tiled - predict_full(model, image)).max() <= 1e-5
+    assert np.abs(tiled - predict_single_pass(model, image)).max() <= 1e-5
 
 
 def test_a_reduced_network_sees_averages():

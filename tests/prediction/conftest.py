@@ -46,7 +46,7 @@ def _few_tiles_at_once(monkeypatch):
 
 @pytest.fixture(scope="session")
 def slide_pixels():
-    """Coloured noise at the left, glass at the right, (150, 210, 3)."""
+    """Colored noise at the left, glass at the right, (150, 210, 3)."""
     rng = np.random.default_rng(7)
     pixels = rng.integers(0, 256, (150, 210, 3), np.uint8)
     pixels[:, 120:] = rng.integers(236, 242, (150, 90, 1), np.uint8)

@@ -55,7 +55,7 @@ def test_small_objects_of_the_settings_and_of_the_command(
 ):
     """The settings' go before holes are filled, in memory as on disk."""
     experiment = class_predictor.experiment
-    tiling = experiment.tiling.model_copy(update={"smallest_object": 6})
+    tiling = experiment.tiling.model_copy(update={"min_object_area": 6})
     predictor = Predictor(class_predictor.model, experiment.model_copy(update={"tiling": tiling}))
     wanted = SlideOptions(**{"holes": 50, **options})
     for holes in (0, wanted.holes):

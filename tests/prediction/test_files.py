@@ -88,7 +88,7 @@ def test_small_tiffs_of_scanners_are_predicted(
     assert np.array_equal(mask, predictor.mask(pixels) * np.uint8(255))
 
 
-def test_channels_in_pages_are_colours_in_memory_too(predictor, slides, tmp_path):
+def test_channels_in_pages_are_colors_in_memory_too(predictor, slides, tmp_path):
     pixels = cv2.imread(str(slides / "a.png"))[..., ::-1]
     path = tmp_path / "c.ome.tif"
     planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
@@ -105,7 +105,7 @@ def test_two_images_of_one_name_are_refused(slides, tmp_path):
         find_images([slides, tmp_path / "more"])
 
 
-def test_masks_are_grey_0_or_255_at_the_images_size(predictor, slides, tmp_path):
+def test_masks_are_gray_0_or_255_at_the_images_size(predictor, slides, tmp_path):
     told = []
     done = predict_files(predictor, find_images([slides]), tmp_path / "out", observer=told.append)
     assert told == done

@@ -17,7 +17,7 @@ import zarr
 from tiledseg.errors import ImageError, OutputError, TilingError
 from tiledseg.images.opening import open_slide
 from tiledseg.images.writing import probability_levels, write_mask
-from tiledseg.masks.instances import cleaned, labelled, measured
+from tiledseg.masks.instances import cleaned, labeled, measured
 from tiledseg.masks.outlines import geojson
 from tiledseg.prediction.canvas import PredictionCanvas
 from tiledseg.prediction.job import predict_slide
@@ -91,14 +91,14 @@ def test_is_the_prediction_in_memory(
     if content == "mask":
         assert np.array_equal(found, mask * np.uint8(255))
     elif content == "labels":
-        assert np.array_equal(found, labelled(mask))
+        assert np.array_equal(found, labeled(mask))
     else:
         assert np.array_equal(found >= 128, mask)
         same = mask == to_mask(probability)
         assert np.array_equal(found[same], probability_levels(probability[..., 0])[same])
         assert set(found[~same].tolist()) <= {127, 128}
     assert done.foreground == pytest.approx(mask.mean())
-    assert done.objects == labelled(mask).max() > 1
+    assert done.objects == labeled(mask).max() > 1
     assert done.tiles > 4
     assert [path.name for path in (tmp_path / "out").iterdir()] == [NAMES[form]]
     if form != "png" and content != "labels":
@@ -110,7 +110,7 @@ def test_objects_are_those_in_memory(slide_predictor, slide_file, slide_pixels, 
     out = tmp_path / "out"
     predict_slide(slide_predictor, slide_file, out, SlideOptions(with_objects=True, smallest=2))
     probability = slide_predictor.probability(slide_pixels)
-    labels = labelled(cleaned(to_mask(probability), smallest=2))
+    labels = labeled(cleaned(to_mask(probability), smallest=2))
     assert np.array_equal(tifffile.imread(out / "objects" / "s.tif"), labels)
     table = measured(labels, probability_levels(probability[..., 0]) / np.float32(255))
     found = pd.read_csv(out / "objects" / "s.csv")
@@ -125,7 +125,7 @@ def test_objects_are_those_in_memory(slide_predictor, slide_file, slide_pixels, 
         assert mine["id"] == item["id"]
 
 
-@pytest.mark.parametrize("mode", ["whole", "full"])
+@pytest.mark.parametrize("mode", ["resized", "full"])
 def test_other_modes_and_small_formats(slide_predictor, slide_pixels, tmp_path, mode):
     path = tmp_path / "s.png"
     cv2.imwrite(str(path), slide_pixels[..., ::-1])
@@ -390,7 +390,7 @@ def test_no_room_while_tiles_are_written(slide_predictor, slide_file, tmp_path, 
 
 def test_whole_mode_refuses_what_would_not_fit(slide_predictor, slide_file, tmp_path, monkeypatch):
     monkeypatch.setattr("tiledseg.prediction.job.MAX_PIXELS", 1000)
-    options = SlideOptions(form="ome-tiff", mode="whole")
+    options = SlideOptions(form="ome-tiff", mode="resized")
     with pytest.raises(ImageError, match="--mode tiled"):
         predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
 

@@ -89,9 +89,9 @@ def test_passes_of_weights_that_are_gone_take_no_memory():
     assert resident[-1] - resident[3] < 4 * weights, "eight generations of weights"
 
 
-@pytest.mark.parametrize("mode", ["tiled", "whole"])
+@pytest.mark.parametrize("mode", ["tiled", "resized"])
 def test_orientations_are_averaged(tiny_experiment, predictor, image, mode):
-    pair = Predictor(predictor.model, tiny_experiment(tiling={"orientations": 2}))
+    pair = Predictor(predictor.model, tiny_experiment(tiling={"tta": 2}))
     image = image[:, :96]  # of an odd width, the padding would lie on the other side
     mirrored = predictor.probability(np.ascontiguousarray(image[:, ::-1]), mode)[:, ::-1]
     expected = (predictor.probability(image, mode) + mirrored) / 2
@@ -100,15 +100,15 @@ def test_orientations_are_averaged(tiny_experiment, predictor, image, mode):
 
 
 def test_tiled_is_one_pass_in_every_orientation(tiny_experiment, predictor, image):
-    turned = Predictor(predictor.model, tiny_experiment(tiling={"orientations": 8}))
+    turned = Predictor(predictor.model, tiny_experiment(tiling={"tta": 8}))
     tiled, full = turned.probability(image), turned.probability(image, "full")
     assert np.abs(tiled - full).max() <= 1e-5
 
 
 @pytest.mark.parametrize("stain", ["macenko", "reinhard"])
-@pytest.mark.parametrize("mode", ["tiled", "whole", "full"])
-def test_stain_normalisation_is_of_the_whole_image(tiny_experiment, stain, mode):
-    """Tiles show what the image normalised beforehand shows; on their own they would not."""
+@pytest.mark.parametrize("mode", ["tiled", "resized", "full"])
+def test_stain_normalization_is_of_the_whole_image(tiny_experiment, stain, mode):
+    """Tiles show what the image normalized beforehand shows; on their own they would not."""
     rng = np.random.default_rng(2)
     amounts = np.abs(cv2.GaussianBlur(rng.normal(0, 8, (600, 97, 2)), (0, 0), 6))
     amounts[300:] *= 0.3
@@ -151,7 +151,7 @@ class Recorded:
     ids=str,
 )
 def test_streamed_is_the_answer_at_once(tiny_experiment, image, channels, settings):
-    experiment = tiny_experiment(image=settings, tiling={"orientations": 2})
+    experiment = tiny_experiment(image=settings, tiling={"tta": 2})
     predictor = exact_sums(experiment)
     stored = Recorded(image[..., :channels])
     predictor.predict_regions(stored, stored)
@@ -195,13 +195,13 @@ def test_small_tiles_go_together_as_far_as_the_memory_has_room(
     bound = 5000 * bytes_per_pixel(predictor.model)
     for most, gigabytes in ((5000, bound / 1e9), (130 * 97 * 9, None)):
         # with orientations, whole windows are computed in any case
-        tiling = {"mode": mode, "memory_gigabytes": gigabytes, "orientations": 2}
+        tiling = {"mode": mode, "memory_gigabytes": gigabytes, "tta": 2}
         Predictor(predictor.model, tiny_experiment(tiling=tiling)).probability(image)
         assert 0 < max(at_once) <= most
     assert max(at_once) > 5000, "there is a bound to keep"
 
 
-@pytest.mark.parametrize("mode", ["whole", "full", "and_whole"])
+@pytest.mark.parametrize("mode", ["resized", "full", "intersection"])
 def test_modes_that_see_the_image_at_once_can_be_streamed_to(tiny_experiment, image, mode):
     predictor, stored = exact_sums(tiny_experiment()), Recorded(image)
     predictor.predict_regions(stored, stored, mode)
@@ -225,31 +225,31 @@ def test_and_whole_is_what_both_found(tiny_experiment, image, classes):
         color.set_weights([np.array([1, 0, 0.0]).reshape(1, 1, 3, 1), np.array([-127])])
     else:  # neither, green, blue
         color.set_weights([np.diag([0, 1, 1.0]).reshape(1, 1, 3, 3), np.array([127, 0, 0])])
-    tiled, whole = (labels_of(both.probability(image, mode)) for mode in ("tiled", "whole"))
-    found = labels_of(both.probability(image, "and_whole"))
+    tiled, whole = (labels_of(both.probability(image, mode)) for mode in ("tiled", "resized"))
+    found = labels_of(both.probability(image, "intersection"))
     np.testing.assert_array_equal(found, np.where(whole > 0, tiled, 0))
     assert len(np.unique(found[tiled != found])) == 1  # erased somewhere, changed nowhere
     assert found.any()
 
 
 def test_whole_sees_a_resized_image(predictor, image):
-    whole = predictor.probability(image, "whole")
+    whole = predictor.probability(image, "resized")
     assert whole.shape == (130, 97, 1)
     assert np.abs(whole - predictor.probability(image)).max() > 1e-3
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 40, 3), (40, 40), (40, 40, 1)])
-def test_images_of_any_size_and_grey_ones(predictor, shape):
+def test_images_of_any_size_and_gray_ones(predictor, shape):
     pixels = np.zeros(shape, np.uint8)
-    for mode in ("tiled", "whole"):
+    for mode in ("tiled", "resized"):
         assert predictor.mask(pixels, mode).shape == shape[:2]
 
 
-def test_grey_means_equal_channels(tiny_experiment):
+def test_gray_means_equal_channels(tiny_experiment):
     predictor = exact_sums(tiny_experiment())
-    grey = np.random.default_rng(2).integers(0, 256, (40, 40), np.uint8)
-    colour = np.stack([grey] * 3, axis=-1)
-    assert np.array_equal(predictor.probability(grey), predictor.probability(colour))
+    gray = np.random.default_rng(2).integers(0, 256, (40, 40), np.uint8)
+    color = np.stack([gray] * 3, axis=-1)
+    assert np.array_equal(predictor.probability(gray), predictor.probability(color))
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ class TestNetworksThatLookAtTheWholeTile:
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def normalising(tiny_experiment):
+    def normalizing(tiny_experiment):
         keras.utils.set_random_seed(3)
         image = keras.Input((None, None, 3))
         tensor = keras.layers.Conv2D(2, 3, padding="same")(image)
@@ -313,34 +313,34 @@ class TestNetworksThatLookAtTheWholeTile:
         answer = keras.layers.Conv2D(1, 1, activation="sigmoid")(tensor)
         return Predictor(keras.Model(image, answer), tiny_experiment())
 
-    def test_are_blended_without_being_asked(self, normalising, image):
-        assert not normalising.is_exact
-        assert normalising.grid(130, 97).tile_shape == (32, 32)
-        probability = normalising.probability(image)
+    def test_are_blended_without_being_asked(self, normalizing, image):
+        assert not normalizing.is_exact
+        assert normalizing.grid(130, 97).tile_shape == (32, 32)
+        probability = normalizing.probability(image)
         assert probability.shape == (130, 97, 1)
         jumps = [
             np.abs(np.diff(probability, axis=0))[[row - 1 for row in rows]].mean()
-            for rows in (normalising.grid(130, 97).seam_rows, range(5, 125))
+            for rows in (normalizing.grid(130, 97).seam_rows, range(5, 125))
         ]
         assert jumps[0] < 1.2 * jumps[1]
 
-    def test_see_every_window_as_it_was_in_training(self, normalising, image):
+    def test_see_every_window_as_it_was_in_training(self, normalizing, image):
         window = image[:32, :32]
-        alone = normalising.probability(window)
-        assert np.allclose(alone, normalising.probability(window, "whole"), atol=1e-6)
+        alone = normalizing.probability(window)
+        assert np.allclose(alone, normalizing.probability(window, "resized"), atol=1e-6)
 
-    def test_stream_to_the_same_answer(self, normalising, image):
-        stored, grid = Recorded(image), normalising.grid(130, 97)
+    def test_stream_to_the_same_answer(self, normalizing, image):
+        stored, grid = Recorded(image), normalizing.grid(130, 97)
         done = frozenset({0, 1, len(grid.tiles) - 1})
-        normalising.predict_regions(stored, stored, finished=done)
-        expected = normalising.probability(image)
+        normalizing.predict_regions(stored, stored, finished=done)
+        expected = normalizing.probability(image)
         assert len(stored.written) == len(grid.tiles) - 3
         for (rows, columns), values in stored.written.items():
             assert np.allclose(values, expected[slice(*rows), slice(*columns)], atol=1e-6)
 
-    def test_can_be_evaluated(self, normalising, tiny_dataset, tiny_experiment):
+    def test_can_be_evaluated(self, normalizing, tiny_dataset, tiny_experiment):
         samples = load_dataset(tiny_experiment().dataset, tiny_dataset().parent).splits["test"]
-        (first, _) = evaluate_images(normalising, samples, "test", normalising.experiment)
+        (first, _) = evaluate_images(normalizing, samples, "test", normalizing.experiment)
         assert set(first.seams) == {"gradient_ratio"}
         assert first.probabilities["tiled"].shape == (96, 96, 1)
 
@@ -374,7 +374,7 @@ class TestOpenVino:
 
     def test_gives_the_same_answer(self, converted, predictor, image, monkeypatch):
         monkeypatch.setattr(runtimes, "fast_precision", lambda: "float32")
-        for mode in ("tiled", "whole"):
+        for mode in ("tiled", "resized"):
             expected = predictor.probability(image, mode)
             assert np.abs(converted.probability(image, mode) - expected).max() <= 1e-5
 

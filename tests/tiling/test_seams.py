@@ -6,7 +6,7 @@ from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.seams import (
     flipped_labels,
     max_difference,
-    seam_gradient_against_whole,
+    seam_gradient_against_single_pass,
     seam_gradient_ratio,
 )
 
@@ -30,7 +30,7 @@ def test_planted_seam_is_seen(grid):
     probability[:, column:] += 0.5
     across = 120 * 0.5
     lines = 120 * len(grid.seam_columns) + 200 * len(grid.seam_rows)
-    # neighbours in noise of amplitude a differ by a / 3 on average
+    # neighbors in noise of amplitude a differ by a / 3 on average
     expected = (across / lines + 0.01 / 3) / (0.01 / 3)
     assert seam_gradient_ratio(probability, grid) == pytest.approx(expected, rel=0.05)
 
@@ -66,9 +66,9 @@ def test_an_object_on_a_seam_is_none_against_the_whole(grid):
     whole = noise(120, 200, 1) * 0.01
     whole[:, grid.seam_columns[1] :] += 0.5
     assert seam_gradient_ratio(whole, grid) > 10
-    assert seam_gradient_against_whole(whole, whole, grid) == 1.0
+    assert seam_gradient_against_single_pass(whole, whole, grid) == 1.0
     tiled = whole + noise(120, 200, 1) * 1e-7
-    assert seam_gradient_against_whole(tiled, whole, grid) == pytest.approx(1.0, abs=1e-4)
+    assert seam_gradient_against_single_pass(tiled, whole, grid) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_a_seam_is_seen_against_the_whole(grid):
@@ -76,14 +76,14 @@ def test_a_seam_is_seen_against_the_whole(grid):
     whole[grid.seam_rows[0] :] = 0.5
     tiled = whole.copy()
     tiled[:, grid.seam_columns[0] :] += 0.25
-    assert seam_gradient_against_whole(tiled, whole, grid) == pytest.approx(
+    assert seam_gradient_against_single_pass(tiled, whole, grid) == pytest.approx(
         (200 * 0.5 + 120 * 0.25) / (200 * 0.5)
     )
     flat = np.zeros_like(whole)
-    assert seam_gradient_against_whole(flat, flat, grid) == 1.0
-    assert seam_gradient_against_whole(tiled, flat, grid) == float("inf")
+    assert seam_gradient_against_single_pass(flat, flat, grid) == 1.0
+    assert seam_gradient_against_single_pass(tiled, flat, grid) == float("inf")
     with pytest.raises(TilingError, match="differ"):
-        seam_gradient_against_whole(tiled, whole[1:], grid)
+        seam_gradient_against_single_pass(tiled, whole[1:], grid)
 
 
 def test_gradient_of_another_image(grid):

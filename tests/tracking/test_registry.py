@@ -107,7 +107,7 @@ def test_the_served_model_answers_for_any_size(logged, predictor):
     served = mlflow.pyfunc.load_model(uri)
     for shape in ((40, 50, 3), (7, 5, 3)):
         image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        for mode in ("tiled", "whole"):
+        for mode in ("tiled", "resized"):
             mask = served.predict(image, params={"mode": mode})
             assert mask.dtype == np.uint8
             assert np.array_equal(mask, predictor.mask(image, mode) * np.uint8(255))

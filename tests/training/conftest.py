@@ -49,7 +49,7 @@ def power_cut() -> type[PowerCutError]:
 
 
 class _Numbers(keras.utils.PyDataset):
-    """Batches of ones whose truth is three."""
+    """Batches of ones whose target is three."""
 
     def __init__(self, batches: int) -> None:
         super().__init__(workers=0)

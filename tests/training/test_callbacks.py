@@ -235,7 +235,7 @@ class TestEpochPictures:
         for listener in listeners:
             assert [
                 (picture.stem, picture.mode, picture.epoch) for picture in listener.pictures
-            ] == [(sample.stem, mode, 5) for sample in shown for mode in ("tiled", "whole")]
+            ] == [(sample.stem, mode, 5) for sample in shown for mode in ("tiled", "resized")]
         predictor = Predictor(model, experiment)
         for picture in listeners[0].pictures:
             sample = next(sample for sample in shown if sample.stem == picture.stem)

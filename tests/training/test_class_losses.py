@@ -1,4 +1,4 @@
-"""Losses of several classes, with weights and with pixels whose truth is not known."""
+"""Losses of several classes, with weights and with pixels whose target is not known."""
 
 import keras
 import numpy as np
@@ -22,23 +22,23 @@ def drawn(seed: int, classes: int = CLASSES) -> tuple[np.ndarray, np.ndarray]:
     labels = rng.integers(0, classes, SHAPE).astype(np.float32)
     logits = rng.normal(0, 2, (*SHAPE[:3], classes)) + 2 * (labels == np.arange(classes))
     powers = np.exp(logits)
-    guess = (powers / powers.sum(-1, keepdims=True)).astype(np.float32)
-    return labels, guess if classes > 2 else guess[..., 1:]
+    prediction = (powers / powers.sum(-1, keepdims=True)).astype(np.float32)
+    return labels, prediction if classes > 2 else prediction[..., 1:]
 
 
 def certain(labels: np.ndarray) -> np.ndarray:
     return (labels == np.arange(CLASSES)).astype(np.float32)
 
 
-def by_numpy(name: str, labels: np.ndarray, guess: np.ndarray, weights: list | None) -> float:
+def by_numpy(name: str, labels: np.ndarray, prediction: np.ndarray, weights: list | None) -> float:
     """The losses once more, in float64 and class by class, over the known pixels alone."""
     known = labels.ravel() != IGNORED
     labels = labels.ravel()[known].astype(int)
-    guess = guess.reshape(-1, guess.shape[-1])[known].astype(np.float64)
-    if guess.shape[1] == 1:
-        guess = np.concatenate([1 - guess, guess], axis=1)
-    count = guess.shape[1]
-    chance = np.clip(guess[np.arange(len(labels)), labels], LEAST, 1 - LEAST)
+    prediction = prediction.reshape(-1, prediction.shape[-1])[known].astype(np.float64)
+    if prediction.shape[1] == 1:
+        prediction = np.concatenate([1 - prediction, prediction], axis=1)
+    count = prediction.shape[1]
+    chance = np.clip(prediction[np.arange(len(labels)), labels], LEAST, 1 - LEAST)
     pixel = np.array(weights or [1.0] * count)[labels]
     classes = np.array(weights or [0.0] + [1.0] * (count - 1))
 
@@ -48,8 +48,10 @@ def by_numpy(name: str, labels: np.ndarray, guess: np.ndarray, weights: list | N
     def per_class(score):
         found = []
         for label in range(count):
-            truth = labels == label
-            found.append(score(guess[truth, label].sum(), truth.sum(), guess[:, label].sum()))
+            target = labels == label
+            found.append(
+                score(prediction[target, label].sum(), target.sum(), prediction[:, label].sum())
+            )
         return 1 - (classes * found).sum() / classes.sum()
 
     parts = {
@@ -73,7 +75,7 @@ class TestByHand:
     """Four pixels: 0 taken for 0 (3/4), 1 for 1 (1/2), 2 for 1 (1/2), and one not known."""
 
     labels = np.array([0, 1, 2, IGNORED], np.float32).reshape(1, 2, 2, 1)
-    guess = np.array(
+    prediction = np.array(
         [[0.75, 0.25, 0], [0.25, 0.5, 0.25], [0.25, 0.5, 0.25], [0, 0, 1]], np.float32
     ).reshape(1, 2, 2, 3)
 
@@ -86,13 +88,13 @@ class TestByHand:
         ],
     )
     def test_values(self, name, loss):
-        assert float(LOSSES[name]()(self.labels, self.guess)) == pytest.approx(loss, rel=1e-6)
+        assert float(LOSSES[name]()(self.labels, self.prediction)) == pytest.approx(loss, rel=1e-6)
 
     def test_weights(self):
         weights = [0.0, 1.0, 3.0]
-        found = float(Crossentropy(class_weights=weights)(self.labels, self.guess))
+        found = float(Crossentropy(class_weights=weights)(self.labels, self.prediction))
         assert found == pytest.approx(-(np.log(0.5) + 3 * np.log(0.25)) / 4)
-        found = float(LOSSES["dice"](class_weights=weights)(self.labels, self.guess))
+        found = float(LOSSES["dice"](class_weights=weights)(self.labels, self.prediction))
         assert found == pytest.approx(1 - (2 / 3.25 + 3 * 1.5 / 2.5) / 4)
 
 
@@ -102,44 +104,46 @@ class TestByHand:
 def test_equals_its_formula_over_the_known_pixels(name, classes, weighed):
     weights = WEIGHTS[:classes] if weighed else None
     for seed, hidden in ((0, 0.0), (1, 0.3), (2, 0.9)):
-        labels, guess = drawn(seed, classes)
+        labels, prediction = drawn(seed, classes)
         labels[np.random.default_rng(seed).random(SHAPE) < hidden] = IGNORED
-        found = float(LOSSES[name](class_weights=weights)(labels, guess))
-        assert found == pytest.approx(by_numpy(name, labels, guess, weights), rel=1e-4)
+        found = float(LOSSES[name](class_weights=weights)(labels, prediction))
+        assert found == pytest.approx(by_numpy(name, labels, prediction, weights), rel=1e-4)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("classes", [2, CLASSES])
 class TestEveryLoss:
     def test_what_is_not_known_has_no_say(self, name, classes):
-        labels, guess = drawn(1, classes)
+        labels, prediction = drawn(1, classes)
         labels[:, 3:9, 2:7] = IGNORED
-        other = np.where(labels == IGNORED, drawn(2, classes)[1], guess)
+        other = np.where(labels == IGNORED, drawn(2, classes)[1], prediction)
         loss = LOSSES[name](class_weights=WEIGHTS[:classes])
-        assert float(loss(labels, guess)) == pytest.approx(float(loss(labels, other)), rel=1e-6)
-        gradient = gradient_of(loss, labels, guess)
+        assert float(loss(labels, prediction)) == pytest.approx(
+            float(loss(labels, other)), rel=1e-6
+        )
+        gradient = gradient_of(loss, labels, prediction)
         hidden = labels[..., 0] == IGNORED
         assert (gradient[hidden] == 0).all()
         assert (np.abs(gradient[~hidden]).max(axis=-1) > 0).all()
 
     def test_nothing_known_costs_nothing(self, name, classes):
-        labels, guess = drawn(3, classes)
+        labels, prediction = drawn(3, classes)
         loss = LOSSES[name]()
         labels[:] = IGNORED
-        assert float(loss(labels, guess)) == pytest.approx(0, abs=1e-6)
-        assert (gradient_of(loss, labels, guess) == 0).all()
+        assert float(loss(labels, prediction)) == pytest.approx(0, abs=1e-6)
+        assert (gradient_of(loss, labels, prediction) == 0).all()
 
     def test_does_not_depend_on_the_order_of_the_batch(self, name, classes):
-        labels, guess = drawn(4, classes)
+        labels, prediction = drawn(4, classes)
         loss = LOSSES[name](class_weights=WEIGHTS[:classes])
-        turned = float(loss(labels[::-1], guess[::-1]))
-        assert turned == pytest.approx(float(loss(labels, guess)), rel=1e-6)
+        turned = float(loss(labels[::-1], prediction[::-1]))
+        assert turned == pytest.approx(float(loss(labels, prediction)), rel=1e-6)
 
     def test_only_ratios_of_weights_count(self, name, classes):
-        labels, guess = drawn(5, classes)
+        labels, prediction = drawn(5, classes)
         weights = WEIGHTS[:classes]
         found, doubled, plain = (
-            float(LOSSES[name](class_weights=given)(labels, guess))
+            float(LOSSES[name](class_weights=given)(labels, prediction))
             for given in (weights, [2 * weight for weight in weights], None)
         )
         assert doubled == pytest.approx(found, rel=1e-6)
@@ -150,20 +154,20 @@ class TestEveryLoss:
 class TestCorners:
     """All of one class, one pixel of another, against certain and uncertain predictions."""
 
-    @pytest.mark.parametrize("truth", [0, 3, "one pixel"])
-    @pytest.mark.parametrize("guess", [0, 3, "one pixel", "even"])
-    def test_values_and_gradients(self, name, truth, guess):
-        labels, guessed = self.labels(truth), None
-        guessed = np.full((*SHAPE[:3], CLASSES), 1 / CLASSES, np.float32)
-        if guess != "even":
-            guessed = certain(self.labels(guess))
+    @pytest.mark.parametrize("target", [0, 3, "one pixel"])
+    @pytest.mark.parametrize("prediction", [0, 3, "one pixel", "even"])
+    def test_values_and_gradients(self, name, target, prediction):
+        labels, predicted = self.labels(target), None
+        predicted = np.full((*SHAPE[:3], CLASSES), 1 / CLASSES, np.float32)
+        if prediction != "even":
+            predicted = certain(self.labels(prediction))
         loss = LOSSES[name]()
-        found = float(loss(labels, guessed))
+        found = float(loss(labels, predicted))
         if name in FORMULAS:
-            expected = by_numpy(name, labels, guessed, None)
+            expected = by_numpy(name, labels, predicted, None)
             assert found == pytest.approx(expected, rel=1e-3, abs=1e-6)
-        assert found == pytest.approx(0, abs=1e-6) if truth == guess else found > 1e-3
-        assert np.isfinite(gradient_of(loss, labels, guessed)).all()
+        assert found == pytest.approx(0, abs=1e-6) if target == prediction else found > 1e-3
+        assert np.isfinite(gradient_of(loss, labels, predicted)).all()
 
     def labels(self, what) -> np.ndarray:
         labels = np.zeros(SHAPE, np.float32)
@@ -178,8 +182,8 @@ class TestCorners:
 def test_focal_gradients_are_finite_where_the_network_is_certain(gamma):
     """The slope of a power below 1 has no end at 0."""
     labels, _ = drawn(6)
-    for guess in (certain(labels), certain((labels + 1) % CLASSES)):
-        assert np.isfinite(gradient_of(Crossentropy(gamma), labels, guess)).all()
+    for prediction in (certain(labels), certain((labels + 1) % CLASSES)):
+        assert np.isfinite(gradient_of(Crossentropy(gamma), labels, prediction)).all()
 
 
 @pytest.mark.parametrize("weights", [[-1.0, 1.0], [1.0, 0.0], [1.0, float("nan")]])
@@ -218,19 +222,19 @@ def test_a_network_of_four_classes_learns_with_the_loss_of_all_parts():
 
 
 def test_settings_reach_the_loss():
-    labels, guess = drawn(7)
+    labels, prediction = drawn(7)
     weighed = TrainingSettings(loss="focal", focal_gamma=1.0, class_weights=tuple(WEIGHTS))
-    found = float(make_loss(weighed)(labels, guess))
-    assert found == float(Crossentropy(1.0, WEIGHTS)(labels, guess))
+    found = float(make_loss(weighed)(labels, prediction))
+    assert found == float(Crossentropy(1.0, WEIGHTS)(labels, prediction))
     saved = keras.saving.serialize_keras_object(make_loss(weighed))
     again = keras.saving.deserialize_keras_object(saved)
-    assert float(again(labels, guess)) == found
+    assert float(again(labels, prediction)) == found
 
 
-def gradient_of(loss: keras.losses.Loss, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+def gradient_of(loss: keras.losses.Loss, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     import tensorflow as tf
 
-    variable = tf.Variable(guess)
+    variable = tf.Variable(prediction)
     with tf.GradientTape() as tape:
-        cost = loss(truth, variable)
+        cost = loss(target, variable)
     return np.asarray(tape.gradient(cost, variable))

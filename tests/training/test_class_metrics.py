@@ -19,23 +19,23 @@ def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return labels, rng.dirichlet(np.ones(CLASSES), SHAPE[:3]).astype(np.float32)
 
 
-def by_numpy(name: str, labels: np.ndarray, guess: np.ndarray, label: int) -> float:
+def by_numpy(name: str, labels: np.ndarray, prediction: np.ndarray, label: int) -> float:
     known = labels[..., 0] != IGNORED
-    truth = (labels[..., 0] == label)[known]
-    found = (guess.argmax(-1) == label)[known]
-    both, neither = (truth & found).sum(), (~truth & ~found).sum()
+    target = (labels[..., 0] == label)[known]
+    found = (prediction.argmax(-1) == label)[known]
+    both, neither = (target & found).sum(), (~target & ~found).sum()
     return {
-        "dice": 2 * both / (truth.sum() + found.sum()),
-        "iou": both / (truth | found).sum(),
-        "sensitivity": both / truth.sum(),
-        "specificity": neither / (~truth).sum(),
-        "binary_accuracy": (truth == found).mean(),
+        "dice": 2 * both / (target.sum() + found.sum()),
+        "iou": both / (target | found).sum(),
+        "sensitivity": both / target.sum(),
+        "specificity": neither / (~target).sum(),
+        "binary_accuracy": (target == found).mean(),
     }[name]
 
 
-def over_batches(metric: keras.Metric, labels, guess, size: int) -> float:
+def over_batches(metric: keras.Metric, labels, prediction, size: int) -> float:
     for start in range(0, len(labels), size):
-        metric.update_state(labels[start : start + size], guess[start : start + size])
+        metric.update_state(labels[start : start + size], prediction[start : start + size])
     return float(metric.result())
 
 
@@ -43,27 +43,29 @@ def over_batches(metric: keras.Metric, labels, guess, size: int) -> float:
 class TestCounted:
     @pytest.mark.parametrize("size", [1, 2, 5])
     def test_equals_numpy_whatever_the_batch_size(self, name, size):
-        labels, guess = drawn(size)
-        of_class = [by_numpy(name, labels, guess, label) for label in range(CLASSES)]
+        labels, prediction = drawn(size)
+        of_class = [by_numpy(name, labels, prediction, label) for label in range(CLASSES)]
         kind = COUNTED[name]
-        assert over_batches(kind(CLASSES), labels, guess, size) == pytest.approx(
+        assert over_batches(kind(CLASSES), labels, prediction, size) == pytest.approx(
             np.mean(of_class[1:]), rel=1e-6
         )
-        assert over_batches(kind(CLASSES, 2), labels, guess, size) == pytest.approx(
+        assert over_batches(kind(CLASSES, 2), labels, prediction, size) == pytest.approx(
             of_class[2], rel=1e-6
         )
 
     def test_one_class_is_cut_at_half(self, name):
-        labels, guess = drawn(3)
+        labels, prediction = drawn(3)
         labels[labels != IGNORED] = labels[labels != IGNORED] > 1
-        two = np.concatenate([1 - guess[..., :1], guess[..., :1]], axis=-1)
+        two = np.concatenate([1 - prediction[..., :1], prediction[..., :1]], axis=-1)
         expected = by_numpy(name, labels, two, 1)
-        assert over_batches(COUNTED[name](), labels, guess[..., :1], 2) == pytest.approx(expected)
+        assert over_batches(COUNTED[name](), labels, prediction[..., :1], 2) == pytest.approx(
+            expected
+        )
 
     def test_is_one_where_nothing_is_known(self, name):
-        labels, guess = drawn(4)
+        labels, prediction = drawn(4)
         metric = COUNTED[name](CLASSES)
-        metric.update_state(np.full_like(labels, IGNORED), guess)
+        metric.update_state(np.full_like(labels, IGNORED), prediction)
         assert float(metric.result()) == 1.0
 
     def test_comes_back_from_its_configuration(self, name):
@@ -75,16 +77,16 @@ class TestCounted:
 
 @pytest.mark.parametrize(("kind", "power"), [(DiceCoefficient, 2), (IouCoefficient, 1)])
 def test_soft_ones_are_means_over_classes_and_not_the_background(kind, power):
-    labels, guess = drawn(5)
+    labels, prediction = drawn(5)
     known = labels[..., 0] != IGNORED
     expected = []
     for label in range(1, CLASSES):
-        truth, soft = (labels[..., 0] == label)[known], guess[known][:, label].astype(float)
-        both, areas = soft[truth].sum(), truth.sum() + soft.sum()
+        target, soft = (labels[..., 0] == label)[known], prediction[known][:, label].astype(float)
+        both, areas = soft[target].sum(), target.sum() + soft.sum()
         below = areas if power == 2 else areas - both
         expected.append((power * both + 1) / (below + 1))
     metric = kind()
-    metric.update_state(labels, guess)
+    metric.update_state(labels, prediction)
     assert float(metric.result()) == pytest.approx(np.mean(expected), rel=1e-5)
 
 

@@ -58,9 +58,14 @@ def desk(tmp_path_factory, tiny_dataset, tiny_experiment) -> Desk:
 
 @pytest.fixture(scope="module")
 def learning(tiny_experiment) -> Experiment:
-    """All that carries state over epochs: Adam, cosine, normalisation, dropout, hard images."""
+    """All that carries state over epochs: Adam, cosine, normalization, dropout, hard images."""
     return tiny_experiment(
-        training={"epochs": 4, "steps_per_epoch": 40, "epoch_pictures": 2, "hard_fraction": 0.5},
+        training={
+            "epochs": 4,
+            "steps_per_epoch": 40,
+            "epoch_pictures": 2,
+            "hard_example_fraction": 0.5,
+        },
         model={"dropout_rate": 0.05},
     )
 
@@ -111,7 +116,7 @@ class TestLearning:
             (epoch, stem, mode)
             for epoch in (1, 2, 3, 4)
             for stem in stems
-            for mode in ("tiled", "whole")
+            for mode in ("tiled", "resized")
         ]
 
     def test_pictures_change_as_it_learns(self, watched):
@@ -231,7 +236,7 @@ class TestResuming:
         assert not listener.batches
         assert_same(again, stopped)
 
-    def test_time_of_earlier_sittings_is_counted(self, desk, stopping, stopped):
+    def test_time_of_earlier_sessions_is_counted(self, desk, stopping, stopped):
         state = json.loads((desk.folder / "stopping" / STATE_FILE).read_text())
         again = desk.sit(stopping, "stopping", resume=True)
         assert again.seconds >= state["elapsed"] > 0.05

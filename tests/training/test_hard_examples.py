@@ -6,7 +6,7 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
 from tiledseg.images.reading import read_mask
 from tiledseg.images.writing import write_mask
-from tiledseg.training.hard_examples import HardImages
+from tiledseg.training.hard_examples import HardExamples
 
 
 class Sampler:
@@ -33,7 +33,7 @@ def test_an_image_whose_mask_is_wrong_is_the_hardest(tiny_dataset, tiny_experime
     experiment = tiny_experiment(training={"batch_size": 3})
     samples = load_dataset(experiment.dataset, folder.parent).splits["train"]
     sampler = Sampler()
-    hard = HardImages(sampler, samples, experiment, PixelCache())
+    hard = HardExamples(sampler, samples, experiment, PixelCache())
     hard.set_model(brightness)
     hard.on_epoch_end(4)
     epoch, losses = sampler.told

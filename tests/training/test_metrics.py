@@ -17,29 +17,31 @@ SHAPE = (6, 8, 8, 1)
 def pixels() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(8)
     share = np.array([0.0, 0.1, 0.9, 0.5, 0.3, 1.0]).reshape(6, 1, 1, 1)
-    truth = (rng.random(SHAPE) < share).astype(np.float32)
-    guess = np.clip(truth * 0.3 + rng.random(SHAPE) * 0.7, 0, 1).astype(np.float32)
-    return truth, guess
+    target = (rng.random(SHAPE) < share).astype(np.float32)
+    prediction = np.clip(target * 0.3 + rng.random(SHAPE) * 0.7, 0, 1).astype(np.float32)
+    return target, prediction
 
 
-def source_dice_coef(truth: np.ndarray, guess: np.ndarray) -> float:
+def source_dice_coef(target: np.ndarray, prediction: np.ndarray) -> float:
     """The source experiments' losses.dice_coef, written in NumPy."""
-    truth, guess = truth.ravel().astype(np.float64), guess.ravel().astype(np.float64)
-    return float((2.0 * np.sum(truth * guess) + 1.0) / (np.sum(truth) + np.sum(guess) + 1.0))
+    target, prediction = target.ravel().astype(np.float64), prediction.ravel().astype(np.float64)
+    return float(
+        (2.0 * np.sum(target * prediction) + 1.0) / (np.sum(target) + np.sum(prediction) + 1.0)
+    )
 
 
-def hard_dice(truth: np.ndarray, guess: np.ndarray) -> float:
-    mask = guess >= 0.5
-    both = truth.sum() + mask.sum()
-    return float(2 * np.logical_and(truth, mask).sum() / both) if both else 1.0
+def hard_dice(target: np.ndarray, prediction: np.ndarray) -> float:
+    mask = prediction >= 0.5
+    both = target.sum() + mask.sum()
+    return float(2 * np.logical_and(target, mask).sum() / both) if both else 1.0
 
 
 def over_batches(
-    metric: keras.Metric, truth: np.ndarray, guess: np.ndarray, cuts: list[int]
+    metric: keras.Metric, target: np.ndarray, prediction: np.ndarray, cuts: list[int]
 ) -> float:
     metric.reset_state()
-    for start, stop in pairwise([0, *cuts, len(truth)]):
-        metric.update_state(truth[start:stop], guess[start:stop])
+    for start, stop in pairwise([0, *cuts, len(target)]):
+        metric.update_state(target[start:stop], prediction[start:stop])
     return float(metric.result())
 
 
@@ -48,10 +50,14 @@ class TestDice:
     @given(cuts=st.lists(st.integers(1, 5), unique=True).map(sorted))
     def test_does_not_depend_on_how_images_are_batched(self, cuts):
         rng = np.random.default_rng(len(cuts))
-        truth = (rng.random(SHAPE) < rng.random((6, 1, 1, 1))).astype(np.float32)
-        guess = rng.random(SHAPE).astype(np.float32)
-        assert over_batches(Dice(), truth, guess, cuts) == pytest.approx(hard_dice(truth, guess))
-        assert over_batches(Dice(), truth, guess, cuts) == over_batches(Dice(), truth, guess, [])
+        target = (rng.random(SHAPE) < rng.random((6, 1, 1, 1))).astype(np.float32)
+        prediction = rng.random(SHAPE).astype(np.float32)
+        assert over_batches(Dice(), target, prediction, cuts) == pytest.approx(
+            hard_dice(target, prediction)
+        )
+        assert over_batches(Dice(), target, prediction, cuts) == over_batches(
+            Dice(), target, prediction, []
+        )
 
     def test_the_soft_one_does(self, pixels):
         """Else the test above would prove nothing."""
@@ -59,12 +65,12 @@ class TestDice:
         assert abs(one - many) > 0.01
 
     @pytest.mark.parametrize(
-        ("truth", "guess", "dice"),
+        ("target", "prediction", "dice"),
         [(0, 0, 1.0), (0, 1, 0.0), (1, 0, 0.0), (1, 1, 1.0), (0, 0.49999, 1.0), (1, 0.5, 1.0)],
     )
-    def test_corners(self, truth, guess, dice):
+    def test_corners(self, target, prediction, dice):
         metric = Dice()
-        metric.update_state(np.full(SHAPE, truth), np.full(SHAPE, guess, np.float32))
+        metric.update_state(np.full(SHAPE, target), np.full(SHAPE, prediction, np.float32))
         assert float(metric.result()) == dice
 
     def test_is_one_before_anything_was_seen_and_after_a_reset(self, pixels):
@@ -90,10 +96,10 @@ class TestDice:
 
     def test_a_large_batch_is_counted_to_the_pixel(self):
         """12 images of 1536 x 1536, 28 megapixels: odd counts above 2**24 are no float32."""
-        truth = np.ones((12, 1536, 1536, 1), bool)
-        truth[3, 5, 7] = truth[5, 1, 1] = truth[11, 0, 0] = False
+        target = np.ones((12, 1536, 1536, 1), bool)
+        target[3, 5, 7] = target[5, 1, 1] = target[11, 0, 0] = False
         metric = Dice()
-        metric.update_state(truth, truth.astype(np.float32))
+        metric.update_state(target, target.astype(np.float32))
         digits = keras.ops.convert_to_numpy(metric.areas)
         marked, pixels = 12 * 1536**2 - 3, 12 * 1536**2
         assert (digits[:, 0] @ [4096, 1]).tolist() == [marked, marked, marked, pixels]
@@ -112,13 +118,13 @@ class TestDice:
         assert (digits[:, 0] @ [4096, 1]).tolist() == [*[sum(counts)] * 3, 4096 * len(counts)]
 
     def test_takes_probabilities_of_half_precision(self, pixels):
-        truth, guess = pixels
+        target, prediction = pixels
         metric = Dice()
-        metric.update_state(truth, keras.ops.cast(guess, "bfloat16"))
+        metric.update_state(target, keras.ops.cast(prediction, "bfloat16"))
         rounded = keras.ops.convert_to_numpy(
-            keras.ops.cast(keras.ops.cast(guess, "bfloat16"), "float32")
+            keras.ops.cast(keras.ops.cast(prediction, "bfloat16"), "float32")
         )
-        assert float(metric.result()) == pytest.approx(hard_dice(truth, rounded))
+        assert float(metric.result()) == pytest.approx(hard_dice(target, rounded))
 
 
 class TestDiceCoefficient:
@@ -127,17 +133,21 @@ class TestDiceCoefficient:
         assert found == pytest.approx(source_dice_coef(*pixels), rel=1e-6)
 
     def test_is_the_mean_over_batches_of_whatever_size(self, pixels):
-        truth, guess = pixels
-        batches = [source_dice_coef(truth[:1], guess[:1]), source_dice_coef(truth[1:], guess[1:])]
-        found = over_batches(DiceCoefficient(), truth, guess, [1])
+        target, prediction = pixels
+        batches = [
+            source_dice_coef(target[:1], prediction[:1]),
+            source_dice_coef(target[1:], prediction[1:]),
+        ]
+        found = over_batches(DiceCoefficient(), target, prediction, [1])
         assert found == pytest.approx(np.mean(batches), rel=1e-6)
 
     @pytest.mark.parametrize(
-        ("truth", "guess", "value"), [(0, 0, 1.0), (1, 1, 1.0), (0, 1, 1 / 385), (1, 0, 1 / 385)]
+        ("target", "prediction", "value"),
+        [(0, 0, 1.0), (1, 1, 1.0), (0, 1, 1 / 385), (1, 0, 1 / 385)],
     )
-    def test_corners(self, truth, guess, value):
+    def test_corners(self, target, prediction, value):
         metric = DiceCoefficient()
-        metric.update_state(np.full(SHAPE, truth), np.full(SHAPE, guess))
+        metric.update_state(np.full(SHAPE, target), np.full(SHAPE, prediction))
         assert float(metric.result()) == pytest.approx(value)
 
 

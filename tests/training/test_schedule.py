@@ -78,7 +78,7 @@ class TestCosine:
         expected = [cosine_rate(SHORT, step, 0.0) for step in range(12)]
         assert recorder.step_rates == pytest.approx(expected)
 
-    def test_goes_on_where_an_earlier_sitting_ended(self, train):
+    def test_goes_on_where_an_earlier_session_ended(self, train):
         recorder = train(SHORT, CosineRate(SHORT, Clock(SHORT)), first_epoch=2)
         expected = [cosine_rate(SHORT, step, 0.0) for step in range(8, 12)]
         assert recorder.step_rates == pytest.approx(expected)
@@ -93,7 +93,7 @@ class TestCosine:
 
 
 class TestClock:
-    def test_counts_earlier_sittings(self, time):
+    def test_counts_earlier_sessions(self, time):
         clock = Clock(TrainingSettings(max_minutes=1.0), earlier=45.0)
         assert (clock.elapsed, clock.remaining, clock.fraction) == (45.0, 15.0, 0.75)
         time.now += 6.0
@@ -147,7 +147,7 @@ class TestTimeBudget:
         assert self.sit(train, time, self.settings) == 70 + 6
         assert time.steps == 1
 
-    def test_time_of_earlier_sittings_counts(self, train, time):
+    def test_time_of_earlier_sessions_counts(self, train, time):
         assert self.sit(train, time, self.settings, earlier=40.0) == 20 + 6
         assert time.steps == 10
 

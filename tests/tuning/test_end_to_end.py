@@ -47,7 +47,7 @@ def tiledseg(monkeypatch, capsys):
 @pytest.mark.soak
 def test_a_sweep_of_real_trainings_retrained(place):
     command = "sweep --dataset Tiny --trials 2 --trial-epochs 1 --workers 2"
-    command += " --retrain yes --finalists 2"
+    command += " --retrain yes --candidates 2"
     done = subprocess.run(
         [sys.executable, "-m", "tiledseg", *command.split()],
         capture_output=True, text=True, check=False,
@@ -108,8 +108,8 @@ OTHER = "parameters:\n  training.learning_rate: {type: float, low: 1.0e-3, high:
         (None, ["--sampler", "bayes"], "'bayes'"),
         (None, ["--set", "training.epoch=3"], "training.epoch"),
         (None, ["--trials", "-3"], "--trials"),
-        (None, ["--finalists", "2"], "--retrain yes"),
-        (None, ["--finalists=2", "--retrain=yes", "--objective=loss val_loss"], "one objective"),
+        (None, ["--candidates", "2"], "--retrain yes"),
+        (None, ["--candidates=2", "--retrain=yes", "--objective=loss val_loss"], "one objective"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_with_one_line(tiledseg, place, space, words, expected):

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tiledseg.cli import app
 from tiledseg.tuning import sweep as sweeping
-from tiledseg.tuning.results.candidates import Finalist
+from tiledseg.tuning.results.candidates import Candidate
 from tiledseg.tuning.results.progress import StudyProgress
 from tiledseg.tuning.results.report import StudyResult
 
@@ -22,7 +22,7 @@ def retrain(tiny_experiment, tmp_path, monkeypatch):
     (tmp_path / "experiments" / "Tiny.yaml").write_text(tiny_experiment().to_yaml())
     run_id = mlflow.MlflowClient().create_run(mlflow.create_experiment("Tiny")).info.run_id
     ranking = tuple(
-        Finalist(number, 0.9 - rate, False, tiny_experiment(training={"learning_rate": rate}))
+        Candidate(number, 0.9 - rate, False, tiny_experiment(training={"learning_rate": rate}))
         for number, rate in ((4, 0.01), (2, 0.02))
     )
     found = StudyResult(
@@ -57,9 +57,9 @@ def test_the_same_command_again_trains_nothing_again(retrain):
         assert final in shown
 
 
-def test_more_finalists_train_the_others_alone(retrain):
+def test_more_candidates_train_the_others_alone(retrain):
     assert retrain()[0] == [0.01]
-    trained, shown = retrain("--finalists", "2")
+    trained, shown = retrain("--candidates", "2")
     assert trained == [0.02]
     assert "final       trial 2: valid/tiled/dice 0.5200" in shown
     assert shown.strip().endswith("Tiny-best.yaml")

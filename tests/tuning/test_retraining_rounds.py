@@ -9,7 +9,7 @@ import pytest
 
 from tiledseg.errors import SweepError, TrainingError
 from tiledseg.tracking.files import RunFiles
-from tiledseg.tuning.results.candidates import Finalist, choose_finalists
+from tiledseg.tuning.results.candidates import Candidate, choose_candidates
 from tiledseg.tuning.results.retraining import FILE, Finals
 
 VALUES = (0.9, 0.8, 0.7, 0.6)
@@ -19,7 +19,7 @@ VALUES = (0.9, 0.8, 0.7, 0.6)
 def ranking(tiny_experiment):
     """Four trials, the best first; the third has the experiment's own settings."""
     return [
-        Finalist(number, value, number == 2, tiny_experiment(training={"seed": number}))
+        Candidate(number, value, number == 2, tiny_experiment(training={"seed": number}))
         for number, value in enumerate(VALUES)
     ]
 
@@ -29,11 +29,11 @@ def ranking(tiny_experiment):
     [(1, [0]), (2, [0, 2]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])],
 )
 def test_the_own_settings_take_part_where_there_are_several(ranking, count, numbers):
-    assert [one.number for one in choose_finalists(ranking, count)] == numbers
+    assert [one.number for one in choose_candidates(ranking, count)] == numbers
 
 
 def test_without_the_own_trial_the_best_take_part(ranking):
-    assert [one.number for one in choose_finalists(ranking[:2], 2)] == [0, 1]
+    assert [one.number for one in choose_candidates(ranking[:2], 2)] == [0, 1]
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def test_what_is_trained_is_not_trained_again(ranking, finals_of):
     finals, run_id = finals_of
     scores, trained = {0: 0.5, 1: 0.75, 2: 0.625}, []
 
-    def train(finalist):
-        if finalist.number == 2 and len(trained) == 2:
+    def train(candidate):
+        if candidate.number == 2 and len(trained) == 2:
             raise KeyboardInterrupt
-        trained.append(finalist.number)
-        return f"run{finalist.number}", scores[finalist.number]
+        trained.append(candidate.number)
+        return f"run{candidate.number}", scores[candidate.number]
 
     with pytest.raises(KeyboardInterrupt):
         finals().play(ranking[:3], train)
@@ -73,14 +73,14 @@ def test_two_commands_share_the_finals(ranking, finals_of, monkeypatch):
     finals, _ = finals_of
     trained, waits, claimed, go_on = [], [], threading.Event(), threading.Event()
 
-    def slowly(finalist):
-        trained.append(finalist.number)
+    def slowly(candidate):
+        trained.append(candidate.number)
         claimed.set()
         go_on.wait(60)
         return "theirs", 0.9
 
-    def quickly(finalist):
-        trained.append(finalist.number)
+    def quickly(candidate):
+        trained.append(candidate.number)
         return "ours", 0.5
 
     def wait(numbers):
@@ -101,10 +101,10 @@ KILLED = """
 import os
 from pathlib import Path
 from tiledseg.config.experiment import load_experiment
-from tiledseg.tuning.results.candidates import Finalist
+from tiledseg.tuning.results.candidates import Candidate
 from tiledseg.tuning.results.retraining import Finals
 finals = Finals("Tiny-default", "sqlite:///sweeps.db", os.environ["STUDY_RUN"])
-best = Finalist(0, 0.9, False, load_experiment(Path("Tiny.yaml")))
+best = Candidate(0, 0.9, False, load_experiment(Path("Tiny.yaml")))
 finals.play([best], lambda _: os.kill(os.getpid(), 9))
 """
 

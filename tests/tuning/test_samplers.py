@@ -111,7 +111,7 @@ def test_objectives_and_their_directions():
     assert [objective.direction for objective in found] == ["maximize", "minimize", "minimize"]
     assert found[0].value({"valid/tiled/dice": 0.5}) == 0.5
     with pytest.raises(SweepError, match="valid/tiled/dice"):
-        found[0].value({"valid/whole/dice": 0.5})
+        found[0].value({"valid/resized/dice": 0.5})
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ START = """
 parameters:
   training.learning_rate: {type: float, low: 1.0e-4, high: 0.1, log: true}
   model.num_layers: {type: int, low: 2, high: 4}
-starts:
+initial_trials:
   - {name: any, settings: {training.learning_rate: 0.05}}
   - name: its own
     dataset: Tiny
@@ -180,7 +180,7 @@ def test_every_space_fits_every_experiment(file, path):
     check_space(space, experiment)
     own = experiment.flattened()
     assert set(space.own_values(own)) >= {"training.learning_rate", "augmentation.strength"}
-    for start in space.starts:
+    for start in space.initial_trials:
         for key in start.settings:
             assert key in space.parameters, key
 
@@ -194,7 +194,9 @@ def test_the_default_space_holds_what_the_issue_names_and_the_published_rates():
     assert searched <= {name.removeprefix("model.") for name in space.parameters}
     assert space.trial == TRIAL_SETTINGS
     rate = space.parameters["training.learning_rate"]
-    assert all(rate.contains(start.settings["training.learning_rate"]) for start in space.starts)
+    assert all(
+        rate.contains(start.settings["training.learning_rate"]) for start in space.initial_trials
+    )
 
 
 @pytest.mark.parametrize("architecture", ["UNet", "AttentionUNet", "SharpUNet"])

@@ -174,7 +174,7 @@ GRID = """
 parameters:
   model.num_layers: {type: int, low: 2, high: 3}
   training.loss: {type: categorical, choices: [bce, dice]}
-starts: [{name: source, settings: {training.loss: bce}}]
+initial_trials: [{name: source, settings: {training.loss: bce}}]
 """
 
 

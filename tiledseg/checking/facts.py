@@ -13,7 +13,7 @@ from tiledseg.images.stored import StoredForm, stored_form
 from tiledseg.masks.classes import value_counts
 
 THUMBNAIL_SIDE = 32
-"""Side of the grey thumbnail by which images are compared, in pixels."""
+"""Side of the gray thumbnail by which images are compared, in pixels."""
 PREVIEW_SIDE = 200
 """Longest side of the picture shown in a report, in pixels."""
 SPECK = 9
@@ -35,7 +35,7 @@ class MaskFacts:
         dim: Pixels that are neither black nor foreground, away from all edges, over the
             foreground's pixels: objects that the threshold loses.
         uneven: Foreground pixels that differ from its commonest value, away from all edges,
-            over the foreground's pixels: several classes, or grey levels.
+            over the foreground's pixels: several classes, or gray levels.
         between: All pixels between black and the commonest value, over the foreground's pixels.
         sides: Longer side of the box of each object but specks, in pixels, (objects,), int64.
         specks: Objects of fewer than 9 pixels.
@@ -69,9 +69,9 @@ class ImageFacts:
         form: How the image is stored.
         digest: Hash of the image file's bytes.
         mask_digest: Hash of the mask files' bytes.
-        brightness: Mean of the grey image, 0 to 255.
-        contrast: Standard deviation of the grey image, 0 to 127.5.
-        thumbnail: (32, 32), float32, the grey image reduced.
+        brightness: Mean of the gray image, 0 to 255.
+        contrast: Standard deviation of the gray image, 0 to 127.5.
+        thumbnail: (32, 32), float32, the gray image reduced.
         preview: JPEG bytes of the image reduced to 200 pixels, with the outlines of its mask.
         mask: What the mask holds.
     """
@@ -113,8 +113,8 @@ def measure_image(
         ImageError: A file cannot be read.
     """
     pixels = read_image(image)
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    mean, deviation = cv2.meanStdDev(grey)
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    mean, deviation = cv2.meanStdDev(gray)
     side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     return ImageFacts(
         split=split,
@@ -127,7 +127,7 @@ def measure_image(
         mask_digest="".join(content_hash(mask) for mask in masks),
         brightness=float(mean[0][0]),
         contrast=float(deviation[0][0]),
-        thumbnail=cv2.resize(grey, side, interpolation=cv2.INTER_AREA).astype(np.float32),
+        thumbnail=cv2.resize(gray, side, interpolation=cv2.INTER_AREA).astype(np.float32),
         preview=_preview(pixels, levels > threshold),
         mask=measure_mask(levels, threshold, stored_form(masks[0]).kind),
     )
@@ -179,7 +179,7 @@ def _preview(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bytes:
     factor = min(1.0, PREVIEW_SIDE / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
     small = np.array(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
-    # Area averages keep a small object visible, where nearest neighbour would drop it.
+    # Area averages keep a small object visible, where nearest neighbor would drop it.
     marked = cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) > 64
     outlines, _ = cv2.findContours(marked.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(small, outlines, -1, _GREEN, 1)

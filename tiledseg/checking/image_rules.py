@@ -10,9 +10,9 @@ from tiledseg.checking.finding import Finding
 from tiledseg.images.reading import read_image
 
 _UNIFORM = 1.0
-"""Standard deviation of grey levels under which nothing can be seen."""
+"""Standard deviation of gray levels under which nothing can be seen."""
 _SIGMAS, _LEAST_STEP = 4.0, 30.0
-"""An outlier is so many standard deviations, and so many grey levels, from the median."""
+"""An outlier is so many standard deviations, and so many gray levels, from the median."""
 _DIM = 32
 """Brightest 8-bit value of a 16-bit image that uses 13 bits or fewer."""
 
@@ -30,7 +30,7 @@ def image_findings(images: Sequence[ImageFacts], size: int) -> Iterator[Finding]
     yield from _smaller_than(images, size)
     yield from _outliers(images)
     yield from _odd_ones_out(
-        images, [_colours(facts) for facts in images], "channels-differ", "channels"
+        images, [_colors(facts) for facts in images], "channels-differ", "channels"
     )
     yield from _odd_ones_out(
         images, [f"{facts.form.bits} bits" for facts in images], "bits-differ", "bit depth"
@@ -116,8 +116,8 @@ def _outliers(images: Sequence[ImageFacts]) -> Iterator[Finding]:
             )
 
 
-def _colours(facts: ImageFacts) -> str:
-    return "grey" if facts.form.channels <= 2 else "colour"
+def _colors(facts: ImageFacts) -> str:
+    return "gray" if facts.form.channels <= 2 else "color"
 
 
 def _odd_ones_out(

@@ -9,9 +9,9 @@ from tiledseg.checking.finding import Finding, Severity
 _RINGING = 32
 """JPEG may leave values up to this in an empty mask."""
 _LOST, _NOTICEABLE = 0.25, 0.01
-"""Objects below the threshold, over those above it: much of the truth is lost; some is."""
+"""Objects below the threshold, over those above it: much of the target is lost; some is."""
 _SOFT = 0.6
-"""Grey pixels over foreground ones; JPEG's ringing around small objects reaches 0.2."""
+"""Gray pixels over foreground ones; JPEG's ringing around small objects reaches 0.2."""
 _INVERTED, _FULL = 0.5, 0.98
 
 
@@ -79,16 +79,16 @@ def _of_values(facts: ImageFacts, threshold: int) -> Iterator[Finding]:
             "mask-several-values",
             place,
             f"{mask.uneven:.0%} of its foreground has another value than the rest: several "
-            "classes or instances become one, or the mask is grey",
+            "classes or instances become one, or the mask is gray",
             "nothing, if all of them are foreground; else write masks of 0 and 255",
         )
     elif mask.between > _SOFT:
         yield Finding(
             "warning",
-            "mask-grey",
+            "mask-gray",
             place,
-            f"has {mask.between:.0%} as many grey pixels as foreground: soft or resized edges",
-            "write masks of 0 and 255 (resize with nearest neighbour)",
+            f"has {mask.between:.0%} as many gray pixels as foreground: soft or resized edges",
+            "write masks of 0 and 255 (resize with nearest neighbor)",
         )
 
 

@@ -43,7 +43,7 @@ def write_preview(report: Report, experiment: Experiment, path: Path) -> None:
 
     Args:
         report: Of a check of the dataset; unreadable images are left out.
-        experiment: Size, colour space, augmentation, seed.
+        experiment: Size, color space, augmentation, seed.
         path: The PNG.
 
     Raises:
@@ -71,7 +71,7 @@ def preview_sheet(
 
     Args:
         samples: At least one.
-        experiment: Size, colour space, augmentation, seed.
+        experiment: Size, color space, augmentation, seed.
         cache: Where decoded pixels are kept.
 
     Returns:

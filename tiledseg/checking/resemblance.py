@@ -16,7 +16,7 @@ from tiledseg.checking.facts import ImageFacts
 from tiledseg.checking.finding import Finding
 
 SAME, ALIKE = 0.995, 0.97
-"""Correlation of thumbnails: a copy saved again has more than the first, neighbouring slices or
+"""Correlation of thumbnails: a copy saved again has more than the first, neighboring slices or
 frames have more than the second (0.974 to 0.992 in a breast MRI series, at most 0.960 among
 different single cells on a plain ground)."""
 _CANDIDATE = 10
@@ -54,8 +54,8 @@ def resemblances(thumbnails: NDArray[np.float32]) -> list[Resemblance]:
     shown = np.stack([_orientations(thumbnail) for thumbnail in thumbnails])
     hashes = np.array([[_hash(one) for one in eight] for eight in shown], np.uint64)
     flat = shown.reshape(*shown.shape[:2], -1)
-    centred = flat - flat.mean(axis=2, keepdims=True)
-    centred /= np.maximum(np.linalg.norm(centred, axis=2, keepdims=True), 1e-6)
+    centered = flat - flat.mean(axis=2, keepdims=True)
+    centered /= np.maximum(np.linalg.norm(centered, axis=2, keepdims=True), 1e-6)
     told = flat[:, 0].std(axis=1) > _PLAIN
     best: dict[tuple[int, int], Resemblance] = {}
     for turn in range(shown.shape[1]):
@@ -68,7 +68,7 @@ def resemblances(thumbnails: NDArray[np.float32]) -> list[Resemblance]:
             for some in range(0, len(firsts), _PAIRS_AT_ONCE):
                 part = slice(some, some + _PAIRS_AT_ONCE)
                 values = np.einsum(
-                    "ij,ij->i", centred[firsts[part], 0], centred[seconds[part], turn]
+                    "ij,ij->i", centered[firsts[part], 0], centered[seconds[part], turn]
                 )
                 for index in np.flatnonzero(values >= (SAME if turn else ALIKE)):
                     pair = int(firsts[some + index]), int(seconds[some + index])
@@ -124,7 +124,7 @@ def _finding(images: Sequence[ImageFacts], pair: Resemblance) -> Finding:
         "warning" if apart else "note",
         "alike-in-two-splits" if apart else "alike",
         other.image,
-        f"is much like {told}, as neighbouring slices or frames are",
+        f"is much like {told}, as neighboring slices or frames are",
         "put images of one series into one split; else a high score proves little"
         if apart
         else "nothing, if they are different images",

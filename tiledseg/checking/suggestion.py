@@ -15,13 +15,13 @@ from tiledseg.config import DatasetSettings
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.data.pairing import Pairing, home_of, match_files
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.images.label_files import colours_of
+from tiledseg.images.label_files import colors_of
 from tiledseg.images.reading import READ_SUFFIXES, list_images, read_as_stored, read_mask_levels
 
-_MASK_WORDS = ("mask", "label", "annot", "truth", "gt", "target", "seg")
+_MASK_WORDS = ("mask", "label", "annot", "target", "gt", "target", "seg")
 _LOOKED_AT = 12
 """Masks from which the rule is told."""
-_MOST_COLOURS = 8
+_MOST_COLORS = 8
 _TEMPLATE = """dataset:
   name: NAME
   images: images        # folder of the images; "." is the folder itself
@@ -148,28 +148,28 @@ def _sounds_like_masks(images: str, masks: str) -> int:
 def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
     """The rule that finds foreground, told from some of the masks.
 
-    Where only one of several grey levels is 255, the mask is taken for a soft one, not for labels.
+    Where only one of several gray levels is 255, the mask is taken for a soft one, not for labels.
     """
     step = max(1, len(paths) // _LOOKED_AT)
     values: Counter[tuple[int, ...]] = Counter()
     brightest = 0
     for path in paths[::step][:_LOOKED_AT]:
         try:
-            pixels = colours_of(read_as_stored(path))
+            pixels = colors_of(read_as_stored(path))
             brightest = max(brightest, _brightest(path))
         except ImageError:
             continue
         values.update(_counted(pixels))
     background = values.most_common(1)[0][0] if values else (0,)
     marks = [value for value in values if value != background]
-    if any(background) and 0 < len(marks) <= _MOST_COLOURS and len(background) == 3:
-        # A coloured ground: black is one of the objects' colours, or there is none.
+    if any(background) and 0 < len(marks) <= _MOST_COLORS and len(background) == 3:
+        # A colored ground: black is one of the objects' colors, or there is none.
         listed = ", ".join(_as_value(value) for value in sorted(marks))
         return {"mask_form": "values", "mask_values": listed}
     levels = [max(value) for value in marks]
     lossy = any(path.suffix.lower() in (".jpg", ".jpeg") for path in paths)
-    grey = len(background) == 1 and len(marks) > 1 and max(levels) == 255
-    named = levels and not lossy and not grey and not any(background)
+    gray = len(background) == 1 and len(marks) > 1 and max(levels) == 255
+    named = levels and not lossy and not gray and not any(background)
     if named and (min(levels) <= 127 or max(levels) > 255):
         return {"mask_form": "nonzero"}
     if 0 < brightest <= 127:
@@ -178,13 +178,13 @@ def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _counted(pixels: NDArray[Any]) -> dict[tuple[int, ...], int]:
-    """How often each value or colour occurs in (H, W, 1) or (H, W, 3)."""
+    """How often each value or color occurs in (H, W, 1) or (H, W, 3)."""
     flat = pixels.reshape(-1, pixels.shape[-1])
     if pixels.shape[-1] == 1:
         found, counts = np.unique(flat, return_counts=True)
         rows = found[:, np.newaxis]
     elif pixels.dtype.itemsize <= 2:
-        # One number for a colour: sorting millions of rows takes a hundred times as long.
+        # One number for a color: sorting millions of rows takes a hundred times as long.
         packed = flat.astype(np.int64) @ (1 << np.array([32, 16, 0], np.int64))
         found, counts = np.unique(packed, return_counts=True)
         rows = np.stack([found >> 32, found >> 16 & 0xFFFF, found & 0xFFFF], axis=-1)

@@ -119,7 +119,7 @@ class ConsoleObserver:
 
 def show_scores(metrics: Mapping[str, float]) -> None:
     """A table of final scores, tiled beside whole; of several classes with the Dice of each."""
-    modes = ("tiled", "whole")
+    modes = ("tiled", "resized")
     classes = dict.fromkeys(name.partition("/dice/")[2] for name in metrics if "/dice/" in name)
     scores = (
         "dice", *(f"dice/{name}" for name in classes),

@@ -28,13 +28,13 @@ def datasets(context: typer.Context) -> None:
 
 @group.command(epilog="Example: tiledseg datasets fetch Tiled-Cell")
 def fetch(name: Name) -> None:
-    """Download a dataset where its licence allows, and convert it; broken off, it goes on."""
+    """Download a dataset where its license allows, and convert it; broken off, it goes on."""
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
     from tiledseg.data.published.catalog import named_dataset  # noqa: PLC0415
     from tiledseg.data.published.convert import fetch_published  # noqa: PLC0415
 
     dataset = named_dataset(name)
-    show_line(f"licence     {dataset.publication.licence}")
+    show_line(f"license     {dataset.publication.license}")
     show_line(f"cite        {dataset.publication.citation}")
     with counting_progress("fetching") as progress:
         folder = fetch_published(dataset, data_root(), progress)
@@ -84,7 +84,7 @@ def _list_datasets() -> None:
         if name not in known:
             continue
         publication = known[name].publication
-        show_line(f"{'':<24} licence: {publication.licence}")
+        show_line(f"{'':<24} license: {publication.license}")
         if present:
             continue
         if publication.archive is None:

@@ -25,7 +25,9 @@ def predict(
         list[Path] | None, typer.Argument(metavar="IMAGES", help="The same as --images.")
     ] = None,
     mode: Annotated[
-        Literal["tiled", "whole", "full", "and_whole"],  # those of Predictor, which loads slowly
+        Literal[
+            "tiled", "resized", "full", "intersection"
+        ],  # those of Predictor, which loads slowly
         typer.Option(
             help="Tile by tile; resized to the network; in one pass at full size; or tiled where "
             "resized finds something, too."

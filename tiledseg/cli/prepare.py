@@ -16,7 +16,7 @@ from tiledseg.cli.arguments import (
 from tiledseg.cli.console import ConsoleObserver, counting_progress, show_line
 from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
-from tiledseg.data.prepare.spec import Recipe
+from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.errors import ExperimentError, OutputError
 from tiledseg.tuning.overrides import compact
 
@@ -31,7 +31,7 @@ def prepare(
     set_: Overrides = None,
     into: Annotated[str, typer.Option(help="Cut into a new dataset of this name.")] = "",
     tile: Annotated[int, typer.Option(help="Tiles of this side, in pixels.")] = 0,
-    overlap: Annotated[int, typer.Option(help="Pixels that neighbouring tiles share.")] = 0,
+    overlap: Annotated[int, typer.Option(help="Pixels that neighboring tiles share.")] = 0,
     empty: Annotated[
         float, typer.Option(help="Share of train's tiles without foreground that stays.")
     ] = 1.0,
@@ -52,8 +52,10 @@ def prepare(
     chosen = chosen_experiment(dataset, experiment, set_)
     if into:
         splits = tuple(uncut.replace(",", " ").split())
-        recipe = Recipe(tile, overlap, empty, reduce, objects, enlarge, augment, splits, seed)
-        _cut(chosen, into, recipe)
+        spec = PreparationSpec(
+            tile, overlap, empty, reduce, objects, enlarge, augment, splits, seed
+        )
+        _cut(chosen, into, spec)
         return
     if tile or overlap or empty != 1.0 or reduce or objects or enlarge or augment or uncut:
         raise ExperimentError("cutting needs a name for the new dataset; add --into NAME")
@@ -65,13 +67,13 @@ def prepare(
     show_line(f"sound       {found.folder}")
 
 
-def _cut(chosen: Experiment, into: str, recipe: Recipe) -> None:
+def _cut(chosen: Experiment, into: str, spec: PreparationSpec) -> None:
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
     from tiledseg.data.prepare.prepare import prepare_dataset  # noqa: PLC0415
     from tiledseg.data.prepare.statistics import PICTURE, TABLE, statistics_of  # noqa: PLC0415
 
     with counting_progress("cutting") as progress:
-        prepared = prepare_dataset(chosen, data_root(), into, recipe, progress)
+        prepared = prepare_dataset(chosen, data_root(), into, spec, progress)
     table = statistics_of(prepared.manifest)
     for row in table[table["kind"] == "all"].to_dict("records"):
         show_line(
@@ -80,17 +82,17 @@ def _cut(chosen: Experiment, into: str, recipe: Recipe) -> None:
         )
     show_line(f"dataset     {prepared.folder}")
     show_line(f"statistics  {prepared.folder / TABLE}, {prepared.folder / PICTURE}")
-    _keep_experiment(prepared.experiment, recipe)
+    _keep_experiment(prepared.experiment, spec)
 
 
-def _keep_experiment(experiment: Experiment, recipe: Recipe) -> None:
+def _keep_experiment(experiment: Experiment, spec: PreparationSpec) -> None:
     """Write the experiment of a new dataset beside the others, or show its section."""
     folder, name = Path("experiments"), experiment.dataset.name
     if not folder.is_dir():
         show_line(f"an experiment for it begins with\n\ndataset:\n  name: {name}")
         return
     path = folder / f"{name}.yaml"
-    text = f"# Cut from another dataset: {recipe}.\n" + to_yaml(compact(experiment))
+    text = f"# Cut from another dataset: {spec}.\n" + to_yaml(compact(experiment))
     try:
         if path.is_file() and path.read_text(encoding="utf-8") != text:
             show_line(f"experiment  {path} was there already, and stays as it is")

@@ -68,7 +68,7 @@ def sweep(
     retrain: Annotated[
         Literal["yes", "no"], typer.Option(help="Train the best in full, and register it.")
     ] = "no",
-    finalists: Annotated[
+    candidates: Annotated[
         int,
         typer.Option(
             min=1,
@@ -86,7 +86,7 @@ def sweep(
 
     chosen = chosen_experiment(dataset, experiment, set_)
     objectives = [name for text in objective or [] for name in text.replace(",", " ").split()]
-    _check_finals(finalists, retrain, objectives)
+    _check_finals(candidates, retrain, objectives)
     options = SweepOptions(
         study=study,
         storage=storage,
@@ -108,7 +108,7 @@ def sweep(
     show_study(result)
     show_where_to_look(result.run_id)
     if retrain == "yes" and result.ranking:
-        _play_finals(result, finalists)
+        _play_finals(result, candidates)
 
 
 def _space_file(space: str) -> Path:
@@ -118,31 +118,31 @@ def _space_file(space: str) -> Path:
     return named if is_name else given
 
 
-def _check_finals(finalists: int, retrain: str, objectives: Sequence[str]) -> None:
-    if finalists == 1:
+def _check_finals(candidates: int, retrain: str, objectives: Sequence[str]) -> None:
+    if candidates == 1:
         return
     if retrain != "yes":
-        raise SweepError(f"--finalists is {finalists}; pass --retrain yes, too, or leave it out")
+        raise SweepError(f"--candidates is {candidates}; pass --retrain yes, too, or leave it out")
     if len(objectives) > 1:
-        raise SweepError("--finalists needs one objective; leave it out to keep the Pareto front")
+        raise SweepError("--candidates needs one objective; leave it out to keep the Pareto front")
 
 
 def _play_finals(result: "StudyResult", count: int) -> None:
     """Train the best few in full, each on one machine, and keep the best of them."""
-    from tiledseg.tuning.results.candidates import Finalist, choose_finalists  # noqa: PLC0415
+    from tiledseg.tuning.results.candidates import Candidate, choose_candidates  # noqa: PLC0415
     from tiledseg.tuning.results.export import export_experiment  # noqa: PLC0415
     from tiledseg.tuning.results.retraining import Finals  # noqa: PLC0415
 
-    def train(finalist: Finalist) -> tuple[str, float]:
-        show_line(f"finalist    trial {finalist.number}, {finalist.value:.4f} as a trial")
-        trained = train_and_show(finalist.experiment)
+    def train(candidate: Candidate) -> tuple[str, float]:
+        show_line(f"candidate    trial {candidate.number}, {candidate.value:.4f} as a trial")
+        trained = train_and_show(candidate.experiment)
         return trained.run_id, trained.metrics["valid/tiled/dice"]
 
     def wait(numbers: list[int]) -> None:
         names = " and ".join(f"trial {number}" for number in numbers)
         show_line(f"waiting     {names}: trained in full by another command")
 
-    chosen = choose_finalists(result.ranking, count)
+    chosen = choose_candidates(result.ranking, count)
     finals = Finals(result.study, result.storage, result.run_id).play(chosen, train, wait)
     for final in finals:
         show_line(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tiledseg.tuning.results.progress import StudyProgress, TrialRow
     from tiledseg.tuning.results.report import StudyResult
 
-_COLOURS = {
+_COLORS = {
     "complete": "green",
     "running": "yellow",
     "waiting": "dim",
@@ -112,7 +112,7 @@ def _table(progress: "StudyProgress", most: int) -> Table:
         mark = "*" if row.is_best else " "
         table.add_row(
             f"{row.number}{mark}",
-            Text(f"{row.state} {_ORIGINS.get(row.origin, '')}", _COLOURS.get(row.state, "red")),
+            Text(f"{row.state} {_ORIGINS.get(row.origin, '')}", _COLORS.get(row.state, "red")),
             _numbers(row),
             str(row.epochs),
             _clock(row.seconds),

@@ -111,7 +111,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         parameters=105_278_801,
         stride=16,
         halo=None,
-        remark="attention, group normalisation and positions span the whole input",
+        remark="attention, group normalization and positions span the whole input",
     ),
     "U2Net": Architecture(
         title="U²-Net",

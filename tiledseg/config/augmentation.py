@@ -33,9 +33,9 @@ class AugmentationSettings(Section):
     grid_distortion: Annotated[float, Field(ge=0.0, le=0.2)] = 0.0
     """Displacement of the nodes of a grid of 5 x 5, as a fraction of the crop's side."""
     barrel: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
-    """Barrel distortion: shrinkage of the way to a lens's centre, which grows the centre."""
+    """Barrel distortion: shrinkage of the way to a lens's center, which grows the center."""
     pincushion: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
-    """Pincushion distortion: lengthening of the way to a lens's centre, which shrinks it."""
+    """Pincushion distortion: lengthening of the way to a lens's center, which shrinks it."""
     lens_radius: Annotated[float, Field(ge=0.05, le=1.0)] = 0.5
     """Barrel and pincushion distortion: radius of the lens, as a fraction of the crop's side."""
     brightness: Fraction = 0.1
@@ -45,11 +45,11 @@ class AugmentationSettings(Section):
     color_cast: Annotated[float, Field(ge=0.0, le=0.9)] = 0.1
     """Relative change of each channel on its own; RGB images only."""
     hue: Annotated[float, Field(ge=0.0, le=0.5)] = 0.02
-    """Change of hue, as a fraction of the colour circle; colour images only."""
+    """Change of hue, as a fraction of the color circle; color images only."""
     saturation: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
-    """Relative change of saturation; colour images only."""
+    """Relative change of saturation; color images only."""
     stain: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
-    """Relative change of the amount of each stain (hematoxylin, eosin, DAB); colour images
+    """Relative change of the amount of each stain (hematoxylin, eosin, DAB); color images
     only."""
     gamma: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
     """Change of the exponent of intensities: from 1 / (1 + x) to 1 + x."""

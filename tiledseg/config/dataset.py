@@ -102,19 +102,19 @@ class DatasetSettings(Section):
     """several: STEM_*.png or STEM/*.png, one object each, make one mask."""
     mask_form: Literal["threshold", "nonzero", "values", "labels", "colors"] = "threshold"
     """threshold: brighter than mask_threshold; nonzero: anything but 0, as for labels of
-    instances (8, 16 or 32 bits) or colours on black; values: those of mask_values; labels: the
+    instances (8, 16 or 32 bits) or colors on black; values: those of mask_values; labels: the
     value, or a palette's index, is the class, as classes counts them; colors: mask_colors."""
     mask_threshold: Annotated[int, Field(ge=0, le=254)] = 127
     """A mask pixel is foreground where its brightest channel (8 bits) is above this value."""
     mask_values: str = ""
-    """Foreground of mask_form values: numbers as stored, or colours, as in '20, #00ff00'."""
+    """Foreground of mask_form values: numbers as stored, or colors, as in '20, #00ff00'."""
     mask_colors: Texts = ()
-    """mask_form colors: the colour of each class, as in ['#000000', '#ff0000']; the first is
+    """mask_form colors: the color of each class, as in ['#000000', '#ff0000']; the first is
     the background."""
     classes: Texts = ()
     """Names of the labels from 0, the background, as in [background, nucleus, cytoplasm]."""
     ignore_label: Annotated[int, Field(ge=0)] | str | None = None
-    """Value (mask_form labels) or colour (colors) of pixels whose class is not known: nothing
+    """Value (mask_form labels) or color (colors) of pixels whose class is not known: nothing
     learns from them or is scored on them."""
     synthetic: SyntheticSettings | None = None
     """Draw the dataset instead of expecting it on disk."""
@@ -166,7 +166,7 @@ class DatasetSettings(Section):
             )
         if self.mask_form == "colors" and len(self.mask_colors) != len(self.classes):
             raise ValueError(
-                f"mask_colors names {len(self.mask_colors)} colours for {len(self.classes)} "
+                f"mask_colors names {len(self.mask_colors)} colors for {len(self.classes)} "
                 f"classes ({', '.join(self.classes)}); give one each"
             )
         self._check_ignored()
@@ -179,7 +179,7 @@ class DatasetSettings(Section):
         if (self.mask_form == "colors") != isinstance(ignored, str):
             raise ValueError(
                 f"ignore_label {ignored!r} does not go with mask_form {self.mask_form!r}; give "
-                "a number with labels, a colour such as '#ffffff' with colors"
+                "a number with labels, a color such as '#ffffff' with colors"
             )
         taken = (
             self.mask_colors
@@ -211,9 +211,9 @@ class DatasetSettings(Section):
     def _names_colors(cls, given: object) -> object:
         for color in given if isinstance(given, tuple) else (given,):
             if isinstance(color, str) and not re.fullmatch(_COLOR, color):
-                raise ValueError(f"{color!r} is no colour; write it as '#rrggbb'")
+                raise ValueError(f"{color!r} is no color; write it as '#rrggbb'")
         if isinstance(given, tuple) and len({color.lower() for color in given}) < len(given):
-            raise ValueError(f"{', '.join(given)}: two classes have one colour; change one")
+            raise ValueError(f"{', '.join(given)}: two classes have one color; change one")
         return given
 
     @property
@@ -232,7 +232,7 @@ class DatasetSettings(Section):
         for value in text.replace(",", " ").split():
             if not re.fullmatch(r"[0-9]{1,10}|#[0-9a-fA-F]{6}", value):
                 raise ValueError(
-                    f"{value!r} is no value of a mask; list numbers as stored, or colours, as in "
+                    f"{value!r} is no value of a mask; list numbers as stored, or colors, as in "
                     "'20, #00ff00'"
                 )
         return text

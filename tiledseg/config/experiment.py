@@ -82,10 +82,10 @@ class Experiment(Section):
                 f"training.class_weights holds {len(weights)} numbers for {labels} labels; give "
                 "one each, the background first"
             )
-        if self.training.calibrate and count > 1:
+        if self.training.tune_threshold and count > 1:
             raise ValueError(
-                f"training.calibrate moves the cut of one class, but model.num_classes is {count}; "
-                "set training.calibrate to false, or use training.class_weights"
+                f"training.tune_threshold moves the cut of one class, but model.num_classes is {count}; "
+                "set training.tune_threshold to false, or use training.class_weights"
             )
         return self
 

@@ -17,7 +17,7 @@ def numbers_in(text: str) -> tuple[float, ...]:
 
 
 class StainReference(Section):
-    """What stain normalisation makes of images: numbers in text, as in '0.56 0.72 0.41'."""
+    """What stain normalization makes of images: numbers in text, as in '0.56 0.72 0.41'."""
 
     hematoxylin: str = "0.5626 0.7201 0.4062"
     """Macenko: optical density of the first stain in red, green and blue."""
@@ -52,7 +52,7 @@ class StainReference(Section):
         first, second = numbers_in(self.hematoxylin), numbers_in(self.eosin)
         if all(a * second[0] == first[0] * b for a, b in zip(first, second, strict=True)):
             raise ValueError(
-                f"hematoxylin ({self.hematoxylin}) and eosin ({self.eosin}) have one colour; "
+                f"hematoxylin ({self.hematoxylin}) and eosin ({self.eosin}) have one color; "
                 "give two stains"
             )
         return self
@@ -66,16 +66,16 @@ class ImageSettings(Section):
     channels: Literal[1, 3] = 3
     """Channels of the network's input."""
     color_space: Literal["rgb", "hsv", "lab", "gray"] = "rgb"
-    """Colour space of the network's input."""
+    """Color space of the network's input."""
     gamma: Annotated[float, Field(gt=0.0, le=5.0)] = 1.0
     """Exponent applied to intensities in [0, 1]; 1 leaves them alone."""
     sharpening: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0
     """Weight of an unsharp mask (sigma 1 px); 0 leaves the image alone."""
     stain: Literal["none", "macenko", "reinhard"] = "none"
-    """Stain normalisation of colour images, before all else; images without stain are left
+    """Stain normalization of color images, before all else; images without stain are left
     alone."""
     stain_reference: StainReference = StainReference()
-    """What stain normalisation makes of images."""
+    """What stain normalization makes of images."""
 
     @model_validator(mode="after")
     def _channels_fit_color_space(self) -> Self:

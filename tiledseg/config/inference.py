@@ -26,10 +26,10 @@ class TilingSettings(Section):
     """Overlap of windows in mode blend: below 1 a fraction of their side, from 1 on pixels."""
     window: Literal["hann", "gaussian"] = "hann"
     """How a window's probabilities lose weight towards its border in mode blend."""
-    orientations: Literal[1, 2, 4, 8] = 1
+    tta: Literal[1, 2, 4, 8] = 1
     """Mirror images and turns whose probabilities are averaged (test-time augmentation), for
     tiled and whole inference alike; time grows with their number."""
-    smallest_object: Annotated[int, Field(ge=0)] = 0
+    min_object_area: Annotated[int, Field(ge=0)] = 0
     """Objects of fewer pixels are none, in tiled and whole inference alike: their probabilities
     are held just under 0.5."""
 
@@ -49,6 +49,6 @@ class TrackingSettings(Section):
     """What is kept in the MLflow run."""
 
     log_images: bool = True
-    """Keep copies of the images and truths beside the predictions."""
+    """Keep copies of the images and targets beside the predictions."""
     register_model: bool = True
     """Register the trained model under the dataset's name."""

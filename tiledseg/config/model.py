@@ -46,7 +46,7 @@ class ModelSettings(Section):
     """UNet, AttentionUNet, SharpUNet: dilation of the first level's convolutions; one less at
     each deeper level, never under 1."""
     normalization: Literal["none", "batch"] = "batch"
-    """UNet, AttentionUNet, SharpUNet, UNet3Plus, U2Net: normalisation after each convolution."""
+    """UNet, AttentionUNet, SharpUNet, UNet3Plus, U2Net: normalization after each convolution."""
     activation: Activation = "relu"
     """All but SwinUNet: activation after each convolution, by its name in Keras; encoders of
     keras.applications and transformers keep their own."""

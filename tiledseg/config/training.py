@@ -43,11 +43,11 @@ class TrainingSettings(Section):
     validation_tiles: Annotated[int, Field(ge=1)] = 64
     """Most tiles on which val_loss and val_dice_coef are measured, spread over the images."""
     foreground_fraction: Fraction = 0.5
-    """Fraction of crops that are centred on an object."""
-    lookalike_fraction: Fraction = 0.0
-    """Fraction of crops that are centred on background with the colours of objects, such as dirt
+    """Fraction of crops that are centered on an object."""
+    hard_negative_fraction: Fraction = 0.0
+    """Fraction of crops that are centered on background with the colors of objects, such as dirt
     and smudged cells, which crops drawn anywhere seldom show."""
-    hard_fraction: Fraction = 0.0
+    hard_example_fraction: Fraction = 0.0
     """Fraction of crops whose image is chosen by its loss after the last epoch, so that hard images
     are seen more often; the others are chosen evenly."""
     loss: Annotated[
@@ -98,7 +98,7 @@ class TrainingSettings(Section):
     """Epochs without a better monitored value before training stops."""
     monitor: Literal["val_dice", "val_dice_coef", "val_loss"] = "val_dice"
     """Validation value that chooses the checkpoint, stops training and lowers the rate."""
-    calibrate: bool = False
+    tune_threshold: bool = False
     """After training, shift the logits so that 0.5 is the cut with the best mean Dice on the
     validation images."""
     max_minutes: Annotated[float, Field(gt=0.0)] | None = None
@@ -115,10 +115,10 @@ class TrainingSettings(Section):
 
     @model_validator(mode="after")
     def _fractions_leave_no_debt(self) -> Self:
-        if self.foreground_fraction + self.lookalike_fraction > 1.0:
+        if self.foreground_fraction + self.hard_negative_fraction > 1.0:
             raise ValueError(
-                f"foreground_fraction ({self.foreground_fraction}) and lookalike_fraction "
-                f"({self.lookalike_fraction}) add up to more than 1; lower one of them"
+                f"foreground_fraction ({self.foreground_fraction}) and hard_negative_fraction "
+                f"({self.hard_negative_fraction}) add up to more than 1; lower one of them"
             )
         return self
 

@@ -46,7 +46,7 @@ class PixelCache:
 
         Args:
             path: The image file.
-            settings: Stain, colour space, channels, gamma and sharpening; the size is not used.
+            settings: Stain, color space, channels, gamma and sharpening; the size is not used.
 
         Returns:
             (H, W, settings.channels), uint8, read-only, mapped from disk: only what is sliced
@@ -56,11 +56,11 @@ class PixelCache:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        # Without stain normalisation the key is what it was before there was any.
+        # Without stain normalization the key is what it was before there was any.
         unused = {"stain", "stain_reference"} if settings.stain == "none" else set()
-        recipe = "image" + settings.model_dump_json(exclude={"size", *unused})
+        spec = "image" + settings.model_dump_json(exclude={"size", *unused})
         stored: tuple[int, ...] = (settings.channels,)
-        return self._pixels(path, recipe, stored, lambda: preprocess(read_image(path), settings))
+        return self._pixels(path, spec, stored, lambda: preprocess(read_image(path), settings))
 
     def mask(self, path: Path, cut: int | None) -> NDArray[np.uint8]:
         """The mask as labels.
@@ -77,8 +77,8 @@ class PixelCache:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        recipe = "labels" if cut is None else f"mask{cut}"
-        return self._pixels(path, recipe, (), lambda: read_label_map(path, cut))
+        spec = "labels" if cut is None else f"mask{cut}"
+        return self._pixels(path, spec, (), lambda: read_label_map(path, cut))
 
     def foreground_pixels(self, path: Path, cut: int | None) -> int:
         """How many pixels of a mask are of an object; counted once, as reading them all takes long.
@@ -105,11 +105,11 @@ class PixelCache:
     def _pixels(
         self,
         path: Path,
-        recipe: str,
+        spec: str,
         stored: tuple[int, ...],
         decode: Callable[[], NDArray[np.uint8]],
     ) -> NDArray[np.uint8]:
-        entry = self._entry(path, recipe, "pixels")
+        entry = self._entry(path, spec, "pixels")
         pixels = _mapped(entry, stored)
         if pixels is None:
             self._store(entry, decode())
@@ -118,8 +118,8 @@ class PixelCache:
             raise self._unusable("an entry cannot be read back")
         return pixels
 
-    def _entry(self, path: Path, recipe: str, kind: str) -> Path:
-        key = "\n".join((_FORMAT, recipe, self._content_hash(path)))
+    def _entry(self, path: Path, spec: str, kind: str) -> Path:
+        key = "\n".join((_FORMAT, spec, self._content_hash(path)))
         return self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.{kind}"
 
     def _content_hash(self, path: Path) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.data.cache import content_hash
-from tiledseg.data.mask_encoding import recipe_of, with_one_mask
+from tiledseg.data.mask_encoding import spec_of, with_one_mask
 from tiledseg.data.pairing import Sample, home_of, paired
 from tiledseg.data.split import draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
@@ -177,7 +177,7 @@ def require_folder(folder: Path, root: Path) -> None:
 
 def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -> str:
     def line(split: str, sample: Sample) -> bytes:
-        mask = recipe_of(sample, settings) if sample.sources else content_hash(sample.mask)
+        mask = spec_of(sample, settings) if sample.sources else content_hash(sample.mask)
         return "\0".join((split, sample.stem, content_hash(sample.image), mask)).encode() + b"\n"
 
     digest = hashlib.blake2b(digest_size=16)

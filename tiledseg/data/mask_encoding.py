@@ -1,4 +1,4 @@
-"""Masks of other forms, turned once into 0 and 255, or into labels: several files, colours.
+"""Masks of other forms, turned once into 0 and 255, or into labels: several files, colors.
 
 What comes out is a PNG in the cache folder, named by the bytes it was made from and the rule, so
 that everything behind it reads one form of mask.
@@ -16,7 +16,7 @@ from tiledseg.config import DatasetSettings
 from tiledseg.data.cache import content_hash, default_cache_folder
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, OutputError
-from tiledseg.images.label_files import LOSSY_TOLERANCE, colours_of, is_lossy, read_labels, rgb_of
+from tiledseg.images.label_files import LOSSY_TOLERANCE, colors_of, is_lossy, read_labels, rgb_of
 from tiledseg.images.reading import read_as_stored, read_mask
 from tiledseg.images.writing import write_image, write_mask
 
@@ -27,7 +27,7 @@ _FORMAT = "tiledseg-mask-1"
 def with_one_mask(sample: Sample, settings: DatasetSettings) -> Sample:
     """A sample whose mask is one file of 0 and 255, or of labels, made now unless it is there.
 
-    A file of labels is a grey PNG of 8 bits whose values are the labels.
+    A file of labels is a gray PNG of 8 bits whose values are the labels.
 
     Args:
         sample: One whose masks are of another form has ``sources``; others come back as they are.
@@ -40,7 +40,7 @@ def with_one_mask(sample: Sample, settings: DatasetSettings) -> Sample:
     """
     if not sample.sources:
         return sample
-    path = default_cache_folder() / "masks" / f"{recipe_of(sample, settings)}.png"
+    path = default_cache_folder() / "masks" / f"{spec_of(sample, settings)}.png"
     if not path.is_file():
         try:
             if settings.holds_labels:
@@ -54,7 +54,7 @@ def with_one_mask(sample: Sample, settings: DatasetSettings) -> Sample:
     return replace(sample, mask=path)
 
 
-def recipe_of(sample: Sample, settings: DatasetSettings) -> str:
+def spec_of(sample: Sample, settings: DatasetSettings) -> str:
     """32 hexadecimal digits of the mask files' bytes and the rule that reads them."""
     rule = f"{settings.mask_form} {settings.mask_threshold} {settings.mask_values}"
     if settings.holds_labels:
@@ -101,7 +101,7 @@ def read_foreground(path: Path, settings: DatasetSettings) -> NDArray[np.bool_]:
     """
     if settings.mask_form == "threshold":
         return read_mask(path, settings.mask_threshold)
-    pixels = colours_of(read_as_stored(path))
+    pixels = colors_of(read_as_stored(path))
     tolerance = LOSSY_TOLERANCE if is_lossy(path) else 0
     if settings.mask_form == "nonzero":
         return np.asarray((pixels > tolerance).any(axis=-1))
@@ -114,7 +114,7 @@ def read_foreground(path: Path, settings: DatasetSettings) -> NDArray[np.bool_]:
 
 
 def _channels(value: str) -> list[int]:
-    """A number stands for grey; a colour for its red, green and blue."""
+    """A number stands for gray; a color for its red, green and blue."""
     if not value.startswith("#"):
         return [int(value)]
     return list(rgb_of(value))

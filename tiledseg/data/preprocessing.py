@@ -1,4 +1,4 @@
-"""What the network is shown: stain, gamma, sharpening and colour space, alike everywhere.
+"""What the network is shown: stain, gamma, sharpening and color space, alike everywhere.
 
 An image too large for memory is shown region by region, and looks as it would look in one piece:
 
@@ -6,7 +6,7 @@ An image too large for memory is shown region by region, and looks as it would l
     for region, top, left in ...:
         sample.add(region, top, left)
     found = color_map(sample.pixels, settings)
-    preprocess_region(region, settings, found)     a second; the region has preprocess_reach()
+    preprocess_region(region, settings, found)     a second; the region has preprocessing_halo()
                                                    pixels of context, which are cut off afterwards
 """
 
@@ -26,8 +26,8 @@ __all__ = [
     "color_map",
     "from_rgb",
     "preprocess",
-    "preprocess_reach",
     "preprocess_region",
+    "preprocessing_halo",
     "to_rgb",
 ]
 
@@ -38,7 +38,7 @@ _FROM_RGB = {
 }
 _TO_RGB = {"hsv": cv2.COLOR_HSV2RGB_FULL, "lab": cv2.COLOR_LAB2RGB}
 _UNSHARP_SIGMA = 1.0
-_UNSHARP_SIDE = 7  # what cv2 would choose for the sigma in 8 bits; named for preprocess_reach
+_UNSHARP_SIDE = 7  # what cv2 would choose for the sigma in 8 bits; named for preprocessing_halo
 _SAMPLED = 1024
 """Most rows and columns of a sample."""
 
@@ -70,11 +70,11 @@ def preprocess(image: NDArray[np.uint8], settings: ImageSettings) -> NDArray[np.
     """Turn an image as stored into an image as the network sees it.
 
     Stain, then gamma, then sharpening (unsharp mask: v + w (v - blurred v)), all on the stored
-    channels, then the colour space.
+    channels, then the color space.
 
     Args:
-        image: (H, W, 3) RGB or (H, W, 1) grey, uint8; the whole image.
-        settings: Stain, colour space, channels, gamma and sharpening; the size is not used.
+        image: (H, W, 3) RGB or (H, W, 1) gray, uint8; the whole image.
+        settings: Stain, color space, channels, gamma and sharpening; the size is not used.
 
     Returns:
         (H, W, settings.channels), uint8, in memory of its own or ``image`` itself.
@@ -96,11 +96,11 @@ def preprocess_region(
 ) -> NDArray[np.uint8]:
     """Turn a region of an image into what the network sees of it.
 
-    Pixels nearer than ``preprocess_reach(settings)`` to an edge of the region that is no edge of
+    Pixels nearer than ``preprocessing_halo(settings)`` to an edge of the region that is no edge of
     the image come out otherwise than in the whole image.
 
     Args:
-        region: (h, w, 3) RGB or (h, w, 1) grey, uint8.
+        region: (h, w, 3) RGB or (h, w, 1) gray, uint8.
         settings: As for ``preprocess``.
         found: ``color_map`` of a sample of the whole image.
 
@@ -118,7 +118,7 @@ def preprocess_region(
 
 
 def to_rgb(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
-    """An image of the network's colour space, (h, w, C), as RGB; a grey one stays grey."""
+    """An image of the network's color space, (h, w, C), as RGB; a gray one stays gray."""
     code = _TO_RGB.get(color_space)
     return image if code is None else np.asarray(cv2.cvtColor(image, code), np.uint8)
 
@@ -137,7 +137,7 @@ def _require_pixels(image: NDArray[np.uint8]) -> None:
         )
 
 
-def preprocess_reach(settings: ImageSettings) -> int:
+def preprocessing_halo(settings: ImageSettings) -> int:
     """How far around a pixel ``preprocess`` looks, in pixels.
 
     A part of an image that is cut with so much context is pre-processed as the whole image is.
@@ -161,9 +161,9 @@ def _sharpened(image: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:
 
 
 def _in_color_space(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
-    grey = image.shape[2] == 1
-    if grey and color_space != "gray":
+    gray = image.shape[2] == 1
+    if gray and color_space != "gray":
         image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))
-    if color_space == "rgb" or (grey and color_space == "gray"):
+    if color_space == "rgb" or (gray and color_space == "gray"):
         return image
     return np.asarray(cv2.cvtColor(image, _FROM_RGB[color_space]))

@@ -1,8 +1,8 @@
-"""Stain normalisation: one colour map for a whole image, applied to each pixel on its own.
+"""Stain normalization: one color map for a whole image, applied to each pixel on its own.
 
 The map follows from a sample of the whole image, so that a tile is changed as the image is.
 Stained pixels are those that absorb light in every channel; where there are next to none, or
-where there is no colour, there is no map.
+where there is no color, there is no map.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ _INTENSITY = np.clip(
 
 
 class ColorMap(Protocol):
-    """A change of every pixel's colour on its own."""
+    """A change of every pixel's color on its own."""
 
     def apply(self, image: Pixels) -> Pixels:
         """Change an image, or a region of it, (h, w, 3) uint8, into another of its shape."""
@@ -90,11 +90,11 @@ def color_map(sample: Pixels, settings: ImageSettings) -> ColorMap | None:
     """The map that gives an image the stain of ``settings.stain_reference``.
 
     Args:
-        sample: (h, w, 3) RGB or (h, w, 1) grey, uint8: pixels from all over the image.
-        settings: Kind of normalisation and reference.
+        sample: (h, w, 3) RGB or (h, w, 1) gray, uint8: pixels from all over the image.
+        settings: Kind of normalization and reference.
 
     Returns:
-        The map; None where the setting is off, and for images without colour or stain.
+        The map; None where the setting is off, and for images without color or stain.
     """
     if settings.stain == "none" or sample.shape[2] == 1 or not np.ptp(sample, axis=2).any():
         return None
@@ -138,7 +138,7 @@ def _reinhard(stained: Pixels, reference: StainReference) -> LabMap:
     """Mean and spread of each channel made those of the reference.
 
     Reinhard et al., "Color transfer between images", IEEE CG&A 2001, in CIELAB in place of
-    their colour space, and of stained pixels in place of all.
+    their color space, and of stained pixels in place of all.
     """
     lab = cv2.cvtColor(stained[np.newaxis], cv2.COLOR_RGB2LAB)[0].astype(np.float64)
     mean, spread = lab.mean(axis=0), np.maximum(lab.std(axis=0), 1.0)

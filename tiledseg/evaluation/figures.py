@@ -1,6 +1,6 @@
 """Pictures for people: overlays, comparison sheets, learning curves.
 
-Colours are from Okabe & Ito, "Color Universal Design", 2008, which colour-blind people can
+Colors are from Okabe & Ito, "Color Universal Design", 2008, which color-blind people can
 tell apart.
 """
 
@@ -28,16 +28,16 @@ from tiledseg.masks.classes import (
 )
 
 GREEN = class_colors(2)[1]
-FOUND = (255, 255, 255)
-INVENTED = (230, 159, 0)
-MISSED = (86, 180, 233)
+TRUE_POSITIVE = (255, 255, 255)
+FALSE_POSITIVE = (230, 159, 0)
+FALSE_NEGATIVE = (86, 180, 233)
 CONFUSED = (204, 121, 167)
 SHEET_SIDE = 640
 """Largest side of one panel of a comparison sheet, in pixels."""
 
 
 def overlay(image: NDArray[np.uint8], labels: Labels | NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Every class in its translucent colour with an outline, on the image; one class is green.
+    """Every class in its translucent color with an outline, on the image; one class is green.
 
     Args:
         image: (H, W, 3) RGB.
@@ -59,42 +59,42 @@ def overlay(image: NDArray[np.uint8], labels: Labels | NDArray[np.bool_]) -> NDA
 
 
 def difference(
-    truth: Labels | NDArray[np.bool_], predicted: Labels | NDArray[np.bool_]
+    target: Labels | NDArray[np.bool_], predicted: Labels | NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
     """White where both agree on a class, orange where invented, blue where missed.
 
-    Purple is one class taken for another; grey is where the truth is not known.
+    Purple is one class taken for another; gray is where the target is not known.
 
     Args:
-        truth: (H, W), labels; or a mask, bool.
+        target: (H, W), labels; or a mask, bool.
         predicted: (H, W), labels; or a mask, bool.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    truth, predicted = truth.astype(np.uint8), predicted.astype(np.uint8)
-    drawn = np.zeros((*truth.shape, 3), np.uint8)
-    drawn[(truth > 0) & (truth == predicted)] = FOUND
-    drawn[(truth == 0) & (predicted > 0)] = INVENTED
-    drawn[(truth > 0) & (predicted == 0)] = MISSED
-    drawn[(truth > 0) & (predicted > 0) & (truth != predicted)] = CONFUSED
-    drawn[truth == IGNORED] = label_palette(2)[IGNORED]
+    target, predicted = target.astype(np.uint8), predicted.astype(np.uint8)
+    drawn = np.zeros((*target.shape, 3), np.uint8)
+    drawn[(target > 0) & (target == predicted)] = TRUE_POSITIVE
+    drawn[(target == 0) & (predicted > 0)] = FALSE_POSITIVE
+    drawn[(target > 0) & (predicted == 0)] = FALSE_NEGATIVE
+    drawn[(target > 0) & (predicted > 0) & (target != predicted)] = CONFUSED
+    drawn[target == IGNORED] = label_palette(2)[IGNORED]
     return drawn
 
 
 def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
-    """Image, truth, whole, tiled, and where tiled differs from the truth, side by side."""
+    """Image, target, whole, tiled, and where tiled differs from the target, side by side."""
     labels = {mode: labels_of(found) for mode, found in evaluation.probabilities.items()}
     dice = {mode: scores["dice"] for mode, scores in evaluation.scores.items()}
     count = len(evaluation.classes)
     panels = [
         ("image", evaluation.image),
-        ("truth", _shown(evaluation.truth, count)),
-        (f"whole, Dice {dice['whole']:.4f}", _shown(labels["whole"], count)),
+        ("target", _shown(evaluation.target, count)),
+        (f"whole, Dice {dice['resized']:.4f}", _shown(labels["resized"], count)),
         (f"tiled, Dice {dice['tiled']:.4f}", _shown(labels["tiled"], count)),
-        ("tiled against truth", difference(evaluation.truth, labels["tiled"])),
+        ("tiled against target", difference(evaluation.target, labels["tiled"])),
     ]
-    height, width = evaluation.truth.shape
+    height, width = evaluation.target.shape
     # Laid out by hand: Matplotlib's own layout takes as long as all the drawing.
     across, side, above, below = 20.0, 3.92, 0.75, 0.4
     deep = above + side * height / width + below
@@ -109,7 +109,7 @@ def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
         axes.imshow(_reduced(panel), cmap="gray", vmin=0, vmax=255, interpolation="none")
         axes.set_title(title, y=1.0)
         axes.set_axis_off()
-    marks = {"found": FOUND, "invented": INVENTED, "missed": MISSED}
+    marks = {"found": TRUE_POSITIVE, "invented": FALSE_POSITIVE, "missed": FALSE_NEGATIVE}
     if count > 2:
         marks["another class"] = CONFUSED
         classes = dict(zip(evaluation.classes[1:], class_colors(count)[1:], strict=True))
@@ -151,7 +151,7 @@ def _patches(colors: Mapping[str, Color]) -> list[Patch]:
 
 
 def _shown(labels: Labels, count: int) -> NDArray[np.uint8]:
-    """One class white on black, several in their colours."""
+    """One class white on black, several in their colors."""
     if count > 2:
         return painted(labels, count)
     return foreground(labels) * np.uint8(255)

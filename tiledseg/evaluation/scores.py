@@ -19,23 +19,23 @@ from tiledseg.tiling.geometry.grid import Grid
 from tiledseg.tiling.seams import (
     flipped_labels,
     max_difference,
-    seam_gradient_against_whole,
+    seam_gradient_against_single_pass,
     seam_gradient_ratio,
 )
 
-COMPARED_MODES: tuple[Mode, ...] = ("tiled", "whole")
+COMPARED_MODES: tuple[Mode, ...] = ("tiled", "resized")
 SCORES = ("dice", "iou", "precision", "recall", "accuracy")
 
 
 @dataclass(frozen=True)
 class ImageEvaluation:
-    """One image, its truth, and what each mode made of it."""
+    """One image, its target, and what each mode made of it."""
 
     split: str
     sample: Sample
     image: NDArray[np.uint8]
     """(H, W, 3) RGB."""
-    truth: Labels
+    target: Labels
     """(H, W), uint8."""
     probabilities: Mapping[str, NDArray[np.float32]]
     """Mode to (H, W, K)."""
@@ -43,7 +43,7 @@ class ImageEvaluation:
     """Mode to score name to value; ``seconds_per_megapixel`` included, and ``dice/NAME`` and so on
     of each class where there are several."""
     seams: Mapping[str, float]
-    """gradient_ratio; gradient_against_whole, max_difference and flipped_labels where measured."""
+    """gradient_ratio; gradient_against_single_pass, max_difference and flipped_labels where measured."""
     grid: Grid | None = None
     """The tiles of mode ``tiled``."""
     classes: Sequence[str] = ("background", "foreground")
@@ -52,7 +52,7 @@ class ImageEvaluation:
     @property
     def rows(self) -> list[dict[str, str | float]]:
         """One row per mode, for a table."""
-        height, width = self.truth.shape
+        height, width = self.target.shape
         place: dict[str, str | float] = {
             "split": self.split,
             "image": self.sample.stem,
@@ -62,30 +62,30 @@ class ImageEvaluation:
         return [{**place, "mode": mode, **scores} for mode, scores in self.scores.items()]
 
 
-def mask_scores(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> dict[str, float]:
-    """Scores of one mask against the truth, both bool of equal shape.
+def mask_scores(target: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> dict[str, float]:
+    """Scores of one mask against the target, both bool of equal shape.
 
-    Empty truth met by an empty prediction scores 1 throughout.
+    Empty target met by an empty prediction scores 1 throughout.
 
     Raises:
         ValueError: The shapes differ.
     """
-    if truth.shape != predicted.shape:
-        raise ValueError(f"truth is {truth.shape}, prediction is {predicted.shape}")
-    both = int(np.count_nonzero(truth & predicted))
-    true, guessed = int(np.count_nonzero(truth)), int(np.count_nonzero(predicted))
-    wrong = true + guessed - 2 * both
+    if target.shape != predicted.shape:
+        raise ValueError(f"target is {target.shape}, prediction is {predicted.shape}")
+    both = int(np.count_nonzero(target & predicted))
+    true, positive = int(np.count_nonzero(target)), int(np.count_nonzero(predicted))
+    wrong = true + positive - 2 * both
     return {
-        **area_scores(both, true, guessed),
-        "accuracy": 1.0 - wrong / truth.size if truth.size else 1.0,
+        **area_scores(both, true, positive),
+        "accuracy": 1.0 - wrong / target.size if target.size else 1.0,
     }
 
 
-def label_scores(truth: Labels, predicted: Labels, classes: Sequence[str]) -> dict[str, float]:
-    """Scores of one label map against the truth; pixels whose truth is not known do not count.
+def label_scores(target: Labels, predicted: Labels, classes: Sequence[str]) -> dict[str, float]:
+    """Scores of one label map against the target; pixels whose target is not known do not count.
 
     Args:
-        truth: (H, W), uint8, with ``IGNORED`` where it is not known.
+        target: (H, W), uint8, with ``IGNORED`` where it is not known.
         predicted: (H, W), uint8.
         classes: Names of the labels from 0, the background; two are one class.
 
@@ -97,14 +97,14 @@ def label_scores(truth: Labels, predicted: Labels, classes: Sequence[str]) -> di
     Raises:
         ValueError: The shapes differ.
     """
-    if truth.shape != predicted.shape:
-        raise ValueError(f"truth is {truth.shape}, prediction is {predicted.shape}")
-    known = truth != IGNORED
+    if target.shape != predicted.shape:
+        raise ValueError(f"target is {target.shape}, prediction is {predicted.shape}")
+    known = target != IGNORED
     if not known.all():
-        truth, predicted = truth[known], predicted[known]
+        target, predicted = target[known], predicted[known]
     if len(classes) == 2:
-        return mask_scores(truth == 1, predicted == 1)
-    pairs = truth.astype(np.intp) * len(classes) + predicted
+        return mask_scores(target == 1, predicted == 1)
+    pairs = target.astype(np.intp) * len(classes) + predicted
     table = np.bincount(pairs.ravel(), minlength=len(classes) ** 2)
     table = table.reshape(len(classes), len(classes))
     of_class = [
@@ -123,19 +123,19 @@ def label_scores(truth: Labels, predicted: Labels, classes: Sequence[str]) -> di
     return {**means, "accuracy": accuracy, **named}
 
 
-def area_scores(both: int, true: int, guessed: int) -> dict[str, float]:
+def area_scores(both: int, true: int, predicted: int) -> dict[str, float]:
     """Dice, IoU, precision and recall of one class.
 
     Args:
-        both: Pixels of the class in truth and prediction.
-        true: Pixels of the class in the truth.
-        guessed: Pixels of the class in the prediction.
+        both: Pixels of the class in target and prediction.
+        true: Pixels of the class in the target.
+        predicted: Pixels of the class in the prediction.
     """
-    union = true + guessed - both
+    union = true + predicted - both
     return {
-        "dice": 2 * both / (true + guessed) if union else 1.0,
+        "dice": 2 * both / (true + predicted) if union else 1.0,
         "iou": both / union if union else 1.0,
-        "precision": both / guessed if guessed else float(true == 0),
+        "precision": both / predicted if predicted else float(true == 0),
         "recall": both / true if true else 1.0,
     }
 
@@ -147,7 +147,7 @@ def evaluate_images(
 
     Args:
         predictor: The network.
-        samples: Images with their truths.
+        samples: Images with their targets.
         split: Name of the split, for the rows.
         experiment: Says how masks are read and on how many images seams are measured.
 
@@ -165,8 +165,8 @@ def evaluate_images(
     left_for_seams = experiment.evaluation.seam_images
     for sample in samples:
         image = read_image(sample.image)
-        truth = read_label_map(sample.mask, experiment.dataset.cut)
-        megapixels = truth.size / 1e6
+        target = read_label_map(sample.mask, experiment.dataset.cut)
+        megapixels = target.size / 1e6
         probabilities: dict[str, NDArray[np.float32]] = {}
         scores: dict[str, dict[str, float]] = {}
         for mode in COMPARED_MODES:
@@ -174,26 +174,26 @@ def evaluate_images(
             probabilities[mode] = predictor.probability(image, mode)
             seconds = time.perf_counter() - began
             scores[mode] = {
-                **label_scores(truth, labels_of(probabilities[mode]), classes),
+                **label_scores(target, labels_of(probabilities[mode]), classes),
                 "seconds_per_megapixel": seconds / megapixels,
             }
-        grid = predictor.grid(*truth.shape)
+        grid = predictor.grid(*target.shape)
         seams = {"gradient_ratio": seam_gradient_ratio(probabilities["tiled"], grid)}
         may_pass = megapixels <= experiment.evaluation.seam_megapixels and predictor.is_exact
         if left_for_seams and may_pass:
             left_for_seams -= 1
             full = predictor.probability(image, "full")
-            seams["gradient_against_whole"] = seam_gradient_against_whole(
+            seams["gradient_against_single_pass"] = seam_gradient_against_single_pass(
                 probabilities["tiled"], full, grid
             )
             seams["max_difference"] = max_difference(probabilities["tiled"], full)
             seams["flipped_labels"] = float(flipped_labels(probabilities["tiled"], full))
         yield ImageEvaluation(
-            split, sample, image, truth, probabilities, scores, seams, grid, classes
+            split, sample, image, target, probabilities, scores, seams, grid, classes
         )
 
 
-def summarise_scores(table: pd.DataFrame) -> dict[str, float]:
+def summarize_scores(table: pd.DataFrame) -> dict[str, float]:
     """Final scores by the names of a run's contract, for example ``test/tiled/dice``.
 
     Args:
@@ -213,14 +213,14 @@ def summarise_scores(table: pd.DataFrame) -> dict[str, float]:
     return metrics
 
 
-def summarise_seams(split: str, seams: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def summarize_seams(split: str, seams: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Seam figures of a split: mean gradients, largest difference, flipped labels."""
     ratios = [item["gradient_ratio"] for item in seams]
     measured = [item for item in seams if "max_difference" in item]
     metrics = {f"{split}/seam/gradient_ratio": float(np.mean(ratios))}
     if measured:
-        against = [item["gradient_against_whole"] for item in measured]
-        metrics[f"{split}/seam/gradient_against_whole"] = float(np.mean(against))
+        against = [item["gradient_against_single_pass"] for item in measured]
+        metrics[f"{split}/seam/gradient_against_single_pass"] = float(np.mean(against))
         metrics[f"{split}/seam/max_difference"] = max(item["max_difference"] for item in measured)
         metrics[f"{split}/seam/flipped_labels"] = sum(item["flipped_labels"] for item in measured)
     return metrics

@@ -33,14 +33,14 @@ _LAYER = "logits"
 logger = logging.getLogger(__name__)
 
 
-def calibrate(predictor: Predictor, samples: Sequence[Sample]) -> float:
+def tune_threshold(predictor: Predictor, samples: Sequence[Sample]) -> float:
     """Shift a network's logits so that the mean Dice of tiled masks is best.
 
     A shift is undone if the network scores less with it than without.
 
     Args:
         predictor: Its network is changed in place: the bias of layer ``logits``.
-        samples: Validation images with their truths.
+        samples: Validation images with their targets.
 
     Returns:
         The probability that was the best cut before; 0.5 where nothing was gained.
@@ -51,14 +51,14 @@ def calibrate(predictor: Predictor, samples: Sequence[Sample]) -> float:
     if predictor.model.output_shape[-1] != 1:
         raise TrainingError(
             f"model {predictor.model.name!r} has several classes, and no one cut between them; "
-            "set training.calibrate to false"
+            "set training.tune_threshold to false"
         )
     layer = _logits(predictor.model)
     experiment = predictor.experiment
     # Which objects are too small depends on the cut, so they are dropped at each one anew.
-    tiling = experiment.tiling.model_copy(update={"smallest_object": 0})
+    tiling = experiment.tiling.model_copy(update={"min_object_area": 0})
     all_sizes = Predictor(predictor.model, experiment.model_copy(update={"tiling": tiling}))
-    smallest = experiment.tiling.smallest_object
+    smallest = experiment.tiling.min_object_area
     dice = _mean_dice(all_sizes, samples, CUTS, smallest)
     best = _best(dice)
     if best == _UNMOVED:
@@ -81,7 +81,7 @@ def _logits(model: Any) -> Any:
             return layer
     raise TrainingError(
         f"model {model.name!r} has no layer {_LAYER!r} with a bias to shift; "
-        "set training.calibrate to false"
+        "set training.tune_threshold to false"
     )
 
 
@@ -103,10 +103,10 @@ def _mean_dice(
 
 
 def _dice_by_cut(
-    probability: NDArray[np.float32], truth: Labels, cuts: NDArray[np.float64], smallest: int
+    probability: NDArray[np.float32], target: Labels, cuts: NDArray[np.float64], smallest: int
 ) -> NDArray[np.float64]:
-    """Dice of the mask at each cut; 1 where truth and mask are both empty."""
-    known, objects = truth != IGNORED, truth == 1
+    """Dice of the mask at each cut; 1 where target and mask are both empty."""
+    known, objects = target != IGNORED, target == 1
     masks = (cleaned(probability >= cut, smallest=smallest) for cut in cuts)
     return np.array([mask_scores(objects, mask & known)["dice"] for mask in masks])
 

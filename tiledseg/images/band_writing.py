@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
 from tiledseg.images.canvas import BAND, cannot_write
-from tiledseg.images.palettes import GREY, PALETTE
+from tiledseg.images.palettes import GRAY, PALETTE
 from tiledseg.images.pyramid import Picture, level_shapes, levels
 from tiledseg.images.reading import MAX_PIXELS
 
@@ -59,7 +59,7 @@ def check_format(path: Path, height: int, width: int, form: Format) -> None:
 
 
 def _write_png(path: Path, picture: Picture, _: Path) -> None:
-    """PNG of 8 or 16 bits (ISO/IEC 15948), grey or with a palette, without any filter."""
+    """PNG of 8 or 16 bits (ISO/IEC 15948), gray or with a palette, without any filter."""
     depth = 8 * np.dtype(picture.dtype).itemsize
     if depth > 16:
         raise OutputError(
@@ -67,7 +67,7 @@ def _write_png(path: Path, picture: Picture, _: Path) -> None:
         )
     with path.open("xb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        kind = GREY if picture.palette is None else PALETTE
+        kind = GRAY if picture.palette is None else PALETTE
         _png_chunk(file, b"IHDR", struct.pack(">IIBBBBB", picture.width, picture.height,
                                               depth, kind, 0, 0, 0))  # fmt: skip
         if picture.palette is not None:

@@ -1,6 +1,6 @@
 """What the bytes of an image file claim: kind, size and completeness, without decoding.
 
-Decoders fill a truncated picture with grey and say nothing; a network would learn from it.
+Decoders fill a truncated picture with gray and say nothing; a network would learn from it.
 """
 
 import re
@@ -72,7 +72,7 @@ def inspect(data: bytes) -> Container:
 
 
 def without_png_extras(data: bytes) -> bytes:
-    """A PNG without what does not change its stored pixels (colour profiles, text, times).
+    """A PNG without what does not change its stored pixels (color profiles, text, times).
 
     libpng writes its complaints about those straight to the terminal.
 

@@ -1,6 +1,6 @@
-"""Masks whose pixels name a class: label images, palettes and colours, as label maps.
+"""Masks whose pixels name a class: label images, palettes and colors, as label maps.
 
-A palette's index is the label. Grey files of 1, 2 and 4 bits are read as the numbers they hold,
+A palette's index is the label. Gray files of 1, 2 and 4 bits are read as the numbers they hold,
 which readers of pictures stretch to 255.
 """
 
@@ -23,7 +23,7 @@ from tiledseg.images.stored import stored_form
 from tiledseg.masks.classes import IGNORED, Labels
 
 LOSSY_TOLERANCE = 48
-"""Most that JPEG changes a channel of a flat colour near an edge, about; lossless: nothing."""
+"""Most that JPEG changes a channel of a flat color near an edge, about; lossless: nothing."""
 
 
 def read_labels(path: Path, settings: DatasetSettings) -> Labels:
@@ -33,7 +33,7 @@ def read_labels(path: Path, settings: DatasetSettings) -> Labels:
         (H, W), uint8: labels from 0, and ``IGNORED`` where the file holds ``ignore_label``.
 
     Raises:
-        DatasetError: A value or colour belongs to no class.
+        DatasetError: A value or color belongs to no class.
         ImageError: The file cannot be read.
     """
     if settings.mask_form == "colors":
@@ -58,23 +58,23 @@ def read_labels(path: Path, settings: DatasetSettings) -> Labels:
 
 
 def read_label_values(path: Path) -> NDArray[Any]:
-    """The numbers that a mask file holds: grey values as stored, or indices of a palette.
+    """The numbers that a mask file holds: gray values as stored, or indices of a palette.
 
     Returns:
         (H, W), integers.
 
     Raises:
-        DatasetError: The file holds colours.
+        DatasetError: The file holds colors.
         ImageError: The file cannot be read.
     """
     form = stored_form(path)
-    if form.palette and form.kind != "bmp":  # whose grey files have one, too
+    if form.palette and form.kind != "bmp":  # whose gray files have one, too
         values = read_indices(path)
     else:
-        pixels = colours_of(read_as_stored(path))
+        pixels = colors_of(read_as_stored(path))
         if (pixels != pixels[..., :1]).any():
             raise DatasetError(
-                f"{path}: holds colours, not labels; use dataset.mask_form colors with "
+                f"{path}: holds colors, not labels; use dataset.mask_form colors with "
                 "dataset.mask_colors"
             )
         values = unstretched(pixels[..., 0], form.bits) if form.kind == "png" else pixels[..., 0]
@@ -87,7 +87,7 @@ def read_label_map(path: Path, cut: int | None) -> Labels:
     """Read a mask that is in one of the two forms of this package.
 
     Args:
-        path: A mask of 0 and 255, or a grey PNG of labels as ``with_one_mask`` makes it.
+        path: A mask of 0 and 255, or a gray PNG of labels as ``with_one_mask`` makes it.
         cut: Foreground is brighter than this, on the 8-bit scale; None for a file of labels.
 
     Returns:
@@ -99,7 +99,7 @@ def read_label_map(path: Path, cut: int | None) -> Labels:
     return read_mask_levels(path) if cut is None else read_mask(path, cut).view(np.uint8)
 
 
-def colours_of(pixels: NDArray[Any]) -> NDArray[Any]:
+def colors_of(pixels: NDArray[Any]) -> NDArray[Any]:
     """Pixels as (H, W, 1) or (H, W, 3), without alpha."""
     if pixels.ndim == 2:
         return pixels[..., np.newaxis]
@@ -118,10 +118,10 @@ def rgb_of(color: str) -> tuple[int, int, int]:
 
 
 def _labels_of_colors(path: Path, settings: DatasetSettings) -> Labels:
-    """Of a lossy file the nearest colour counts, of others the very colour."""
-    stored = colours_of(read_as_stored(path))
+    """Of a lossy file the nearest color counts, of others the very color."""
+    stored = colors_of(read_as_stored(path))
     if stored.dtype != np.uint8:
-        raise DatasetError(f"{path}: holds {stored.dtype} colours; save it with 8 bits a channel")
+        raise DatasetError(f"{path}: holds {stored.dtype} colors; save it with 8 bits a channel")
     pixels = np.broadcast_to(stored, (*stored.shape[:2], 3))
     colors = {index: rgb_of(color) for index, color in enumerate(settings.mask_colors)}
     if isinstance(settings.ignore_label, str):
@@ -143,8 +143,8 @@ def _labels_of_colors(path: Path, settings: DatasetSettings) -> Labels:
         red, green, blue = pixels[unknown][0].tolist()
         name = f"#{red:02x}{green:02x}{blue:02x}"
         raise DatasetError(
-            f"{path}: holds the colour {name} ({int(np.count_nonzero(unknown))} pixels with "
-            "colours of no class); mend the mask, add to dataset.mask_colors, or set "
+            f"{path}: holds the color {name} ({int(np.count_nonzero(unknown))} pixels with "
+            "colors of no class); mend the mask, add to dataset.mask_colors, or set "
             f"dataset.ignore_label: '{name}'"
         )
     return labels

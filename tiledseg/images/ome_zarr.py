@@ -18,7 +18,7 @@ STORE_SUFFIX = ".zarr"
 _ROOTS = ("zarr.json", ".zattrs", ".zgroup")
 _UNNAMED_AXES = ("t", "c", "z", "y", "x")
 """Of versions that did not name them."""
-_EXPECTED = "expected an OME-Zarr image (multiscales) of rows and columns, grey or RGB"
+_EXPECTED = "expected an OME-Zarr image (multiscales) of rows and columns, gray or RGB"
 
 
 def is_store(path: Path) -> bool:

@@ -1,7 +1,7 @@
-"""PNG files with a palette, whose pixels are indices: as grey files and back, without decoding.
+"""PNG files with a palette, whose pixels are indices: as gray files and back, without decoding.
 
-OpenCV replaces indices by colours when it reads, and writes no palettes. Grey and palette files
-of PNG store their pixels alike; they differ in the header's colour type and in the palette.
+OpenCV replaces indices by colors when it reads, and writes no palettes. Gray and palette files
+of PNG store their pixels alike; they differ in the header's color type and in the palette.
 """
 
 import zlib
@@ -11,32 +11,32 @@ from numpy.typing import NDArray
 
 from tiledseg.images.headers import png_blocks
 
-GREY, PALETTE = 0, 3
-"""Colour types of PNG."""
+GRAY, PALETTE = 0, 3
+"""Color types of PNG."""
 _COLOR_TYPE = 9
-"""Place of the colour type in the content of the header block."""
+"""Place of the color type in the content of the header block."""
 
 
-def indices_as_grey(data: bytes) -> bytes:
-    """A PNG with a palette as a grey one whose stored values are the indices.
+def indices_as_gray(data: bytes) -> bytes:
+    """A PNG with a palette as a gray one whose stored values are the indices.
 
     Args:
         data: A whole PNG that ``inspect`` found sound.
     """
     blocks = [
-        (name, _with_color_type(content, GREY) if name == b"IHDR" else content)
+        (name, _with_color_type(content, GRAY) if name == b"IHDR" else content)
         for name, content in png_blocks(data)
         if name in (b"IHDR", b"IDAT", b"IEND")
     ]
     return _png(blocks)
 
 
-def grey_as_indices(data: bytes, palette: NDArray[np.uint8]) -> bytes:
-    """A grey PNG of 8 bits as one whose values are indices of a palette.
+def gray_as_indices(data: bytes, palette: NDArray[np.uint8]) -> bytes:
+    """A gray PNG of 8 bits as one whose values are indices of a palette.
 
     Args:
         data: A whole PNG.
-        palette: (N, 3), uint8 RGB, N at most 256; a colour for every value in the file.
+        palette: (N, 3), uint8 RGB, N at most 256; a color for every value in the file.
     """
     blocks = []
     for name, content in png_blocks(data):

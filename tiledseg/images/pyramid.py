@@ -31,7 +31,7 @@ class Picture:
         name: What viewers show.
         identity: What decides on every pixel; from it comes the UUID of an OME-TIFF, so that the
             same picture is the same file.
-        palette: (256, 3) uint8 RGB, colours of the values where they are labels of classes; PNG
+        palette: (256, 3) uint8 RGB, colors of the values where they are labels of classes; PNG
             alone keeps it.
     """
 

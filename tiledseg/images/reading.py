@@ -1,7 +1,7 @@
 """The only reader of images and masks; ``image_writing`` is the only writer.
 
-Everything comes back as 8 bits, RGB or grey, as stored (EXIF orientation is not applied: a mask
-beside the image would not follow it). What cannot be read whole is refused, never guessed.
+Everything comes back as 8 bits, RGB or gray, as stored (EXIF orientation is not applied: a mask
+beside the image would not follow it). What cannot be read whole is refused, never predicted.
 """
 
 from functools import reduce
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tiledseg.errors import ImageError
 from tiledseg.images.headers import inspect, kind_of, without_png_extras
 from tiledseg.images.ome_zarr import STORE_SUFFIX, is_store, read_store, store_shape
-from tiledseg.images.palettes import indices_as_grey
+from tiledseg.images.palettes import indices_as_gray
 from tiledseg.images.tiff import read_tiff, tiff_indices, tiff_shape
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -60,12 +60,12 @@ def read_image(path: Path, channels: Literal[1, 3] = 3) -> NDArray[np.uint8]:
 
     A TIFF is known by its content, since scanners write it under suffixes of their own.
 
-    16-bit values are divided by 257 and rounded, alpha is dropped, and grey is converted to
-    colour or colour to grey (ITU-R BT.601 luma) as ``channels`` asks.
+    16-bit values are divided by 257 and rounded, alpha is dropped, and gray is converted to
+    color or color to gray (ITU-R BT.601 luma) as ``channels`` asks.
 
     Args:
         path: The file.
-        channels: 3 for RGB, 1 for grey.
+        channels: 3 for RGB, 1 for gray.
 
     Returns:
         (H, W, channels), uint8.
@@ -75,8 +75,8 @@ def read_image(path: Path, channels: Literal[1, 3] = 3) -> NDArray[np.uint8]:
     """
     pixels = _read_pixels(path)
     if channels == 1:
-        grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        return np.asarray(grey)[..., np.newaxis]
+        gray = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        return np.asarray(gray)[..., np.newaxis]
     return np.asarray(pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
 
 
@@ -111,11 +111,11 @@ def read_mask_levels(path: Path) -> NDArray[np.uint8]:
 
 
 def read_as_stored(path: Path) -> NDArray[Any]:
-    """A file's own values, for masks whose values are names: labels, colours.
+    """A file's own values, for masks whose values are names: labels, colors.
 
     Returns:
         (H, W) or (H, W, C), channels as RGB(A); the file's own dtype. A palette's indices are
-        replaced by their colours.
+        replaced by their colors.
 
     Raises:
         ImageError: The file is missing, truncated, damaged, too large, or of another kind.
@@ -132,7 +132,7 @@ def read_as_stored(path: Path) -> NDArray[Any]:
 
 
 def read_indices(path: Path) -> NDArray[Any]:
-    """The indices of a PNG or TIFF with a palette, instead of the colours they stand for.
+    """The indices of a PNG or TIFF with a palette, instead of the colors they stand for.
 
     Returns:
         (H, W), integers.
@@ -147,7 +147,7 @@ def read_indices(path: Path) -> NDArray[Any]:
         if kind == "tiff":
             return tiff_indices(path)
         if kind == "png":
-            return unstretched(_decode(indices_as_grey(data)), data[_PNG_BITS])
+            return unstretched(_decode(indices_as_gray(data)), data[_PNG_BITS])
     except ValueError as error:
         raise _fault(path, str(error)) from None
     raise _fault(path, f"a palette of {kind} is not read", "save it as PNG")
@@ -187,7 +187,7 @@ def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey (H, W) or RGB (H, W, 3) of pixels that may have an alpha channel.
+    """Gray (H, W) or RGB (H, W, 3) of pixels that may have an alpha channel.
 
     Args:
         path: Where they come from, for the message.
@@ -200,12 +200,12 @@ def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return pixels
     samples = pixels.shape[2]
     if samples > 4:
-        raise _fault(path, f"holds {samples} channels", "save it as grey or RGB")
+        raise _fault(path, f"holds {samples} channels", "save it as gray or RGB")
     return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
 def _read_pixels(path: Path) -> NDArray[np.uint8]:
-    """(H, W) grey or (H, W, 3) RGB, uint8."""
+    """(H, W) gray or (H, W, 3) RGB, uint8."""
     return without_alpha(path, to_8_bits(path, read_as_stored(path)))
 
 
@@ -255,7 +255,7 @@ def _claimed_shape(path: Path, data: bytes) -> tuple[int, int]:
 
 
 def _decode(data: bytes) -> NDArray[Any]:
-    """Decode JPEG, PNG or BMP bytes as RGB(A) or grey."""
+    """Decode JPEG, PNG or BMP bytes as RGB(A) or gray."""
     if kind_of(data[:16]) == "png":
         data = without_png_extras(data)
     try:

@@ -16,7 +16,7 @@ from tiledseg.tiling.geometry.regions import Region
 LARGEST_PIECE = 2**28
 """Bytes that a file's own tile or strip may take, decoded; each is decoded whole."""
 _CHANNELS = {"s": (1, 2, 3, 4), "c": (1, 3, 4)}
-"""Accepted counts: samples of a pixel may be grey and alpha, channels of an image are not."""
+"""Accepted counts: samples of a pixel may be gray and alpha, channels of an image are not."""
 
 
 class Slide(Protocol):
@@ -107,7 +107,7 @@ class StoredSlide:
         for axis, accepted in _CHANNELS.items():
             if sizes.get(axis, 1) not in accepted:
                 raise ImageError(
-                    f"{self.path}: holds {sizes[axis]} channels; save it as grey or RGB"
+                    f"{self.path}: holds {sizes[axis]} channels; save it as gray or RGB"
                 )
         if 0 in self._pixels.shape:
             raise ImageError(f"{self.path}: has no pixels; remove it")

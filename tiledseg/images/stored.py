@@ -1,6 +1,6 @@
 """How an image file stores its pixels: channels, bits, alpha, palette, pages.
 
-The reader turns everything into 8-bit grey or RGB; what was lost on the way is seen here.
+The reader turns everything into 8-bit gray or RGB; what was lost on the way is seen here.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class StoredForm:
 
     Attributes:
         kind: ``jpeg``, ``png``, ``bmp``, ``tiff`` or ``zarr``.
-        channels: Channels of a pixel, alpha included; those of its colours for a palette.
+        channels: Channels of a pixel, alpha included; those of its colors for a palette.
         bits: Bits of a channel.
         alpha: True where the last channel is alpha.
-        palette: True where pixels are indices of colours.
+        palette: True where pixels are indices of colors.
         pages: Pages of a TIFF; 1 of others.
     """
 

@@ -1,4 +1,4 @@
-"""TIFF files: the first page, as 8- or 16-bit grey or RGB.
+"""TIFF files: the first page, as 8- or 16-bit gray or RGB.
 
 tifffile reads plain pages; OpenCV's libtiff reads those that need a codec tifffile lacks
 (LZW, JPEG) or another photometric (palette, YCbCr, white is zero).
@@ -64,7 +64,7 @@ def read_tiff(path: Path) -> NDArray[Any]:
 
 
 def tiff_indices(path: Path) -> NDArray[Any]:
-    """The first page's values, without the palette that gives them colours.
+    """The first page's values, without the palette that gives them colors.
 
     Returns:
         (H, W), integers.

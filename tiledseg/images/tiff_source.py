@@ -62,8 +62,8 @@ def _stored(path: Path, file: Any, is_small: bool) -> StoredSlide | None:
         if is_small:
             return None
         raise ImageError(
-            f"{path}: has colours of the kind {page.photometric.name}, which are not read from "
-            "images of this size; export it as RGB or grey"
+            f"{path}: has colors of the kind {page.photometric.name}, which are not read from "
+            "images of this size; export it as RGB or gray"
         )
     if series.dataoffset is not None:
         pixels: Any = _Mapped(path, series, file.byteorder)

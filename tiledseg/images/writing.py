@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
 from tiledseg.images.atomic import atomic_file
-from tiledseg.images.palettes import grey_as_indices
+from tiledseg.images.palettes import gray_as_indices
 from tiledseg.images.reading import IMAGE_SUFFIXES
 from tiledseg.masks.classes import Labels, label_palette
 
@@ -36,8 +36,8 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise OutputError(f"{path}: cannot write {suffix!r}; use {', '.join(IMAGE_SUFFIXES)}")
-    colour = image.ndim == 3 and image.shape[2] == 3
-    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if colour else image
+    color = image.ndim == 3 and image.shape[2] == 3
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if color else image
     try:
         fits, encoded = cv2.imencode(suffix, pixels, _ENCODING.get(suffix, ()))
     except cv2.error:
@@ -51,7 +51,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def write_mask(path: Path, mask: NDArray[Any]) -> None:
-    """Write a binary mask as a grey PNG of 0 and 255, whole or not at all.
+    """Write a binary mask as a gray PNG of 0 and 255, whole or not at all.
 
     Args:
         path: The file, ending in .png.
@@ -67,7 +67,7 @@ def write_mask(path: Path, mask: NDArray[Any]) -> None:
 def write_labels(path: Path, labels: Labels, count: int) -> None:
     """Write a label map as a PNG whose pixels are indices of a palette, whole or not at all.
 
-    The index is the label; the colours are those of ``tiledseg.masks.classes``.
+    The index is the label; the colors are those of ``tiledseg.masks.classes``.
 
     Args:
         path: The file, ending in .png.
@@ -82,11 +82,11 @@ def write_labels(path: Path, labels: Labels, count: int) -> None:
     if not fits:
         raise OutputError(f"{path}: labels of shape {labels.shape} do not fit into a PNG")
     with atomic_file(path) as file:
-        file.write(grey_as_indices(encoded.tobytes(), label_palette(count)))
+        file.write(gray_as_indices(encoded.tobytes(), label_palette(count)))
 
 
 def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> None:
-    """Write probabilities as a grey PNG of 8 bits, whole or not at all.
+    """Write probabilities as a gray PNG of 8 bits, whole or not at all.
 
     The value is ``floor(255 p + 1/2)``. 127.5 lies half-way between two values and is rounded
     up, so a pixel reads back as value / 255 >= 0.5 exactly where p >= 0.5: cutting the file

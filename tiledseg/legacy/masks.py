@@ -46,7 +46,7 @@ def _foreground(reader: Reader) -> None:
 
 
 def _classes(reader: Reader, count: int) -> None:
-    """The later program's masks: a colour for each label, turned into labels as they are read."""
+    """The later program's masks: a color for each label, turned into labels as they are read."""
     names = ["background", *(f"class {label}" for label in range(1, count))]
     reader.put("dataset.classes", names, words="the file has no names; give them here")
     nothing: list[str] = []
@@ -56,9 +56,9 @@ def _classes(reader: Reader, count: int) -> None:
         reader.put("dataset.mask_colors", colors, "mask.rgb_map")
     else:
         if colors:
-            fault = f"it has colours for {len(colors)} labels, and num_classes is {count}"
+            fault = f"it has colors for {len(colors)} labels, and num_classes is {count}"
             reader.tell("unavailable", f"{fault}; masks are read as labels", "mask.rgb_map")
-        remark = "the number of a pixel, or of its colour in a palette, is its class"
+        remark = "the number of a pixel, or of its color in a palette, is its class"
         reader.put("dataset.mask_form", "labels", words=remark)
     if reader.value("mask.mask_file_format", words, "").lower() == ".npz":
         reader.tell(
@@ -71,15 +71,15 @@ def _classes(reader: Reader, count: int) -> None:
 def _colors_by_label(value: Any) -> list[str]:
     """Of ``{(red, green, blue): label}`` for the labels from 0 on, as ``#rrggbb``."""
     if not isinstance(value, dict):
-        raise UnreadableValueError("not a mapping of colours to labels")
+        raise UnreadableValueError("not a mapping of colors to labels")
     colors = {whole(label): _color(color) for color, label in value.items()}
     if sorted(colors) != list(range(len(value))) or len(set(colors.values())) < len(value):
-        raise UnreadableValueError("not a colour for each label from 0 on")
+        raise UnreadableValueError("not a color for each label from 0 on")
     return [colors[label] for label in range(len(value))]
 
 
 def _color(value: Any) -> str:
     channels = [whole(channel) for channel in value] if isinstance(value, tuple) else []
     if len(channels) != 3 or not all(0 <= channel <= 255 for channel in channels):
-        raise UnreadableValueError(f"{value!r} is no colour of red, green and blue")
+        raise UnreadableValueError(f"{value!r} is no color of red, green and blue")
     return "#" + bytes(channels).hex()

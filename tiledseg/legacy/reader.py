@@ -30,7 +30,7 @@ SECTIONS: Mapping[str, type[Section]] = {
 }
 """The sections that are written, in the order of the YAML."""
 
-_MOST_GUESSES = 200
+_MOST_PREDICTIONS = 200
 
 Kind = Literal["ignored", "unavailable", "unreadable"]
 Value = TypeVar("Value")
@@ -144,13 +144,13 @@ class Reader:
 
         Args:
             reasons: By ``section.key`` or by ``section``.
-            known: Keys that have an effect somewhere, for a guess at what was meant.
+            known: Keys that have an effect somewhere, for a prediction at what was meant.
         """
         for name, entry in self._entries.items():
             words = reasons.get(name) or reasons.get(entry.section)
             if words is None:
-                guess = _meant(entry, known) if len(self.notes) < _MOST_GUESSES else ""
-                words = f"the source program reads no such key{guess}"
+                prediction = _meant(entry, known) if len(self.notes) < _MOST_PREDICTIONS else ""
+                words = f"the source program reads no such key{prediction}"
             self._tell("ignored", entry, words)
 
     def _keep(self, entry: Entry) -> None:
@@ -178,7 +178,7 @@ class Reader:
 
 
 def _meant(entry: Entry, known: Iterable[str]) -> str:
-    """A guess at the key that a misspelt one stands for."""
+    """A prediction at the key that a misspelt one stands for."""
     here = [name.partition(".")[2] for name in known if name.startswith(f"{entry.section}.")]
     near = nearest(entry.key.removeprefix("self."), here) if len(entry.key) < 40 else []
     return f"; was {near[0]} meant?" if near else ""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 _FOLDERS = "images lie in DATA/NAME/{train,valid,test}/{images,masks}"
 _RUN = "everything is kept in the MLflow run"
 _OTHER = "a setting of another architecture, or one without a counterpart here"
-_LOOKS = "masks are written as 0 and 255; colours are the dashboard's"
+_LOOKS = "masks are written as 0 and 255; colors are the dashboard's"
 
 REASONS: Mapping[str, str] = {
     "model.input_normalize": "intensities are always scaled from 0..255 to 0..1",
@@ -34,7 +34,7 @@ REASONS: Mapping[str, str] = {
     "test": _FOLDERS,
     "infer": "tiledseg predict takes images and an output folder",
     "tiledinfer": "tiledseg predict takes images and an output folder",
-    "tiledinfer.bitwise_blending": "it erases what only tiling finds; --mode and_whole does it",
+    "tiledinfer.bitwise_blending": "it erases what only tiling finds; --mode intersection does it",
     "tiledinfer.binarize": "masks are always cut at 0.5",
     "tiledinfer.threshold": "masks are always cut at 0.5",
     "tiledinfer.background": _LOOKS,
@@ -43,10 +43,10 @@ REASONS: Mapping[str, str] = {
     "infer.mask_colorize": _LOOKS,
     "infer.threshold": "masks are always cut at 0.5",
     "segmentation": _LOOKS,
-    "mask.blur": "it widened masks by a pixel, as any grey counted; masks are kept as they are",
+    "mask.blur": "it widened masks by a pixel, as any gray counted; masks are kept as they are",
     "mask.blur_size": "masks are kept as they are",
     "mask.algorithm": "masks are cut at mask_threshold",
-    "mask.mask_file_format": "files are recognised by their content",
+    "mask.mask_file_format": "files are recognized by their content",
     "mask.mask_colorize": _LOOKS,
     "mask.grayscaling": "a mask's brightest channel counts",
     "mask.mask_channels": "a mask's brightest channel counts",
@@ -119,7 +119,7 @@ KNOWN = (
     "image.sharpening",
     *(f"augmentor.{key}" for key in AUGMENTORS),
 )  # fmt: skip
-"""Keys with an effect, for a guess at what a misspelt one meant."""
+"""Keys with an effect, for a prediction at what a misspelt one meant."""
 
 NEEDED = frozenset({
     "model.image_width", "model.image_height", "model.image_channels", "model.num_classes",

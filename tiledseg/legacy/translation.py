@@ -145,7 +145,7 @@ def _color_space(reader: Reader) -> str:
     name = re.sub(r"^(cv2\.)?COLOR_(BGR|RGB)2", "", converter)
     if name in _COLOR_SPACES or not converter:
         return _COLOR_SPACES.get(name, "rgb")
-    reader.tell("unavailable", "no such colour space; rgb is used", "image.color_converter")
+    reader.tell("unavailable", "no such color space; rgb is used", "image.color_converter")
     return "rgb"
 
 

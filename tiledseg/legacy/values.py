@@ -121,7 +121,7 @@ def _value(node: ast.expr) -> Any:
 
 
 def _key(node: ast.expr | None) -> Any:
-    """A key of a mapping: a text, a number, or a tuple of numbers such as a colour."""
+    """A key of a mapping: a text, a number, or a tuple of numbers such as a color."""
     match node:
         case ast.Tuple(elts=items):
             return tuple(_number(item) for item in items)

@@ -1,4 +1,4 @@
-"""Label maps: one number per pixel, how probabilities become one, and the colours it is shown in.
+"""Label maps: one number per pixel, how probabilities become one, and the colors it is shown in.
 
 Labels count from 0, the background. One class is the same with two labels, 0 and 1.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IGNORED = 255
-"""Label of pixels whose truth is not known: nothing learns from them or is scored on them."""
+"""Label of pixels whose target is not known: nothing learns from them or is scored on them."""
 
 Labels = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -19,8 +19,8 @@ _COLORS: Sequence[Color] = (
     (0, 158, 115), (230, 159, 0), (86, 180, 233), (204, 121, 167),
     (213, 94, 0), (240, 228, 66), (0, 114, 178), (200, 200, 200),
 )  # fmt: skip
-"""Okabe & Ito, "Color Universal Design", 2008, which colour-blind people can tell apart, and a
-grey. The brightest channel of each is above 127: a reader that knows no palettes and cuts there
+"""Okabe & Ito, "Color Universal Design", 2008, which color-blind people can tell apart, and a
+gray. The brightest channel of each is above 127: a reader that knows no palettes and cuts there
 sees background and foreground."""
 _NOT_KNOWN: Color = (96, 96, 96)
 _COUNTED_AT_ONCE = 2**20
@@ -61,12 +61,12 @@ def foreground(labels: Labels) -> NDArray[np.bool_]:
 
 
 def class_colors(count: int) -> list[Color]:
-    """Colours of so many labels, RGB; black is the background, and colours repeat beyond 8."""
+    """Colors of so many labels, RGB; black is the background, and colors repeat beyond 8."""
     return [(0, 0, 0), *(_COLORS[index % len(_COLORS)] for index in range(count - 1))]
 
 
 def label_palette(count: int) -> NDArray[np.uint8]:
-    """A colour for every value of a label map: (256, 3), uint8 RGB; grey where not known.
+    """A color for every value of a label map: (256, 3), uint8 RGB; gray where not known.
 
     Args:
         count: Labels, background included; other values are black.
@@ -78,5 +78,5 @@ def label_palette(count: int) -> NDArray[np.uint8]:
 
 
 def painted(labels: Labels, count: int) -> NDArray[np.uint8]:
-    """Labels (H, W) in their colours on black, (H, W, 3) uint8 RGB."""
+    """Labels (H, W) in their colors on black, (H, W, 3) uint8 RGB."""
     return label_palette(count)[labels]

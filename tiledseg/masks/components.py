@@ -1,8 +1,8 @@
 """Connected components of a mask that comes in bands: whole across their borders.
 
-Each band is labelled by itself; labels that meet on the line between two bands are joined in a
+Each band is labeled by itself; labels that meet on the line between two bands are joined in a
 disjoint-set forest (Tarjan 1975, path halving; the two passes of Rosenfeld & Pfaltz 1966, with a
-band in place of a row). A band's own labels are not kept: they are the same when it is labelled
+band in place of a row). A band's own labels are not kept: they are the same when it is labeled
 again, so what stays in memory is one line and some numbers per component::
 
     band 0   . 1 1 . . 2 .        1 and 2 meet 1 of band 1, so all three
@@ -67,7 +67,7 @@ def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Co
         connectivity: 8 joins pixels that share a side or a corner, 4 a side only.
 
     Returns:
-        The components, numbered as ``objects.labelled`` numbers those of a mask in memory.
+        The components, numbered as ``objects.labeled`` numbers those of a mask in memory.
     """
     forest = _Forest()
     parts: list[_Part] = []

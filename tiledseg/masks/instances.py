@@ -1,4 +1,4 @@
-"""Objects of a mask: what is too small dropped, holes filled, each one labelled and measured."""
+"""Objects of a mask: what is too small dropped, holes filled, each one labeled and measured."""
 
 from typing import Literal
 
@@ -85,7 +85,7 @@ def without_small(probability: NDArray[np.float32], smallest: int) -> NDArray[np
     return kept
 
 
-def labelled(mask: Mask) -> InstanceLabels:
+def labeled(mask: Mask) -> InstanceLabels:
     """Number the objects of a mask from 1, in reading order; background is 0.
 
     Pixels belong together where they share a side or a corner.
@@ -121,7 +121,7 @@ def measured(labels: InstanceLabels, probability: NDArray[np.float32]) -> pd.Dat
     """Measure every object.
 
     Args:
-        labels: (H, W), of ``labelled``.
+        labels: (H, W), of ``labeled``.
         probability: (H, W), in [0, 1].
 
     Returns:

@@ -214,10 +214,10 @@ def _edges(padded: NDArray[Any], top: int, left: int) -> Iterator[NDArray[np.int
         For each direction (n, 4): region, x and y that the step begins at, and direction.
     """
     inside = padded[1:-1, 1:-1]
-    neighbours = (padded[:-2, 1:-1], padded[1:-1, 2:], padded[2:, 1:-1], padded[1:-1, :-2])
+    neighbors = (padded[:-2, 1:-1], padded[1:-1, 2:], padded[2:, 1:-1], padded[1:-1, :-2])
     corners = ((0, 0), (1, 0), (1, 1), (0, 1))  # where the upper, right, ... edge begins
-    for direction, (neighbour, (x, y)) in enumerate(zip(neighbours, corners, strict=True)):
-        rows, columns = np.nonzero((inside != 0) & (neighbour == 0))
+    for direction, (neighbor, (x, y)) in enumerate(zip(neighbors, corners, strict=True)):
+        rows, columns = np.nonzero((inside != 0) & (neighbor == 0))
         region = inside[rows, columns]
         ways = np.full(len(rows), direction)
         yield np.stack((region, columns + left + x, rows + top + y, ways), axis=1).astype(np.int64)

@@ -3,9 +3,9 @@
 Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas", MIDL 2018. The gate
 is that of its section 2: of a level's tensor x and the decoder's tensor g,
 x * sigmoid(psi(relu(W_x x + W_g g))), with 1 x 1 convolutions. As in the common reference
-implementations, g is enlarged before the gate and not after it, by nearest neighbours and a
+implementations, g is enlarged before the gate and not after it, by nearest neighbors and a
 convolution, so that both have the same size; and convolutions have a bias even where a
-normalisation follows.
+normalization follows.
 """
 
 import keras

@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 NORM_MOMENTUM = 0.9
-"""How much of their old value the running means of batch normalisation keep at each step.
+"""How much of their old value the running means of batch normalization keep at each step.
 
 PyTorch's default. With Keras's 0.99 they follow the weights hundreds of steps late, and what is
 validated until then is another network than the one that learns.
@@ -41,7 +41,7 @@ def convolution(
     bias: bool | None = None,
     scale: bool = True,
 ) -> keras.KerasTensor:
-    """A convolution that keeps H and W, its normalisation and its activation.
+    """A convolution that keeps H and W, its normalization and its activation.
 
     Args:
         tensor: (B, H, W, any).
@@ -51,9 +51,9 @@ def convolution(
         normalization: ``batch`` or ``none``.
         kernel: Its side.
         dilation: Distance of the pixels that the kernel reads.
-        bias: Whether the convolution has one; by default where no normalisation follows. Several
+        bias: Whether the convolution has one; by default where no normalization follows. Several
             published networks have one all the same.
-        scale: Whether the normalisation learns a factor.
+        scale: Whether the normalization learns a factor.
 
     Returns:
         (B, H, W, filters).
@@ -73,7 +73,7 @@ def convolution(
 
 
 def normalized(tensor: keras.KerasTensor, name: str, *, scale: bool = True) -> keras.KerasTensor:
-    """Batch normalisation, shape kept; with or without a factor that is learned."""
+    """Batch normalization, shape kept; with or without a factor that is learned."""
     return layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=scale, name=name)(tensor)
 
 
@@ -129,7 +129,7 @@ def probabilities(
     """Probabilities per pixel, always in float32: of foreground (B, H, W, 1), or of each class.
 
     One class ends in a sigmoid; several end in a softmax over their channels, which add up to 1.
-    With a reduction, the logits are enlarged by a learned filter that overlaps its neighbours,
+    With a reduction, the logits are enlarged by a learned filter that overlaps its neighbors,
     so that outlines are placed finer than the network's own grid.
     """
     if reduction == 1:

@@ -84,7 +84,7 @@ def encoder_name(settings: ModelSettings) -> str | None:
 def efficientnet_encoder(settings: ModelSettings, channels: int) -> keras.Model:
     """EfficientNet without its classifier, from 0..255 (B, H, W, channels).
 
-    Its normalisation is set to that of the published weights, which divides by the deviation
+    Its normalization is set to that of the published weights, which divides by the deviation
     and by its root, and so by the root of the deviation's cube.
     """
 
@@ -114,11 +114,11 @@ def resnet50_encoder(settings: ModelSettings, channels: int) -> keras.Model:
         if layer["config"]["name"].endswith("_2_conv"):
             layer["config"]["dilation_rate"] = (dilations[stage],) * 2
 
-    def centred(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    def centered(tensor: keras.KerasTensor) -> keras.KerasTensor:
         offsets = [-mean for mean in RESNET_MEAN]
         return layers.Rescaling(1.0, offset=offsets, name="intensity")(tensor)
 
-    return _edited(keras.applications.ResNet50, channels, edit, centred)
+    return _edited(keras.applications.ResNet50, channels, edit, centered)
 
 
 def _edited(
@@ -127,13 +127,13 @@ def _edited(
     edit: Edit,
     preprocess: Callable[[keras.KerasTensor], keras.KerasTensor],
 ) -> keras.Model:
-    """An application's graph with some of its layers changed; grey images are shown as colour."""
+    """An application's graph with some of its layers changed; gray images are shown as color."""
     with keras.StatelessScope(initialize_variables=False):
         image = keras.Input(shape=(None, None, channels), name="image", dtype="float32")
-        colour = image
+        color = image
         if channels == 1:
-            colour = layers.Concatenate(name="colour")([image, image, image])
-        plain = application(include_top=False, weights=None, input_tensor=preprocess(colour))
+            color = layers.Concatenate(name="color")([image, image, image])
+        plain = application(include_top=False, weights=None, input_tensor=preprocess(color))
         config = plain.get_config()
     for layer in config["layers"]:
         if layer["class_name"] == "BatchNormalization":

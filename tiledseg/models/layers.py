@@ -119,7 +119,7 @@ class WindowAttention(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tiledseg")
-class NeighbourStack(layers.Layer):
+class NeighborStack(layers.Layer):
     """Squares of 2 x 2 tokens as one token: (B, H, W, C) to (B, H/2, W/2, 4 C).
 
     The order is that of Swin's patch merging: down first, then right.
@@ -136,7 +136,7 @@ class NeighbourStack(layers.Layer):
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
 
     def call(self, inputs: Any) -> Any:
-        """Stack the neighbours."""
+        """Stack the neighbors."""
         corners = [inputs[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
         return ops.concatenate(corners, axis=-1)
 
@@ -146,7 +146,7 @@ class PositionEmbedding(layers.Layer):
     """A learned vector for every place of a grid, added to tokens (B, H, W, C).
 
     For other sizes than the grid's, vectors are interpolated bilinearly between the grid's
-    centres, as for transformers that see other sizes than they were made for (Dosovitskiy et
+    centers, as for transformers that see other sizes than they were made for (Dosovitskiy et
     al., ICLR 2021, section 3.2).
 
     Args:
@@ -178,8 +178,8 @@ class PositionEmbedding(layers.Layer):
 
     def _shares(self, length: Any) -> Any:
         """What each place of the grid gives to each of ``length`` tokens, (length, grid)."""
-        centres = (ops.cast(ops.arange(length), "float32") + 0.5) * self.grid
-        places = ops.clip(centres / ops.cast(length, "float32") - 0.5, 0.0, self.grid - 1.0)
+        centers = (ops.cast(ops.arange(length), "float32") + 0.5) * self.grid
+        places = ops.clip(centers / ops.cast(length, "float32") - 0.5, 0.0, self.grid - 1.0)
         distance = ops.abs(places[:, None] - ops.arange(self.grid, dtype="float32"))
         return ops.maximum(1.0 - distance, 0.0)
 

@@ -72,7 +72,7 @@ def _path(
 
 
 def _bare(tensor: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
-    """A 1 x 1 convolution, normalised."""
+    """A 1 x 1 convolution, normalized."""
     return convolution(tensor, filters, kernel=1, activation="linear", scale=False, name=name)
 
 

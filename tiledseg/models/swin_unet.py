@@ -10,7 +10,7 @@ from keras import layers
 
 from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import image_input, probabilities
-from tiledseg.models.layers import NeighbourStack, WindowAttention
+from tiledseg.models.layers import NeighborStack, WindowAttention
 
 LEVELS = 4
 
@@ -71,7 +71,7 @@ def _added(
 
 def _merged(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor:
     channels = tensor.shape[-1]
-    tensor = _norm(NeighbourStack(name=f"{name}_stack")(tensor), f"{name}_norm")
+    tensor = _norm(NeighborStack(name=f"{name}_stack")(tensor), f"{name}_norm")
     return layers.Dense(2 * channels, use_bias=False, name=name)(tensor)
 
 

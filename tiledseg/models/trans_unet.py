@@ -1,7 +1,7 @@
 """TransUNet: a transformer at the bottom of a U-Net.
 
 Chen et al., "TransUNet: Transformers Make Strong Encoders for Medical Image Segmentation",
-2021, in its hybrid form R50-ViT-B/16: three stages of a ResNet-50 with group normalisation and
+2021, in its hybrid form R50-ViT-B/16: three stages of a ResNet-50 with group normalization and
 standardised kernels (Kolesnikov et al., "Big Transfer", ECCV 2020), a vision transformer on
 their answer, and a decoder with three skip connections.
 """
@@ -76,7 +76,7 @@ def _unit(tensor: keras.KerasTensor, filters: int, stride: int, name: str) -> ke
 def _standardized(
     tensor: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str, groups: int = 32
 ) -> keras.KerasTensor:
-    """A convolution with standardised kernels, normalised by groups of channels."""
+    """A convolution with standardised kernels, normalized by groups of channels."""
     tensor = StandardizedConv2D(
         filters, kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_conv"
     )(tensor)

@@ -85,7 +85,7 @@ def _mean_answer(
 def _convolution(
     tensor: keras.KerasTensor, filters: int, settings: ModelSettings, name: str
 ) -> keras.KerasTensor:
-    """With a bias even where a normalisation follows, as in the authors' implementation."""
+    """With a bias even where a normalization follows, as in the authors' implementation."""
     return convolution(
         tensor,
         filters,

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.masks.classes import Labels, class_colors
-from tiledseg.masks.instances import Areas, Mask, cleaned, hole_areas, labelled, measured
+from tiledseg.masks.instances import Areas, Mask, cleaned, hole_areas, labeled, measured
 from tiledseg.masks.outlines import geojson
 
 
@@ -66,7 +66,7 @@ def numbered(labels: Labels) -> NDArray[np.int32]:
     """
     numbers = np.zeros(labels.shape, np.int32)
     for label in _classes_in(labels):
-        own = labelled(labels == label)
+        own = labeled(labels == label)
         numbers[own > 0] = own[own > 0] + numbers.max(initial=0)
     return numbers
 
@@ -100,7 +100,7 @@ def measured_classes(
 def outlined_classes(
     numbers: NDArray[np.int32], table: pd.DataFrame, names: Sequence[str], image: str
 ) -> dict[str, Any]:
-    """Objects as one GeoJSON feature collection, each with its class's name and colour.
+    """Objects as one GeoJSON feature collection, each with its class's name and color.
 
     Args:
         numbers: (H, W), of ``numbered``.

@@ -106,7 +106,7 @@ def predict_files(
         images: Files whose stems differ.
         output: Folder for masks, made if missing; overlays go to ``output/overlay``, those of
             images that are not held in memory at the size of a screen.
-        options: What is wanted; by default masks as PNG, grey, 0 or 255.
+        options: What is wanted; by default masks as PNG, gray, 0 or 255.
         with_overlay: Write the mask on the image as well.
         observer: Told about every file that was written.
 

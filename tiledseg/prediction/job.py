@@ -90,7 +90,7 @@ def predict_slide(
                 image=image,
                 slide=slide,
                 classes=classes_of(predictor.experiment),
-                smallest=max(options.smallest, predictor.experiment.tiling.smallest_object),
+                smallest=max(options.smallest, predictor.experiment.tiling.min_object_area),
                 skipped=skipped,
             )
             written = write_results(result, workplace, targets, options)

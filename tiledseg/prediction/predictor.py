@@ -16,8 +16,8 @@ from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.errors import RegistryError, TilingError
 from tiledseg.masks.classes import labels_of
 from tiledseg.masks.instances import without_small
-from tiledseg.prediction.preprocessing import ShownSource, as_colour
-from tiledseg.tiling.execution.engine import predict_full, predict_resized
+from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
+from tiledseg.tiling.execution.engine import predict_resized, predict_single_pass
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.execution.streaming import predict_regions
 from tiledseg.tiling.execution.tta import oriented
@@ -31,7 +31,7 @@ from tiledseg.tiling.geometry.regions import (
     RegionSource,
 )
 
-Mode = Literal["tiled", "whole", "full", "and_whole"]
+Mode = Literal["tiled", "resized", "full", "intersection"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
@@ -72,10 +72,10 @@ class Predictor:
     @property
     def _forward(self) -> Forward | None:
         """What computes whole windows; None for Keras' own pass, of which the engine knows more."""
-        if self.runtime == "keras" and self.experiment.tiling.orientations == 1:
+        if self.runtime == "keras" and self.experiment.tiling.tta == 1:
             return None
         forward = forward_of(self.model, self.runtime)
-        return oriented(forward, self.experiment.tiling.orientations)
+        return oriented(forward, self.experiment.tiling.tta)
 
     def save(self, folder: Path) -> None:
         """Write the network and its experiment into an existing folder."""
@@ -86,13 +86,13 @@ class Predictor:
         """Probability of every pixel to be foreground or, with several classes, of each label.
 
         Args:
-            image: RGB (H, W, 3), or grey (H, W) or (H, W, 1); uint8, of any size.
+            image: RGB (H, W, 3), or gray (H, W) or (H, W, 1); uint8, of any size.
             mode: ``tiled``: tile by tile with a true halo, the same answer as one pass; blended
                 tiles where the network or ``tiling.mode`` asks for them.
-                ``whole``: the image resized to the network's input, the answer resized back.
-                ``full``: one pass at full size, for comparison; needs the memory for it.
-                ``and_whole``: ``tiled`` where ``whole`` finds an object, too, as the source
-                experiments' "bitwise blending" had it; elsewhere ``whole``. For comparison.
+                ``resized``: the image resized to the network's input, the answer resized back.
+                ``single_pass``: one pass at full size, for comparison; needs the memory for it.
+                ``intersection``: ``tiled`` where ``resized`` finds an object, too, as the source
+                experiments' "bitwise blending" had it; elsewhere ``resized``. For comparison.
 
         Returns:
             Probabilities (H, W, K) float32 in [0, 1].
@@ -101,10 +101,10 @@ class Predictor:
             ImageError: ``image`` is not uint8 or has a shape that is not an image's.
             TilingError: Unknown mode, or a network that cannot be tiled exactly.
         """
-        pixels = as_colour(image)
+        pixels = as_color(image)
         sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
         self.predict_regions(ArraySource(pixels), sink, mode)
-        return without_small(sink.values, self.experiment.tiling.smallest_object)
+        return without_small(sink.values, self.experiment.tiling.min_object_area)
 
     def predict_regions(
         self,
@@ -118,20 +118,20 @@ class Predictor:
         """Foreground probability of an image that need not fit into memory.
 
         Args:
-            source: RGB or grey, as it is stored; (H, W, 3) or (H, W, 1).
+            source: RGB or gray, as it is stored; (H, W, 3) or (H, W, 1).
             sink: Is given probabilities (h, w, K), from a thread of its own.
             mode: See ``probability``. Only ``tiled`` reads and writes piece by piece.
             finished: Indices in ``grid(H, W).tiles`` that the sink holds already.
             on_batch: Told which tiles have just been written, from the sink's thread.
 
         What the sink is given equals what ``probability`` returns, but for
-        ``tiling.smallest_object``: the size of an object is known when all of it is there.
+        ``tiling.min_object_area``: the size of an object is known when all of it is there.
 
         Raises:
-            ImageError: The image is neither RGB nor grey, or cannot be read.
+            ImageError: The image is neither RGB nor gray, or cannot be read.
             TilingError: See ``probability``.
         """
-        shown = ShownSource(source, self.experiment.image)
+        shown = PreprocessedSource(source, self.experiment.image)
         height, width, _ = shown.shape
         if mode == "tiled":
             plan = self.plan(height, width)
@@ -147,19 +147,21 @@ class Predictor:
             )
             return
         everything = (slice(0, height), slice(0, width))
-        values = self._at_once(shown.read(everything), "whole" if mode == "and_whole" else mode)
-        if mode == "and_whole":
+        values = self._at_once(
+            shown.read(everything), "resized" if mode == "intersection" else mode
+        )
+        if mode == "intersection":
             tiled = ArraySink(height, width, values.shape[-1])
             self.predict_regions(source, tiled)
             values = np.where(to_mask(values)[..., np.newaxis], tiled.values, values)
         sink.write(everything, values)
 
     def _at_once(self, shown: NDArray[np.uint8], mode: Mode) -> NDArray[np.float32]:
-        if mode == "whole":
+        if mode == "resized":
             size = self.experiment.image.size
             return predict_resized(self.model, shown, size, forward=self._forward)
         if mode == "full":
-            return predict_full(self.model, shown, forward=self._forward)
+            return predict_single_pass(self.model, shown, forward=self._forward)
         raise TilingError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
 
     def grid(self, height: int, width: int) -> Grid:

@@ -8,8 +8,8 @@ from tiledseg.data.preprocessing import (
     ColorMap,
     PixelSample,
     color_map,
-    preprocess_reach,
     preprocess_region,
+    preprocessing_halo,
 )
 from tiledseg.errors import ImageError
 from tiledseg.tiling.geometry.regions import Region, RegionSource
@@ -18,15 +18,15 @@ _BAND = 256
 """Rows that are read at a time to find an image's stain."""
 
 
-class ShownSource:
+class PreprocessedSource:
     """An image as the network sees it, pre-processed piece by piece.
 
     Args:
-        source: RGB or grey, as it is stored; (H, W, 3) or (H, W, 1).
+        source: RGB or gray, as it is stored; (H, W, 3) or (H, W, 1).
         settings: How it is shown.
 
     Raises:
-        ImageError: The image is neither RGB nor grey, or cannot be read.
+        ImageError: The image is neither RGB nor gray, or cannot be read.
     """
 
     def __init__(self, source: RegionSource, settings: ImageSettings) -> None:
@@ -36,7 +36,7 @@ class ShownSource:
                 f"image has shape {source.shape}; expected (height, width, 3) RGB or (h, w, 1)"
             )
         self._source, self._settings = source, settings
-        self._reach = preprocess_reach(settings)
+        self._reach = preprocessing_halo(settings)
         self._stain = _stain_of(source, settings)
 
     @property
@@ -62,7 +62,7 @@ class ShownSource:
 
 
 def _stain_of(source: RegionSource, settings: ImageSettings) -> ColorMap | None:
-    """What stain normalisation does to an image, found in a first walk over it."""
+    """What stain normalization does to an image, found in a first walk over it."""
     if settings.stain == "none":
         return None
     height, width, _ = source.shape
@@ -73,8 +73,8 @@ def _stain_of(source: RegionSource, settings: ImageSettings) -> ColorMap | None:
     return color_map(sample.pixels, settings)
 
 
-def as_colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey or RGB of the shapes people have, as (H, W, 3).
+def as_color(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Gray or RGB of the shapes people have, as (H, W, 3).
 
     Raises:
         ImageError: It is not uint8, or of another shape.

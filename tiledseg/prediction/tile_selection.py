@@ -16,7 +16,7 @@ from tiledseg.tiling.geometry.regions import Region, RegionSource
 GLASS_BRIGHTNESS = 200
 """Glass is at least so bright: the largest of a pixel's channels, 0 to 255."""
 GLASS_SATURATION = 0.1
-"""Glass is at most so colourful: 1 minus the smallest channel over the largest."""
+"""Glass is at most so colorful: 1 minus the smallest channel over the largest."""
 REDUCTION = 8
 """Pixels are averaged over squares of this side first, so that noise is no tissue."""
 
@@ -69,8 +69,8 @@ def is_glass(pixels: NDArray[np.uint8]) -> bool:
     height, width = (max(1, side // REDUCTION) for side in pixels.shape[:2])
     small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     most, least = small.max(axis=2).astype(np.float32), small.min(axis=2).astype(np.float32)
-    colourless = most - least <= GLASS_SATURATION * most
-    return bool((colourless & (most >= GLASS_BRIGHTNESS)).all())
+    colorless = most - least <= GLASS_SATURATION * most
+    return bool((colorless & (most >= GLASS_BRIGHTNESS)).all())
 
 
 def tiles_outside(grid: Grid, interest: RegionOfInterest) -> list[int]:

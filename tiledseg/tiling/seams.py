@@ -29,9 +29,9 @@ class SeamLines(Protocol):
 def seam_gradient_ratio(probability: NDArray[np.floating], grid: SeamLines) -> float:
     """Compare the gradient across seams with the gradient elsewhere.
 
-    The gradient is the absolute difference of neighbouring pixels, averaged over
+    The gradient is the absolute difference of neighboring pixels, averaged over
     channels. Differences between the two sides of a seam, along rows and along
-    columns, form one mean; all other neighbours form the other.
+    columns, form one mean; all other neighbors form the other.
 
     Args:
         probability: Float array (H, W) or (H, W, K).
@@ -51,7 +51,7 @@ def seam_gradient_ratio(probability: NDArray[np.floating], grid: SeamLines) -> f
     return _ratio(seam_sum / seam_count, other_sum / other_count)
 
 
-def seam_gradient_against_whole(
+def seam_gradient_against_single_pass(
     tiled: NDArray[np.floating], whole: NDArray[np.floating], grid: SeamLines
 ) -> float:
     """Compare the gradient across seams with that of one whole pass at the same places.
@@ -65,7 +65,7 @@ def seam_gradient_against_whole(
         grid: Where the tiles of ``tiled`` meet.
 
     Returns:
-        Mean across seams over mean there in ``whole``. 1.0 means that there is nothing to be
+        Mean across seams over mean there in ``resized``. 1.0 means that there is nothing to be
         seen of the seams; infinity that there is a gradient in ``tiled`` alone.
 
     Raises:

@@ -99,14 +99,14 @@ class TrackedRun:
         mlflow.log_artifact(str(self.files / "curves.png"), "curves")
         mlflow.log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
 
-    def log_calibration(self, cut: float) -> None:
+    def log_threshold(self, cut: float) -> None:
         """Log the probability at which the network's masks were best before calibration."""
         mlflow.log_metric("calibrated_cut", cut)
 
     def log_evaluation(
         self, evaluation: ImageEvaluation, *, with_image: bool, with_sheet: bool
     ) -> None:
-        """Log one image's predictions, and its picture, truth and comparison sheet if asked."""
+        """Log one image's predictions, and its picture, target and comparison sheet if asked."""
         split, stem = evaluation.split, evaluation.sample.stem
         root = self.files / split
         for mode, probability in evaluation.probabilities.items():
@@ -126,11 +126,11 @@ class TrackedRun:
                 shutil.copyfile(image, folder / f"{stem}{image.suffix}")
             else:  # a store is a folder of many files
                 write_image(folder / f"{stem}.png", read_image(image))
-            path = root / "predictions" / "truth" / f"{stem}.png"
-            if (evaluation.truth > 1).any() or len(evaluation.classes) > 2:
-                write_labels(path, evaluation.truth, len(evaluation.classes))
+            path = root / "predictions" / "target" / f"{stem}.png"
+            if (evaluation.target > 1).any() or len(evaluation.classes) > 2:
+                write_labels(path, evaluation.target, len(evaluation.classes))
             else:
-                write_mask(path, evaluation.truth)
+                write_mask(path, evaluation.target)
         if with_sheet:
             (root / "comparison").mkdir(parents=True, exist_ok=True)
             save_figure(comparison_sheet(evaluation), root / "comparison" / f"{stem}.png")

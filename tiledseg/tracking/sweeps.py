@@ -43,7 +43,7 @@ class StudyRun:
     run_id: str
 
     def log_definition(self, params: Mapping[str, str], files: Mapping[str, str]) -> None:
-        """Log what does not change between sittings: parameters, and texts by file name.
+        """Log what does not change between sessions: parameters, and texts by file name.
 
         Parameters that are there already stay as they are: MLflow refuses another spelling.
         """
@@ -60,7 +60,7 @@ class StudyRun:
             self.client.log_text(self.run_id, text, name)
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Set what changes from sitting to sitting; names get the prefix ``tiledseg.``."""
+        """Set what changes from session to session; names get the prefix ``tiledseg.``."""
         self.client.log_batch(
             self.run_id, tags=[RunTag(f"tiledseg.{key}", value) for key, value in tags.items()]
         )

@@ -116,7 +116,7 @@ class BestEpoch(keras.callbacks.Callback):
         return {"value": self._best, "epoch": self.epoch}
 
     def restore(self, state: dict[str, float]) -> None:
-        """Go on from an earlier sitting."""
+        """Go on from an earlier session."""
         self._best, self.epoch = state["value"], int(state["epoch"])
 
 
@@ -149,12 +149,12 @@ class EpochPictures(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         # One orientation: the minutes are for training, and the pictures are of the network.
-        tiling = experiment.tiling.model_copy(update={"orientations": 1})
+        tiling = experiment.tiling.model_copy(update={"tta": 1})
         self._experiment = experiment.model_copy(update={"tiling": tiling})
         self._observers = observers
         self._labels = len(experiment.class_names)
         self._samples = samples[: experiment.training.epoch_pictures]
-        self._modes: tuple[Mode, ...] = ("tiled", "whole")
+        self._modes: tuple[Mode, ...] = ("tiled", "resized")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Predict and tell the observers."""
@@ -218,7 +218,7 @@ class Reports(keras.callbacks.Callback):
 
 
 class SavedState(keras.callbacks.Callback):
-    """Saves after every epoch what another sitting needs to go on.
+    """Saves after every epoch what another session needs to go on.
 
     Network and optimizer go into ``epochN.keras``, the rest into ``state.json``, which is
     replaced atomically and last: whenever the program is killed, it names complete files. Those
@@ -264,7 +264,7 @@ class SavedState(keras.callbacks.Callback):
             other.unlink(missing_ok=True)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what an earlier sitting wrote; network and clock are not touched."""
+        """Go on from what an earlier session wrote; network and clock are not touched."""
         self._best.restore(state["best"])
         self._plateau.lowered_at = state["lowered_at"]
         self._reports.history = state["history"]

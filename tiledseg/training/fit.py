@@ -33,7 +33,7 @@ from tiledseg.training.callbacks import (
     SavedState,
     epoch_file,
 )
-from tiledseg.training.hard_examples import HardImages
+from tiledseg.training.hard_examples import HardExamples
 from tiledseg.training.losses import make_loss
 from tiledseg.training.metrics import make_metrics
 from tiledseg.training.observer import TrainingObserver
@@ -53,7 +53,7 @@ class Training:
     best_epoch: int
     """Number of the best epoch, from 1."""
     seconds: float
-    """Wall time, earlier sittings included."""
+    """Wall time, earlier sessions included."""
 
 
 def fit(
@@ -71,7 +71,7 @@ def fit(
         experiment: All settings.
         dataset: Its train and valid splits are used.
         cache: Decoded images.
-        folder: Where checkpoints and the state for another sitting are kept.
+        folder: Where checkpoints and the state for another session are kept.
         observers: Told about batches, epochs and epoch-change masks.
         resume: Go on from the state in ``folder``.
 
@@ -108,8 +108,8 @@ def fit(
     if not (state and state["stopped"]) and done < settings.epochs:
         samples = dataset.splits["train"]
         sampler = TileSampler(samples, experiment, cache, start_epoch=done)
-        if settings.hard_fraction:
-            hard = HardImages(sampler, samples, experiment, cache)
+        if settings.hard_example_fraction:
+            hard = HardExamples(sampler, samples, experiment, cache)
             callbacks.append(hard)
             if done:
                 hard.measure(model, done)
@@ -121,7 +121,7 @@ def fit(
                 initial_epoch=done,
                 epochs=settings.epochs,
                 callbacks=callbacks,
-                shuffle=False,  # crops are drawn at random; Keras's order depends on the sitting
+                shuffle=False,  # crops are drawn at random; Keras's order depends on the session
                 verbose=0,
             )
     return Training(

@@ -22,7 +22,7 @@ CROPS = 2
 """Of each image: one around an object, one anywhere."""
 
 
-class HardImages(keras.callbacks.Callback):
+class HardExamples(keras.callbacks.Callback):
     """Tells a sampler after every epoch what the loss is on each of its images.
 
     It is measured on crops that stay the same through a training, without augmentation, by the

@@ -71,15 +71,15 @@ class Crossentropy(_SegmentationLoss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of a batch, a float32 scalar."""
-        truth, weights = pixel_weights(y_true, y_pred, self.class_weights)
+        target, weights = pixel_weights(y_true, y_pred, self.class_weights)
         one_class = y_pred.shape[-1] == 1
         if one_class:
-            costs = keras.losses.binary_crossentropy(truth, y_pred)
+            costs = keras.losses.binary_crossentropy(target, y_pred)
         else:
-            costs = keras.losses.categorical_crossentropy(truth, y_pred)
+            costs = keras.losses.categorical_crossentropy(target, y_pred)
         if self.gamma:
-            agreed = truth * y_pred
-            agreed = agreed + (1.0 - truth) * (1.0 - y_pred) if one_class else agreed
+            agreed = target * y_pred
+            agreed = agreed + (1.0 - target) * (1.0 - y_pred) if one_class else agreed
             chance = ops.sum(agreed, axis=-1)
             # Clipped, because the slope of a power below 1 has no end at 0.
             costs = costs * ops.power(1.0 - ops.clip(chance, 0.0, 1.0 - _LEAST), self.gamma)
@@ -225,7 +225,7 @@ class BasnetHybridLoss(_SegmentationLoss):
     """Mean of cross-entropy, structural dissimilarity and IoU loss: pixel, patch and map.
 
     Qin et al., "BASNet: Boundary-aware salient object detection", 2019, equation 2, divided by
-    the number of its terms, as the source experiments have it. Where the truth is not known, both
+    the number of its terms, as the source experiments have it. Where the target is not known, both
     masks count as empty to the structural term.
 
     Args:
@@ -248,8 +248,8 @@ class BasnetHybridLoss(_SegmentationLoss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of a batch (B, H, W, K), a float32 scalar."""
-        truth, guess, weights = weighed_classes(y_true, y_pred, self.class_weights)
-        dissimilarity = 1.0 - ops.sum(structural_similarity(truth, guess) * weights)
+        target, prediction, weights = weighed_classes(y_true, y_pred, self.class_weights)
+        dissimilarity = 1.0 - ops.sum(structural_similarity(target, prediction) * weights)
         parts = self.crossentropy.call(y_true, y_pred) + self.overlap.call(y_true, y_pred)
         return (parts + dissimilarity) / 3.0
 

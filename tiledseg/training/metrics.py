@@ -8,7 +8,7 @@ from keras import ops
 
 from tiledseg.config import TrainingSettings
 from tiledseg.training.overlap import soft_dice, soft_iou
-from tiledseg.training.target import Tensor, known_truth
+from tiledseg.training.target import Tensor, known_target
 
 _BASE = 4096.0
 
@@ -47,7 +47,7 @@ class Dice(keras.metrics.Metric):
 
     One class is cut at 0.5; of several, a pixel has the most probable. Areas are summed over
     batches and divided once, so the value does not depend on how the pixels were grouped into
-    batches. Two empty masks score 1. Pixels whose truth is not known do not count.
+    batches. Two empty masks score 1. Pixels whose target is not known do not count.
 
     Float32 counts no further than 2**24, the pixels of one crop of 4096 x 4096. Areas are
     therefore kept as digits to the base 4096, which stay exact up to 68 gigapixels.
@@ -64,21 +64,21 @@ class Dice(keras.metrics.Metric):
     ) -> None:
         super().__init__(name=name, **options)
         self.classes, self.label = classes, label
-        # Rows: intersection, truth, guess, all pixels. Columns: classes. Last: 4096s, ones.
+        # Rows: intersection, target, prediction, all pixels. Columns: classes. Last: 4096s, ones.
         self.areas = self.add_weight(shape=(4, classes, 2), name="areas", initializer="zeros")
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
         """Add one batch of labels (B, H, W, 1) and probabilities (B, H, W, K)."""
         del sample_weight  # every pixel counts once
-        truth, known = known_truth(y_true, y_pred)
-        guess = ops.cast(y_pred, "float32")
+        target, known = known_target(y_true, y_pred)
+        prediction = ops.cast(y_pred, "float32")
         if self.classes == 1:
-            guess = ops.cast(guess >= 0.5, "float32")
+            prediction = ops.cast(prediction >= 0.5, "float32")
         else:
-            guess = ops.one_hot(ops.argmax(guess, axis=-1), self.classes, dtype="float32")
-        guess = guess * known
-        within = tuple(range(1, len(truth.shape) - 1))
-        sums = [ops.sum(mask, axis=within) for mask in (truth * guess, truth, guess)]
+            prediction = ops.one_hot(ops.argmax(prediction, axis=-1), self.classes, dtype="float32")
+        prediction = prediction * known
+        within = tuple(range(1, len(target.shape) - 1))
+        sums = [ops.sum(mask, axis=within) for mask in (target * prediction, target, prediction)]
         pixels = ops.broadcast_to(ops.sum(known, axis=within), ops.shape(sums[0]))
         per_image = ops.stack([*sums, pixels])
         added = ops.sum(_digits(per_image), axis=1) + self.areas
@@ -92,10 +92,10 @@ class Dice(keras.metrics.Metric):
             return scores[0]
         return ops.mean(scores[1:]) if self.label is None else scores[self.label]
 
-    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+    def scores(self, inside: Tensor, target: Tensor, prediction: Tensor, pixels: Tensor) -> Tensor:
         """The score of each class, from its areas in pixels; all (K,), float32."""
         del pixels
-        return _share(2.0 * inside, truth + guess)
+        return _share(2.0 * inside, target + prediction)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that rebuild the metric."""
@@ -111,10 +111,10 @@ class Iou(Dice):
     ) -> None:
         super().__init__(classes, label, name, **options)
 
-    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+    def scores(self, inside: Tensor, target: Tensor, prediction: Tensor, pixels: Tensor) -> Tensor:
         """See ``Dice.scores``."""
         del pixels
-        return _share(inside, truth + guess - inside)
+        return _share(inside, target + prediction - inside)
 
 
 @keras.saving.register_keras_serializable(package="tiledseg")
@@ -126,10 +126,10 @@ class Sensitivity(Dice):
     ) -> None:
         super().__init__(classes, label, name, **options)
 
-    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+    def scores(self, inside: Tensor, target: Tensor, prediction: Tensor, pixels: Tensor) -> Tensor:
         """See ``Dice.scores``."""
-        del guess, pixels
-        return _share(inside, truth)
+        del prediction, pixels
+        return _share(inside, target)
 
 
 @keras.saving.register_keras_serializable(package="tiledseg")
@@ -141,9 +141,9 @@ class Specificity(Dice):
     ) -> None:
         super().__init__(classes, label, name, **options)
 
-    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+    def scores(self, inside: Tensor, target: Tensor, prediction: Tensor, pixels: Tensor) -> Tensor:
         """See ``Dice.scores``."""
-        return _share(pixels - truth - guess + inside, pixels - truth)
+        return _share(pixels - target - prediction + inside, pixels - target)
 
 
 @keras.saving.register_keras_serializable(package="tiledseg")
@@ -159,9 +159,9 @@ class BinaryAccuracy(Dice):
     ) -> None:
         super().__init__(classes, label, name, **options)
 
-    def scores(self, inside: Tensor, truth: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+    def scores(self, inside: Tensor, target: Tensor, prediction: Tensor, pixels: Tensor) -> Tensor:
         """See ``Dice.scores``."""
-        return _share(pixels - truth - guess + 2.0 * inside, pixels)
+        return _share(pixels - target - prediction + 2.0 * inside, pixels)
 
 
 def make_metrics(

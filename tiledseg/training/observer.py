@@ -24,7 +24,7 @@ class EpochReport:
     is_best: bool
     """Whether its weights are the best so far."""
     elapsed: float
-    """Seconds since training began, earlier sittings included."""
+    """Seconds since training began, earlier sessions included."""
     remaining: float
     """Seconds that are left at most, as far as can be told."""
 

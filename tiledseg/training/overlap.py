@@ -1,4 +1,4 @@
-"""Soft overlap of truth and prediction: Dice, IoU and Tversky on probabilities.
+"""Soft overlap of target and prediction: Dice, IoU and Tversky on probabilities.
 
 With several classes each is computed class by class, and averaged over them.
 """
@@ -15,9 +15,9 @@ class Areas(NamedTuple):
     """Soft areas in pixels, float32 (C,), or (B, C) of each image on its own."""
 
     inside: Tensor
-    """Of truth and prediction together."""
-    truth: Tensor
-    guess: Tensor
+    """Of target and prediction together."""
+    target: Tensor
+    prediction: Tensor
     weights: Tensor
     """Of the classes, (C,); they sum to 1."""
 
@@ -41,10 +41,12 @@ def soft_areas(
         class_weights: See ``weighed_classes``.
         per_image: Count each image on its own.
     """
-    truth, guess, weights = weighed_classes(y_true, y_pred, class_weights)
+    target, prediction, weights = weighed_classes(y_true, y_pred, class_weights)
     axes = tuple(range(1 if per_image else 0, len(y_pred.shape) - 1))
-    inside, true, guessed = (ops.sum(part, axis=axes) for part in (truth * guess, truth, guess))
-    return Areas(inside, true, guessed, weights)
+    inside, true, predicted = (
+        ops.sum(part, axis=axes) for part in (target * prediction, target, prediction)
+    )
+    return Areas(inside, true, predicted, weights)
 
 
 def soft_dice(
@@ -61,7 +63,7 @@ def soft_dice(
     areas and ``smooth`` added above and below.
     """
     areas = soft_areas(y_true, y_pred, class_weights, per_image=per_image)
-    both = areas.truth + areas.guess
+    both = areas.target + areas.prediction
     return areas.mean((2.0 * areas.inside + smooth) / (both + smooth))
 
 
@@ -79,7 +81,7 @@ def soft_iou(
     equation 3, with ``smooth`` added above and below.
     """
     areas = soft_areas(y_true, y_pred, class_weights, per_image=per_image)
-    union = areas.truth + areas.guess - areas.inside
+    union = areas.target + areas.prediction - areas.inside
     return areas.mean((areas.inside + smooth) / (union + smooth))
 
 
@@ -100,6 +102,6 @@ def soft_tversky(
     twice as much. (Keras's own has the two weights exchanged, and two empty masks cost 1.)
     """
     areas = soft_areas(y_true, y_pred, class_weights, per_image=per_image)
-    missed, invented = areas.truth - areas.inside, areas.guess - areas.inside
+    missed, invented = areas.target - areas.inside, areas.prediction - areas.inside
     wrong = beta * missed + (1.0 - beta) * invented
     return areas.mean((areas.inside + smooth) / (areas.inside + wrong + smooth))

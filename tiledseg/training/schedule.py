@@ -12,11 +12,11 @@ from tiledseg.config import TrainingSettings
 
 
 class Clock:
-    """Seconds spent on a training, earlier sittings included.
+    """Seconds spent on a training, earlier sessions included.
 
     Args:
         settings: Holds the budget.
-        earlier: Seconds that earlier sittings took.
+        earlier: Seconds that earlier sessions took.
     """
 
     def __init__(self, settings: TrainingSettings, earlier: float = 0.0) -> None:

@@ -35,9 +35,9 @@ def structural_similarity(y_true: Tensor, y_pred: Tensor) -> Tensor:
     means = ops.concatenate(maps, axis=-1)
     for kernel in (weights[:, None, :, None], weights[None, :, :, None]):  # separable
         means = ops.depthwise_conv(means, kernel, padding="valid", data_format="channels_last")
-    true, guess, true_2, guess_2, product = ops.split(means, len(maps), axis=-1)
-    covariance = product - true * guess
-    variances = true_2 - true * true + guess_2 - guess * guess
-    luminance = (2.0 * true * guess + _C1) / (true * true + guess * guess + _C1)
+    true, prediction, true_2, prediction_2, product = ops.split(means, len(maps), axis=-1)
+    covariance = product - true * prediction
+    variances = true_2 - true * true + prediction_2 - prediction * prediction
+    luminance = (2.0 * true * prediction + _C1) / (true * true + prediction * prediction + _C1)
     similarity = luminance * (2.0 * covariance + _C2) / (variances + _C2)
     return ops.mean(similarity, axis=(0, 1, 2))

@@ -1,6 +1,6 @@
-"""What losses and metrics compare: the truth as one channel per class, and where it is known.
+"""What losses and metrics compare: the target as one channel per class, and where it is known.
 
-Truth comes as label maps (B, H, W, 1), predictions as probabilities (B, H, W, 1) of the
+Target comes as label maps (B, H, W, 1), predictions as probabilities (B, H, W, 1) of the
 foreground or (B, H, W, K) of each label.
 """
 
@@ -15,18 +15,18 @@ from tiledseg.masks.classes import IGNORED
 Tensor = Any  # the backend decides what a tensor is
 
 
-def known_truth(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """The truth in the form of the prediction, and where it is known.
+def known_target(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    """The target in the form of the prediction, and where it is known.
 
     Args:
-        y_true: Labels (B, ..., 1) of any dtype, ``IGNORED`` where the truth is not known.
+        y_true: Labels (B, ..., 1) of any dtype, ``IGNORED`` where the target is not known.
         y_pred: Probabilities (B, ..., K).
 
     Returns:
-        Truth (B, ..., K) float32, 0 or 1; for K = 1 that of label 1. Known (B, ..., 1) float32,
-        0 or 1; the truth is 0 where it is 0.
+        Target (B, ..., K) float32, 0 or 1; for K = 1 that of label 1. Known (B, ..., 1) float32,
+        0 or 1; the target is 0 where it is 0.
     """
-    one_channel = (*ops.shape(y_pred)[:-1], 1)  # a graph may not know how many the truth has
+    one_channel = (*ops.shape(y_pred)[:-1], 1)  # a graph may not know how many the target has
     labels = ops.reshape(ops.cast(y_true, "float32"), one_channel)
     known = ops.cast(ops.not_equal(labels, float(IGNORED)), "float32")
     if y_pred.shape[-1] == 1:
@@ -38,45 +38,45 @@ def known_truth(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 def weighed_classes(
     y_true: Tensor, y_pred: Tensor, class_weights: Sequence[float] | None
 ) -> tuple[Tensor, Tensor, Any]:
-    """Truth and probability of every class that counts where classes are averaged.
+    """Target and probability of every class that counts where classes are averaged.
 
     Args:
-        y_true: See ``known_truth``.
-        y_pred: See ``known_truth``.
+        y_true: See ``known_target``.
+        y_pred: See ``known_target``.
         class_weights: One number for each label; by default all but the background count the
             same, and the background does not.
 
     Returns:
-        Truth and probability (B, ..., C) float32, both 0 where the truth is not known, and the
+        Target and probability (B, ..., C) float32, both 0 where the target is not known, and the
         weights (C,), which sum to 1.
     """
-    truth, known = known_truth(y_true, y_pred)
-    guess = ops.cast(y_pred, "float32") * known
+    target, known = known_target(y_true, y_pred)
+    prediction = ops.cast(y_pred, "float32") * known
     count = y_pred.shape[-1]
     if count == 1 and not class_weights:
-        return truth, guess, np.ones(1, np.float32)
+        return target, prediction, np.ones(1, np.float32)
     if count == 1:
-        truth = ops.concatenate([known - truth, truth], axis=-1)
-        guess = ops.concatenate([known - guess, guess], axis=-1)
+        target = ops.concatenate([known - target, target], axis=-1)
+        prediction = ops.concatenate([known - prediction, prediction], axis=-1)
     weights = np.array(class_weights or [0.0] + [1.0] * (count - 1), np.float32)
     if weights[0] == 0:
-        truth, guess, weights = truth[..., 1:], guess[..., 1:], weights[1:]
-    return truth, guess, weights / weights.sum()
+        target, prediction, weights = target[..., 1:], prediction[..., 1:], weights[1:]
+    return target, prediction, weights / weights.sum()
 
 
 def pixel_weights(
     y_true: Tensor, y_pred: Tensor, class_weights: Sequence[float] | None
 ) -> tuple[Tensor, Tensor]:
-    """The truth, and how much each pixel counts: as much as its class, or not at all.
+    """The target, and how much each pixel counts: as much as its class, or not at all.
 
     Returns:
-        Truth as ``known_truth`` gives it, and weights (B, ...) float32.
+        Target as ``known_target`` gives it, and weights (B, ...) float32.
     """
-    truth, known = known_truth(y_true, y_pred)
+    target, known = known_target(y_true, y_pred)
     if not class_weights:
-        return truth, known[..., 0]
+        return target, known[..., 0]
     weights = np.array(class_weights, np.float32)
     if y_pred.shape[-1] == 1:
-        of_truth = weights[0] + (weights[1] - weights[0]) * truth
-        return truth, (of_truth * known)[..., 0]
-    return truth, ops.sum(truth * weights, axis=-1)
+        of_target = weights[0] + (weights[1] - weights[0]) * target
+        return target, (of_target * known)[..., 0]
+    return target, ops.sum(target * weights, axis=-1)

@@ -13,7 +13,7 @@ from tiledseg.errors import SweepError
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.resources import memory_per_worker
 from tiledseg.tuning.execution.trial_runner import WorkerOptions
-from tiledseg.tuning.results.progress import Sitting
+from tiledseg.tuning.results.progress import Session
 from tiledseg.tuning.search.feasibility import check_space
 from tiledseg.tuning.search.objectives import DEFAULT_OBJECTIVE, parse_objectives
 from tiledseg.tuning.search.samplers import check_search, grid_points, untried_points
@@ -34,7 +34,7 @@ class SweepOptions:
     storage: str = ""
     """Address of the storage; by default ``sweeps.db`` beside MLflow's database."""
     trials: int = 0
-    """Trials that the study should have, earlier sittings and other machines included; by
+    """Trials that the study should have, earlier sessions and other machines included; by
     default 20, or as many as fit into the hours."""
     hours: float = 0.0
     """After so long no trial is begun."""
@@ -82,8 +82,8 @@ class SweepOptions:
             pruner=self.pruner or ("none" if len(self.objectives) > 1 else "asha"),
         )
 
-    def sitting(self, definition: StudyDefinition, trials: Sequence[FrozenTrial]) -> Sitting:
-        """What this sitting should reach, beginning now; a grid has no more than its points.
+    def session(self, definition: StudyDefinition, trials: Sequence[FrozenTrial]) -> Session:
+        """What this session should reach, beginning now; a grid has no more than its points.
 
         Args:
             definition: The study's.
@@ -93,7 +93,7 @@ class SweepOptions:
         if self.sampler == "grid":
             most = len(retries.counted(trials)) + len(grid_left(definition, self.seed, trials))
             wanted = min(wanted or most, most)
-        return Sitting(
+        return Session(
             began=now,
             wanted=wanted or None,
             deadline=now + 3600 * self.hours if self.hours else None,
@@ -146,7 +146,7 @@ def define_study(
 def worker_options(
     options: SweepOptions,
     definition: StudyDefinition,
-    sitting: Sitting,
+    session: Session,
     parent_run: str,
     root: Path | None,
     command: tuple[str, ...],
@@ -158,8 +158,8 @@ def worker_options(
         storage=options.storage,
         study=options.study,
         parent_run=parent_run,
-        trials=sitting.wanted,
-        deadline=sitting.deadline,
+        trials=session.wanted,
+        deadline=session.deadline,
         sampler=options.sampler,
         pruner=options.pruner,
         seed=options.seed,

@@ -18,7 +18,7 @@ from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.child_process import COMMAND, TrialLimits, TrialProcess
 from tiledseg.tuning.execution.resources import memory_per_worker
 from tiledseg.tuning.execution.signals import interruptible
-from tiledseg.tuning.execution.worker_pool import Crew
+from tiledseg.tuning.execution.worker_pool import WorkerPool
 from tiledseg.tuning.options import SweepOptions, define_study, worker_options
 from tiledseg.tuning.results.progress import StudyProgress, look_at
 from tiledseg.tuning.results.report import StudyResult, close_study
@@ -89,23 +89,23 @@ def sweep(
     with ExitStack() as stack:
         with storage_errors(url), lock:
             study = join_study(storage, options.study, definition)
-            sitting = options.sitting(definition, study.get_trials(deepcopy=False))
+            session = options.session(definition, study.get_trials(deepcopy=False))
             run = stack.enter_context(
                 sweeps.open_study_run(dataset, options.study, study_id(study))
             )
         observer.study_opened(options.study, url.render_as_string(hide_password=True), run.run_id)
         _log_definition(run, definition, options)
         _prepare(experiment, root, command)
-        told = worker_options(options, definition, sitting, run.run_id, root, command)
-        with interruptible() as interruption, Crew(told) as crew:
-            while crew.is_at_work():
+        told = worker_options(options, definition, session, run.run_id, root, command)
+        with interruptible() as interruption, WorkerPool(told) as worker_pool:
+            while worker_pool.is_at_work():
                 with _tolerated(url):
-                    observer.progressed(look_at(study, sitting))
+                    observer.progressed(look_at(study, session))
                 interruption.pause(_LOOK_SECONDS)
         with storage_errors(url):
             with lock:
                 _end_what_is_dead(study, storage, run.run_id)
-            progress = look_at(study, sitting)
+            progress = look_at(study, session)
         observer.progressed(progress)
         result = close_study(study, definition, progress, run, export_to)
         return replace(result, storage=options.storage)

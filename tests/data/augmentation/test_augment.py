@@ -127,14 +127,14 @@ class TestLooks:
         assert 0.58 < min(spreads) < 0.7
         assert 1.3 < max(spreads) < 1.42
 
-    def test_hue_and_saturation_leave_grey_alone(self) -> None:
-        grey = np.repeat(IMAGE[..., :1], 3, axis=2)
+    def test_hue_and_saturation_leave_gray_alone(self) -> None:
+        gray = np.repeat(IMAGE[..., :1], 3, axis=2)
         for rng in generators(20):
-            changed, _ = augment(grey, MASK, rng, only(hue=0.5, saturation=1.0), "rgb")
-            assert np.abs(changed.astype(int) - grey).max() <= 1
+            changed, _ = augment(gray, MASK, rng, only(hue=0.5, saturation=1.0), "rgb")
+            assert np.abs(changed.astype(int) - gray).max() <= 1
 
-    def test_hue_turns_the_colour_circle(self) -> None:
-        """In HSV terms: a muted colour changes its hue, and only a little else."""
+    def test_hue_turns_the_color_circle(self) -> None:
+        """In HSV terms: a muted color changes its hue, and only a little else."""
         muted = np.full((4, 4, 3), (150, 110, 110), np.uint8)
         for rng in generators(20):
             changed, _ = augment(muted, MASK[:4, :4], rng, only(hue=0.1), "rgb")
@@ -159,13 +159,13 @@ class TestLooks:
         assert all(hue >= 224 or hue <= 20 for hue in hues)
         assert min(hues) < 20 < max(hues)
 
-    def test_lab_without_colour_stays_without(self) -> None:
+    def test_lab_without_color_stays_without(self) -> None:
         shown = np.full((4, 4, 3), (100, 128, 128), np.uint8)
         for rng in generators(20):
             changed, _ = augment(shown, MASK[:4, :4], rng, only(hue=0.5, saturation=1.0), "lab")
             np.testing.assert_array_equal(changed, shown)
 
-    def test_grey_has_no_hue(self) -> None:
+    def test_gray_has_no_hue(self) -> None:
         image = IMAGE[..., :1]
         changed, _ = augment(
             image, MASK, np.random.default_rng(0), only(hue=0.5, saturation=1.0), "gray"

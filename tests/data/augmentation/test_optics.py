@@ -12,7 +12,7 @@ STILL = AugmentationSettings(
     hflip=False, vflip=False, quarter_turns=False,
 )  # fmt: skip
 FLAT = np.full((64, 64, 3), (180, 110, 150), np.uint8)
-GREY = FLAT[..., :1]
+GRAY = FLAT[..., :1]
 EDGE = np.full((64, 64, 3), 80, np.uint8)
 EDGE[:, 32:] = 160
 MASK = np.zeros((64, 64), np.uint8)
@@ -105,10 +105,10 @@ def test_noise_has_no_mean_and_the_spread_that_was_asked_for() -> None:
     assert 22 < max(spreads) < 27
 
 
-def test_jpeg_keeps_colours_and_loses_detail() -> None:
+def test_jpeg_keeps_colors_and_loses_detail() -> None:
     lost = []
     for seed in range(20):
         assert np.abs(seen(FLAT, seed, jpeg=80) - FLAT).max() <= 8, "red and blue are not exchanged"
         lost.append(np.abs(seen(TISSUE, seed, jpeg=80) - TISSUE).mean())
     assert min(lost) < 1.0 < max(lost)
-    assert np.abs(seen(GREY, 0, "gray", jpeg=80) - GREY).max() <= 2
+    assert np.abs(seen(GRAY, 0, "gray", jpeg=80) - GRAY).max() <= 2

@@ -36,7 +36,7 @@ EVERYTHING = ALL | {
     "brightness": 0.2, "contrast": 0.3, "color_cast": 0.3, "hue": 0.1, "saturation": 0.5,
 }  # fmt: skip
 SMOOTH = {name: changes for name, changes in WARPS.items() if name != "folding elastic"}
-"""Between folds, what is interpolated lies far from its neighbours."""
+"""Between folds, what is interpolated lies far from its neighbors."""
 SIDE = 96
 COLUMNS, ROWS = np.meshgrid(np.arange(SIDE, dtype=np.uint8), np.arange(SIDE, dtype=np.uint8))
 LABELS = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
@@ -116,7 +116,7 @@ class TestImages:
             assert agree.mean() > 0.97
 
     @pytest.mark.parametrize("color_space", ["hsv", "lab"])
-    def test_no_colour_appears_between_two_hues(self, color_space: str) -> None:
+    def test_no_color_appears_between_two_hues(self, color_space: str) -> None:
         """Red on both sides of the circle's end, hue 1 and hue 254: nothing between is cyan."""
         first = {"hsv": (1, 220, 200), "lab": (130, 190, 170)}[color_space]
         second = {"hsv": (254, 220, 200), "lab": (130, 192, 168)}[color_space]
@@ -191,7 +191,7 @@ class TestEachWarp:
         assert 4 <= most <= 0.1 * 64 * 1.5 + 1
 
     @pytest.mark.parametrize(("name", "grows"), [("barrel", True), ("pincushion", False)])
-    def test_lenses_grow_or_shrink_their_centre_and_never_fold(
+    def test_lenses_grow_or_shrink_their_center_and_never_fold(
         self, name: str, grows: bool
     ) -> None:
         steps = []
@@ -219,7 +219,7 @@ class TestTheWindow:
                 assert np.abs(plain.astype(int) - moved).max() <= 1
 
     def test_fine_detail_is_smoothed_where_the_image_shrinks(self) -> None:
-        """A chequerboard of single pixels, shown at a third: grey, not a pattern of its own."""
+        """A chequerboard of single pixels, shown at a third: gray, not a pattern of its own."""
         board = (((COLUMNS.astype(int) + ROWS) % 2) * 255).astype(np.uint8)
         image, _ = warped(
             LABELS, 0, chosen(rotation=20.0), Window(0, 0, 96, 32), board[..., np.newaxis]

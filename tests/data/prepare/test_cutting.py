@@ -3,7 +3,7 @@ import pytest
 
 from tiledseg.config import AugmentationSettings
 from tiledseg.data.prepare.cutting import pieces_of, resized
-from tiledseg.data.prepare.spec import Recipe
+from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.data.split import source_of
 from tiledseg.errors import ExperimentError
 
@@ -17,8 +17,8 @@ def picture(height=96, width=64):
     return image, mask
 
 
-def cut(split="train", **recipe):
-    return list(pieces_of(split, "smear", *picture(), Recipe(**recipe), CHANGES))
+def cut(split="train", **spec):
+    return list(pieces_of(split, "smear", *picture(), PreparationSpec(**spec), CHANGES))
 
 
 def test_tiles_are_the_image_at_their_place():
@@ -29,9 +29,9 @@ def test_tiles_are_the_image_at_their_place():
         assert piece.stem == f"smear_r{piece.window.top}_c{piece.window.left}"
 
 
-@pytest.mark.parametrize("recipe", [{"tile": 32, "objects": 24, "reduce": 48, "augment": 2}])
-def test_a_mixture_has_every_kind_and_names_that_lead_back(recipe):
-    pieces = cut(**recipe)
+@pytest.mark.parametrize("spec", [{"tile": 32, "objects": 24, "reduce": 48, "augment": 2}])
+def test_a_mixture_has_every_kind_and_names_that_lead_back(spec):
+    pieces = cut(**spec)
     assert {piece.kind for piece in pieces} == {"tile", "object", "reduced"}
     assert len({piece.stem for piece in pieces}) == len(pieces) == 3 * (6 + 1 + 1)
     assert {source_of(piece.stem) for piece in pieces} == {"smear"}
@@ -96,12 +96,12 @@ def test_copies_are_changed_repeatable_and_train_s_alone():
 
 def test_uncut_splits_stay_whole():
     (piece,) = cut("test", tile=16, objects=20, uncut=("test",))
-    assert (piece.stem, piece.kind) == ("smear", "whole")
+    assert (piece.stem, piece.kind) == ("smear", "resized")
     np.testing.assert_array_equal(piece.image, picture()[0])
 
 
 @pytest.mark.parametrize(
-    ("recipe", "words"),
+    ("spec", "words"),
     [
         ({}, "nothing to cut"),
         ({"tile": 512, "overlap": 512}, "--overlap 512"),
@@ -112,6 +112,6 @@ def test_uncut_splits_stay_whole():
         ({"tile": 64, "uncut": ("val",)}, "--uncut val"),
     ],
 )
-def test_recipes_that_make_no_sense(recipe, words):
+def test_specs_that_make_no_sense(spec, words):
     with pytest.raises(ExperimentError, match=words):
-        Recipe(**recipe)
+        PreparationSpec(**spec)

@@ -19,7 +19,7 @@ from tiledseg.config.experiment import load_experiment
 from tiledseg.data.cache import content_hash
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.prepare.prepare import prepare_dataset
-from tiledseg.data.prepare.spec import Recipe
+from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.data.split import source_of
 from tiledseg.errors import DatasetError, ExperimentError, OutputError
 from tiledseg.images.label_files import read_label_map
@@ -27,7 +27,7 @@ from tiledseg.images.reading import read_image, read_mask
 from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import IGNORED
 
-RECIPE = Recipe(tile=48, overlap=8, reduce=64, augment=1)
+SPEC = PreparationSpec(tile=48, overlap=8, reduce=64, augment=1)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,8 @@ def files_in(folder: Path) -> dict[str, bytes]:
     }
 
 
-def prepare(root, tiny_experiment, name="Cut", recipe=RECIPE, **more):
-    return prepare_dataset(tiny_experiment(), root, name, recipe, **more)
+def prepare(root, tiny_experiment, name="Cut", spec=SPEC, **more):
+    return prepare_dataset(tiny_experiment(), root, name, spec, **more)
 
 
 class TestTheNewDataset:
@@ -116,16 +116,16 @@ class TestTheNewDataset:
         assert files_in(folder) == before
         assert all(path.stat().st_mtime_ns == time for path, time in times.items())
 
-    def test_of_another_image_with_the_recipe_alone_is_refused(self, root, tiny_experiment):
+    def test_of_another_image_with_the_spec_alone_is_refused(self, root, tiny_experiment):
         prepare(root, tiny_experiment)
         image = root / "Tiny" / "train" / "images" / "disc0.png"
         write_image(image, 255 - read_image(image))
-        with pytest.raises(OutputError, match=r"another recipe .*source_digest"):
+        with pytest.raises(OutputError, match=r"another spec .*source_digest"):
             prepare(root, tiny_experiment)
 
 
 class TestSeveralClasses:
-    """Labels 0 to 2 and pixels that nobody knows, as a grey PNG of the user's."""
+    """Labels 0 to 2 and pixels that nobody knows, as a gray PNG of the user's."""
 
     DATASET: ClassVar = {
         "name": "Labels",
@@ -145,8 +145,8 @@ class TestSeveralClasses:
             write_image(tmp_path / "Labels" / "images" / f"{stem}.png", np.dstack([labels] * 3))
             write_image(tmp_path / "Labels" / "masks" / f"{stem}.png", labels)
         experiment = tiny_experiment(dataset=self.DATASET, model={"num_classes": 3})
-        recipe = Recipe(tile=40, reduce=70, uncut=("test",))
-        prepared = prepare_dataset(experiment, tmp_path, "Cut", recipe)
+        spec = PreparationSpec(tile=40, reduce=70, uncut=("test",))
+        prepared = prepare_dataset(experiment, tmp_path, "Cut", spec)
         made = prepared.experiment.dataset
         assert made.classes == self.DATASET["classes"]
         dataset = load_dataset(made, tmp_path)
@@ -175,9 +175,9 @@ class TestGoingOn:
         folder = root / "Cut"
         assert not (folder / "manifest.csv").exists()
         broken.write_bytes(sound)
-        recipe = json.loads((folder / "recipe.json").read_text())
-        recipe["source_digest"] = json.loads(whole["recipe.json"])["source_digest"]
-        (folder / "recipe.json").write_text(json.dumps(recipe, indent=2))
+        spec = json.loads((folder / "spec.json").read_text())
+        spec["source_digest"] = json.loads(whole["spec.json"])["source_digest"]
+        (folder / "spec.json").write_text(json.dumps(spec, indent=2))
         prepare(root, tiny_experiment)
         assert files_in(folder) == whole
 
@@ -194,7 +194,7 @@ class TestGoingOn:
             "from tiledseg.config.experiment import load_experiment\n"
             "from tiledseg.data.prepare import layout\n"
             "from tiledseg.data.prepare.prepare import prepare_dataset\n"
-            "from tiledseg.data.prepare.spec import Recipe\n"
+            "from tiledseg.data.prepare.spec import Spec\n"
             "left = int(sys.argv[3])\n"
             "write = layout.write_mask\n"
             "def killing(path, mask):\n"
@@ -205,7 +205,7 @@ class TestGoingOn:
             "    write(path, mask)\n"
             "layout.write_mask = killing\n"
             "prepare_dataset(load_experiment(Path(sys.argv[1])), Path(sys.argv[2]), 'Cut',\n"
-            f"    {RECIPE!r})\n"
+            f"    {SPEC!r})\n"
         )
         killed = subprocess.run(
             [sys.executable, "-c", program, str(experiment), str(root), "50"],
@@ -231,23 +231,23 @@ class TestGoingOn:
 
 
 class TestRefusing:
-    def test_another_recipe(self, root, tiny_experiment):
+    def test_another_spec(self, root, tiny_experiment):
         before = files_in(prepare(root, tiny_experiment).folder)
-        with pytest.raises(OutputError, match=r"another recipe \(tile 48, now 32\)"):
-            prepare(root, tiny_experiment, recipe=Recipe(32, 8, reduce=64, augment=1))
+        with pytest.raises(OutputError, match=r"another spec \(tile 48, now 32\)"):
+            prepare(root, tiny_experiment, spec=PreparationSpec(32, 8, reduce=64, augment=1))
         assert files_in(root / "Cut") == before
 
     def test_another_reading_of_the_masks(self, root, tiny_experiment):
         prepare(root, tiny_experiment)
         changed = tiny_experiment(dataset={"mask_threshold": 50})
-        with pytest.raises(OutputError, match=r"another recipe \(mask_cut 127, now 50\)"):
-            prepare_dataset(changed, root, "Cut", RECIPE)
+        with pytest.raises(OutputError, match=r"another spec \(mask_cut 127, now 50\)"):
+            prepare_dataset(changed, root, "Cut", SPEC)
 
     def test_masks_that_mark_nothing(self, root, tiny_experiment):
         for path in (root / "Tiny").rglob("masks/*"):
             write_image(path, read_mask(path))
         with pytest.raises(DatasetError, match=r"from train and valid and test.*mask_threshold"):
-            prepare(root, tiny_experiment, "Objects", Recipe(objects=48))
+            prepare(root, tiny_experiment, "Objects", PreparationSpec(objects=48))
         assert not (root / "Objects" / "manifest.csv").exists()
 
     def test_a_folder_that_is_not_ours(self, root, tiny_experiment):

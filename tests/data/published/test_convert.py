@@ -49,40 +49,40 @@ def box(top: int, left: int, height: int, width: int) -> np.ndarray:
 
 def neurips(folder: Path) -> dict[str, np.ndarray]:
     """Instances 1 and 300 in 16 bits; a phase-contrast image as BMP that is none of ours."""
-    truths = {}
+    targets = {}
     for number in range(1, 6):
         stem = f"cell_{number:05d}"
         one, two = box(5, 5, 10 + number, 10), box(30, 40, 12, 20)
         save(folder / "Training-labeled" / "images" / f"{stem}.png", picture(number))
         labels = one * np.uint16(1) + two * np.uint16(300)
         save(folder / "Training-labeled" / "labels" / f"{stem}_label.tiff", labels)
-        truths[stem] = one | two
+        targets[stem] = one | two
     save(folder / "Training-labeled" / "images" / "cell_00090.bmp", picture(90))
     labels = box(0, 0, 9, 9).astype(np.uint16)
     save(folder / "Training-labeled" / "labels" / "cell_00090_label.tiff", labels)
-    return truths
+    return targets
 
 
-def segpc(folder: Path, *, colour: bool = False) -> dict[str, np.ndarray]:
+def segpc(folder: Path, *, color: bool = False) -> dict[str, np.ndarray]:
     """Fields and one BMP per cell, 40 in the nucleus and 20 around it; test has no y."""
-    home, truths = folder / "TCIA_SegPC_dataset", {}
+    home, targets = folder / "TCIA_SegPC_dataset", {}
     fields = [("train", number) for number in range(106, 110)] + [("validation", 1735)]
     for split, number in fields:
         save(home / split / "x" / f"{number}.bmp", picture(number))
-        truths[str(number)] = np.zeros((HEIGHT, WIDTH), bool)
+        targets[str(number)] = np.zeros((HEIGHT, WIDTH), bool)
         for cell, place in enumerate([(5, 5, 20, 24), (30, 44, 22, 20)], start=1):
             label = box(*place) * np.uint8(20)
             label[place[0] + 6 : place[0] + 12, place[1] + 6 : place[1] + 14] = 40
-            stored = np.dstack([label] * 3) if colour else label
+            stored = np.dstack([label] * 3) if color else label
             save(home / split / "y" / f"{number}_{cell}.bmp", stored)
-            truths[str(number)] |= label > 0
+            targets[str(number)] |= label > 0
     save(home / "test" / "x" / "405.bmp", picture(405))
-    return truths
+    return targets
 
 
 def sipakmed(folder: Path) -> dict[str, np.ndarray]:
     """Outlines of cytoplasm and nucleus; crops and another class that are none of ours."""
-    truths = {}
+    targets = {}
     home = folder / "im_Metaplastic"
     for number in range(244, 248):
         save(home / f"{number}.bmp", picture(number))
@@ -94,30 +94,30 @@ def sipakmed(folder: Path) -> dict[str, np.ndarray]:
             corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
             text = "".join(f"{x:.4f},{y:.4f}\n" for x, y in corners)
             (home / f"{number}_{name}.dat").write_text(text)
-        truths[f"Metaplastic_{number}"] = box(*rectangle) | box(40, 50, 15, 20)
+        targets[f"Metaplastic_{number}"] = box(*rectangle) | box(40, 50, 15, 20)
         save(home / "CROPPED" / f"{number}_01.bmp", picture(1))
         (home / "CROPPED" / f"{number}_01_cyt.dat").write_text("1,1\n5,1\n5,5\n")
     save(folder / "im_Parabasal" / "001.bmp", picture(2))
     (folder / "im_Parabasal" / "001_cyt01.dat").write_text("1,1\n5,1\n5,5\n")
-    return truths
+    return targets
 
 
 def breastdm(folder: Path) -> dict[str, np.ndarray]:
-    """Slices and labels (0 and 255) under one path; a benign patient, and unlabelled slices."""
-    truths = {}
+    """Slices and labels (0 and 255) under one path; a benign patient, and unlabeled slices."""
+    targets = {}
     patients = {"train": ["Ma-1801", "Ma-1802", "Be-1900"], "val": ["Ma-1803"], "test": ["Ma-1804"]}
     for split, names in patients.items():
         for name in names:
             for piece in ("p-031", "p-032"):
                 path = f"BreaDM-{name}/VIBRANT/{piece}"
-                grey = picture(len(truths))[..., 0]
-                save(folder / "seg" / split / "images" / f"{path}.jpg", grey)
+                gray = picture(len(targets))[..., 0]
+                save(folder / "seg" / split / "images" / f"{path}.jpg", gray)
                 mask = box(20, 20, 9, 13)
                 save(folder / "seg" / split / "labels" / f"{path}.png", mask * np.uint8(255))
                 if "Ma" in name:
-                    truths[path.replace("/", "_")] = mask
+                    targets[path.replace("/", "_")] = mask
             save(folder / "seg" / split / "images" / f"BreaDM-{name}/SUB1/p-031.jpg", picture(9))
-    return truths
+    return targets
 
 
 FORMS = {
@@ -139,15 +139,15 @@ def dataset_of(name: str, root: Path):
 @pytest.mark.parametrize("name", FORMS)
 class TestEveryForm:
     def test_masks_and_images_are_those_of_the_authors(self, name, tmp_path):
-        truths = FORMS[name](tmp_path / "given")
+        targets = FORMS[name](tmp_path / "given")
         convert(name, tmp_path / "given", tmp_path)
         dataset = dataset_of(name, tmp_path)
         refuse_leaks(dataset.splits, SplitSettings(), dataset.folder)
         assert not dataset.drawn
         samples = {sample.stem: sample for part in dataset.splits.values() for sample in part}
-        assert samples.keys() == truths.keys()
-        for stem, truth in truths.items():
-            np.testing.assert_array_equal(read_mask(samples[stem].mask), truth)
+        assert samples.keys() == targets.keys()
+        for stem, target in targets.items():
+            np.testing.assert_array_equal(read_mask(samples[stem].mask), target)
             assert read_image(samples[stem].image).shape == (HEIGHT, WIDTH, 3)
         if name != "Malignant-BreastDM":
             number = int(stem.rpartition("_")[2])
@@ -217,11 +217,11 @@ class TestSplits:
 
 class TestSegPC:
     def test_files_of_three_channels_are_read_alike(self, tmp_path):
-        truths = segpc(tmp_path / "given", colour=True)
+        targets = segpc(tmp_path / "given", color=True)
         convert("Tiled-MultipleMyeloma", tmp_path / "given", tmp_path)
         for part in dataset_of("Tiled-MultipleMyeloma", tmp_path).splits.values():
             for sample in part:
-                np.testing.assert_array_equal(read_mask(sample.mask), truths[sample.stem])
+                np.testing.assert_array_equal(read_mask(sample.mask), targets[sample.stem])
 
     def test_single_cells_lie_alone_on_plain_ground(self, tmp_path):
         segpc(tmp_path / "given")
@@ -267,7 +267,7 @@ def test_outlines_that_are_none(tmp_path, text):
         convert("Tiled-Cervical-Cancer", tmp_path / "given", tmp_path)
 
 
-def test_labels_in_colours_are_refused(tmp_path):
+def test_labels_in_colors_are_refused(tmp_path):
     neurips(tmp_path / "given")
     path = next((tmp_path / "given").rglob("cell_00003_label.tiff"))
     tifffile.imwrite(path, picture(1), photometric="rgb")
@@ -279,7 +279,7 @@ class TestCatalog:
     def test_every_entry_is_complete(self):
         for dataset in CATALOG:
             publication = dataset.publication
-            assert all((dataset.shows, publication.citation, publication.licence))
+            assert all((dataset.shows, publication.citation, publication.license))
             assert publication.page.startswith("https://")
             if publication.archive is not None:
                 assert publication.archive.url.startswith("https://")
@@ -337,7 +337,7 @@ class TestTheCommand:
         assert done.exit_code == 0, done.output
         assert len(dataset_of("Tiled-Cell", root).splits["train"]) == 3
 
-    def test_the_list_names_all_with_licence_and_what_to_do(self, root):
+    def test_the_list_names_all_with_license_and_what_to_do(self, root):
         (root / "Tiled-Cell").mkdir(parents=True)
         lines = self.run().output.splitlines()
         shown = {line.split()[0]: line for line in lines if line and not line.startswith(" ")}
@@ -347,7 +347,7 @@ class TestTheCommand:
         text = "\n".join(lines)
         assert "tiledseg datasets fetch Malignant-BreastDM" in text
         assert "tiledseg datasets fetch Tiled-Cell\n" not in text
-        assert text.count("licence: ") == len(CATALOG)
+        assert text.count("license: ") == len(CATALOG)
 
     def test_convert_from_a_folder_elsewhere(self, root, tmp_path):
         sipakmed(tmp_path / "given")

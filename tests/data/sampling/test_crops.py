@@ -55,16 +55,16 @@ class TestResized:
         assert set(np.unique(resized(mask, side, labels=True))) <= {0, 7, 14}
 
     @pytest.mark.parametrize("side", [16, 48, 64, 96])
-    def test_image_and_mask_share_pixel_centres(self, side: int) -> None:
+    def test_image_and_mask_share_pixel_centers(self, side: int) -> None:
         mask = np.zeros((32, 32), np.uint8)
         mask[8:20, 12:28] = 1
         labels = resized(mask, side, labels=True)
         image = resized(mask[..., None] * np.uint8(200), side, labels=False)[..., 0]
         assert np.mean((image > 100) == labels) > 0.97
         for axis in (0, 1):
-            centre_of_labels = np.average(np.indices(labels.shape)[axis], weights=labels)
-            centre_of_image = np.average(np.indices(image.shape)[axis], weights=image)
-            assert abs(centre_of_labels - centre_of_image) < 0.3
+            center_of_labels = np.average(np.indices(labels.shape)[axis], weights=labels)
+            center_of_image = np.average(np.indices(image.shape)[axis], weights=image)
+            assert abs(center_of_labels - center_of_image) < 0.3
 
     def test_one_channel_keeps_its_axis(self) -> None:
         assert resized(numbered((9, 9, 1)), 5, labels=False).shape == (5, 5, 1)
@@ -92,7 +92,7 @@ class TestObjectPoints:
         assert one[0, 0] < 10
         assert one[-1, 0] > 70
 
-    def test_diagonal_neighbours_are_one_object(self) -> None:
+    def test_diagonal_neighbors_are_one_object(self) -> None:
         assert len(object_points(np.eye(5, dtype=np.uint8))) == 1
 
     def test_none(self) -> None:

@@ -53,7 +53,7 @@ def test_objects_and_their_rims_are_none() -> None:
     assert ColorContrast([(image, sloppy)]).points(image, sloppy).shape == (0, 8, 2)
 
 
-def test_pixels_whose_truth_is_not_known_are_neither() -> None:
+def test_pixels_whose_target_is_not_known_are_neither() -> None:
     image, mask = DIRTY
     doubtful = mask.copy()
     cv2.circle(doubtful, (400, 300), 25, IGNORED, -1)

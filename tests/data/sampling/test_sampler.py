@@ -92,7 +92,7 @@ class TestBatches:
         cache: PixelCache,
         workers: int,
     ) -> None:
-        """A new sampler, of a new sitting, asked for batch 3 of epoch 2 first."""
+        """A new sampler, of a new session, asked for batch 3 of epoch 2 first."""
         everything = {
             "rotation": 180.0, "scale": 0.3, "shear": 0.2, "elastic": 4.0, "grid_distortion": 0.1,
             "barrel": 0.5, "pincushion": 0.5, "gamma": 0.5, "stain": 0.3, "blur": 2.0,
@@ -108,7 +108,7 @@ class TestBatches:
     def test_batches_of_experiments_from_before_stay_what_they_were(
         self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
     ) -> None:
-        """Digests recorded before there was any change but flips and colours."""
+        """Digests recorded before there was any change but flips and colors."""
         found = {}
         for color_space in ("rgb", "hsv"):
             experiment = changed(small_experiment, image={"color_space": color_space})
@@ -203,7 +203,7 @@ class TestCrops:
         assert np.mean(hits) == pytest.approx(fraction, abs=0.08 if fraction < 1 else 0.0)
 
     @pytest.mark.parametrize("fraction", [0.0, 0.4, 1.0])
-    def test_lookalike_fraction(
+    def test_hard_negative_fraction(
         self, tmp_path: Path, small_experiment: Experiment, cache: PixelCache, fraction: float
     ) -> None:
         """One spot of dirt in the second of two images, dark as the objects of both."""
@@ -223,7 +223,7 @@ class TestCrops:
             small_experiment,
             training={
                 "foreground_fraction": 0.0,
-                "lookalike_fraction": fraction,
+                "hard_negative_fraction": fraction,
                 "batch_size": 50,
             },
             augmentation=dict.fromkeys(("brightness", "contrast", "color_cast"), 0),
@@ -236,10 +236,10 @@ class TestCrops:
         ]
         assert np.mean(dirt) == pytest.approx(fraction, abs=0.08 if fraction < 1 else 0.0)
 
-    def test_without_lookalikes_those_crops_lie_anywhere(
+    def test_without_hard_negatives_those_crops_lie_anywhere(
         self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
     ) -> None:
-        training = {"foreground_fraction": 0.0, "lookalike_fraction": 1.0}
+        training = {"foreground_fraction": 0.0, "hard_negative_fraction": 1.0}
         experiment = changed(small_experiment, training=training)
         images, _ = TileSampler(samples[:1], experiment, cache)[0]
         assert images.shape == (2, 32, 32, 3)
@@ -315,7 +315,7 @@ class TestCrops:
         assert 3.5 <= sides.min() < 5.5
         assert 10.5 < sides.max() <= 12.5
 
-    def test_grey(
+    def test_gray(
         self, samples: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
     ) -> None:
         experiment = changed(small_experiment, image={"channels": 1, "color_space": "gray"})
@@ -483,7 +483,7 @@ class TestHardImages:
         cache: PixelCache,
         foreground: float,
     ) -> None:
-        training = {"hard_fraction": 0.6, "foreground_fraction": foreground}
+        training = {"hard_example_fraction": 0.6, "foreground_fraction": foreground}
         experiment = changed(small_experiment, training=training)
         sampler = TileSampler(plain, experiment, cache, steps=300, workers=0)
         assert self.shares(sampler, 0) == pytest.approx([1 / 3] * 3, abs=0.06)
@@ -501,7 +501,7 @@ class TestHardImages:
         cache: PixelCache,
         workers: int,
     ) -> None:
-        experiment = changed(small_experiment, training={"hard_fraction": 1.0})
+        experiment = changed(small_experiment, training={"hard_example_fraction": 1.0})
         sampler = TileSampler(plain, experiment, cache, workers=workers)
         epoch_of(sampler, 0)
         drawn: list[Batch] = []
@@ -516,7 +516,7 @@ class TestHardImages:
     def test_nobody_waits_when_the_training_has_ended(
         self, plain: tuple[Sample, ...], small_experiment: Experiment, cache: PixelCache
     ) -> None:
-        experiment = changed(small_experiment, training={"hard_fraction": 1.0})
+        experiment = changed(small_experiment, training={"hard_example_fraction": 1.0})
         sampler = TileSampler(plain, experiment, cache, workers=2)
         thread = threading.Thread(target=lambda: sampler[sampler.steps])
         thread.start()

@@ -240,8 +240,8 @@ class TestWriteSyntheticDataset:
         assert list(folder.parent.iterdir()) == []
 
 
-def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
-    return 2 * (predicted & truth).sum() / (predicted.sum() + truth.sum())
+def dice(predicted: np.ndarray, target: np.ndarray) -> float:
+    return 2 * (predicted & target).sum() / (predicted.sum() + target.sum())
 
 
 def median_nucleus(mask: np.ndarray) -> float:
@@ -250,7 +250,7 @@ def median_nucleus(mask: np.ndarray) -> float:
 
 
 class TestCells:
-    def test_are_the_smear_with_every_pixel_labelled(self):
+    def test_are_the_smear_with_every_pixel_labeled(self):
         image, labels = draw_cells(11, 512)
         plain, mask = draw_smear(11, 512)
         assert np.array_equal(image, plain)

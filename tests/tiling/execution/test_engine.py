@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling.execution.engine import predict_full, predict_resized, predict_tiled
+from tiledseg.tiling.execution.engine import predict_resized, predict_single_pass, predict_tiled
 from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.network import exactness
 from tiledseg.tiling.network.exactness import model_field
@@ -35,7 +35,10 @@ def tile_of(model: keras.Model, spare: int) -> int:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 37), (19, 37), (513, 1099)])
 def test_identity_gives_the_image_back(identity, noise, height, width):
     image = noise(height, width)
-    for prediction in (predict_tiled(identity, image, max_tile=64), predict_full(identity, image)):
+    for prediction in (
+        predict_tiled(identity, image, max_tile=64),
+        predict_single_pass(identity, image),
+    ):
         assert prediction.dtype == np.float32
         np.testing.assert_array_equal(prediction, image)
 
@@ -51,7 +54,7 @@ def test_tiled_is_the_whole_answer(make_unet, noise, options):
         (1, 211, 0),
     ):
         image = noise(height, width)
-        full = predict_full(model, image)
+        full = predict_single_pass(model, image)
         tiled = predict_tiled(model, image, max_tile=tile_of(model, spare))
         assert tiled.shape == full.shape == (height, width, 1)
         assert max_difference(tiled, full) <= 1e-5
@@ -70,7 +73,7 @@ def test_a_halo_too_small_is_caught(make_unet, noise, options):
     field = model_field(model)
     short = ReceptiveField(field.halo - strides * field.stride, field.stride)
     tiled = predict_tiled(model, image, max_tile=tile_of(model, 0), field=short)
-    full = predict_full(model, image)
+    full = predict_single_pass(model, image)
     assert max_difference(tiled, full) > 1e-3
     assert flipped_labels(tiled, full) > 0
 
@@ -79,7 +82,7 @@ def test_origins_off_the_stride_are_caught(make_unet, noise):
     model, image = make_unet(3), noise(256, 256)
     halved = ReceptiveField(model_field(model).halo, 2)
     tiled = predict_tiled(model, image, max_tile=56, field=halved)
-    assert max_difference(tiled, predict_full(model, image)) > 1e-3
+    assert max_difference(tiled, predict_single_pass(model, image)) > 1e-3
 
 
 def test_shifting_graph_is_tiled_exactly(make_model, noise):
@@ -91,7 +94,7 @@ def test_shifting_graph_is_tiled_exactly(make_model, noise):
 
     model, image = make_model(body), noise(120, 131)
     tiled = predict_tiled(model, image, max_tile=tile_of(model, 1))
-    assert max_difference(tiled, predict_full(model, image)) <= 1e-5 * 255
+    assert max_difference(tiled, predict_single_pass(model, image)) <= 1e-5 * 255
 
 
 def test_many_tiles_were_in_play(make_unet):
@@ -121,10 +124,10 @@ def test_no_retracing_and_no_output(make_unet, noise, capfd, up, expected):
 @pytest.mark.parametrize("up", ["transpose", "bilinear"])
 def test_changing_shapes(make_unet, noise, up):
     model = make_unet(2, up=up, channels=1)
-    small = predict_full(model, noise(24, 24, 1))
+    small = predict_single_pass(model, noise(24, 24, 1))
     for side in (32, 40, 48, 56, 64, 72, 80, 88, 96):
-        assert predict_full(model, noise(side, side, 1)).shape == (side, side, 1)
-    np.testing.assert_array_equal(predict_full(model, noise(24, 24, 1)), small)
+        assert predict_single_pass(model, noise(side, side, 1)).shape == (side, side, 1)
+    np.testing.assert_array_equal(predict_single_pass(model, noise(24, 24, 1)), small)
 
 
 def test_field_is_verified_once_and_forgotten_with_the_model(make_unet, noise, monkeypatch):
@@ -132,7 +135,7 @@ def test_field_is_verified_once_and_forgotten_with_the_model(make_unet, noise, m
     monkeypatch.setattr(exactness, "verify_receptive_field", lambda *_: verified.append(1))
     model = make_unet(2, up="bilinear")
     for side in (16, 24):
-        predict_full(model, noise(side, side))
+        predict_single_pass(model, noise(side, side))
     assert model_field(model) is model_field(model)
     assert verified == [1]
     gone, known = weakref.ref(model), len(exactness._fields)
@@ -169,7 +172,7 @@ def test_whole_has_the_images_size(make_model, noise, channels, height, width):
 
 PREDICTIONS = {
     "tiled": lambda model, image: predict_tiled(model, image, max_tile=64),
-    "full": predict_full,
+    "full": predict_single_pass,
     "resized": lambda model, image: predict_resized(model, image, 32),
 }
 

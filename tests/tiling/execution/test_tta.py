@@ -13,7 +13,7 @@ def identity(windows: NDArray[np.uint8]) -> NDArray[np.float32]:
     return windows.astype(np.float32)
 
 
-@pytest.mark.parametrize("orientations", [1, 2, 4, 8])
+@pytest.mark.parametrize("tta", [1, 2, 4, 8])
 def test_identity_gives_the_windows_back(orientations: int) -> None:
     answer = oriented(identity, orientations)(WINDOWS)
     assert answer.dtype == np.float32
@@ -32,7 +32,7 @@ def test_every_orientation_is_seen_once() -> None:
     assert all(shape == WINDOWS.shape for shape, _ in seen[:4]), "half turns keep the shape"
 
 
-@pytest.mark.parametrize("orientations", [2, 4, 8])
+@pytest.mark.parametrize("tta", [2, 4, 8])
 def test_the_answer_turns_with_the_image(orientations: int) -> None:
     def lopsided(windows: NDArray[np.uint8]) -> NDArray[np.float32]:
         ramp = np.arange(windows.shape[2], dtype=np.float32)[:, np.newaxis]

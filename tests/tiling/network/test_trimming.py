@@ -15,7 +15,7 @@ from keras import layers
 from tiledseg.config import ModelSettings
 from tiledseg.config.architectures import ARCHITECTURES
 from tiledseg.models import build_model
-from tiledseg.tiling.execution.engine import predict_full
+from tiledseg.tiling.execution.engine import predict_single_pass
 from tiledseg.tiling.execution.streaming import predict_regions
 from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.geometry.regions import ArraySink, ArraySource
@@ -54,7 +54,7 @@ def test_trimmed_is_the_whole_answer(make_unet, noise, options):
     for height, width in ((300, 417), (70, 501)):
         image, grid = noise(height, width), grid_of(model, height, width)
         assert trimmed_pass(model, grid) is not None
-        full = predict_full(model, image)
+        full = predict_single_pass(model, image)
         assert np.abs(one_by_one(model, image, grid) - full).max() <= 1e-5
         assert 0.01 < (full > 0.5).mean() < 0.99
 
@@ -75,7 +75,7 @@ def test_every_exact_architecture_is_trimmed(name, noise):
     assert len(grid.tiles) > 1
     assert trimmed_pass(model, grid) is not None
     image = noise(height, width)
-    full = predict_full(model, image)
+    full = predict_single_pass(model, image)
     assert np.abs(one_by_one(model, image, grid) - full).max() <= 1e-5
     assert full.std() > 1e-4
 
@@ -90,7 +90,7 @@ def test_a_margin_too_small_is_caught(make_unet, noise, monkeypatch, stage):
         margins = [margin * (place > stage) for place, margin in enumerate(network.margins)]
         return replace(network, margins=tuple(margins))
 
-    full = predict_full(model, image)
+    full = predict_single_pass(model, image)
     assert np.abs(one_by_one(model, image, grid) - full).max() <= 1e-5
     monkeypatch.setattr(trimming, "_network", wrong)
     monkeypatch.setattr(trimming, "_WORTH", 1)
@@ -157,7 +157,7 @@ def test_where_there_is_nothing_to_trim(make_unet, make_model, noise, case):
     spare = 99 if case == "one window" else 4
     image, grid = noise(60, 90), grid_of(model, 60, 90, spare)
     assert trimmed_pass(model, grid) is None
-    full = predict_full(model, image)
+    full = predict_single_pass(model, image)
     np.testing.assert_allclose(one_by_one(model, image, grid), full, atol=1e-5 * full.max())
 
 
@@ -174,7 +174,7 @@ def test_one_graph_serves_all_sizes(make_unet, noise, monkeypatch):
     for side in (200, 230, 260, 200):
         image = noise(side, side + 40)
         values = one_by_one(model, image, grid_of(model, side, side + 40))
-        assert np.abs(values - predict_full(model, image)).max() <= 1e-5
+        assert np.abs(values - predict_single_pass(model, image)).max() <= 1e-5
     assert 0 < len(traced) == len(set(traced)) < 3
 
 
@@ -185,7 +185,7 @@ def test_changed_weights_are_seen(make_unet, noise):
     model.set_weights([weight * 0.5 for weight in model.get_weights()])
     after = one_by_one(model, image, grid)
     assert np.abs(after - before).max() > 0.01
-    assert np.abs(after - predict_full(model, image)).max() <= 1e-5
+    assert np.abs(after - predict_single_pass(model, image)).max() <= 1e-5
 
 
 JAX = """
@@ -195,7 +195,7 @@ load_backend()
 import keras
 from tiledseg.config.experiment import Experiment
 from tiledseg.models import build_model
-from tiledseg.tiling.execution.engine import predict_full
+from tiledseg.tiling.execution.engine import predict_single_pass
 from tiledseg.tiling.geometry.plan import plan_tiles
 from tiledseg.tiling.geometry.regions import ArraySink, ArraySource
 from tiledseg.tiling.execution.streaming import predict_regions
@@ -210,7 +210,7 @@ grid = plan_tiles(model, 150, 200, experiment.tiling, 64).grid
 assert len(grid.tiles) > 1 and trimmed_pass(model, grid) is not None
 sink = ArraySink(150, 200, 1)
 predict_regions(model, ArraySource(image), sink, grid=grid, most_pixels=1)
-print(np.abs(sink.values - predict_full(model, image)).max() <= 1e-5)
+print(np.abs(sink.values - predict_single_pass(model, image)).max() <= 1e-5)
 """
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.config import AugmentationSettings
-from tiledseg.data.augmentation.color import draw_looks, recolored
-from tiledseg.data.augmentation.optics import is_optical, seen_otherwise
+from tiledseg.data.augmentation.color import apply_color, draw_color_jitter
+from tiledseg.data.augmentation.optics import apply_optics, is_optical
 from tiledseg.data.augmentation.warp import Flips, draw_map, is_warp, read_warped
 from tiledseg.data.preprocessing import from_rgb, to_rgb
 from tiledseg.data.sampling.crops import Window, read_crop, resized
@@ -32,7 +32,7 @@ def augment(
     ``settings.scale`` is not applied here: it is the size of the window.
 
     Args:
-        image: (H, W, C), uint8, in the network's colour space; may be mapped from disk.
+        image: (H, W, C), uint8, in the network's color space; may be mapped from disk.
         mask: (H, W), uint8; any labels.
         rng: Source of all randomness; the same number of draws whatever the settings.
         settings: Which changes, and how large.
@@ -47,20 +47,20 @@ def augment(
     horizontal, vertical = rng.random(2) < 0.5
     turns = int(rng.integers(4)) * settings.quarter_turns
     flips = Flips(bool(horizontal and settings.hflip), bool(vertical and settings.vflip), turns)
-    looks = draw_looks(rng, settings)
+    looks = draw_color_jitter(rng, settings)
     # Generators of their own: what they draw leaves the draws above what they always were.
     warping, seeing = rng.spawn(2)
     if is_warp(settings):
         crop, marked = _warped(image, mask, window, flips, warping, settings, color_space)
         if is_optical(settings):
-            crop = seen_otherwise(crop, seeing, settings)
+            crop = apply_optics(crop, seeing, settings)
         crop = from_rgb(crop, color_space)
     else:
         crop, marked = (_flipped(pixels, flips) for pixels in _cut(image, mask, window))
         if is_optical(settings):
-            shown = seen_otherwise(to_rgb(crop, color_space), seeing, settings)
+            shown = apply_optics(to_rgb(crop, color_space), seeing, settings)
             crop = from_rgb(shown, color_space)
-    return recolored(crop, looks, color_space), marked
+    return apply_color(crop, looks, color_space), marked
 
 
 def _cut(image: Pixels, mask: Pixels, window: Window | None) -> tuple[Pixels, Pixels]:
@@ -86,13 +86,13 @@ def _warped(
     if window is None:
         height, width = mask.shape
         shape = (width, height) if flips.turns % 2 else (height, width)
-        centre, zoom = ((height - 1) / 2, (width - 1) / 2), 1.0
+        center, zoom = ((height - 1) / 2, (width - 1) / 2), 1.0
     else:
         shape, zoom = (window.size, window.size), window.side / window.size
         middle = (window.side - 1) / 2
-        centre = window.top + middle, window.left + middle
+        center = window.top + middle, window.left + middle
     nodes = draw_map(shape, zoom, flips, rng, settings)
-    return read_warped(image, mask, nodes, centre, shape, zoom, color_space)
+    return read_warped(image, mask, nodes, center, shape, zoom, color_space)
 
 
 def _flipped(pixels: Pixels, flips: Flips) -> Pixels:

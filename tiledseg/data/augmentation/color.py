@@ -1,7 +1,7 @@
-"""How the colours of a training crop change.
+"""How the colors of a training crop change.
 
 Brightness, contrast, cast, hue and saturation are together one affine map of the channels,
-v -> A v + t, applied in a single pass in the network's colour space.
+v -> A v + t, applied in a single pass in the network's color space.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from tiledseg.config import AugmentationSettings
 
 _LUMA = np.array([0.299, 0.587, 0.114])
-"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+"""Weights of red, green and blue in gray (ITU-R BT.601)."""
 _NEUTRAL = 128.0
-"""The value of Lab's a and b, in 8 bits, where there is no colour."""
+"""The value of Lab's a and b, in 8 bits, where there is no color."""
 _STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 """Optical density of hematoxylin, eosin and DAB in red, green and blue; Ruifrok and Johnston,
 "Quantification of histochemical staining by color deconvolution", 2001."""
@@ -28,7 +28,7 @@ Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Looks:
+class ColorJitter:
     """How much brightness (of full scale), contrast, hue (of a circle) and so on change."""
 
     brightness: float
@@ -38,14 +38,14 @@ class Looks:
     cast: tuple[float, float, float]
 
 
-_UNCHANGED = Looks(0.0, 0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
+_UNCHANGED = ColorJitter(0.0, 0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
 
 
-def draw_looks(rng: np.random.Generator, settings: AugmentationSettings) -> Looks:
-    """Draw a change of colours; the same number of draws whatever the settings."""
+def draw_color_jitter(rng: np.random.Generator, settings: AugmentationSettings) -> ColorJitter:
+    """Draw a change of colors; the same number of draws whatever the settings."""
     brightness, contrast, hue, saturation, *cast = rng.uniform(-1.0, 1.0, 7).tolist()
     red, green, blue = (settings.color_cast * change for change in cast)
-    return Looks(
+    return ColorJitter(
         brightness=settings.brightness * brightness,
         contrast=settings.contrast * contrast,
         hue=settings.hue * hue,
@@ -54,12 +54,12 @@ def draw_looks(rng: np.random.Generator, settings: AugmentationSettings) -> Look
     )
 
 
-def recolored(image: Pixels, looks: Looks, color_space: str) -> Pixels:
-    """Change the colours of a crop.
+def apply_color(image: Pixels, looks: ColorJitter, color_space: str) -> Pixels:
+    """Change the colors of a crop.
 
     Args:
-        image: (h, w, C), uint8, in the colour space.
-        looks: Of ``draw_looks``.
+        image: (h, w, C), uint8, in the color space.
+        looks: Of ``draw_color_jitter``.
         color_space: ``rgb``, ``hsv`` (hue over 256 values), ``lab`` or ``gray``.
 
     Returns:
@@ -68,7 +68,7 @@ def recolored(image: Pixels, looks: Looks, color_space: str) -> Pixels:
     if looks == _UNCHANGED:
         return image
     if color_space == "hsv":
-        return _recolored_hsv(image, looks)
+        return _apply_hsv(image, looks)
     mean = np.array(cv2.mean(image))[: image.shape[2]]
     matrix, shift = _COLOR_MAPS[color_space](looks, mean)
     if len(mean) == 1:
@@ -95,15 +95,15 @@ def restained(image: Pixels, amounts: Matrix) -> Pixels:
     return np.asarray(cv2.convertScaleAbs(light, alpha=256.0, beta=-1.0))
 
 
-def _rgb_map(looks: Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
-    """Contrast about the mean colour, after saturation and hue about the grey axis, and a cast."""
+def _rgb_map(looks: ColorJitter, mean: Matrix) -> tuple[Matrix, Matrix]:
+    """Contrast about the mean color, after saturation and hue about the gray axis, and a cast."""
     color = _saturation_matrix(looks.saturation) @ _hue_matrix(looks.hue)
     color = np.diag(1.0 + np.array(looks.cast)) @ color
     gain, offset = 1.0 + looks.contrast, 255.0 * looks.brightness
     return gain * color, offset - looks.contrast * (color @ mean)
 
 
-def _lab_map(looks: Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
+def _lab_map(looks: ColorJitter, mean: Matrix) -> tuple[Matrix, Matrix]:
     """Contrast and brightness of L; a and b turned and stretched about the neutral point."""
     angle, stretch = 2.0 * np.pi * looks.hue, 1.0 + looks.saturation
     cos, sin = stretch * np.cos(angle), stretch * np.sin(angle)
@@ -113,7 +113,7 @@ def _lab_map(looks: Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
     return matrix, np.array([lightness, *neutral])
 
 
-def _gray_map(looks: Looks, mean: Matrix) -> tuple[Matrix, Matrix]:
+def _gray_map(looks: ColorJitter, mean: Matrix) -> tuple[Matrix, Matrix]:
     return np.array([[1.0 + looks.contrast]]), 255.0 * looks.brightness - looks.contrast * mean
 
 
@@ -121,13 +121,13 @@ _COLOR_MAPS = {"rgb": _rgb_map, "lab": _lab_map, "gray": _gray_map}
 
 
 def _saturation_matrix(change: float) -> Matrix:
-    """Moves colours away from, or towards, the grey of the same luma."""
+    """Moves colors away from, or towards, the gray of the same luma."""
     matrix: Matrix = (1.0 + change) * np.eye(3) - change * np.tile(_LUMA, (3, 1))
     return matrix
 
 
 def _hue_matrix(turn: float) -> Matrix:
-    """Rotation of RGB about its grey axis (1, 1, 1) / sqrt(3), by Rodrigues' formula."""
+    """Rotation of RGB about its gray axis (1, 1, 1) / sqrt(3), by Rodrigues' formula."""
     angle = 2.0 * np.pi * turn
     across = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3.0)
     along = np.full((3, 3), 1.0 / 3.0)
@@ -137,7 +137,7 @@ def _hue_matrix(turn: float) -> Matrix:
     return matrix
 
 
-def _recolored_hsv(image: Pixels, looks: Looks) -> Pixels:
+def _apply_hsv(image: Pixels, looks: ColorJitter) -> Pixels:
     """A table for each channel; hue is a circle of 256 values, so it wraps."""
     values = np.arange(256)
     mean = cv2.mean(image)[2]

@@ -36,13 +36,11 @@ def is_optical(settings: AugmentationSettings) -> bool:
     )
 
 
-def seen_otherwise(
-    image: Pixels, rng: np.random.Generator, settings: AugmentationSettings
-) -> Pixels:
+def apply_optics(image: Pixels, rng: np.random.Generator, settings: AugmentationSettings) -> Pixels:
     """Change stain, focus, gamma, noise and compression of a crop at random.
 
     Args:
-        image: (h, w, 3) RGB or (h, w, 1) grey, uint8.
+        image: (h, w, 3) RGB or (h, w, 1) gray, uint8.
         rng: Source of randomness.
         settings: Which changes, and how large.
 

@@ -20,8 +20,8 @@ _STEP = 4
 """Pixels between nodes; deformations have a sigma of that at least."""
 _GRID = 5
 """Nodes of the grid distortion along a side."""
-_OFF_CENTRE = 0.3
-"""Most that a lens lies off the centre, as a fraction of the crop."""
+_OFF_CENTER = 0.3
+"""Most that a lens lies off the center, as a fraction of the crop."""
 _ALIASING = 1.3
 """Pixels of the image in one of the crop from which it is smoothed before it is read."""
 
@@ -39,7 +39,7 @@ class Flips:
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """(2, 2): a place (x, y) about the centre of the image, from one in the crop."""
+        """(2, 2): a place (x, y) about the center of the image, from one in the crop."""
         mirror = np.diag([-1.0 if self.horizontal else 1.0, -1.0 if self.vertical else 1.0])
         turn = np.linalg.matrix_power(np.array([[0, -1], [1, 0]]), self.turns)
         return np.asarray(mirror @ turn)
@@ -77,11 +77,11 @@ def draw_map(
 
     Returns:
         (nodes, nodes, 2), float32: column and row of the image for each node, counted from the
-        centre of what is shown. Nodes are the centres of squares of 4 pixels' side; one row and
+        center of what is shown. Nodes are the centers of squares of 4 pixels' side; one row and
         column of them lies around the crop, or two.
     """
     angle, *slants = rng.uniform(-1.0, 1.0, 3).tolist()
-    centres = rng.uniform(-_OFF_CENTRE, _OFF_CENTRE, (2, 2)) * (shape[1], shape[0])
+    centers = rng.uniform(-_OFF_CENTER, _OFF_CENTER, (2, 2)) * (shape[1], shape[0])
     *strengths, displacement = (
         rng.random(3) * (settings.barrel, -settings.pincushion, settings.elastic)
     ).tolist()
@@ -90,9 +90,9 @@ def draw_map(
     )
     x, y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
     radius = settings.lens_radius * min(shape)
-    for centre, strength in zip(centres.tolist(), strengths, strict=True):
+    for center, strength in zip(centers.tolist(), strengths, strict=True):
         if strength:
-            x, y = _through_lens(x, y, centre, strength, radius)
+            x, y = _through_lens(x, y, center, strength, radius)
     nodes = np.asarray(cv2.merge([x, y]), np.float32)
     if settings.grid_distortion:
         most = settings.grid_distortion * min(shape)
@@ -112,7 +112,7 @@ def read_warped(
     image: Pixels,
     mask: Pixels,
     nodes: Map,
-    centre: tuple[float, float],
+    center: tuple[float, float],
     shape: tuple[int, int],
     zoom: float,
     color_space: str,
@@ -123,40 +123,40 @@ def read_warped(
         image: (H, W, C), uint8; may be mapped from disk: only what is shown is read.
         mask: (H, W), uint8; any labels.
         nodes: Of ``draw_map``.
-        centre: Row and column of the image that the map counts from.
+        center: Row and column of the image that the map counts from.
         shape: As for ``draw_map``.
         zoom: As for ``draw_map``.
         color_space: That of the image.
 
     Returns:
-        (h, w, C), uint8, interpolated between pixels, in RGB (or grey): half-way between two
-        hues lies another, between their colours a mixture. And (h, w), uint8, of the nearest
+        (h, w, C), uint8, interpolated between pixels, in RGB (or gray): half-way between two
+        hues lies another, between their colors a mixture. And (h, w), uint8, of the nearest
         pixel. Beyond its border the image is reflected.
     """
     # A small image may lie beside the crop's middle: what is read touches it all the same.
-    left, width = _span(nodes[..., 0], centre[1], mask.shape[1])
-    top, height = _span(nodes[..., 1], centre[0], mask.shape[0])
+    left, width = _span(nodes[..., 0], center[1], mask.shape[1])
+    top, height = _span(nodes[..., 1], center[0], mask.shape[0])
     region = to_rgb(read_region(image, top, left, height, width), color_space)
     if zoom > _ALIASING:
         smooth = cv2.GaussianBlur(region, (0, 0), 0.5 * float(np.sqrt(zoom**2 - 1.0)))
         region = np.asarray(smooth).reshape(region.shape)
     labels = read_region(mask, top, left, height, width)
-    from_corner = np.array((centre[1] - left, centre[0] - top), np.float32)
+    from_corner = np.array((center[1] - left, center[0] - top), np.float32)
     places = _per_pixel(nodes + from_corner, shape)
     return _interpolated(region, places), np.asarray(
         cv2.remap(labels, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
     )
 
 
-def _span(nodes: Map, centre: float, extent: int) -> tuple[int, int]:
-    """First row or column to read, and how many, for neighbours of every place between nodes."""
-    first = min(math.floor(centre + float(nodes.min())), extent - 1)
-    return first, max(math.ceil(centre + float(nodes.max())) + 2, 1) - first
+def _span(nodes: Map, center: float, extent: int) -> tuple[int, int]:
+    """First row or column to read, and how many, for neighbors of every place between nodes."""
+    first = min(math.floor(center + float(nodes.min())), extent - 1)
+    return first, max(math.ceil(center + float(nodes.max())) + 2, 1) - first
 
 
 def _per_pixel(nodes: Map, shape: tuple[int, int]) -> Map:
     """Columns and rows for every pixel of a crop, (h, w, 2), linear between nodes."""
-    # cv2.resize puts a node's centre where the _STEP pixels that come of it have theirs.
+    # cv2.resize puts a node's center where the _STEP pixels that come of it have theirs.
     full = cv2.resize(nodes, (nodes.shape[1] * _STEP, nodes.shape[0] * _STEP))
     return np.asarray(full[_STEP : _STEP + shape[0], _STEP : _STEP + shape[1]], np.float32)
 
@@ -172,14 +172,14 @@ def _interpolated(region: Pixels, places: Map) -> Pixels:
 
 
 def _through_lens(
-    x: Map, y: Map, centre: list[float], strength: float, radius: float
+    x: Map, y: Map, center: list[float], strength: float, radius: float
 ) -> tuple[Map, Map]:
-    """The way to the centre times 1 - strength (1 - d^2 / radius^2)^2, inside the radius.
+    """The way to the center times 1 - strength (1 - d^2 / radius^2)^2, inside the radius.
 
     It and its slope go over into the surroundings without a step, and for strengths between -1
     and 1 it grows with the distance d, so that nothing folds.
     """
-    across, along = x - np.float32(centre[0]), y - np.float32(centre[1])
+    across, along = x - np.float32(center[0]), y - np.float32(center[1])
     inside = 1.0 - (across * across + along * along) * np.float32(1.0 / radius**2)
     np.maximum(inside, 0.0, out=inside)
     change = np.float32(strength) * inside * inside

@@ -1,4 +1,4 @@
-"""One source image and its mask into the pieces that a recipe asks for.
+"""One source image and its mask into the pieces that a spec asks for.
 
 Stems keep the name of their source, in the form that drawing splits knows:
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tiledseg.config import AugmentationSettings
 from tiledseg.data.augmentation.augment import augment
-from tiledseg.data.prepare.spec import Recipe
+from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.data.prepare.windows import Window, object_windows, tile_windows, whole
 from tiledseg.masks.classes import foreground
 
@@ -34,7 +34,7 @@ class Piece:
         split: ``train``, ``valid`` or ``test``.
         stem: Name of the files, without suffix.
         source: Stem of the image that it was cut from.
-        kind: ``tile``, ``reduced``, ``object`` or ``whole``.
+        kind: ``tile``, ``reduced``, ``object`` or ``resized``.
         window: Where it lies in the source, in pixels of the source times ``zoom``.
         zoom: By how much the source was enlarged or reduced before.
         copy: Number of the changed copy, from 1; 0 is unchanged.
@@ -58,7 +58,7 @@ def pieces_of(
     stem: str,
     image: Pixels,
     mask: Pixels,
-    recipe: Recipe,
+    spec: PreparationSpec,
     changes: AugmentationSettings,
 ) -> Iterator[Piece]:
     """Cut one image; the same pieces in the same order whenever and wherever it is done.
@@ -68,14 +68,14 @@ def pieces_of(
         stem: Its stem.
         image: (H, W, 3), uint8, RGB.
         mask: (H, W), uint8, labels.
-        recipe: What to cut.
+        spec: What to cut.
         changes: How copies are changed.
     """
-    for piece in _unchanged(split, stem, image, mask, recipe):
+    for piece in _unchanged(split, stem, image, mask, spec):
         yield piece
         if split == "train":
-            for copy in range(1, recipe.augment + 1):
-                yield _changed(piece, copy, recipe.seed, changes)
+            for copy in range(1, spec.augment + 1):
+                yield _changed(piece, copy, spec.seed, changes)
 
 
 def resized(pixels: Pixels, longer: int, *, labels: bool) -> Pixels:
@@ -84,7 +84,7 @@ def resized(pixels: Pixels, longer: int, *, labels: bool) -> Pixels:
     Args:
         pixels: (H, W, 3) or (H, W), uint8.
         longer: The longer side that comes out, in pixels.
-        labels: True for masks: nearest neighbour, so that no label is invented. Images are
+        labels: True for masks: nearest neighbor, so that no label is invented. Images are
             averaged over areas when they shrink, and interpolated cubically when they grow.
     """
     height, width = pixels.shape[:2]
@@ -97,33 +97,33 @@ def resized(pixels: Pixels, longer: int, *, labels: bool) -> Pixels:
 
 
 def _unchanged(
-    split: str, stem: str, image: Pixels, mask: Pixels, recipe: Recipe
+    split: str, stem: str, image: Pixels, mask: Pixels, spec: PreparationSpec
 ) -> Iterator[Piece]:
     zoom = 1.0
-    if recipe.enlarge > max(mask.shape):
-        zoom = recipe.enlarge / max(mask.shape)
-        image = resized(image, recipe.enlarge, labels=False)
-        mask = resized(mask, recipe.enlarge, labels=True)
+    if spec.enlarge > max(mask.shape):
+        zoom = spec.enlarge / max(mask.shape)
+        image = resized(image, spec.enlarge, labels=False)
+        mask = resized(mask, spec.enlarge, labels=True)
     shape = (mask.shape[0], mask.shape[1])
-    base = Piece(split, stem, stem, "whole", whole(shape), zoom, 0, image, mask)
-    if split in recipe.uncut or not recipe.cuts:
+    base = Piece(split, stem, stem, "whole", full_window(shape), zoom, 0, image, mask)
+    if split in spec.uncut or not spec.cuts:
         yield base
         return
-    if recipe.tile:
-        for window in tile_windows(shape, recipe.tile, recipe.overlap):
+    if spec.tile:
+        for window in tile_windows(shape, spec.tile, spec.overlap):
             name = f"{stem}_r{window.top}_c{window.left}"
             tile = _cut(base, "tile", name, window)
             if (
                 split != "train"
                 or foreground(tile.mask).any()
-                or _draw(recipe.seed, name) < recipe.empty
+                or _draw(spec.seed, name) < spec.empty
             ):
                 yield tile
-    if recipe.objects:
-        for window in object_windows(foreground(mask), recipe.objects):
+    if spec.objects:
+        for window in object_windows(foreground(mask), spec.objects):
             yield _cut(base, "object", f"{stem}_{window.top}x{window.left}", window)
-    if recipe.reduce:
-        yield _reduced(base, recipe.reduce)
+    if spec.reduce:
+        yield _reduced(base, spec.reduce)
 
 
 def _cut(base: Piece, kind: str, stem: str, window: Window) -> Piece:

@@ -1,6 +1,6 @@
 """Writing a dataset so that it can be killed at any moment and gone on with.
 
-    FOLDER/recipe.json                              what it is made of; claims the folder
+    FOLDER/spec.json                              what it is made of; claims the folder
     FOLDER/{train,valid,test}/{images,masks}/STEM.png
     FOLDER/manifest.csv                             every file, when all are there
     FOLDER/.unfinished/                             while they are not: what is done, one line a job
@@ -28,9 +28,9 @@ from tiledseg.errors import DatasetError, OutputError
 from tiledseg.images.atomic import atomic_file
 from tiledseg.images.writing import write_image, write_labels, write_mask
 from tiledseg.masks.classes import foreground
-from tiledseg.masks.instances import labelled
+from tiledseg.masks.instances import labeled
 
-RECIPE, MANIFEST = "recipe.json", "manifest.csv"
+SPEC, MANIFEST = "spec.json", "manifest.csv"
 _UNFINISHED, _DONE = ".unfinished", "done.jsonl"
 _THREADS = 2
 Progress = Callable[[int, int], None]
@@ -51,7 +51,7 @@ class Job:
 
 def write_layout(
     folder: Path,
-    recipe: Mapping[str, Any],
+    spec: Mapping[str, Any],
     jobs: Sequence[Job],
     progress: Progress | None = None,
     classes: Sequence[str] = (),
@@ -60,8 +60,8 @@ def write_layout(
     """Write a dataset, or what is missing of it.
 
     Args:
-        folder: The dataset; new, empty, or begun with the same recipe.
-        recipe: Everything that decides what comes out, as JSON.
+        folder: The dataset; new, empty, or begun with the same spec.
+        spec: Everything that decides what comes out, as JSON.
         jobs: All of them, in the order of the manifest.
         progress: Called with jobs done and jobs in all.
         classes: Names of the labels in the masks, which are then written as a palette's indices;
@@ -78,7 +78,7 @@ def write_layout(
         DatasetError: One of ``splits`` got nothing.
         TiledsegError: What a job raises.
     """
-    if _claim(folder, recipe):
+    if _claim(folder, spec):
         return read_manifest(folder)
     work = folder / _UNFINISHED
     done = _finished_jobs(folder, work / _DONE)
@@ -109,12 +109,12 @@ def require_ours(folder: Path) -> str:
     """Refuse a folder that holds what was not written here.
 
     Returns:
-        The recipe it was begun with, as it is stored; empty where nothing is there.
+        The spec it was begun with, as it is stored; empty where nothing is there.
 
     Raises:
         OutputError: It holds other files.
     """
-    path = folder / RECIPE
+    path = folder / SPEC
     try:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         foreign = not text and folder.exists() and any(folder.iterdir())
@@ -122,7 +122,7 @@ def require_ours(folder: Path) -> str:
         raise OutputError(f"{path}: cannot be read ({error}); choose another name") from None
     if foreign:
         raise OutputError(
-            f"{folder} holds files already, and no {RECIPE} of an earlier start; nothing is "
+            f"{folder} holds files already, and no {SPEC} of an earlier start; nothing is "
             "overwritten: choose another name, or move the folder away"
         )
     return text
@@ -144,31 +144,31 @@ def read_manifest(folder: Path) -> pd.DataFrame:
     return table
 
 
-def _claim(folder: Path, recipe: Mapping[str, Any]) -> bool:
+def _claim(folder: Path, spec: Mapping[str, Any]) -> bool:
     """Make the folder ours; True where everything is written already."""
     text = require_ours(folder)
     if text:
-        _require_same(folder, text, recipe)
+        _require_same(folder, text, spec)
         return (folder / MANIFEST).is_file()
-    with atomic_file(folder / RECIPE) as file:
-        file.write(json.dumps(recipe, indent=2).encode())
+    with atomic_file(folder / SPEC) as file:
+        file.write(json.dumps(spec, indent=2).encode())
     return False
 
 
-def _require_same(folder: Path, text: str, recipe: Mapping[str, Any]) -> None:
+def _require_same(folder: Path, text: str, spec: Mapping[str, Any]) -> None:
     try:
         begun = json.loads(text)
     except ValueError:
         begun = None
-    wanted = json.loads(json.dumps(recipe))
+    wanted = json.loads(json.dumps(spec))
     if begun == wanted:
         return
     if not isinstance(begun, dict):
-        raise OutputError(f"{folder / RECIPE} is no recipe; choose another name")
+        raise OutputError(f"{folder / SPEC} is no spec; choose another name")
     keys = [key for key in {**begun, **wanted} if begun.get(key) != wanted.get(key)]
     apart = ", ".join(f"{key} {begun.get(key)!r}, now {wanted.get(key)!r}" for key in keys)
     raise OutputError(
-        f"{folder} was begun with another recipe ({apart}); choose another name, or give the "
+        f"{folder} was begun with another spec ({apart}); choose another name, or give the "
         "settings it was begun with"
     )
 
@@ -241,7 +241,7 @@ def _write_piece(folder: Path, piece: Piece, labels: int) -> dict[str, Any]:
     mask = folder / piece.split / "masks" / f"{piece.stem}.png"
     window, marked = piece.window, foreground(piece.mask)
 
-    def write_truth(path: Path) -> None:
+    def write_target(path: Path) -> None:
         if labels:
             write_labels(path, piece.mask, labels)
         else:
@@ -259,9 +259,9 @@ def _write_piece(folder: Path, piece: Piece, labels: int) -> dict[str, Any]:
         "width": window.width,
         "zoom": round(piece.zoom, 6),
         "foreground": int(np.count_nonzero(marked)),
-        "objects": int(labelled(marked).max(initial=0)),
+        "objects": int(labeled(marked).max(initial=0)),
         "image_digest": _placed(image, folder, lambda path: write_image(path, piece.image)),
-        "mask_digest": _placed(mask, folder, write_truth),
+        "mask_digest": _placed(mask, folder, write_target),
     }
 
 

@@ -14,7 +14,7 @@ from tiledseg.data.dataset import load_dataset
 from tiledseg.data.pairing import Sample
 from tiledseg.data.prepare.cutting import Piece, pieces_of
 from tiledseg.data.prepare.layout import Job, Progress, write_layout
-from tiledseg.data.prepare.spec import Recipe
+from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.data.prepare.statistics import write_statistics
 from tiledseg.errors import DatasetError, ExperimentError
 from tiledseg.images.label_files import read_label_map
@@ -41,7 +41,7 @@ def prepare_dataset(
     experiment: Experiment,
     root: Path,
     name: str,
-    recipe: Recipe,
+    spec: PreparationSpec,
     progress: Progress | None = None,
 ) -> Prepared:
     """Cut a dataset into a new one; called again, it goes on where it was broken off.
@@ -52,7 +52,7 @@ def prepare_dataset(
         experiment: Which dataset is cut, how its masks are read, and how copies are changed.
         root: The folder of both datasets.
         name: Of the new one.
-        recipe: What to cut.
+        spec: What to cut.
         progress: Called with source images done and in all.
 
     Raises:
@@ -60,17 +60,17 @@ def prepare_dataset(
         DatasetError: The source is missing or unsound.
         OutputError: The new folder holds something else, or cannot be written.
     """
-    made = _experiment_for(experiment, name, recipe)
+    made = _experiment_for(experiment, name, spec)
     if name == experiment.dataset.name:
         raise ExperimentError(f"--into {name}: that is the dataset itself; choose another name")
     source = load_dataset(experiment.dataset, root)
     changes = experiment.augmentation
     jobs = [
-        _job(split, sample, recipe, changes, experiment.dataset.cut)
+        _job(split, sample, spec, changes, experiment.dataset.cut)
         for split, samples in source.splits.items()
         for sample in samples
     ]
-    written = recipe.written(source.name, source.digest, experiment.dataset.cut, changes)
+    written = spec.written(source.name, source.digest, experiment.dataset.cut, changes)
     manifest = write_layout(
         root / name, written, jobs, progress, made.dataset.classes, source.splits
     )
@@ -79,7 +79,11 @@ def prepare_dataset(
 
 
 def _job(
-    split: str, sample: Sample, recipe: Recipe, changes: AugmentationSettings, cut: int | None
+    split: str,
+    sample: Sample,
+    spec: PreparationSpec,
+    changes: AugmentationSettings,
+    cut: int | None,
 ) -> Job:
     def pieces() -> Iterator[Piece]:
         image = read_image(sample.image)
@@ -90,12 +94,12 @@ def _job(
                 f"but {sample.image} is {image.shape[1]} x {image.shape[0]}; export them at one "
                 "size"
             )
-        return pieces_of(split, sample.stem, image, mask, recipe, changes)
+        return pieces_of(split, sample.stem, image, mask, spec, changes)
 
     return Job(f"{split}/{sample.stem}", pieces)
 
 
-def _experiment_for(experiment: Experiment, name: str, recipe: Recipe) -> Experiment:
+def _experiment_for(experiment: Experiment, name: str, spec: PreparationSpec) -> Experiment:
     """The same settings for the new dataset; crops are no larger than its tiles."""
     about = experiment.dataset.description or experiment.dataset.name
     content = experiment.model_dump(mode="json", exclude_unset=True)
@@ -107,8 +111,8 @@ def _experiment_for(experiment: Experiment, name: str, recipe: Recipe) -> Experi
         if experiment.dataset.ignore_label is not None:
             content["dataset"]["ignore_label"] = IGNORED
     stride = experiment.model.stride
-    if recipe.tile >= max(stride, 32):
-        largest = recipe.tile // stride * stride
+    if spec.tile >= max(stride, 32):
+        largest = spec.tile // stride * stride
         content.setdefault("image", {})["size"] = min(experiment.image.size, largest)
     try:
         return Experiment.model_validate(content)

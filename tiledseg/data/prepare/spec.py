@@ -10,12 +10,12 @@ _LEAST_SIDE, _LARGEST_SIDE = 16, 32768
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PreparationSpec:
     """How a dataset is cut; sizes are in pixels, and 0 leaves a step out.
 
     Attributes:
         tile: Side of tiles that cover each image.
-        overlap: Pixels that neighbouring tiles share.
+        overlap: Pixels that neighboring tiles share.
         empty: Share of the tiles without foreground that ``train`` keeps; the other splits keep
             all, so that what is invented on them is seen.
         reduce: Longer side to which each whole image is reduced; smaller ones stay as they are.

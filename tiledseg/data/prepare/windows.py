@@ -40,13 +40,13 @@ def tile_windows(shape: tuple[int, int], tile: int, overlap: int) -> Iterator[Wi
     """Tiles that cover an image, row by row.
 
     The last tile of an axis is moved back to end where the image ends, so that it shares more
-    than ``overlap`` with its neighbour and no pixel is invented. An image that is smaller than
+    than ``overlap`` with its neighbor and no pixel is invented. An image that is smaller than
     a tile gives one tile of its own size.
 
     Args:
         shape: Height and width of the image, in pixels.
         tile: Side of a tile, in pixels.
-        overlap: Pixels that neighbours share; less than ``tile``.
+        overlap: Pixels that neighbors share; less than ``tile``.
     """
     height, width = (min(tile, length) for length in shape)
     rows, columns = (_starts(length, tile, overlap) for length in shape)

@@ -1,4 +1,4 @@
-"""Named datasets: who made them, under which licence, where they are had, and how they are read.
+"""Named datasets: who made them, under which license, where they are had, and how they are read.
 
 What a name says is made here from the files that the authors publish; nothing of those files is
 part of the program. Experiments of the same names hold their settings.
@@ -41,7 +41,7 @@ class Publication:
     Attributes:
         name: Short; also the folder for its files.
         citation: Whom to cite.
-        licence: What its users may do with it.
+        license: What its users may do with it.
         page: Where it is described, and had by hand.
         files: What is to be had there, in words.
         archive: What is fetched by URL; None where the page asks for an account or a click.
@@ -49,7 +49,7 @@ class Publication:
 
     name: str
     citation: str
-    licence: str
+    license: str
     page: str
     files: str
     archive: Archive | None = None
@@ -77,7 +77,7 @@ NEURIPS = Publication(
     citation="Ma et al., NeurIPS 2022 Cell Segmentation Competition Dataset, Zenodo, 2024, "
     "doi:10.5281/zenodo.10719375; Ma et al., The multimodality cell segmentation challenge, "
     "Nature Methods, 2024, doi:10.1038/s41592-024-02233-6",
-    licence="CC BY-NC-ND 4.0: not for commercial use; share no version that was changed",
+    license="CC BY-NC-ND 4.0: not for commercial use; share no version that was changed",
     page="https://zenodo.org/records/10719375",
     files="Training-labeled.zip",
     archive=Archive(
@@ -91,7 +91,7 @@ SEGPC = Publication(
     name="SegPC-2021",
     citation="Gupta, Gupta, Gehlot, Goswami, SegPC-2021: Segmentation of Multiple Myeloma Plasma "
     "Cells in Microscopic Images, IEEE Dataport, 2021, doi:10.21227/7np1-2q42",
-    licence="CC BY-NC-SA 4.0: not for commercial use; share under the same terms",
+    license="CC BY-NC-SA 4.0: not for commercial use; share under the same terms",
     page="https://www.kaggle.com/datasets/sbilab/segpc2021dataset",
     files="the whole dataset (TCIA_SegPC_dataset)",
 )
@@ -100,7 +100,7 @@ SIPAKMED = Publication(
     citation="Plissiti, Dimitrakopoulos, Sfikas, Nikou, Krikoni, Charchanti, SIPaKMeD: a new "
     "dataset for feature and image based classification of normal and pathological cervical "
     "cells in Pap smear images, ICIP 2018",
-    licence="for experiments, with a citation",
+    license="for experiments, with a citation",
     page="https://www.cs.uoi.gr/~marina/sipakmed.html",
     files="the images of metaplastic cells (im_Metaplastic)",
 )
@@ -109,7 +109,7 @@ BREASTDM = Publication(
     citation="Zhao et al., BreastDM: a DCE-MRI dataset for breast tumor image segmentation and "
     "classification, Computers in Biology and Medicine, 2023, "
     "doi:10.1016/j.compbiomed.2023.107255",
-    licence="for research, with a citation",
+    license="for research, with a citation",
     page="https://github.com/smallboy-code/Breast-cancer-dataset",
     files="BreaDM.zip, by the link there",
 )

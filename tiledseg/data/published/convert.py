@@ -77,13 +77,13 @@ def convert_published(
     _require_unique(images, folder)
     split = split or SplitSettings()
     splits = _splits_of(images, split, folder)
-    recipe = {
+    spec = {
         "published": dataset.publication.name,
         "images": len(images),
         "split": split.model_dump(mode="json"),
     }
     jobs = [_job(image, splits[image.group]) for image in images]
-    manifest = write_layout(root / dataset.name, recipe, jobs, progress)
+    manifest = write_layout(root / dataset.name, spec, jobs, progress)
     write_statistics(manifest, root / dataset.name)
     return manifest
 

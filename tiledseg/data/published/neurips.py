@@ -60,7 +60,7 @@ def labels_as_mask(path: Path) -> Pixels:
     """Labels of instances, of any number of bits, as 0 and 1.
 
     Raises:
-        DatasetError: The file holds colours.
+        DatasetError: The file holds colors.
         ImageError: It cannot be read.
     """
     labels = read_as_stored(path)

@@ -29,7 +29,7 @@ NUCLEUS, CYTOPLASM = 40, 20
 _SIDE, _MARGIN = 256, 10
 """Single cells: the field is reduced to 256 x 256, and shown 10 pixels around the cell."""
 _GROUND = (208, 196, 210)
-"""The rest of it: the colour of an empty field, as red, green and blue."""
+"""The rest of it: the color of an empty field, as red, green and blue."""
 
 Cells = tuple[Path, ...]
 

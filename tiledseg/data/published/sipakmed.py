@@ -65,7 +65,7 @@ def read_outline(path: Path) -> NDArray[np.float64]:
     """The points of an outline.
 
     Returns:
-        (N, 2), x and y in pixels from the centre of the first pixel; N is at least 3.
+        (N, 2), x and y in pixels from the center of the first pixel; N is at least 3.
 
     Raises:
         DatasetError: The file is no list of points.

@@ -80,7 +80,7 @@ def resized(pixels: NDArray[np.uint8], side: int, *, labels: bool) -> NDArray[np
     Args:
         pixels: (h, h) or (h, h, C), uint8.
         side: Rows and columns wanted.
-        labels: True for a mask: nearest neighbour, so no new label appears. Otherwise area
+        labels: True for a mask: nearest neighbor, so no new label appears. Otherwise area
             averages where it shrinks, linear interpolation where it grows.
 
     Returns:
@@ -89,7 +89,7 @@ def resized(pixels: NDArray[np.uint8], side: int, *, labels: bool) -> NDArray[np
     if pixels.shape[0] == side:
         return pixels
     shrinks = pixels.shape[0] > side
-    # EXACT puts the centres of pixels where linear and area do; plain INTER_NEAREST does not.
+    # EXACT puts the centers of pixels where linear and area do; plain INTER_NEAREST does not.
     smooth = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     method = cv2.INTER_NEAREST_EXACT if labels else smooth
     changed = cv2.resize(pixels, (side, side), interpolation=method)
@@ -128,7 +128,7 @@ def crop_origin(
         shape: Height and width of the image, in pixels.
         side: Side of the crop, in pixels.
         rng: Source of randomness.
-        points: Of ``object_points``: the crop is centred on one of them, off by a quarter of
+        points: Of ``object_points``: the crop is centered on one of them, off by a quarter of
             the side at most, and pushed back into the image. None: anywhere, evenly.
 
     Returns:
@@ -148,7 +148,7 @@ def crop_origin(
 def grid_origins(shape: tuple[int, int], side: int, most: int) -> list[tuple[int, int]]:
     """Choose tiles of a grid that covers an image, evenly spread over it.
 
-    Tiles of the last row and column are pushed back into the image, over their neighbours: what
+    Tiles of the last row and column are pushed back into the image, over their neighbors: what
     is mirrored beyond a border would count there as often as what is real.
 
     Tiles are taken where the points of the R2 sequence fall (Martin Roberts, "The Unreasonable

@@ -1,8 +1,8 @@
-"""Where background has the colours of objects: dirt, smudges, clumps of platelets.
+"""Where background has the colors of objects: dirt, smudges, clumps of platelets.
 
 Such places are rare. Crops drawn anywhere seldom show them, so that a network never learns to
 leave them alone, and each one it takes for an object costs an image with few objects dearly.
-They are found from colours alone, without a network: the same crops are drawn on every machine,
+They are found from colors alone, without a network: the same crops are drawn on every machine,
 in a first training and in one that is resumed.
 """
 
@@ -18,9 +18,9 @@ from tiledseg.masks.classes import Labels, foreground
 from tiledseg.masks.instances import cleaned
 
 _BITS = 4
-"""Bits kept of each channel: 16 shades, 4096 colours."""
+"""Bits kept of each channel: 16 shades, 4096 colors."""
 _LONGEST = 1024
-"""Pixels of the longer side at which colours are compared; averages hide noise and JPEG blocks."""
+"""Pixels of the longer side at which colors are compared; averages hide noise and JPEG blocks."""
 _RIM = 3
 """Reduced pixels around objects that are left out: outlines are drawn by hand."""
 _SMALLEST = 0.25
@@ -28,7 +28,7 @@ _SMALLEST = 0.25
 
 
 class ColorContrast:
-    """How much more common each colour is in objects than beside them.
+    """How much more common each color is in objects than beside them.
 
     Args:
         pairs: Images (H, W, C), uint8, 1 to 3 channels, with their label maps (H, W), uint8; may
@@ -88,7 +88,7 @@ def _reduced(pixels: NDArray[np.uint8], method: int) -> NDArray[np.uint8]:
     factor = _factor(pixels.shape)
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     small = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=method)
-    return np.asarray(small).reshape(*small.shape[:2], *pixels.shape[2:])  # grey loses its axis
+    return np.asarray(small).reshape(*small.shape[:2], *pixels.shape[2:])  # gray loses its axis
 
 
 def _reduced_labels(labels: Labels) -> Labels:
@@ -96,7 +96,7 @@ def _reduced_labels(labels: Labels) -> Labels:
 
 
 def _reduced_colors(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Number of each pixel's colour, (h, w), int64."""
+    """Number of each pixel's color, (h, w), int64."""
     shades = _reduced(image, cv2.INTER_AREA) >> (8 - _BITS)
     return np.asarray(shades.astype(np.int64) @ (1 << (_BITS * np.arange(image.shape[2]))))
 

@@ -34,15 +34,15 @@ class TileSampler(keras.utils.PyDataset):
     """Random, augmented crops of whole images.
 
     Images are chosen evenly, whatever their size, as scores are averaged over images. A fraction
-    of crops (``training.foreground_fraction``) is centred on an object chosen evenly among those
-    of the image; another (``training.lookalike_fraction``) on a place with the colours of objects
+    of crops (``training.foreground_fraction``) is centered on an object chosen evenly among those
+    of the image; another (``training.hard_negative_fraction``) on a place with the colors of objects
     where there is none, of an image that has such places; the rest lies anywhere. Only the crop
     is read.
 
     Where masks hold several classes, the object's class is drawn first, evenly, and then an image
     that holds it: rare classes are seen as often as common ones.
 
-    With ``training.hard_fraction``, that fraction of images is chosen in proportion to the losses
+    With ``training.hard_example_fraction``, that fraction of images is chosen in proportion to the losses
     that ``set_losses`` was told. Batches of an epoch wait for its losses, so that they do not
     depend on how far ahead they are drawn.
 
@@ -56,7 +56,7 @@ class TileSampler(keras.utils.PyDataset):
 
     Args:
         samples: Images and masks to draw from.
-        experiment: Size, colour space, augmentation, seed, batch size, workers.
+        experiment: Size, color space, augmentation, seed, batch size, workers.
         cache: Where decoded pixels are kept.
         steps: Batches of an epoch; by default ``training.steps_per_epoch``.
         start_epoch: Epochs already trained, when resuming.
@@ -90,12 +90,12 @@ class TileSampler(keras.utils.PyDataset):
         self._shapes = [self._image(index).shape[:2] for index in range(len(self._samples))]
         self._points: dict[tuple[int, int | None], NDArray[np.int32]] = {}
         self._holders = self._found_holders()
-        self._lookalikes = self._found_lookalikes()
+        self._hard_negatives = self._found_hard_negatives()
         self._threads = experiment.training.workers if workers is None else workers
         self._pool = ThreadPoolExecutor(self._threads, "tiles") if self._threads else None
         self._ahead: dict[int, Future[Batch]] = {}
         self._lock = threading.Lock()
-        self._hard_fraction = experiment.training.hard_fraction
+        self._hard_example_fraction = experiment.training.hard_example_fraction
         self._losses: dict[int, NDArray[np.float64]] = {}
         self._told = threading.Condition()
         self._closed = False
@@ -134,7 +134,7 @@ class TileSampler(keras.utils.PyDataset):
 
     def _losses_in(self, epoch: int) -> NDArray[np.float64] | None:
         """The losses that count in an epoch, or None where all images are alike."""
-        if not self._hard_fraction or not epoch:
+        if not self._hard_example_fraction or not epoch:
             return None
         with self._told:
             self._told.wait_for(lambda: self._closed or epoch in self._losses)
@@ -164,7 +164,7 @@ class TileSampler(keras.utils.PyDataset):
         experiment = self._experiment
         size, scale = experiment.image.size, experiment.augmentation.scale
         side = max(1, round(size / (1.0 + float(rng.uniform(-scale, scale)))))
-        chosen, points = self._draw_centre(rng, losses)
+        chosen, points = self._draw_center(rng, losses)
         top, left = crop_origin(self._shapes[chosen], side, rng, points)
         return augment(
             self._image(chosen),
@@ -175,32 +175,35 @@ class TileSampler(keras.utils.PyDataset):
             Window(top, left, side, size),
         )
 
-    def _draw_centre(
+    def _draw_center(
         self, rng: np.random.Generator, losses: NDArray[np.float64] | None
     ) -> tuple[int, NDArray[np.int32] | None]:
         """An image, and the points of which one is to be in the crop; None for anywhere."""
         training = self._experiment.training
         kind = rng.random()
         if kind < training.foreground_fraction:
-            return self._draw_object_centre(rng, losses)
-        if self._lookalikes and kind < training.foreground_fraction + training.lookalike_fraction:
-            chosen = self._draw_image(rng, list(self._lookalikes), losses)
-            return chosen, self._lookalikes[chosen]
+            return self._draw_object_center(rng, losses)
+        if (
+            self._hard_negatives
+            and kind < training.foreground_fraction + training.hard_negative_fraction
+        ):
+            chosen = self._draw_image(rng, list(self._hard_negatives), losses)
+            return chosen, self._hard_negatives[chosen]
         return self._draw_image(rng, range(len(self._samples)), losses), None
 
     def _draw_image(
         self, rng: np.random.Generator, images: Sequence[int], losses: NDArray[np.float64] | None
     ) -> int:
         """One of some images; of those with losses a hard one more often."""
-        if losses is not None and rng.random() < self._hard_fraction:
+        if losses is not None and rng.random() < self._hard_example_fraction:
             weights = losses[list(images)]
             if weights.sum() > 0:
                 return int(rng.choice(images, p=weights / weights.sum()))
         return images[int(rng.integers(len(images)))]
 
-    def _found_lookalikes(self) -> dict[int, NDArray[np.int32]]:
+    def _found_hard_negatives(self) -> dict[int, NDArray[np.int32]]:
         """Images that have look-alikes, with the points of those."""
-        if not self._experiment.training.lookalike_fraction:
+        if not self._experiment.training.hard_negative_fraction:
             return {}
         images = range(len(self._samples))
         contrast = ColorContrast((self._image(index), self._mask(index)) for index in images)
@@ -209,7 +212,7 @@ class TileSampler(keras.utils.PyDataset):
         )
         return {index: found for index, found in points if len(found)}
 
-    def _draw_object_centre(
+    def _draw_object_center(
         self, rng: np.random.Generator, losses: NDArray[np.float64] | None
     ) -> tuple[int, NDArray[np.int32]]:
         if not self._holders:

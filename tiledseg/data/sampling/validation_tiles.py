@@ -23,7 +23,7 @@ class ValidationTiles(keras.utils.PyDataset):
 
     Args:
         samples: Images and masks.
-        experiment: Size, colour space, batch size, number of tiles.
+        experiment: Size, color space, batch size, number of tiles.
         cache: Where decoded pixels are kept.
 
     Raises:

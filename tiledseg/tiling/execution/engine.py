@@ -46,7 +46,7 @@ def predict_tiled(
     return _predict_grid(model, image, grid, forward)
 
 
-def predict_full(
+def predict_single_pass(
     model: keras.Model, image: NDArray[np.uint8], *, forward: Forward | None = None
 ) -> NDArray[np.float32]:
     """Predict an image in one pass at full size, padded as predict_tiled pads it.
@@ -106,7 +106,7 @@ def _check_image(model: Any, image: NDArray[np.uint8]) -> None:
     if image.ndim != 3 or 0 in image.shape:
         raise TilingError(
             f"an image of shape {image.shape} cannot be predicted; "
-            "give (height, width, channels), a grey one as (height, width, 1)"
+            "give (height, width, channels), a gray one as (height, width, 1)"
         )
     if image.dtype != np.uint8:
         raise TilingError(

@@ -8,7 +8,7 @@ from typing import Any
 from tiledseg.errors import TilingError
 from tiledseg.tiling.execution.runtimes import Runtime
 from tiledseg.tiling.network.graph import Step, steps_of
-from tiledseg.tiling.network.layer_footprint import POINTWISE, layer_reach
+from tiledseg.tiling.network.layer_footprint import POINTWISE, layer_footprint
 
 _ANY_SIZE = 2**20
 """An input length, in pixels, for layers whose padding depends on it."""
@@ -121,7 +121,7 @@ def _area(step: Step, areas: dict[int, Fraction]) -> Fraction:
         return Fraction(1)
     area = max(areas[source] for source in step.sources)
     try:
-        reaches = [layer_reach(step.layer, axis, _ANY_SIZE) for axis in (0, 1)]
+        reaches = [layer_footprint(step.layer, axis, _ANY_SIZE) for axis in (0, 1)]
     except TilingError:  # a layer that looks around: taken to keep the size
         return area
     for reach in reaches:

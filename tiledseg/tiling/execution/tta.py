@@ -20,7 +20,7 @@ def oriented(forward: Forward, orientations: int) -> Forward:
 
     Args:
         forward: Maps windows (B, h, w, C) of any size to values (B, h, w, K).
-        orientations: How many of ``ORIENTATIONS``, from the first; 1 is the window as it is.
+        tta: How many of ``ORIENTATIONS``, from the first; 1 is the window as it is.
 
     Returns:
         Maps windows to their mean values, in their own orientation.

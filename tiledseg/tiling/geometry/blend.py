@@ -71,7 +71,7 @@ def plan_blend_grid(
         height: Rows of the image, in pixels.
         width: Columns of the image, in pixels.
         tile_shape: Height and width of every window, in pixels.
-        overlap: Least overlap of neighbours: below 1 as a fraction of a window's side, from 1
+        overlap: Least overlap of neighbors: below 1 as a fraction of a window's side, from 1
             on in pixels.
         window_function: How a prediction's weight falls towards the window's border.
 

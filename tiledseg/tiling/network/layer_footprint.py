@@ -14,7 +14,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Reach:
+class LayerFootprint:
     r"""Source indices of a layer's output, in coordinates that run on beyond the image.
 
     Output index i reads ``ceil((i * down - before) / up) .. floor((i * down + after) / up)``::
@@ -28,8 +28,8 @@ class Reach:
     Attributes:
         down: Stride of a convolution or pooling.
         up: Stride of a transposed convolution, factor of an upsampling.
-        before: Reach towards lower indices, on the finer of the two grids.
-        after: Reach towards higher indices, on the finer of the two grids.
+        before: LayerFootprint towards lower indices, on the finer of the two grids.
+        after: LayerFootprint towards higher indices, on the finer of the two grids.
     """
 
     down: int = 1
@@ -48,7 +48,7 @@ class Reach:
         return np.minimum(first, last), last
 
 
-def layer_reach(layer: Any, axis: int, size: int) -> Reach:
+def layer_footprint(layer: Any, axis: int, size: int) -> LayerFootprint:
     """Look up what a layer reads.
 
     Padding "same" follows TensorFlow: of an odd number of padding pixels the smaller
@@ -71,7 +71,7 @@ def layer_reach(layer: Any, axis: int, size: int) -> Reach:
         raise untileable(layer, "its channels come first; use data_format 'channels_last'")
     if type(layer) in POINTWISE + MERGING:
         _check_pointwise(layer)
-        return Reach()
+        return LayerFootprint()
     if type(layer) not in _RULES:
         raise untileable(layer, "what it reads of its input is not known")
     return _RULES[type(layer)](layer, axis, size)
@@ -99,49 +99,49 @@ def _check_pointwise(layer: Any) -> None:
         raise untileable(layer, "it learned a slope for each pixel; use shared_axes=[1, 2]")
 
 
-def _window(extent: int, stride: int, padding: str, size: int) -> Reach:
+def _window(extent: int, stride: int, padding: str, size: int) -> LayerFootprint:
     outputs = -(-size // stride)
     pad = max((outputs - 1) * stride + extent - size, 0) // 2 if padding == "same" else 0
-    return Reach(down=stride, before=pad, after=extent - 1 - pad)
+    return LayerFootprint(down=stride, before=pad, after=extent - 1 - pad)
 
 
 def _extent(layer: Any, axis: int) -> int:
     return int((layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1)
 
 
-def _convolution(layer: Any, axis: int, size: int) -> Reach:
+def _convolution(layer: Any, axis: int, size: int) -> LayerFootprint:
     return _window(_extent(layer, axis), layer.strides[axis], layer.padding, size)
 
 
-def _pooling(layer: Any, axis: int, size: int) -> Reach:
+def _pooling(layer: Any, axis: int, size: int) -> LayerFootprint:
     return _window(layer.pool_size[axis], layer.strides[axis], layer.padding, size)
 
 
-def _transposed(layer: Any, axis: int, size: int) -> Reach:  # noqa: ARG001
+def _transposed(layer: Any, axis: int, size: int) -> LayerFootprint:  # noqa: ARG001
     if layer.output_padding is not None:
         raise untileable(layer, f"output_padding {layer.output_padding} is not None")
     extent, stride = _extent(layer, axis), layer.strides[axis]
     pad = max(extent - stride, 0) // 2 if layer.padding == "same" else 0
-    return Reach(up=stride, before=extent - 1 - pad, after=pad)
+    return LayerFootprint(up=stride, before=extent - 1 - pad, after=pad)
 
 
-def _upsampling(layer: Any, axis: int, size: int) -> Reach:  # noqa: ARG001
+def _upsampling(layer: Any, axis: int, size: int) -> LayerFootprint:  # noqa: ARG001
     factor = layer.size[axis]
     if layer.interpolation == "nearest":
-        return Reach(up=factor, before=factor - 1)
+        return LayerFootprint(up=factor, before=factor - 1)
     if layer.interpolation != "bilinear":
         raise untileable(layer, f"interpolation {layer.interpolation!r} is not known here")
-    return Reach(up=factor, before=factor - 1 + factor // 2, after=factor // 2)
+    return LayerFootprint(up=factor, before=factor - 1 + factor // 2, after=factor // 2)
 
 
-def _zero_padding(layer: Any, axis: int, size: int) -> Reach:  # noqa: ARG001
+def _zero_padding(layer: Any, axis: int, size: int) -> LayerFootprint:  # noqa: ARG001
     added = layer.padding[axis][0]
-    return Reach(before=added, after=-added)
+    return LayerFootprint(before=added, after=-added)
 
 
-def _cropping(layer: Any, axis: int, size: int) -> Reach:  # noqa: ARG001
+def _cropping(layer: Any, axis: int, size: int) -> LayerFootprint:  # noqa: ARG001
     removed = layer.cropping[axis][0]
-    return Reach(before=-removed, after=removed)
+    return LayerFootprint(before=-removed, after=removed)
 
 
 POINTWISE: tuple[Any, ...] = (
@@ -193,7 +193,7 @@ MERGING: tuple[Any, ...] = (
 )
 """Layers whose output pixel reads the same pixel of each input."""
 
-_RULES: dict[Any, Callable[[Any, int, int], Reach]] = {
+_RULES: dict[Any, Callable[[Any, int, int], LayerFootprint]] = {
     layers.AveragePooling2D: _pooling,
     layers.Conv2D: _convolution,
     layers.Conv2DTranspose: _transposed,

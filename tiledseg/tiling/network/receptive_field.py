@@ -13,8 +13,8 @@ from tiledseg.tiling.network.graph import TRAINS, Step, steps_of
 from tiledseg.tiling.network.layer_footprint import (
     MERGING,
     Indices,
-    Reach,
-    layer_reach,
+    LayerFootprint,
+    layer_footprint,
     layer_stride,
     untileable,
 )
@@ -43,7 +43,7 @@ class _Tensor:
 
     key: int
     sources: tuple[int, ...]
-    reach: Reach
+    reach: LayerFootprint
     scale: Fraction
     excess: int
 
@@ -129,7 +129,7 @@ def _tensors(steps: list[Step], axis: int) -> list[_Tensor]:
     known: dict[int, _Tensor] = {}
     for step in steps:
         if step.layer is None:
-            known[step.result] = _Tensor(step.result, (), Reach(), Fraction(1), 0)
+            known[step.result] = _Tensor(step.result, (), LayerFootprint(), Fraction(1), 0)
         else:
             sources = [known[source] for source in step.sources]
             known[step.result] = _follow(step, sources, axis, length)
@@ -148,7 +148,7 @@ def _follow(step: Step, sources: list[_Tensor], axis: int, length: int) -> _Tens
     if any((s.scale, s.excess) != (source.scale, source.excess) for s in sources):
         raise untileable(layer, "it merges tensors of different scales or sizes")
     size = int(length / source.scale) + source.excess
-    reach = layer_reach(layer, axis, size)
+    reach = layer_footprint(layer, axis, size)
     if step.trains:
         raise untileable(layer, TRAINS)
     scale = source.scale * reach.down / reach.up

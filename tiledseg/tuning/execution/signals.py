@@ -10,7 +10,7 @@ from types import FrameType
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interruption:
+class StopRequest:
     """Whether somebody asked for the end, by Ctrl-C or SIGTERM.
 
     An exception that a signal handler raises inside a finalizer, as databases and sockets have
@@ -40,12 +40,12 @@ class Interruption:
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
+def interruptible() -> Iterator[StopRequest]:
     """Note the first signal; the second acts at once, as it would have without this.
 
     In a thread other than the main one, signals stay as they are; so do ignored ones.
     """
-    interruption = Interruption()
+    interruption = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return

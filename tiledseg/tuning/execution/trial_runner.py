@@ -70,7 +70,7 @@ class WorkerOptions:
     """The program that runs a trial."""
 
 
-class ClaimedTrial:
+class TrialRunner:
     """One trial of a worker.
 
     Args:

@@ -24,7 +24,7 @@ from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.channel import Channel
 from tiledseg.tuning.execution.outcome import TrialFailedError, told
 from tiledseg.tuning.execution.resources import this_process
-from tiledseg.tuning.execution.trial_runner import ClaimedTrial, WorkerOptions
+from tiledseg.tuning.execution.trial_runner import TrialRunner, WorkerOptions
 from tiledseg.tuning.options import grid_left
 from tiledseg.tuning.search.samplers import make_pruner, make_sampler, trial_seed
 from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage, storage_errors
@@ -127,7 +127,7 @@ class Worker:
         self._study.sampler = make_sampler(
             options.sampler, seed, self._definition.space, options.trials
         )
-        outcome = ClaimedTrial(trial, self._definition, options, self._stop).run()
+        outcome = TrialRunner(trial, self._definition, options, self._stop).run()
         if outcome.kind == "unavailable":
             self._unavailable.append(outcome.reason)
         else:

@@ -25,7 +25,7 @@ LEAVE_SECONDS = 60.0
 """How long workers that were told to stop may take to end their trials."""
 
 
-class Crew:
+class WorkerPool:
     """Workers; use it as a context manager, and they are ended with it.
 
     Args:

@@ -11,7 +11,7 @@ from tiledseg.tuning.study.definition import StudyDefinition
 
 
 @dataclass(frozen=True)
-class Finalist:
+class Candidate:
     """A complete trial, and what it comes to at full budget."""
 
     number: int
@@ -22,7 +22,7 @@ class Finalist:
     experiment: Experiment
 
 
-def ranked_trials(definition: StudyDefinition, progress: StudyProgress) -> tuple[Finalist, ...]:
+def ranked_trials(definition: StudyDefinition, progress: StudyProgress) -> tuple[Candidate, ...]:
     """Complete and feasible trials, the best in the first objective first.
 
     Of equals there, the best in the next one: the first is the best trial of the study.
@@ -35,7 +35,7 @@ def ranked_trials(definition: StudyDefinition, progress: StudyProgress) -> tuple
 
     rows.sort(key=losses)
     return tuple(
-        Finalist(row.number, row.values[0], _is_own(row), full_experiment(definition, row))
+        Candidate(row.number, row.values[0], _is_own(row), full_experiment(definition, row))
         for row in rows
     )
 
@@ -45,10 +45,10 @@ def full_experiment(definition: StudyDefinition, row: TrialRow) -> Experiment:
     return found_experiment(definition, {} if _is_own(row) else row.params)
 
 
-def choose_finalists(ranking: Sequence[Finalist], count: int) -> list[Finalist]:
+def choose_candidates(ranking: Sequence[Candidate], count: int) -> list[Candidate]:
     """The best few; the experiment's own settings are among them where there are several."""
     chosen = list(ranking[:count])
-    own = [finalist for finalist in ranking if finalist.is_own]
+    own = [candidate for candidate in ranking if candidate.is_own]
     if count > 1 and own and own[0] not in chosen:
         chosen[-1] = own[0]
     return chosen

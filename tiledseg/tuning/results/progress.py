@@ -43,7 +43,7 @@ class StudyProgress:
     wanted: int | None
     """Trials asked for; None where only time counts."""
     elapsed: float
-    """Seconds of this sitting."""
+    """Seconds of this session."""
     remaining: float | None
     """Seconds that are left, as far as can be told."""
 
@@ -65,8 +65,8 @@ class StudyProgress:
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """When this sitting began, what it should reach, and how many work on this machine."""
+class Session:
+    """When this session began, what it should reach, and how many work on this machine."""
 
     began: float
     """Seconds since 1970."""
@@ -75,7 +75,7 @@ class Sitting:
     workers: int
 
 
-def look_at(study: optuna.Study, sitting: Sitting) -> StudyProgress:
+def look_at(study: optuna.Study, session: Session) -> StudyProgress:
     """The study now."""
     trials = retries.counted(study.get_trials(deepcopy=False))
     best = {trial.number for trial in best_trials(study, trials)}
@@ -84,9 +84,9 @@ def look_at(study: optuna.Study, sitting: Sitting) -> StudyProgress:
     now = time.time()
     return StudyProgress(
         rows=rows,
-        wanted=sitting.wanted,
-        elapsed=now - sitting.began,
-        remaining=_remaining(rows, sitting, now),
+        wanted=session.wanted,
+        elapsed=now - session.began,
+        remaining=_remaining(rows, session, now),
     )
 
 
@@ -154,15 +154,15 @@ def _seconds(trial: FrozenTrial) -> float | None:
     return ((trial.datetime_complete or datetime.now()) - trial.datetime_start).total_seconds()
 
 
-def _remaining(rows: Sequence[TrialRow], sitting: Sitting, now: float) -> float | None:
+def _remaining(rows: Sequence[TrialRow], session: Session, now: float) -> float | None:
     """From the mean duration of finished trials, and what is left of the hours."""
-    hours_left = None if sitting.deadline is None else max(0.0, sitting.deadline - now)
+    hours_left = None if session.deadline is None else max(0.0, session.deadline - now)
     took = [row.seconds for row in rows if row.state not in ("running", "waiting") and row.seconds]
-    if sitting.wanted is None or not took:
+    if session.wanted is None or not took:
         return hours_left
-    left = sitting.wanted - len([row for row in rows if row.state not in ("running", "waiting")])
+    left = session.wanted - len([row for row in rows if row.state not in ("running", "waiting")])
     running = [row.seconds or 0.0 for row in rows if row.state == "running"]
     mean = sum(took) / len(took)
-    at_once = max(1, len(running), sitting.workers)
+    at_once = max(1, len(running), session.workers)
     pace = max(0.0, left * mean - sum(min(mean, seconds) for seconds in running)) / at_once
     return pace if hours_left is None else min(hours_left, pace)

@@ -13,7 +13,7 @@ from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.overrides import compact
-from tiledseg.tuning.results.candidates import Finalist, full_experiment, ranked_trials
+from tiledseg.tuning.results.candidates import Candidate, full_experiment, ranked_trials
 from tiledseg.tuning.results.export import export_experiment
 from tiledseg.tuning.results.progress import StudyProgress, TrialRow
 from tiledseg.tuning.study.definition import StudyDefinition
@@ -37,7 +37,7 @@ class StudyResult:
     """Its settings at full budget."""
     file: Path | None
     """Where they were written; None where that was not possible."""
-    ranking: tuple[Finalist, ...] = ()
+    ranking: tuple[Candidate, ...] = ()
     """Complete trials, the best first."""
     storage: str = field(default="", repr=False)
     """Address of the study's storage, its password included."""

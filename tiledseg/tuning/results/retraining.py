@@ -16,7 +16,7 @@ from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.execution.outcome import TrialFailedError
 from tiledseg.tuning.execution.resources import this_process
 from tiledseg.tuning.execution.retries import REASON, RUN_ID, WORKER, fail_dead
-from tiledseg.tuning.results.candidates import Finalist
+from tiledseg.tuning.results.candidates import Candidate
 from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage, storage_errors
 
 logger = logging.getLogger(__name__)
@@ -24,13 +24,13 @@ logger = logging.getLogger(__name__)
 FILE = "finals.csv"
 """In the study's run: trial, its value at the budget of a trial and in full, and the run."""
 POLL_SECONDS = 2.0
-_NUMBER, _VALUE = "finalist", "value"
-"""Attributes of a final: the finalist's number in its study, and its value there."""
+_NUMBER, _VALUE = "candidate", "value"
+"""Attributes of a final: the candidate's number in its study, and its value there."""
 
 
 @dataclass(frozen=True)
 class Final:
-    """A finalist that was trained in full."""
+    """A candidate that was trained in full."""
 
     number: int
     value: float
@@ -46,7 +46,7 @@ class Finals:
     and what becomes of them when a machine dies, are those of any trial.
 
     Args:
-        study: Name of the study whose finalists these are.
+        study: Name of the study whose candidates these are.
         storage: Where it lives.
         run_id: The study's MLflow run, which gets the table.
 
@@ -68,18 +68,18 @@ class Finals:
 
     def play(
         self,
-        finalists: Sequence[Finalist],
-        train: Callable[[Finalist], tuple[str, float]],
+        candidates: Sequence[Candidate],
+        train: Callable[[Candidate], tuple[str, float]],
         on_wait: Callable[[list[int]], None] = lambda _: None,
     ) -> list[Final]:
-        """Train finalists in full, one after the other, but none twice.
+        """Train candidates in full, one after the other, but none twice.
 
         Those that another machine trains are waited for, and taken over should it die.
 
         Args:
-            finalists: Who takes part.
+            candidates: Who takes part.
             train: Trains one; returns its run and its ``valid/tiled/dice``.
-            on_wait: Told which finalists others train, when there is nothing else to do.
+            on_wait: Told which candidates others train, when there is nothing else to do.
 
         Returns:
             The finals, the best first.
@@ -89,7 +89,7 @@ class Finals:
             SweepError: The storage fails, or a training did on another machine.
         """
         waited_for: list[int] = []
-        while (step := self._next_step(finalists, train)) != "done":
+        while (step := self._next_step(candidates, train)) != "done":
             if self._fault is not None:
                 raise self._fault
             if step == "trained":
@@ -101,33 +101,33 @@ class Finals:
                 on_wait(others)
             time.sleep(POLL_SECONDS)
         done = self._done()
-        taking_part = [done[finalist.number] for finalist in finalists]
+        taking_part = [done[candidate.number] for candidate in candidates]
         return sorted(taking_part, key=lambda final: (-final.score, final.number))
 
     def _next_step(
-        self, finalists: Sequence[Finalist], train: Callable[[Finalist], tuple[str, float]]
+        self, candidates: Sequence[Candidate], train: Callable[[Candidate], tuple[str, float]]
     ) -> Literal["trained", "wait", "done"]:
         """Look at the finals under their lock, and train the next that nobody has claimed."""
         with storage_errors(self._url), self._lock:
             fail_dead(self._study, self._storage)
             self._refuse_failed()
             done, claimed = self._done(), self._claimed()
-            left = [one for one in finalists if one.number not in done]
+            left = [one for one in candidates if one.number not in done]
             free = [one for one in left if one.number not in claimed]
             if not free:
                 return "wait" if left else "done"
             self._train(free[0], train)  # lets go of the lock as soon as it is claimed
             return "trained"
 
-    def _train(self, finalist: Finalist, train: Callable[[Finalist], tuple[str, float]]) -> None:
+    def _train(self, candidate: Candidate, train: Callable[[Candidate], tuple[str, float]]) -> None:
         def objective(trial: optuna.Trial) -> float:
             self._storage.record_heartbeat(trial._trial_id)
-            trial.set_user_attr(_NUMBER, finalist.number)
-            trial.set_user_attr(_VALUE, finalist.value)
+            trial.set_user_attr(_NUMBER, candidate.number)
+            trial.set_user_attr(_VALUE, candidate.value)
             trial.set_user_attr(WORKER, this_process())
             self._lock.release()
             try:
-                trained, score = train(finalist)
+                trained, score = train(candidate)
             except Exception as error:
                 self._fault = error
                 trial.set_user_attr(REASON, str(error)[:2000])
@@ -149,7 +149,7 @@ class Finals:
             known = trial.user_attrs
             if REASON in known and trial.number not in self._known_failures:
                 raise SweepError(
-                    f"finalist {known[_NUMBER]} could not be trained on another machine: "
+                    f"candidate {known[_NUMBER]} could not be trained on another machine: "
                     f"{known[REASON]}; mend that, and give the command again"
                 )
 

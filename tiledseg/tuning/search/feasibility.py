@@ -35,11 +35,11 @@ def check_space(space: SearchSpace, experiment: Experiment) -> None:
         _check_name(space, name, parameter, own)
         _check_conditions(space, name, parameter, own)
         _check_values(space, name, experiment)
-    for start in space.starts:
+    for start in space.initial_trials:
         for key in start.settings:
             if key not in own and key not in space.parameters:
                 hint = _hint(key, {*own, *space.parameters})
-                raise SweepError(f"{space.source}: starts: {start.name}: unknown key {key}{hint}")
+                raise SweepError(f"{space.source}: initial_trials: {start.name}: unknown key {key}{hint}")
 
 
 def _check_name(

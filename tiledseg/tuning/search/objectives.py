@@ -12,7 +12,7 @@ PRUNED_ON = "val_dice_coef"
 """Reported after every epoch; what pruners compare."""
 
 _SCORES = "dice|iou|precision|recall|accuracy|seconds_per_megapixel"
-_SEAMS = "gradient_ratio|gradient_against_whole|max_difference|flipped_labels"
+_SEAMS = "gradient_ratio|gradient_against_single_pass|max_difference|flipped_labels"
 _FINAL = re.compile(rf"valid/(?:(?:tiled|whole)/(?:{_SCORES})|seam/(?:{_SEAMS}))")
 _EPOCH = ("val_dice", "val_dice_coef", "val_loss", "dice", "dice_coef", "loss")
 _LESS_IS_BETTER = re.compile(r"(?:.*/seconds_per_megapixel|.*/seam/.*|(?:val_)?loss)")

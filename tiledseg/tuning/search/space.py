@@ -54,7 +54,7 @@ class _SpaceFile(Section):
     parameters: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     trial: Annotated[dict[str, Any], Field(default_factory=dict)]
     limits: Limits = Limits()
-    starts: Annotated[list[dict[str, Any]], Field(default_factory=list)]
+    initial_trials: Annotated[list[dict[str, Any]], Field(default_factory=list)]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class SearchSpace:
     trial: Mapping[str, Any]
     """Settings of every trial."""
     limits: Limits
-    starts: tuple[Start, ...]
+    initial_trials: tuple[Start, ...]
     source: str
     """Names the file in errors."""
 
@@ -143,7 +143,7 @@ class SearchSpace:
         }
 
     def _start_for(self, dataset: str) -> Start | None:
-        fitting = [start for start in self.starts if start.dataset in (dataset, None)]
+        fitting = [start for start in self.initial_trials if start.dataset in (dataset, None)]
         return next((start for start in fitting if start.dataset), next(iter(fitting), None))
 
 
@@ -174,12 +174,12 @@ def parse_space(content: Any, source: str) -> SearchSpace:
         raise SweepError(f"{source}: expected parameters:, found {shortened(content)}")
     found = _validated(_SpaceFile, content, source)
     parameters = {name: _parameter(name, given, source) for name, given in found.parameters.items()}
-    starts = [_validated(Start, item, f"{source}: starts") for item in found.starts]
+    initial_trials = [_validated(Start, item, f"{source}: initial_trials") for item in found.initial_trials]
     return SearchSpace(
         parameters=_ordered(parameters, source),
         trial={**TRIAL_SETTINGS, **found.trial},
         limits=found.limits,
-        starts=tuple(starts),
+        initial_trials=tuple(initial_trials),
         source=source,
     )
 

@@ -19,7 +19,7 @@ class StudyDefinition:
 
     Trials of one study are compared with each other, so all of them must have been asked the
     same question. How the search is done (sampler, pruner, number of trials, machines) may
-    change from one sitting to the next.
+    change from one session to the next.
     """
 
     experiment: Experiment
@@ -50,11 +50,11 @@ class StudyDefinition:
         return max(1, round(min(trial.epochs, full.epochs * share) / 2))
 
     @property
-    def starts(self) -> dict[str, dict[str, Any]]:
+    def initial_trials(self) -> dict[str, dict[str, Any]]:
         """What is tried before the search begins: values of parameters by where they are from."""
-        starts = {EXPERIMENT: self.space.own_values(self.own)}
+        trials = {EXPERIMENT: self.space.own_values(self.own)}
         source = self.space.start_values(self.own)
-        return starts if source is None else {**starts, SOURCE: source}
+        return trials if source is None else {**trials, SOURCE: source}
 
     def content(self) -> dict[str, Any]:
         """All of it in plain types; ``restore`` gives it back."""

@@ -32,7 +32,7 @@ def join_study(storage: Any, name: str, definition: StudyDefinition) -> optuna.S
         study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
         study.set_user_attr(DEFINITION, definition.content())
     _check_same(study, definition)
-    _enqueue_starts(study, definition)
+    _enqueue_initial_trials(study, definition)
     return study
 
 
@@ -70,10 +70,10 @@ def _check_same(study: optuna.Study, definition: StudyDefinition) -> None:
     )
 
 
-def _enqueue_starts(study: optuna.Study, definition: StudyDefinition) -> None:
+def _enqueue_initial_trials(study: optuna.Study, definition: StudyDefinition) -> None:
     """Queue what is tried before the search begins, once."""
     queued = {trial.user_attrs.get(retries.ORIGIN) for trial in study.get_trials(deepcopy=False)}
-    for origin, values in definition.starts.items():
+    for origin, values in definition.initial_trials.items():
         if origin not in queued:
             stored = definition.space.stored(values)
             study.enqueue_trial(stored, user_attrs={retries.ORIGIN: origin})

@@ -7,7 +7,7 @@ pixels, and the image is the light that passes (Beer-Lambert), so overlaps darke
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.synthetic.smear.appearance import draw_look
+from tiledseg.data.synthetic.smear.appearance import draw_appearance
 from tiledseg.data.synthetic.smear.camera import photograph
 from tiledseg.data.synthetic.smear.debris import add_debris
 from tiledseg.data.synthetic.smear.red_cells import add_red_cells
@@ -44,7 +44,7 @@ def draw_cells(seed: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint
         higher label counts.
     """
     rng = np.random.default_rng(seed % 2**64)
-    look = draw_look(rng)
+    look = draw_appearance(rng)
     slide = Slide(rng, size)
     occupied = add_white_cells(slide, look)
     add_red_cells(slide, look, occupied)

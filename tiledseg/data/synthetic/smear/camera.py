@@ -4,14 +4,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.synthetic.smear.appearance import Look
+from tiledseg.data.synthetic.smear.appearance import Appearance
 from tiledseg.data.synthetic.smear.slide import EOSIN, Slide
 
 _STRIP = 512  # rows photographed at once
 _MARGIN = 8  # rows around them that the blur reaches
 
 
-def photograph(slide: Slide, look: Look) -> NDArray[np.uint8]:
+def photograph(slide: Slide, look: Appearance) -> NDArray[np.uint8]:
     """Send light through the stain: uneven lamp, optical blur, sensor noise; uint8 RGB."""
     rng, size = slide.rng, slide.size
     across = np.linspace(-1, 1, size, dtype=np.float32)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tiledseg.data.synthetic.smear.appearance import Look
+from tiledseg.data.synthetic.smear.appearance import Appearance
 from tiledseg.data.synthetic.smear.slide import AZURE, DIRT, PLASMA, Slide, cover
 
 
@@ -31,14 +31,14 @@ _BLOTS = (
 )
 
 
-def add_debris(slide: Slide, look: Look) -> None:
+def add_debris(slide: Slide, look: Appearance) -> None:
     """Add all of it, as much as the slide is dirty."""
     for blot in _BLOTS:
         _add_blots(slide, look, blot)
     _add_precipitate(slide, look)
 
 
-def _add_blots(slide: Slide, look: Look, blot: _Blot) -> None:
+def _add_blots(slide: Slide, look: Appearance, blot: _Blot) -> None:
     """Add one sort of blots, darkest in the middle."""
     rng = slide.rng
     for center in slide.scatter(blot.number * look.dirt):
@@ -54,7 +54,7 @@ def _add_blots(slide: Slide, look: Look, blot: _Blot) -> None:
         slide.add(DIRT, window, inside * rng.uniform(*blot.dirt))
 
 
-def _add_precipitate(slide: Slide, look: Look) -> None:
+def _add_precipitate(slide: Slide, look: Appearance) -> None:
     """Add heaps of stain precipitate: many dark purple grains of a pixel or two."""
     for center in slide.scatter(4.0 * look.dirt):
         spread = slide.rng.uniform(4, 22)

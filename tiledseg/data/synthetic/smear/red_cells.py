@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.synthetic.smear.appearance import Look
+from tiledseg.data.synthetic.smear.appearance import Appearance
 from tiledseg.data.synthetic.smear.slide import EOSIN, PLASMA, RED_CELL, Floats, Slide
 
 
-def _red_centers(slide: Slide, look: Look, occupied: NDArray[np.bool_]) -> Floats:
+def _red_centers(slide: Slide, look: Appearance, occupied: NDArray[np.bool_]) -> Floats:
     """Where red cells lie: a disordered honeycomb with gaps, and chains of overlapping cells."""
     rng, step = slide.rng, look.spacing * look.radius
     columns, rows = int(slide.size / step) + 4, int(1.2 * slide.size / step) + 4
@@ -31,7 +31,7 @@ def _red_centers(slide: Slide, look: Look, occupied: NDArray[np.bool_]) -> Float
     return np.asarray(centers[~occupied[row, column]], np.float32)
 
 
-def add_red_cells(slide: Slide, look: Look, occupied: NDArray[np.bool_]) -> None:
+def add_red_cells(slide: Slide, look: Appearance, occupied: NDArray[np.bool_]) -> None:
     """Add red cells: biconcave discs, some flat, some bluish (young)."""
     rng = slide.rng
     for center in _red_centers(slide, look, occupied):
@@ -52,7 +52,7 @@ def add_red_cells(slide: Slide, look: Look, occupied: NDArray[np.bool_]) -> None
 
 
 def _biconcave(rho: Floats, pallor: float) -> Floats:
-    """Thickness of a red cell at ``rho`` radii from its centre, about 1 at most.
+    """Thickness of a red cell at ``rho`` radii from its center, about 1 at most.
 
     After Evans & Fung 1972 (Microvascular Research 4, 335): the mean cell's polynomial, with the
     round edge pressed flat as in a dried smear; ``pallor`` below 1 fills the dimple. Outside, a

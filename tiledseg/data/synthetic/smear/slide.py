@@ -54,7 +54,7 @@ class Slide:
         return int(np.count_nonzero(fresh))
 
     def scatter(self, per_megapixel: float) -> Floats:
-        """Centres strewn evenly over the slide; (n, 2) rows and columns."""
+        """Centers strewn evenly over the slide; (n, 2) rows and columns."""
         count = self.rng.poisson(per_megapixel * self.size**2 / 1e6)
         return self.rng.uniform(0, self.size, (count, 2)).astype(np.float32)
 

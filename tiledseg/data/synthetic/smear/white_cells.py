@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.synthetic.smear.appearance import Look
+from tiledseg.data.synthetic.smear.appearance import Appearance
 from tiledseg.data.synthetic.smear.slide import (
     AZURE,
     CYTOPLASM,
@@ -43,7 +43,7 @@ _KINDS = (
 )
 
 
-def add_white_cells(slide: Slide, look: Look) -> NDArray[np.bool_]:
+def add_white_cells(slide: Slide, look: Appearance) -> NDArray[np.bool_]:
     """Add white cells until nuclei take their share.
 
     Returns:
