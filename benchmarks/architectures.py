@@ -24,7 +24,7 @@ from tiledseg.data.integrity import check_dataset
 from tiledseg.data.sampling.sampler import TileSampler
 from tiledseg.data.sampling.validation_tiles import ValidationTiles
 from tiledseg.models import BUILDERS
-from tiledseg.training.fit import compiled_model
+from tiledseg.training.fit import compile_model
 
 # isort: split
 import keras
@@ -59,7 +59,7 @@ def experiment_of(name: str) -> Experiment:
 def learn(experiment: Experiment, dataset: Dataset, cache: PixelCache, steps: int) -> str:
     """Train, and tell how it went."""
     keras.utils.set_random_seed(experiment.training.seed)
-    model = compiled_model(experiment)
+    model = compile_model(experiment)
     quarter = math.ceil(steps / 4)
     validation = ValidationTiles(dataset.splits["valid"], experiment, cache)
     began, seconds, dice = time.perf_counter(), 0.0, []

@@ -21,7 +21,11 @@ from tiledseg.data.dataset import data_root, load_dataset
 from tiledseg.data.preprocessing import preprocess
 from tiledseg.images.reading import read_image
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.tiling.seams import flipped_labels, max_difference, seam_gradient_against_single_pass
+from tiledseg.tiling.seams import (
+    count_flipped_labels,
+    max_difference,
+    seam_gradient_against_single_pass,
+)
 from tiledseg.tracking.registry import load_predictor
 
 
@@ -74,7 +78,7 @@ def main() -> None:
         ratios["per tile"].append(seam_gradient_against_single_pass(other, full, cells))
         print(
             f"{sample.stem:<16}{ratios['tiled'][-1]:>14.4f}{ratios['per tile'][-1]:>10.4f}"
-            f"{flipped_labels(tiled, full):>16}{flipped_labels(other, full):>10}"
+            f"{count_flipped_labels(tiled, full):>16}{count_flipped_labels(other, full):>10}"
             f"   largest difference {max_difference(tiled, full):.1e}",
             flush=True,
         )

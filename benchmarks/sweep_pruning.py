@@ -22,7 +22,7 @@ import optuna
 from tiledseg.cli.sweep_screen import SweepScreen
 from tiledseg.config.experiment import load_experiment
 from tiledseg.data.dataset import data_root
-from tiledseg.tuning.execution.retries import counted
+from tiledseg.tuning.execution.retries import list_counted
 from tiledseg.tuning.options import SweepOptions
 from tiledseg.tuning.search.space import load_space
 from tiledseg.tuning.sweep import sweep
@@ -77,7 +77,7 @@ def overheads(names: Sequence[str]) -> list[float]:
     found = []
     for name in names:
         study = optuna.load_study(study_name=name, storage="sqlite:///sweeps.db")
-        for trial in counted(study.get_trials()):
+        for trial in list_counted(study.get_trials()):
             if "overhead_seconds" in trial.user_attrs:
                 found.append(float(trial.user_attrs["overhead_seconds"]))
     return found

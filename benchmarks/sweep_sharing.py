@@ -18,7 +18,7 @@ from pathlib import Path
 
 import optuna
 
-from tiledseg.tuning.execution.retries import counted
+from tiledseg.tuning.execution.retries import list_counted
 from tiledseg.tuning.study.storage import check_url, open_storage
 
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "tuning"
@@ -45,7 +45,7 @@ def seconds_of(workers: int, options: argparse.Namespace, address: str) -> float
     subprocess.run(command, env=environment, check=True)
     storage = open_storage(check_url(address))
     trials = optuna.load_study(study_name=study, storage=storage).get_trials()
-    complete = [trial for trial in counted(trials) if trial.state.name == "COMPLETE"]
+    complete = [trial for trial in list_counted(trials) if trial.state.name == "COMPLETE"]
     if not len(complete) == len(trials) == options.trials:
         sys.exit(f"{len(complete)} complete of {len(trials)} trials instead of {options.trials}")
     began = min(trial.datetime_start for trial in complete if trial.datetime_start)

@@ -44,7 +44,7 @@ from tiledseg.tiling.execution.engine import predict_single_pass, predict_tiled
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.network.exactness import model_field
-from tiledseg.tiling.seams import flipped_labels, max_difference
+from tiledseg.tiling.seams import count_flipped_labels, max_difference
 
 # isort: split
 import cv2
@@ -238,7 +238,7 @@ def shapes(options: argparse.Namespace) -> None:
             print(
                 f"{label:18s} {height:4d} x {width:4d}  {len(grid.tiles):3d} tiles  "
                 f"difference {max_difference(tiled, whole):.1e}  "
-                f"flipped {flipped_labels(tiled, whole)}"
+                f"flipped {count_flipped_labels(tiled, whole)}"
             )
 
 

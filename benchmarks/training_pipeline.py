@@ -20,7 +20,7 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import data_root, load_dataset
 from tiledseg.data.integrity import check_dataset
 from tiledseg.data.sampling.sampler import TileSampler
-from tiledseg.training.fit import compiled_model
+from tiledseg.training.fit import compile_model
 
 # isort: split
 import keras
@@ -78,7 +78,7 @@ def main() -> None:
     check_dataset(dataset, experiment, cache)
     sampler = TileSampler(dataset.splits["train"], experiment, cache, steps=options.steps)
     constant = ConstantBatch(sampler[0])
-    model = compiled_model(experiment)
+    model = compile_model(experiment)
     for batches in (constant, sampler):  # compile, and touch every image once
         seconds_of(model, batches, options.steps)
 

@@ -162,7 +162,7 @@ def parallel(trials: pd.DataFrame, settings: Sequence[str], score: str = "score"
     columns = [*settings, score]
     rows = []
     for column in columns:
-        place, shown = _placed(done[column])
+        place, shown = _place(done[column])
         for number, result, at, text in zip(done["number"], done[score], place, shown, strict=True):
             rows.append(
                 {"trial": number, "score": result, "setting": column, "at": at, "value": text}
@@ -203,8 +203,8 @@ def scatter(trials: pd.DataFrame, x: str, y: str, front: pd.Series) -> Chart:
         step=trials[y].where(front),  # the line leaves the others out
     )
     places = {
-        "x": {**_number(_escaped(x), x), "scale": {"zero": False}},
-        "y": {**_number(_escaped(y), y), "scale": {"zero": False}},
+        "x": {**_number(_escape(x), x), "scale": {"zero": False}},
+        "y": {**_number(_escape(y), y), "scale": {"zero": False}},
     }
     line: Spec = {
         "mark": {"type": "line", "color": SERIES[1], "interpolate": "step-after"},
@@ -246,7 +246,7 @@ def _colors(count: int) -> list[str]:
     return [SERIES[i % len(SERIES)] for i in range(count)]
 
 
-def _placed(column: pd.Series) -> tuple[list[float], list[str]]:
+def _place(column: pd.Series) -> tuple[list[float], list[str]]:
     """Places between 0 and 1, and the values as words."""
     numbers = pd.to_numeric(column, errors="coerce")
     words = [str(value) for value in column]
@@ -261,6 +261,6 @@ def _placed(column: pd.Series) -> tuple[list[float], list[str]]:
     return [order[word] / most for word in words], words
 
 
-def _escaped(name: str) -> str:
+def _escape(name: str) -> str:
     """A column's name as Vega-Lite reads it."""
     return name.replace(".", r"\.").replace("[", r"\[").replace("]", r"\]").replace(":", r"\:")

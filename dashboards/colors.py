@@ -1,7 +1,7 @@
 """Colors of masks, the same on every page.
 
 From Okabe & Ito, "Color Universal Design", 2008, which color-blind people can tell apart. They
-are those of ``tiledseg.evaluation.figures``, which cannot be imported here because it loads Keras; a test
+are those of ``evaluation.figures``, which cannot be imported here because it loads Keras; a test
 compares them.
 """
 

@@ -64,7 +64,7 @@ def sources(
         versions: All versions of the registry.
         wanted: Short ids of runs that are offered however old they are.
     """
-    by_id = {run.run_id: run for run in runs if run.dataset == dataset and _predicted(run)}
+    by_id = {run.run_id: run for run in runs if run.dataset == dataset and _is_predicted(run)}
     own = [item for item in versions if item.model == dataset and item.run_id in by_id]
     own.sort(key=lambda item: ("champion" not in item.aliases, -int(item.version)))
     found = [
@@ -95,7 +95,7 @@ def classes(left: Side, right: Side) -> list[str]:
     return names if names == store.classes_of(right.source.run.run_id) else []
 
 
-def joined_scores(split: str, left: Side, right: Side, name: str = "") -> pd.DataFrame:
+def join_scores(split: str, left: Side, right: Side, name: str = "") -> pd.DataFrame:
     """One row per image that both sides predicted, the worst of the left side first.
 
     Args:
@@ -194,7 +194,7 @@ def scores_text(side: Side, split: str, name: str = "") -> float | None:
     return side.source.run.metrics.get(f"{split}/{side.mode}/dice{of_class}")
 
 
-def _predicted(run: RunSummary) -> bool:
+def _is_predicted(run: RunSummary) -> bool:
     return any(f"{split}/tiled/dice" in run.metrics for split in SPLITS)
 
 

@@ -96,7 +96,7 @@ def is_missing(error: TiledsegError) -> bool:
 
 
 @contextmanager
-def guarded(part: str) -> Iterator[None]:
+def guard_store(part: str) -> Iterator[None]:
     """Shows what a user can mend as a page, instead of a traceback.
 
     Args:
@@ -115,7 +115,7 @@ def fragment(body: Callable[Given, None]) -> Callable[Given, None]:
     @st.fragment
     @wraps(body)
     def shown(*args: Given.args, **kwargs: Given.kwargs) -> None:
-        with guarded(body.__name__):
+        with guard_store(body.__name__):
             body(*args, **kwargs)
 
     return shown
@@ -125,7 +125,7 @@ def page(body: Callable[[], None]) -> Callable[[], None]:
     """A page that is guarded."""
 
     def shown() -> None:
-        with guarded("page"):
+        with guard_store("page"):
             body()
 
     shown.__name__ = body.__module__.rpartition(".")[2]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.images.reading import read_indices, read_mask_levels
-from tiledseg.images.stored import stored_form
+from tiledseg.images.stored import read_stored_form
 from tiledseg.masks.classes import foreground
 
 
@@ -40,5 +40,5 @@ def holds_labels(path: Path) -> bool:
     Raises:
         ImageError: The file cannot be read.
     """
-    form = stored_form(path)
+    form = read_stored_form(path)
     return form.palette and form.kind == "png"

@@ -63,7 +63,7 @@ def _follow_address(key: str, options: list[str], default: str) -> None:
     """
     asked = st.query_params.get(key)
     lost = st.session_state.get(key) not in options
-    if asked in options and (lost or asked != st.session_state.get(_written(key))):
+    if asked in options and (lost or asked != st.session_state.get(_write_address(key))):
         st.session_state[key] = asked
     elif lost:
         st.session_state[key] = default
@@ -73,12 +73,12 @@ def _keep(key: str, value: str, default: str | None) -> str:
     if value != default:
         if st.query_params.get(key) != value:
             st.query_params[key] = value
-        st.session_state[_written(key)] = value
+        st.session_state[_write_address(key)] = value
     else:
         st.query_params.pop(key, None)
-        st.session_state.pop(_written(key), None)
+        st.session_state.pop(_write_address(key), None)
     return value
 
 
-def _written(key: str) -> str:
+def _write_address(key: str) -> str:
     return f"written-{key}"

@@ -1,7 +1,7 @@
 """Pairs of small pictures that say where tiled beats non-tiled before a number is read."""
 
 from dashboards import formatting, store
-from dashboards.comparison import MODE_NAMES, Side, Source, joined_scores
+from dashboards.comparison import MODE_NAMES, Side, Source, join_scores
 from dashboards.filmstrip import Item, Shot, thumbnail_url
 
 MODES = ("resized", "tiled")
@@ -17,7 +17,7 @@ def worst_images(source: Source, split: str, most: int) -> list[Item]:
         split: Whose images.
         most: How many.
     """
-    table = joined_scores(split, Side(source, "tiled"), Side(source, "resized"))
+    table = join_scores(split, Side(source, "tiled"), Side(source, "resized"))
     found = store.predictions_of(source.run.run_id, split)
     items = []
     for row in table.head(most).to_dict("records"):

@@ -103,7 +103,7 @@ class Pyramid:
         pixels = self._level(len(sides) - 1)
         if self.kind == "image":
             return np.array(pixels)
-        return np.ascontiguousarray(pixels[..., 1]) if pixels.ndim == 3 else cut(pixels)
+        return np.ascontiguousarray(pixels[..., 1]) if pixels.ndim == 3 else cut_tile(pixels)
 
     def _level(self, level: int) -> NDArray[np.uint8]:
         try:
@@ -139,12 +139,12 @@ def open_pyramid(
     home = cache or _home()
     folder = _place(path, kind, label, home)
     with _lock_of(folder.name):
-        found = _found(folder, kind)
+        found = _find(folder, kind)
         if found is None:
             with decoding(urgent=True):
                 _build(path, kind, folder, label)
             make_room(home, folder, MOST_BYTES)
-            found = _found(folder, kind)
+            found = _find(folder, kind)
     if found is None:
         raise OutputError(
             f"{folder}: a pyramid cannot be read back; point TILEDSEG_CACHE elsewhere"
@@ -152,9 +152,9 @@ def open_pyramid(
     return found
 
 
-def found_pyramid(path: Path, kind: Kind, *, label: int | None = None) -> Pyramid | None:
+def find_pyramid(path: Path, kind: Kind, *, label: int | None = None) -> Pyramid | None:
     """The pyramid of a file if it has been built, as for ``open_pyramid``; else None."""
-    return _found(_place(path, kind, label, _home()), kind)
+    return _find(_place(path, kind, label, _home()), kind)
 
 
 def encode_tile(pixels: NDArray[np.uint8], *, exact: bool) -> tuple[bytes, str]:
@@ -172,7 +172,7 @@ def encode_tile(pixels: NDArray[np.uint8], *, exact: bool) -> tuple[bytes, str]:
     return data.tobytes(), "image/jpeg"
 
 
-def halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def halve(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Mean of 2 x 2 pixels; an odd last row or column counts twice."""
     below, right = pixels.shape[0] % 2, pixels.shape[1] % 2
     if below or right:
@@ -181,12 +181,12 @@ def halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def cut(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def cut_tile(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """255 where a pixel is foreground, else 0; of the same shape."""
     return np.asarray(cv2.threshold(probability, CUT - 1, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 
-def halved_mask(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def halve_mask(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Mean probability, foreground and uncertainty of 2 x 2 pixels.
 
     Args:
@@ -197,7 +197,7 @@ def halved_mask(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     # Channel by channel: at full size, three at once cost ten times as much.
     doubt = np.asarray(cv2.LUT(probability, _DOUBT), np.uint8)
-    channels = [halved(each) for each in (probability, cut(probability), doubt)]
+    channels = [halve(each) for each in (probability, cut_tile(probability), doubt)]
     return np.asarray(cv2.merge(channels), np.uint8)
 
 
@@ -224,7 +224,7 @@ def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
         draft.mkdir(parents=True)
         for level in range(count_levels(height, width)):
             if level:
-                reduced = halved_mask if level == 1 and kind == "mask" else halved
+                reduced = halve_mask if level == 1 and kind == "mask" else halve
                 pixels = reduced(pixels)
             with (draft / _file(level)).open("xb") as file:
                 write_array(file, pixels)
@@ -232,7 +232,7 @@ def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
         (draft / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
         draft.replace(folder)
     except OSError as error:
-        if _found(folder, kind) is None:  # else another process was quicker
+        if _find(folder, kind) is None:  # else another process was quicker
             raise OutputError(
                 f"{folder}: cannot be written ({error.strerror}); point TILEDSEG_CACHE at a "
                 "folder that can be written and has room"
@@ -245,7 +245,7 @@ def _file(level: int) -> str:
     return f"{level}.pixels"
 
 
-def _found(folder: Path, kind: Kind) -> Pyramid | None:
+def _find(folder: Path, kind: Kind) -> Pyramid | None:
     try:
         shape = json.loads((folder / "shape.json").read_text(encoding="utf-8"))
         os.utime(folder)

@@ -63,13 +63,13 @@ def serve_tile(request: Request) -> Response:
     picture = find(request.path_params["address"])
     place = [int(request.path_params[name]) for name in ("level", "column", "row")]
     if picture is None:
-        return _refused()
+        return _refuse()
     try:
         pyramid = open_pyramid(picture.path, picture.kind, label=picture.label)
         pixels = pyramid.tile(*place)
     except TiledsegError as error:
         logger.info("tile refused: %s", error)
-        return _refused()
+        return _refuse()
     exact = picture.kind == "mask" or place[0] == 0
     data, kind = encode_tile(pixels, exact=exact)
     return Response(data, media_type=kind, headers=HEADERS)
@@ -79,19 +79,19 @@ def serve_thumbnail(request: Request) -> Response:
     """A small picture; a mask is painted over its image."""
     picture = find(request.path_params["address"])
     if picture is None:
-        return _refused()
+        return _refuse()
     try:
         with decoding(urgent=False):
             if from_thread.run(request.is_disconnected):  # the reader has left the page meanwhile
-                return _refused()
+                return _refuse()
             pixels = thumbnail(picture)
     except TiledsegError as error:
         logger.info("thumbnail refused: %s", error)
-        return _refused()
+        return _refuse()
     data, kind = encode_tile(pixels, exact=False)
     return Response(data, media_type=kind, headers=HEADERS)
 
 
-def _refused() -> Response:
+def _refuse() -> Response:
     """The same answer whatever the reason, so that it tells nothing."""
     return Response("no such picture", status_code=404, media_type="text/plain")

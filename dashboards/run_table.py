@@ -42,7 +42,7 @@ class RunTable:
                 self._runs = _by_id(queries.read_runs())
                 self._read = self._whole = time.monotonic()
             elif now - self._read > FRESH:
-                self._runs = _followed(self._runs)
+                self._runs = _follow(self._runs)
                 self._read = time.monotonic()
                 if now - self._whole > ANEW and self._renewal is None:
                     self._renewal = threading.Thread(target=self._renew, daemon=True)
@@ -72,7 +72,7 @@ class RunTable:
             self._renewal = None
 
 
-def _followed(known: Mapping[str, RunSummary]) -> dict[str, RunSummary]:
+def _follow(known: Mapping[str, RunSummary]) -> dict[str, RunSummary]:
     """What the store says now; of runs that began long ago, those that were open as well."""
     runs = _by_id(queries.read_runs(known=known))
     still = _by_id(queries.read_runs(condition=OPEN))

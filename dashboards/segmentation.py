@@ -17,7 +17,7 @@ from dashboards.pyramids import CUT
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_labels, write_probability
 from tiledseg.masks.classes import labels_of
-from tiledseg.masks.instances import labeled
+from tiledseg.masks.instances import label_instances
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Mode, Predictor
@@ -104,6 +104,6 @@ def count_objects(mask: NDArray[np.bool_]) -> Objects:
     Args:
         mask: (H, W).
     """
-    areas = np.bincount(labeled(mask).ravel())[1:]
+    areas = np.bincount(label_instances(mask).ravel())[1:]
     median = float(np.median(areas)) if len(areas) else 0.0
     return Objects(len(areas), median, float(mask.mean()))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dashboards import colors
 from dashboards.masks import mask_levels
 from dashboards.pictures import Picture
-from dashboards.pyramids import Kind, cut, found_pyramid
+from dashboards.pyramids import Kind, cut_tile, find_pyramid
 from tiledseg.errors import ImageError
 from tiledseg.images.reading import read_image
 
@@ -34,9 +34,9 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
         ImageError: A file cannot be read.
     """
     if picture.under is None:
-        shown = _reduced(picture.path, picture.kind, picture.label)
+        shown = _reduce(picture.path, picture.kind, picture.label)
         return shown if picture.kind == "image" else np.repeat(shown[..., np.newaxis], 3, axis=2)
-    image = _reduced(picture.under, "image")
+    image = _reduce(picture.under, "image")
     cover = _cover(picture.path, image, picture.label)
     if picture.against is not None:
         return _with_errors(image, cover, _cover(picture.against, image, picture.label))
@@ -64,28 +64,28 @@ def _with_errors(
 def _cover(path: Path, image: NDArray[np.uint8], label: int | None) -> NDArray[np.float64]:
     """How much of each of an image's pixels a mask covers, 0 to 1."""
     size = (image.shape[1], image.shape[0])
-    cover = cv2.resize(_reduced(path, "mask", label), size, interpolation=cv2.INTER_AREA)
+    cover = cv2.resize(_reduce(path, "mask", label), size, interpolation=cv2.INTER_AREA)
     return np.asarray(cover / 255.0, np.float64)
 
 
-def _reduced(path: Path, kind: Kind, label: int | None = None) -> NDArray[np.uint8]:
+def _reduce(path: Path, kind: Kind, label: int | None = None) -> NDArray[np.uint8]:
     """(h, w, 3) RGB of an image; for a mask the covered share of each pixel, (h, w), 0 to 255."""
     try:
         state = path.stat()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
-    return _decoded(path, kind, label, (state.st_size, state.st_mtime_ns))
+    return _decode(path, kind, label, (state.st_size, state.st_mtime_ns))
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _decoded(
+def _decode(
     path: Path, kind: Kind, label: int | None, _state: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    pyramid = found_pyramid(path, kind, label=label)
+    pyramid = find_pyramid(path, kind, label=label)
     if pyramid is not None:
         pixels = pyramid.reduced(2 * SIDE)  # of a level hardly larger it would be soft
     else:
-        pixels = read_image(path) if kind == "image" else cut(mask_levels(path, label))
+        pixels = read_image(path) if kind == "image" else cut_tile(mask_levels(path, label))
     factor = SIDE / max(pixels.shape[:2])
     if factor >= 1:
         return pixels

@@ -42,7 +42,7 @@ def table_of(trials: Sequence[RunSummary], objective: str) -> pd.DataFrame:
     settings = [_settings(run) for run in ordered]
     if not all(settings):  # made by a version that did not write them down
         settings = [{name: _value(text) for name, text in run.params.items()} for run in ordered]
-    searched = _varied(settings)
+    searched = _list_varied(settings)
     rows = [
         {
             "number": _number(run) if TRIAL_TAG in run.tags else place,
@@ -64,7 +64,7 @@ def score_of(run: RunSummary, objective: str) -> float:
 
     Of a metric of epochs the study took the best epoch's value, and a run has the last one's.
     """
-    values = _told(run, OBJECTIVE_TAG)
+    values = _describe(run, OBJECTIVE_TAG)
     return float(values.get(objective, run.metrics.get(objective, np.nan)))
 
 
@@ -78,9 +78,9 @@ def settings_in(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns[len(_FIXED) :]]
 
 
-def searched_keys(trials: Sequence[RunSummary]) -> list[str]:
+def list_searched_keys(trials: Sequence[RunSummary]) -> list[str]:
     """Keys of experiments with more than one value among the trials."""
-    return _varied([run.params for run in trials])
+    return _list_varied([run.params for run in trials])
 
 
 def objectives_of(trials: Sequence[RunSummary]) -> list[str]:
@@ -187,11 +187,11 @@ def _settings(run: RunSummary) -> dict[str, float | str]:
         name: float(value)
         if isinstance(value, int | float) and not isinstance(value, bool)
         else ("none" if value is None else str(value))
-        for name, value in _told(run, SETTINGS_TAG).items()
+        for name, value in _describe(run, SETTINGS_TAG).items()
     }
 
 
-def _told(run: RunSummary, tag: str) -> dict[str, Any]:
+def _describe(run: RunSummary, tag: str) -> dict[str, Any]:
     """A tag that holds a JSON object; empty where it is not there, or somebody has changed it."""
     try:
         found = json.loads(run.tags.get(tag, "{}"))
@@ -200,7 +200,7 @@ def _told(run: RunSummary, tag: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _varied(settings: Sequence[Mapping[str, object]]) -> list[str]:
+def _list_varied(settings: Sequence[Mapping[str, object]]) -> list[str]:
     """Names with more than one value, but those that no space searches."""
     names = sorted({name for own in settings for name in own})
     values = {name: {own[name] for own in settings if name in own} for name in names}

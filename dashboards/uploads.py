@@ -59,7 +59,7 @@ class UploadFolder:
         Raises:
             ImageError: It is no image that can be segmented; the message says why.
         """
-        kind = _checked_kind(name, data)
+        kind = _check_kind(name, data)
         path = self.path / f"image{SUFFIXES[kind]}"
         for old in self.path.iterdir():
             shutil.rmtree(old) if old.is_dir() else old.unlink()
@@ -84,7 +84,7 @@ class UploadFolder:
         self._finalizer()
 
 
-def _checked_kind(name: str, data: bytes) -> str:
+def _check_kind(name: str, data: bytes) -> str:
     if not data:
         raise ImageError(f"{name}: is empty; upload a JPEG, PNG, TIFF or BMP")
     if len(data) > MOST_MEGABYTES * 2**20:

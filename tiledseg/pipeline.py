@@ -33,7 +33,7 @@ from tiledseg.tracking import registry
 from tiledseg.tracking.registry import Registration
 from tiledseg.tracking.runs import TrackedRun, open_run
 from tiledseg.training.callbacks import STATE_FILE
-from tiledseg.training.fit import fit, with_decided_precision
+from tiledseg.training.fit import decide_precision, fit
 from tiledseg.training.observer import TrainingObserver
 
 EVALUATED_SPLITS = ("valid", "test")
@@ -107,12 +107,12 @@ def train(
     """
     if resume is not None:
         _require_state(resume)
-    experiment = with_decided_precision(experiment)
+    experiment = decide_precision(experiment)
     require_encoder_weights(experiment.model)
     with open_run(experiment, "train", resume=resume) as run:
         job = _Job(experiment, run, observers)
         cache = PixelCache()
-        dataset = _opened(job, root, cache, log_settings=resume is None)
+        dataset = _open_dataset(job, root, cache, log_settings=resume is None)
         folder = _state_folder(run.run_id)
         training = fit(
             experiment, dataset, cache, folder, [run, *observers], resume=resume is not None
@@ -153,7 +153,7 @@ def evaluate(
     """
     with open_run(experiment, "evaluate") as run:
         job = _Job(experiment, run, observers)
-        dataset = _opened(job, root, PixelCache(), log_settings=True)
+        dataset = _open_dataset(job, root, PixelCache(), log_settings=True)
         metrics, table = _evaluate(predictor, dataset, splits, job)
     return EvaluationResult(run.run_id, metrics, table)
 
@@ -168,21 +168,23 @@ def prepare(
 
     Training does the same first; afterwards it starts at once. No MLflow run is made.
     """
-    return _checked_dataset(experiment, root, PixelCache(), observers)
+    return _check_and_load(experiment, root, PixelCache(), observers)
 
 
-def _opened(job: _Job, root: Path | None, cache: PixelCache, *, log_settings: bool) -> Dataset:
+def _open_dataset(
+    job: _Job, root: Path | None, cache: PixelCache, *, log_settings: bool
+) -> Dataset:
     """Announce the run, log its settings and data, and hand out the checked dataset."""
     for observer in job.observers:
         observer.run_opened(job.run.run_id)
     if log_settings:
         job.run.log_experiment(job.experiment)
-    dataset = _checked_dataset(job.experiment, root, cache, job.observers)
+    dataset = _check_and_load(job.experiment, root, cache, job.observers)
     job.run.log_dataset(dataset)
     return dataset
 
 
-def _checked_dataset(
+def _check_and_load(
     experiment: Experiment,
     root: Path | None,
     cache: PixelCache,

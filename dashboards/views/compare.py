@@ -13,7 +13,7 @@ from dashboards.comparison import (
     SPLITS,
     Side,
     classes,
-    joined_scores,
+    join_scores,
     scene,
     scores_text,
     sides,
@@ -47,15 +47,15 @@ def show() -> None:
         split = navigation.pick("Split", list(SPLITS), "split", "test")
         left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
         name = _class(left, right)
-    table = joined_scores(split, left, right, name)
+    table = join_scores(split, left, right, name)
     if table.empty:
         empty_states.no_pictures(f"The two sides share no predicted image of {split}.")
         return
     _summary(table, split, left, right, name)
     panes = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
-        order = navigation.pick("Order of images", list(ORDERS), "order", ORDERS[0])
-    table = ordered(table, order)
+        chosen_order = navigation.pick("Order of images", list(ORDERS), "order", ORDERS[0])
+    table = order(table, chosen_order)
     stem = _open_image(table)
     with panes:
         _viewer(table, split, stem, left, right, name)
@@ -103,13 +103,14 @@ def _summary(table: pd.DataFrame, split: str, left: Side, right: Side, name: str
     if left.source.key != right.source.key:
         names = [f"{side.label} {side.source.key}" for side in (left, right)]
     st.markdown(
-        f"**{names[0]} {formatting.score(one)}** against **{names[1]} {formatting.score(two)}** mean Dice "
+        f"**{names[0]} {formatting.score(one)}** against "
+        f"**{names[1]} {formatting.score(two)}** mean Dice "
         f"{f'of *{name}* ' if name else ''}over {len(table)} images of *{split}*: "
         f"better on {better}, worse on {worse}."
     )
 
 
-def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
+def order(table: pd.DataFrame, order: str) -> pd.DataFrame:
     """The images in one of ``ORDERS``; the table comes with the worst first."""
     if order == "worst first":
         return table
@@ -178,7 +179,7 @@ def _table(table: pd.DataFrame, stem: str, split: str, left: Side, right: Side) 
 
 
 def table_of(table: pd.DataFrame, left: Side, right: Side) -> tuple[list[Column], list[Row]]:
-    """What ``joined_scores`` gave, as columns and rows to show."""
+    """What ``join_scores`` gave, as columns and rows to show."""
     columns = {
         "left": Column(f"A: {left.label}"),
         "right": Column(f"B: {right.label}"),
@@ -198,10 +199,10 @@ def _downloads(
 ) -> None:
     with st.container(horizontal=True):
         for name, side in (("A", left), ("B", right)):
-            what, form = stored_form_of(side)
+            what, form = describe_stored_form(side)
             st.download_button(
                 f"{what} of {name} ({side.label.lower()})",
-                data=partial(zipped_masks, side, split, stems),
+                data=partial(zip_masks, side, split, stems),
                 file_name=f"{side.source.run.dataset}-{split}-{side.source.key}-{side.mode}.zip",
                 mime="application/zip",
                 icon=":material/download:",
@@ -219,7 +220,7 @@ def _downloads(
         )
 
 
-def stored_form_of(side: Side) -> tuple[str, str]:
+def describe_stored_form(side: Side) -> tuple[str, str]:
     """What the stored files of a side are, in a word and in a sentence."""
     if side.mode == "target":
         return "Masks", "PNG files as the run was scored on them"
@@ -228,7 +229,7 @@ def stored_form_of(side: Side) -> tuple[str, str]:
     return "Predictions", "PNG files of probabilities, 0 to 255; 128 and more is foreground"
 
 
-def zipped_masks(side: Side, split: str, stems: Sequence[str]) -> bytes:
+def zip_masks(side: Side, split: str, stems: Sequence[str]) -> bytes:
     """The stored files of a side: probabilities in 8 bits, or the target's masks."""
     found = store.predictions_of(side.source.run.run_id, split)
     packed = io.BytesIO()

@@ -44,7 +44,7 @@ def show() -> None:
         )
     version = next(item for item in own if item.version == chosen)
     _promotion(version)
-    with empty_states.guarded("card"):  # the run may be gone, and the version still be promoted
+    with empty_states.guard_store("card"):  # the run may be gone, and the version still be promoted
         _card(version)
     _versions(own)
 

@@ -31,7 +31,7 @@ def show() -> None:
     if not champions:
         empty_states.no_model()
     for version in champions:
-        with empty_states.guarded(f"card-{version.model}"):  # one that is gone hides no other
+        with empty_states.guard_store(f"card-{version.model}"):  # one that is gone hides no other
             _card(version)
     _latest(runs)
     st.caption(f"Store `{store_address()}`")
@@ -40,7 +40,7 @@ def show() -> None:
 @st.fragment(run_every=5)
 def _running() -> None:
     """Open runs with their progress; looked up again every five seconds."""
-    with empty_states.guarded("running"):
+    with empty_states.guard_store("running"):
         running = store.running_runs()
         if not running:
             return

@@ -32,7 +32,7 @@ def show() -> None:
         return
     st.title("Runs", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kept = _filtered(runs)
+        kept = _filter_runs(runs)
         columns = _columns(runs)
     st.caption(f"{len(kept)} of {len(runs)} runs. Mark some to compare them instead of the newest.")
     if not kept:
@@ -44,7 +44,7 @@ def show() -> None:
     _settings(chosen)
 
 
-def _filtered(runs: Sequence[RunSummary]) -> list[RunSummary]:
+def _filter_runs(runs: Sequence[RunSummary]) -> list[RunSummary]:
     dataset = navigation.choose("Dataset", [NONE, *store.datasets(runs)], "dataset", width=220)
     kinds = [NONE, *sorted({run.kind for run in runs if run.kind})]
     kind = navigation.choose("Kind", kinds, "kind", width=150)

@@ -98,11 +98,13 @@ def _best(
             st.metric(objective, formatting.score(best["score"]), width=190)
             st.metric("trial", str(best["number"]), width=110)
             for name in names[:6]:
-                st.metric(name.rpartition(".")[2], _shown(best[name], 3), width=150)
+                st.metric(name.rpartition(".")[2], _format_value(best[name], 3), width=150)
         if answer.experiment:
-            _told(run, answer)
+            _tell(run, answer)
         else:
-            keys = [key for key in trials.searched_keys(list(by_id.values())) if key in run.params]
+            keys = [
+                key for key in trials.list_searched_keys(list(by_id.values())) if key in run.params
+            ]
             options = set_options({key: run.params[key] for key in keys})
             _command(f"tiledseg train --dataset {shlex.quote(run.dataset)} {options}")
         with st.container(horizontal=True):
@@ -117,7 +119,7 @@ def _best(
             navigation.link("epochs", "Its epochs", "movie", run=run.run_id)
 
 
-def _told(run: RunSummary, answer: Answer) -> None:
+def _tell(run: RunSummary, answer: Answer) -> None:
     """What the study itself gives as its answer."""
     name = f"{run.dataset}-best.yaml"
     st.download_button(
@@ -213,7 +215,7 @@ def _trials(table: pd.DataFrame) -> None:
     )
 
 
-def _shown(value: object, digits: int = 6) -> str:
+def _format_value(value: object, digits: int = 6) -> str:
     if isinstance(value, float):
         whole = value.is_integer() and abs(value) < 1e9
         return str(int(value)) if whole else f"{value:.{digits}g}"

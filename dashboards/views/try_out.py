@@ -44,22 +44,22 @@ def show() -> None:
     st.title("Try a model on an image", anchor=False)
     left, right = st.columns([1.3, 1], gap="medium", vertical_alignment="top")
     with left:
-        version, mode = _chosen_version(found)
+        version, mode = _choose_version(found)
     with right:
-        upload = _given_image()
+        upload = _accept_image()
     if upload is not None:
-        result = _segmented(upload, f"models:/{version.model}/{version.version}", CHOICES[mode])
+        result = _segment(upload, f"models:/{version.model}/{version.version}", CHOICES[mode])
         if result is not None:
             _counts(result)
             _viewer(upload, result)
             _downloads(upload, result)
-    with empty_states.guarded(
+    with empty_states.guard_store(
         "samples"
     ):  # the version's run may be gone, and the version still be tried
         _samples(version)
 
 
-def _chosen_version(found: Sequence[VersionSummary]) -> tuple[VersionSummary, str]:
+def _choose_version(found: Sequence[VersionSummary]) -> tuple[VersionSummary, str]:
     """Model, version and mode; at first the champion, both ways."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = list(dict.fromkeys(item.model for item in found))
@@ -87,7 +87,7 @@ def _chosen_version(found: Sequence[VersionSummary]) -> tuple[VersionSummary, st
     return by_number[number], mode
 
 
-def _given_image() -> Upload | None:
+def _accept_image() -> Upload | None:
     """The visitor's image, or a sample that was clicked; checked. None while there is none."""
     state = st.session_state
     file = st.file_uploader(
@@ -142,7 +142,7 @@ def _samples(version: VersionSummary) -> None:
         st.rerun()
 
 
-def _segmented(upload: Upload, uri: str, modes: tuple["Mode", ...]) -> Segmentation | None:
+def _segment(upload: Upload, uri: str, modes: tuple["Mode", ...]) -> Segmentation | None:
     question = (uri, modes, st.session_state[GIVEN])
     kept = st.session_state.get(RESULT)
     if kept and kept[0] == question:

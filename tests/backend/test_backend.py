@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tiledseg.backend import compiled_forward, compiles_by_xla, fast_precision, load_backend
+from tiledseg.backend import compile_forward, compiles_by_xla, fast_precision, load_backend
 from tiledseg.errors import BackendError
 
 
@@ -74,7 +74,7 @@ def test_a_refused_backend_is_one_line_of_the_command(tmp_path):
 
 def test_a_keras_that_was_loaded_with_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr("keras.config.backend", lambda: "torch")
-    for use in (load_backend, lambda: compiled_forward(SimpleNamespace())):
+    for use in (load_backend, lambda: compile_forward(SimpleNamespace())):
         with pytest.raises(BackendError, match="Keras' backend is 'torch'"):
             use()
 

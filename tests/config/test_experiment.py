@@ -16,7 +16,7 @@ from tiledseg.config.experiment import (
     load_experiment,
     parse_experiment,
 )
-from tiledseg.config.messages import dotted_keys
+from tiledseg.config.messages import list_keys
 from tiledseg.errors import ExperimentError
 
 HOME = Path(__file__).resolve().parents[2] / "experiments"
@@ -84,7 +84,7 @@ class TestFlattened:
 
     def test_holds_every_key(self):
         experiment = parse_experiment("dataset: {name: Tiny, synthetic: {size: 64}}", "a")
-        assert set(experiment.flattened()) == set(dotted_keys(Experiment))
+        assert set(experiment.flattened()) == set(list_keys(Experiment))
 
 
 class TestRefusals:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tiledseg.config import Section
-from tiledseg.config.messages import dotted_keys, explain, nearest, shortened
+from tiledseg.config.messages import explain, list_keys, nearest, shorten
 
 
 class Wheel(Section):
@@ -27,7 +27,7 @@ def explained(content: dict[str, object]) -> str:
 
 
 def test_dotted_keys_name_every_value_also_in_sections_that_may_be_absent():
-    assert list(dotted_keys(Car)) == [
+    assert list(list_keys(Car)) == [
         "front.size",
         "front.tread",
         "spare.size",
@@ -79,7 +79,7 @@ def test_nearest_ignores_case_and_gives_the_best_first():
 def test_what_was_given_is_cut_to_a_length_that_fits_a_message():
     loop: list[object] = []
     loop.extend([loop] * 9)
-    assert shortened("short") == "'short'"
-    assert len(shortened("x" * 10_000)) < 100
-    assert len(shortened(list(range(10_000)))) < 100
-    assert len(shortened(loop)) < 500
+    assert shorten("short") == "'short'"
+    assert len(shorten("x" * 10_000)) < 100
+    assert len(shorten(list(range(10_000)))) < 100
+    assert len(shorten(loop)) < 500

@@ -1,11 +1,11 @@
 import pytest
 
 from dashboards import comparison, store
-from dashboards.comparison import joined_scores, scene, sides, sources
+from dashboards.comparison import join_scores, scene, sides, sources
 from dashboards.run_table import run_table
 from dashboards.store import Predictions
 from dashboards.viewer import scene_data
-from dashboards.views.compare import ordered, stored_form_of, table_of, zipped_masks
+from dashboards.views.compare import describe_stored_form, order, table_of, zip_masks
 
 
 @pytest.fixture
@@ -22,32 +22,32 @@ def test_the_champion_comes_first_then_the_other_versions(found):
 
 def test_a_trial_without_pictures_shares_no_image(found):
     trial = next(side for side in found.values() if side.source.run.kind == "trial")
-    assert joined_scores("test", trial, found["v1.tiled"]).empty
+    assert join_scores("test", trial, found["v1.tiled"]).empty
 
 
 def test_the_worst_image_comes_first(found):
-    table = joined_scores("test", found["v1.tiled"], found["v1.whole"])
+    table = join_scores("test", found["v1.tiled"], found["v1.whole"])
     assert table["left"].is_monotonic_increasing
     assert table["gain"].tolist() == pytest.approx((table["left"] - table["right"]).tolist())
     assert len(table) == 2
 
 
 def test_orders(found):
-    table = joined_scores("test", found["v1.tiled"], found["v2.tiled"])
-    assert ordered(table, "A wins")["gain"].is_monotonic_decreasing
-    assert ordered(table, "B wins")["gain"].is_monotonic_increasing
-    assert ordered(table, "by name")["image"].is_monotonic_increasing
-    assert ordered(table, "worst first").equals(table)
+    table = join_scores("test", found["v1.tiled"], found["v2.tiled"])
+    assert order(table, "A wins")["gain"].is_monotonic_decreasing
+    assert order(table, "B wins")["gain"].is_monotonic_increasing
+    assert order(table, "by name")["image"].is_monotonic_increasing
+    assert order(table, "worst first").equals(table)
 
 
 def test_a_target_has_no_score(found):
-    table = joined_scores("test", found["v1.tiled"], found["v1.target"])
+    table = join_scores("test", found["v1.tiled"], found["v1.target"])
     assert list(table) == ["image", "left"]
 
 
 def test_the_table_shows_what_there_is(found):
     left, right = found["v1.tiled"], found["v1.whole"]
-    table = joined_scores("test", left, right)
+    table = join_scores("test", left, right)
     columns, rows = table_of(table, left, right)
     assert [column.title for column in columns] == ["A: Tiled", "B: Non-tiled", "A minus B"]
     assert [row.id for row in rows] == table["image"].tolist()
@@ -60,7 +60,7 @@ def test_the_table_shows_what_there_is(found):
 
 
 def test_panes_of_tiled_against_whole(found):
-    stem = joined_scores("test", found["v1.tiled"], found["v1.whole"])["image"][0]
+    stem = join_scores("test", found["v1.tiled"], found["v1.whole"])["image"][0]
     shown = scene("test", stem, found["v1.tiled"], found["v1.whole"])
     assert [pane.id for pane in shown.panes] == [
         "image", "target", "b", "a", "difference", "a-doubt",
@@ -72,7 +72,7 @@ def test_panes_of_tiled_against_whole(found):
 
 
 def test_seams_are_those_of_the_grid(found):
-    stem = joined_scores("test", found["v1.tiled"], found["v1.whole"])["image"][0]
+    stem = join_scores("test", found["v1.tiled"], found["v1.whole"])["image"][0]
     shown = scene("test", stem, found["v1.tiled"], found["v1.whole"])
     assert shown.seams is not None
     assert len(shown.seams["rows"]) == 2  # three windows of 512 at most over 1100
@@ -81,20 +81,20 @@ def test_seams_are_those_of_the_grid(found):
 
 
 def test_two_versions_are_told_apart_by_name(found):
-    stem = joined_scores("test", found["v1.tiled"], found["v2.tiled"])["image"][0]
+    stem = join_scores("test", found["v1.tiled"], found["v2.tiled"])["image"][0]
     shown = scene("test", stem, found["v1.tiled"], found["v2.tiled"])
     assert {"Tiled v1", "Tiled v2"} <= {pane.label for pane in shown.panes}
 
 
 def test_target_beside_tiled_needs_no_second_mask(found):
-    stem = joined_scores("test", found["v1.tiled"], found["v1.target"])["image"][0]
+    stem = join_scores("test", found["v1.tiled"], found["v1.target"])["image"][0]
     shown = scene("test", stem, found["v1.tiled"], found["v1.target"])
     assert "difference" not in [pane.id for pane in shown.panes]
     assert shown.swiped == ("target", "a")
 
 
 def test_target_against_target_is_shown(found):
-    stem = joined_scores("test", found["v1.target"], found["v2.target"])["image"][0]
+    stem = join_scores("test", found["v1.target"], found["v2.target"])["image"][0]
     shown = scene("test", stem, found["v1.target"], found["v2.target"])
     assert [pane.id for pane in shown.panes] == ["image", "target"]
     assert shown.swiped == ("image", "target")
@@ -107,7 +107,7 @@ def test_target_against_target_where_no_image_is_kept(found, monkeypatch):
         "path",
         lambda self, layer, stem: None if layer == "image" else kept(self, layer, stem),
     )
-    stem = joined_scores("test", found["v1.target"], found["v1.target"])["image"][0]
+    stem = join_scores("test", found["v1.target"], found["v1.target"])["image"][0]
     shown = scene("test", stem, found["v1.target"], found["v1.target"])
     assert [pane.id for pane in shown.panes] == ["target"]
     assert set(shown.swiped) == {"target"}
@@ -115,12 +115,12 @@ def test_target_against_target_where_no_image_is_kept(found, monkeypatch):
 
 
 def test_downloads_are_named_after_what_is_stored(found, monkeypatch):
-    what, form = stored_form_of(found["v1.tiled"])
+    what, form = describe_stored_form(found["v1.tiled"])
     assert what == "Predictions"
     assert "probabilities" in form
-    assert stored_form_of(found["v1.target"])[0] == "Masks"
+    assert describe_stored_form(found["v1.target"])[0] == "Masks"
     monkeypatch.setattr(store, "classes_of", lambda _: ["background", "cell", "nucleus"])
-    assert "label indices" in stored_form_of(found["v1.tiled"])[1]
+    assert "label indices" in describe_stored_form(found["v1.tiled"])[1]
 
 
 def test_masks_are_downloaded_as_they_are_stored(found):
@@ -129,7 +129,7 @@ def test_masks_are_downloaded_as_they_are_stored(found):
 
     side = found["v1.tiled"]
     stems = store.predictions_of(side.source.run.run_id, "test").stems
-    archive = zipfile.ZipFile(io.BytesIO(zipped_masks(side, "test", stems)))
+    archive = zipfile.ZipFile(io.BytesIO(zip_masks(side, "test", stems)))
     assert sorted(archive.namelist()) == [f"{stem}.png" for stem in stems]
     path = store.predictions_of(side.source.run.run_id, "test").path("tiled", stems[0])
     assert archive.read(f"{stems[0]}.png") == path.read_bytes()

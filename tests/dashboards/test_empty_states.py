@@ -13,10 +13,10 @@ from tiledseg.tracking.queries import read_run
 
 
 def failing(errors):
-    from dashboards.empty_states import guarded
+    from dashboards.empty_states import guard_store
 
     for number, error in enumerate(errors):
-        with guarded(f"part {number}"):
+        with guard_store(f"part {number}"):
             raise error
 
 

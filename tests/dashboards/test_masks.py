@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from dashboards import comparison, store
-from dashboards.comparison import Side, Source, classes, joined_scores, scene, scores_text
+from dashboards.comparison import Side, Source, classes, join_scores, scene, scores_text
 from dashboards.filmstrip import thumbnail_url
 from dashboards.masks import holds_labels, mask_levels
 from dashboards.pictures import Picture
@@ -77,8 +77,8 @@ def sides(tmp_path, monkeypatch) -> tuple[Side, Side]:
 class TestCompare:
     def test_scores_of_a_class(self, sides):
         assert classes(*sides) == NAMES
-        assert joined_scores("test", *sides)["left"].tolist() == [0.5]
-        assert joined_scores("test", *sides, "nucleus")["gain"].tolist() == [0.25]
+        assert join_scores("test", *sides)["left"].tolist() == [0.5]
+        assert join_scores("test", *sides, "nucleus")["gain"].tolist() == [0.25]
         assert scores_text(sides[0], "test", "nucleus") == 0.75
         assert scores_text(sides[0], "test") == 0.5
 

@@ -12,8 +12,8 @@ from dashboards.pyramids import (
     APRON,
     TILE,
     count_levels,
-    halved,
-    halved_mask,
+    halve,
+    halve_mask,
     open_pyramid,
 )
 from tiledseg.errors import ImageError, TiledsegError
@@ -87,9 +87,9 @@ def test_small_objects_survive_in_the_levels_above():
     """One foreground pixel in 64: a mask cut after averaging would lose it."""
     probability = np.zeros((512, 512), np.uint8)
     probability[::8, ::8] = 200
-    level = halved_mask(probability)
+    level = halve_mask(probability)
     for _ in range(2):
-        level = halved(level)
+        level = halve(level)
     assert level[..., 0].max() < pyramids.CUT
     assert level[..., 1].min() >= 3  # 255 / 64
 
@@ -97,7 +97,7 @@ def test_small_objects_survive_in_the_levels_above():
 def test_channels_are_probability_foreground_uncertainty():
     values = np.array([[0, 127, 128, 255]], np.uint8).repeat(2, axis=0).repeat(2, axis=1)
     channels = [[0, 0, 0], [127, 0, 254], [128, 255, 254], [255, 255, 0]]
-    assert halved_mask(values).tolist() == [channels]
+    assert halve_mask(values).tolist() == [channels]
 
 
 @pytest.mark.parametrize("place", [(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, 0, 1), (0, -1, 0)])

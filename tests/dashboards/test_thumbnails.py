@@ -6,7 +6,7 @@ import pytest
 
 from dashboards import thumbnails
 from dashboards.pictures import Picture
-from dashboards.pyramids import found_pyramid, open_pyramid
+from dashboards.pyramids import find_pyramid, open_pyramid
 from dashboards.thumbnails import thumbnail
 from tiledseg.data.synthetic.smear import draw_smear
 from tiledseg.images.writing import write_image
@@ -16,7 +16,7 @@ from tiledseg.images.writing import write_image
 def picture(tmp_path, monkeypatch):
     """A mask on its image, against its target; 1,400 pixels wide."""
     monkeypatch.setenv("TILEDSEG_CACHE", str(tmp_path / "cache"))
-    thumbnails._decoded.cache_clear()
+    thumbnails._decode.cache_clear()
     image, target = draw_smear(5, 1400)
     soft = cv2.GaussianBlur(target.astype(np.uint8) * 255, (0, 0), 4)
     layers = {"image": image, "target": target.astype(np.uint8) * 255, "mask": soft}
@@ -28,9 +28,9 @@ def picture(tmp_path, monkeypatch):
 
 def test_from_files_and_from_pyramids_it_is_the_same_picture(picture):
     from_files = thumbnail(picture).astype(int)
-    thumbnails._decoded.cache_clear()
+    thumbnails._decode.cache_clear()
     for path, kind in ((picture.path, "mask"), (picture.under, "image"), (picture.against, "mask")):
-        assert found_pyramid(path, kind) is None
+        assert find_pyramid(path, kind) is None
         open_pyramid(path, kind)
     from_pyramids = thumbnail(picture).astype(int)
     assert from_files.shape == from_pyramids.shape

@@ -11,9 +11,9 @@ from dashboards.trials import (
     has_ended,
     importance,
     is_maximized,
+    list_searched_keys,
     objectives_of,
     pareto_front,
-    searched_keys,
     settings_in,
     state_of,
     table_of,
@@ -62,7 +62,7 @@ def planted(count=60):
 
 
 def test_only_what_was_searched_is_a_column():
-    assert searched_keys(list(planted(5))) == [
+    assert list_searched_keys(list(planted(5))) == [
         "model.base_filters",
         "training.learning_rate",
         "training.seed",

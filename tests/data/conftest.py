@@ -9,7 +9,7 @@ import pytest
 
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.pairing import Sample, paired
+from tiledseg.data.pairing import Sample, pair
 
 DrawDataset = Callable[..., Path]
 
@@ -48,7 +48,7 @@ def draw_dataset(tmp_path: Path) -> DrawDataset:
 @pytest.fixture
 def samples(draw_dataset: DrawDataset) -> tuple[Sample, ...]:
     """Three images of 60 x 80 pixels."""
-    return paired(draw_dataset("Small/train", ["a", "b", "c"], shape=(60, 80)) / "Small/train")
+    return pair(draw_dataset("Small/train", ["a", "b", "c"], shape=(60, 80)) / "Small/train")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tiledseg.data.pairing import paired
+from tiledseg.data.pairing import pair
 from tiledseg.errors import DatasetError
 
 
@@ -22,7 +22,7 @@ def fill(folder: Path, images: str, masks: str) -> None:
 class TestPaired:
     def test_by_stem_whatever_the_suffix_and_the_order(self, folder: Path) -> None:
         fill(folder, "b.jpg a.tif a10.png a2.png", "a2.png a10.bmp a.PNG b.jpeg .hidden.png")
-        pairs = [(pair.stem, pair.image.name, pair.mask.name) for pair in paired(folder)]
+        pairs = [(one.stem, one.image.name, one.mask.name) for one in pair(folder)]
         assert pairs == [
             ("a", "a.tif", "a.PNG"),
             ("a10", "a10.png", "a10.bmp"),
@@ -34,12 +34,12 @@ class TestPaired:
         fill(folder, "a.png b.png c.png d.png e.png", "b.png")
         told = r"images: 4 of 5 images without mask: a\.png, c\.png, d\.png, \.\.\.; add .*masks/a"
         with pytest.raises(DatasetError, match=told):
-            paired(folder)
+            pair(folder)
 
     def test_masks_without_image(self, folder: Path) -> None:
         fill(folder, "a.png", "a.png b.png")
         with pytest.raises(DatasetError, match=r"masks: 1 of 2 masks without image: b\.png; add"):
-            paired(folder)
+            pair(folder)
 
     @pytest.mark.parametrize("kind", ["images", "masks"])
     def test_a_stem_twice(self, folder: Path, kind: str) -> None:
@@ -47,14 +47,14 @@ class TestPaired:
         (folder / kind / "a.jpg").touch()
         told = rf"{kind}/a\.jpg and a\.png have the same stem; rename or remove one"
         with pytest.raises(DatasetError, match=told):
-            paired(folder)
+            pair(folder)
 
     def test_empty(self, folder: Path) -> None:
         with pytest.raises(DatasetError, match=r"train/images holds no images; add some \(\.bmp"):
-            paired(folder)
+            pair(folder)
 
     @pytest.mark.parametrize("kind", ["images", "masks"])
     def test_folder_missing(self, folder: Path, kind: str) -> None:
         (folder / kind).rmdir()
         with pytest.raises(DatasetError, match=f"train/{kind} does not exist; add it"):
-            paired(folder)
+            pair(folder)

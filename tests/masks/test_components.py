@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.masks.band_cleaning import cleaned_bands
+from tiledseg.masks.band_cleaning import clean_bands
 from tiledseg.masks.components import find_components
-from tiledseg.masks.instances import Measurements, cleaned, labeled, measured
-from tiledseg.masks.outlines import geojson, streamed_polygons
+from tiledseg.masks.instances import Measurements, clean, label_instances, measure
+from tiledseg.masks.outlines import geojson, stream_polygons
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 16), st.integers(1, 12)))
 
@@ -33,7 +33,7 @@ def test_objects_are_those_of_the_mask_in_memory(mask, heights):
     bands = cut(mask, heights)
     components = find_components(bands)
     labels = np.vstack(list(components.labels(bands)))
-    assert np.array_equal(labels, labeled(mask))
+    assert np.array_equal(labels, label_instances(mask))
     assert labels.dtype == np.int32
     assert components.count == labels.max()
     assert np.array_equal(components.areas[1:], np.bincount(labels.ravel())[1:])
@@ -58,9 +58,9 @@ def test_regions_share_sides(mask, heights):
 @settings(max_examples=25)
 @given(MASKS, HEIGHTS)
 def test_measurements_and_outlines_are_those_of_the_mask_in_memory(mask, heights):
-    labels = labeled(mask)
+    labels = label_instances(mask)
     probability = np.random.default_rng(0).random(mask.shape, np.float32)
-    table = measured(labels, probability)
+    table = measure(labels, probability)
     bands = cut(mask, heights)
     objects, regions = find_components(bands), find_components(bands, connectivity=4)
     measurements, top = Measurements(objects.count), 0
@@ -73,7 +73,7 @@ def test_measurements_and_outlines_are_those_of_the_mask_in_memory(mask, heights
         table["mean_probability"].tolist()
     )
     pairs = zip(objects.labels(bands), regions.labels(bands), strict=True)
-    outlines = dict(streamed_polygons(pairs))
+    outlines = dict(stream_polygons(pairs))
     expected = geojson(labels, table, "a", "b")["features"]
     assert len(outlines) == len(expected)
     for label, one in enumerate(expected, start=1):
@@ -104,7 +104,7 @@ def test_outlines_leave_as_soon_as_their_object_ends():
             taken.append(band)
             yield band
 
-    first, _ = next(streamed_polygons(watched()))
+    first, _ = next(stream_polygons(watched()))
     assert first == 1
     assert len(taken) <= 2
 
@@ -112,7 +112,7 @@ def test_outlines_leave_as_soon_as_their_object_ends():
 @settings(max_examples=25)
 @given(MASKS, HEIGHTS, st.integers(0, 9), st.integers(0, 9))
 def test_cleaning_is_that_of_the_mask_in_memory(mask, heights, smallest, holes):
-    bands = cleaned_bands(lambda: iter(cut(mask, heights)), smallest=smallest, holes=holes)
-    expected = cleaned(mask, smallest=smallest, holes=holes)
+    bands = clean_bands(lambda: iter(cut(mask, heights)), smallest=smallest, holes=holes)
+    expected = clean(mask, smallest=smallest, holes=holes)
     for _ in range(2):
         assert np.array_equal(np.vstack(list(bands())), expected)

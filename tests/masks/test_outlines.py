@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.masks.instances import labeled, measured
+from tiledseg.masks.instances import label_instances, measure
 from tiledseg.masks.outlines import geojson, polygons, twice_area
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 10), st.integers(1, 10)))
@@ -65,8 +65,8 @@ def test_geojson_has_an_object_per_feature_with_its_measurements():
     mask = np.zeros((6, 8), bool)
     mask[0:2, 1:4] = True
     mask[3, 5] = mask[4, 6] = True  # one object of two pixels that share a corner
-    labels = labeled(mask)
-    table = measured(labels, np.full(mask.shape, 0.75, np.float32))
+    labels = label_instances(mask)
+    table = measure(labels, np.full(mask.shape, 0.75, np.float32))
     collection = json.loads(json.dumps(geojson(labels, table, "Tiled-Cell", "a")))
     assert collection["type"] == "FeatureCollection"
     first, second = collection["features"]

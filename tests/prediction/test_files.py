@@ -9,7 +9,7 @@ import tifffile
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.opening import SLIDE_SUFFIXES
 from tiledseg.images.writing import write_image
-from tiledseg.masks.instances import cleaned
+from tiledseg.masks.instances import clean
 from tiledseg.models import build_model
 from tiledseg.prediction.files import find_images, predict_files
 from tiledseg.prediction.options import SlideOptions
@@ -139,7 +139,7 @@ def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
     )
     mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED) > 0
     raw = predictor.mask(cv2.imread(str(slides / "a.png"))[..., ::-1].copy())
-    assert np.array_equal(mask, cleaned(raw, smallest=3, holes=5))
+    assert np.array_equal(mask, clean(raw, smallest=3, holes=5))
     labels = tifffile.imread(out / "objects" / "a.tif")
     assert labels.dtype == np.uint32
     assert np.array_equal(labels > 0, mask)

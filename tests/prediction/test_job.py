@@ -17,7 +17,7 @@ import zarr
 from tiledseg.errors import ImageError, OutputError, TilingError
 from tiledseg.images.opening import open_slide
 from tiledseg.images.writing import probability_levels, write_mask
-from tiledseg.masks.instances import cleaned, labeled, measured
+from tiledseg.masks.instances import clean, label_instances, measure
 from tiledseg.masks.outlines import geojson
 from tiledseg.prediction.canvas import PredictionCanvas
 from tiledseg.prediction.job import predict_slide
@@ -86,19 +86,19 @@ def test_is_the_prediction_in_memory(
     options = SlideOptions(form=form, content=content, smallest=4, holes=3)
     done = predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
     probability = slide_predictor.probability(slide_pixels)
-    mask = cleaned(to_mask(probability), smallest=4, holes=3)
+    mask = clean(to_mask(probability), smallest=4, holes=3)
     found = read(tmp_path / "out", form)
     if content == "mask":
         assert np.array_equal(found, mask * np.uint8(255))
     elif content == "labels":
-        assert np.array_equal(found, labeled(mask))
+        assert np.array_equal(found, label_instances(mask))
     else:
         assert np.array_equal(found >= 128, mask)
         same = mask == to_mask(probability)
         assert np.array_equal(found[same], probability_levels(probability[..., 0])[same])
         assert set(found[~same].tolist()) <= {127, 128}
     assert done.foreground == pytest.approx(mask.mean())
-    assert done.objects == labeled(mask).max() > 1
+    assert done.objects == label_instances(mask).max() > 1
     assert done.tiles > 4
     assert [path.name for path in (tmp_path / "out").iterdir()] == [NAMES[form]]
     if form != "png" and content != "labels":
@@ -110,9 +110,9 @@ def test_objects_are_those_in_memory(slide_predictor, slide_file, slide_pixels, 
     out = tmp_path / "out"
     predict_slide(slide_predictor, slide_file, out, SlideOptions(with_objects=True, smallest=2))
     probability = slide_predictor.probability(slide_pixels)
-    labels = labeled(cleaned(to_mask(probability), smallest=2))
+    labels = label_instances(clean(to_mask(probability), smallest=2))
     assert np.array_equal(tifffile.imread(out / "objects" / "s.tif"), labels)
-    table = measured(labels, probability_levels(probability[..., 0]) / np.float32(255))
+    table = measure(labels, probability_levels(probability[..., 0]) / np.float32(255))
     found = pd.read_csv(out / "objects" / "s.csv")
     assert np.allclose(found, table, rtol=1e-5)
     outlines = json.loads((out / "objects" / "s.geojson").read_text())

@@ -4,7 +4,7 @@ import pytest
 from tiledseg.errors import TilingError
 from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.seams import (
-    flipped_labels,
+    count_flipped_labels,
     max_difference,
     seam_gradient_against_single_pass,
     seam_gradient_ratio,
@@ -103,7 +103,7 @@ def test_flipped_labels_counts_pixels_once():
     b = a.copy()
     b[0, 0] = 0.5
     b[1, 1] = 0.49
-    assert flipped_labels(a, b) == flipped_labels(a[..., None], b[..., None]) == 1
+    assert count_flipped_labels(a, b) == count_flipped_labels(a[..., None], b[..., None]) == 1
 
 
 def test_the_label_of_several_classes_is_the_most_probable():
@@ -111,10 +111,10 @@ def test_the_label_of_several_classes_is_the_most_probable():
     b = a.copy()
     b[3, 4] = [0.3, 0.5, 0.2]
     b[1, 1] = [0.45, 0.35, 0.2]
-    assert flipped_labels(a, b) == 1
+    assert count_flipped_labels(a, b) == 1
 
 
-@pytest.mark.parametrize("measure", [max_difference, flipped_labels])
+@pytest.mark.parametrize("measure", [max_difference, count_flipped_labels])
 def test_shapes_must_agree(measure):
     with pytest.raises(TilingError, match=r"\(3, 4\) and \(4, 3\)"):
         measure(noise(3, 4), noise(4, 3))

@@ -5,7 +5,7 @@ import pytest
 
 from tiledseg.errors import OutputError
 from tiledseg.tracking import artifact_cache
-from tiledseg.tracking.artifact_cache import fetched_folder, fetching, keep, used
+from tiledseg.tracking.artifact_cache import fetching, find_cached_folder, keep, mark_used
 
 HOUR = 3600.0
 
@@ -19,13 +19,13 @@ def fetch(monkeypatch):
         with fetching() as folder:
             (folder / "file").write_bytes(bytes(size))
             os.utime(folder / "file", (time.time() - hours * HOUR,) * 2)
-            keep(folder / "file", fetched_folder() / name)
+            keep(folder / "file", find_cached_folder() / name)
 
     return make
 
 
 def kept():
-    home = fetched_folder()
+    home = find_cached_folder()
     files = (path for path in home.rglob("*") if path.is_file())
     return {path.relative_to(home).as_posix() for path in files} - {artifact_cache._COUNTED}
 
@@ -37,7 +37,7 @@ def test_those_not_used_for_longest_make_room(fetch, monkeypatch):
     assert kept() == {"run0/a.png", "run1/a.png", "run2/a.png"}
     fetch("run3/a.png", hours=2)
     assert kept() == {"run0/a.png", "run2/a.png", "run3/a.png"}
-    used(fetched_folder() / "run0" / "a.png")
+    mark_used(find_cached_folder() / "run0" / "a.png")
     fetch("run4/a.png", size=20, hours=2)
     assert kept() == {"run0/a.png", "run4/a.png"}
 

@@ -7,7 +7,7 @@ import pytest
 from tiledseg.config import TrainingSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.masks.classes import IGNORED
-from tiledseg.training.fit import compiled_model
+from tiledseg.training.fit import compile_model
 from tiledseg.training.losses import LOSSES, Crossentropy, make_loss
 
 CLASSES = 4
@@ -208,7 +208,7 @@ def test_a_network_of_four_classes_learns_with_the_loss_of_all_parts():
             },
         }
     )
-    model = compiled_model(experiment)
+    model = compile_model(experiment)
     labels = np.zeros((2, 32, 32, 1), np.float32)
     labels[:, 8:] = 1
     labels[:, 16:] = 2

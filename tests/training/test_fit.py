@@ -21,9 +21,9 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset, load_dataset
 from tiledseg.data.sampling.validation_tiles import ValidationTiles
 from tiledseg.errors import TilingError, TrainingError
-from tiledseg.training import fit
+from tiledseg.training import fit as fit_module
 from tiledseg.training.callbacks import STATE_FILE, epoch_file
-from tiledseg.training.fit import Training, compiled_model, fit
+from tiledseg.training.fit import Training, compile_model, fit
 from tiledseg.training.losses import LOSSES
 from tiledseg.training.metrics import Dice
 from tiledseg.training.schedule import cosine_rate
@@ -164,10 +164,10 @@ class TestRepeating:
         drawn = []
 
         def draw(experiment: Experiment) -> keras.Model:
-            drawn.append(compiled_model(experiment).get_weights()[0])
+            drawn.append(compile_model(experiment).get_weights()[0])
             raise power_cut
 
-        monkeypatch.setattr(fit, "compiled_model", draw)
+        monkeypatch.setattr(fit_module, "compile_model", draw)
         for seed in (1, 1, 2):
             with pytest.raises(power_cut):
                 desk.sit(tiny_experiment(training={"seed": seed}), "seeds")
@@ -328,7 +328,7 @@ class TestPrecision:
     ],
 )
 def test_the_optimizer_is_what_the_settings_say(tiny_experiment, settings, kind, clipping):
-    optimizer = compiled_model(tiny_experiment(training=settings)).optimizer
+    optimizer = compile_model(tiny_experiment(training=settings)).optimizer
     assert type(optimizer) is kind
     assert float(optimizer.learning_rate) == pytest.approx(0.01)
     assert {name: getattr(optimizer, name) for name in clipping} == clipping

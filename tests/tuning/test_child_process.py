@@ -9,7 +9,7 @@ import pytest
 
 from tiledseg.errors import DatasetError, ExperimentError, TilingError, TrainingError
 from tiledseg.tuning.execution.child_process import TrialLimits, TrialProcess
-from tiledseg.tuning.execution.trial_main import explained
+from tiledseg.tuning.execution.trial_main import explain_failure
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_trial.py")))
 LIMITS = TrialLimits(seconds=60, memory_gb=4)
@@ -132,6 +132,6 @@ class ResourceExhaustedError(Exception):
     ],
 )
 def test_what_an_error_says_about_a_trial(error, outcome):
-    found = explained(error)
+    found = explain_failure(error)
     assert found["outcome"] == outcome
     assert str(error) in found["reason"]

@@ -2,7 +2,7 @@ import pytest
 
 from tiledseg.config.experiment import load_experiment
 from tiledseg.errors import OutputError
-from tiledseg.tuning.results.export import export_experiment, found_experiment
+from tiledseg.tuning.results.export import export_experiment, make_found_experiment
 from tiledseg.tuning.search.objectives import parse_objectives
 from tiledseg.tuning.study.definition import StudyDefinition, differences
 
@@ -22,7 +22,7 @@ def definition(space_of, tiny_experiment):
 
 
 def test_the_best_experiment_has_the_full_budget(definition):
-    found = found_experiment(definition, {"training.clipnorm": None, "model.base_filters": 6})
+    found = make_found_experiment(definition, {"training.clipnorm": None, "model.base_filters": 6})
     assert found.training.clipnorm is None
     assert found.model.base_filters == 6
     assert found.training.epochs == definition.experiment.training.epochs == 2

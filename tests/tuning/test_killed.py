@@ -95,11 +95,11 @@ def runs():
 def check_books(wanted):
     """The two books agree, and every trial that was asked for has exactly one end."""
     found = trials()
-    counted = retries.counted(found)
+    counted = retries.list_counted(found)
     assert all(trial.state.is_finished() for trial in found)
     assert len(counted) == wanted
     replaced = [trial.system_attrs["retry_history"][-1] for trial in found if is_again(trial)]
-    assert sorted(replaced) == sorted(retries.superseded(found))  # each was run again once
+    assert sorted(replaced) == sorted(retries.find_superseded(found))  # each was run again once
     assert len(found) == wanted + len(replaced)
     settings = Counter(str(sorted(trial.params.items())) for trial in counted)
     assert max(settings.values()) == 1  # none twice
@@ -142,7 +142,7 @@ def kill_one(process, word):
 def test_a_trial_a_worker_and_the_sweep_killed_one_after_the_other():
     process = started(trials=10, workers=2)
     me = psutil.Process(process.pid)
-    wait_for(lambda: retries.finished(trials()))
+    wait_for(lambda: retries.list_finished(trials()))
     while not any(retries.outcome_of(trial) == "killed" for trial in trials()):
         kill_one(me, "fake_trial")
         time.sleep(0.5)

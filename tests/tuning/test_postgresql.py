@@ -60,8 +60,8 @@ def test_three_share_thirty_trials_and_one_is_lost(server):
     assert lost is not None
 
     found = optuna.load_study(study_name="shared", storage=storage).get_trials()
-    counted = retries.counted(found)
-    assert len(counted) == len(retries.finished(found)) == 30
+    counted = retries.list_counted(found)
+    assert len(counted) == len(retries.list_finished(found)) == 30
     assert {trial.state.name for trial in counted} == {"COMPLETE"}
     assert len({str(trial.params) for trial in counted}) == 30
     assert [trial.user_attrs["outcome"] for trial in found if trial not in counted] == ["died"]

@@ -55,8 +55,8 @@ def test_a_trial_whose_worker_is_gone_is_run_once_more(study, storage, claim):
     assert states(study) == [(0, "FAIL"), (1, "WAITING")]  # asked twice, queued once
 
     trials = study.get_trials()
-    assert [trial.number for trial in retries.counted(trials)] == [1]
-    assert retries.finished(trials) == retries.begun(trials) == []
+    assert [trial.number for trial in retries.list_counted(trials)] == [1]
+    assert retries.list_finished(trials) == retries.list_begun(trials) == []
     assert trials[1].user_attrs == {"origin": "source", "deaths": 1}
     assert retries.reason_of(trials[0]) == "its worker died"
 
@@ -65,7 +65,7 @@ def test_a_trial_whose_worker_is_gone_is_run_once_more(study, storage, claim):
     assert again.params == dead.params
     retries.settle(study, storage)
     assert states(study) == [(0, "FAIL"), (1, "FAIL")]  # twice is enough
-    assert [trial.number for trial in retries.finished(study.get_trials())] == [1]
+    assert [trial.number for trial in retries.list_finished(study.get_trials())] == [1]
 
 
 def test_a_claim_that_was_cut_short_is_found(study, storage, claim):
@@ -120,5 +120,5 @@ def test_interrupted_trials_may_come_back_more_than_once(study, storage, claim):
     study.tell(claim(this_process(), outcome="complete"), 1.0)
     trials = study.get_trials()
     assert len(trials) == 4
-    assert [trial.number for trial in retries.counted(trials)] == [3]
-    assert [trial.state.name for trial in retries.finished(trials)] == ["COMPLETE"]
+    assert [trial.number for trial in retries.list_counted(trials)] == [3]
+    assert [trial.state.name for trial in retries.list_finished(trials)] == ["COMPLETE"]

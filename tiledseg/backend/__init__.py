@@ -1,13 +1,13 @@
 """What depends on the machine and on Keras's backend; nothing else imports TensorFlow or JAX."""
 
 from tiledseg.backend.arithmetic import compiles_by_xla, fast_precision
-from tiledseg.backend.forward import compiled_application, compiled_forward, openvino_forward
+from tiledseg.backend.forward import compile_application, compile_forward, openvino_forward
 from tiledseg.backend.loading import load_backend
 from tiledseg.backend.memory import reserve_memory
 
 __all__ = [
-    "compiled_application",
-    "compiled_forward",
+    "compile_application",
+    "compile_forward",
     "compiles_by_xla",
     "fast_precision",
     "load_backend",

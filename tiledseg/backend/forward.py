@@ -9,7 +9,7 @@ from importlib import import_module
 from threading import Lock
 from typing import Any, TypeVar
 
-from tiledseg.backend.loading import loaded_backend
+from tiledseg.backend.loading import find_loaded_backend
 
 _KEPT = "_tiledseg_forward"
 _KEPT_SIZES = 8
@@ -25,7 +25,7 @@ Traced = Callable[[int | None, int | None], Any]
 """TensorFlow's graph of a model for windows of some height and width; None leaves one open."""
 
 
-def compiled_forward(model: Any) -> Forward:
+def compile_forward(model: Any) -> Forward:
     """The pass of a model over a batch, compiled once for the weights that it has now.
 
     The function is kept on the model, where it goes when the model goes, and may be called from
@@ -41,16 +41,16 @@ def compiled_forward(model: Any) -> Forward:
     Raises:
         BackendError: Keras computes with neither TensorFlow nor JAX.
     """
-    if loaded_backend() == "jax":
+    if find_loaded_backend() == "jax":
         no_weights = b""  # they are given to every pass
-        return _kept(model, "jax", no_weights, lambda: _jax_forward(model))
-    return _kept(model, "tensorflow", _digest(model), lambda: _tensorflow_forward(model))
+        return _reuse(model, "jax", no_weights, lambda: _jax_forward(model))
+    return _reuse(model, "tensorflow", _digest(model), lambda: _tensorflow_forward(model))
 
 
-def compiled_application(model: Any, name: str, apply: Apply) -> Application:
+def compile_application(model: Any, name: str, apply: Apply) -> Application:
     """A pass of a model whose layers are applied by a function of one's own, compiled.
 
-    Kept like that of ``compiled_forward``.
+    Kept like that of ``compile_forward``.
 
     Args:
         model: A keras.Model.
@@ -65,9 +65,9 @@ def compiled_application(model: Any, name: str, apply: Apply) -> Application:
     Raises:
         BackendError: Keras computes with neither TensorFlow nor JAX.
     """
-    if loaded_backend() == "jax":
-        return _kept(model, f"jax {name}", b"", lambda: _jax_application(model, apply))
-    return _kept(
+    if find_loaded_backend() == "jax":
+        return _reuse(model, f"jax {name}", b"", lambda: _jax_application(model, apply))
+    return _reuse(
         model,
         f"tensorflow {name}",
         _digest(model),
@@ -78,7 +78,7 @@ def compiled_application(model: Any, name: str, apply: Apply) -> Application:
 def openvino_forward(model: Any, precision: str) -> Forward:
     """The pass of a model over a batch, converted for OpenVINO, which compiles it once per shape.
 
-    Kept like that of ``compiled_forward``.
+    Kept like that of ``compile_forward``.
 
     Args:
         model: A keras.Model of one input and one output, on Keras' TensorFlow backend.
@@ -91,7 +91,7 @@ def openvino_forward(model: Any, precision: str) -> Forward:
         ImportError: OpenVINO is not installed.
     """
     core = _openvino_core()
-    return _kept(
+    return _reuse(
         model,
         f"openvino {precision}",
         _digest(model),
@@ -99,7 +99,7 @@ def openvino_forward(model: Any, precision: str) -> Forward:
     )
 
 
-def _kept(model: Any, runtime: str, weights: bytes, make: Callable[[], Compiled]) -> Compiled:
+def _reuse(model: Any, runtime: str, weights: bytes, make: Callable[[], Compiled]) -> Compiled:
     """The function that was made for a runtime and these weights, made now if there is none."""
     made: dict[str, tuple[bytes, Compiled] | None] = vars(model).setdefault(_KEPT, {})
     known = made.get(runtime)

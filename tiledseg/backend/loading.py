@@ -26,15 +26,15 @@ def load_backend() -> None:
         BackendError: Keras has been told to use a backend that nothing here can compute with.
     """
     if "keras" in sys.modules:
-        loaded_backend()
+        find_loaded_backend()
         return
-    _check(*_chosen_backend())
+    _check(*_choose_backend())
     sys.stderr.flush()
     with tempfile.TemporaryFile() as chatter:
         standard_error = os.dup(2)
         os.dup2(chatter.fileno(), 2)
         try:
-            with _without(_unused()):
+            with _without(_find_unused()):
                 import_module("keras")
         except BaseException:
             chatter.seek(0)
@@ -45,7 +45,7 @@ def load_backend() -> None:
             os.close(standard_error)
 
 
-def loaded_backend() -> str:
+def find_loaded_backend() -> str:
     """The backend of Keras, which has been imported: ``tensorflow`` or ``jax``.
 
     Raises:
@@ -64,12 +64,12 @@ def _check(backend: str, place: str) -> None:
         )
 
 
-def _unused() -> tuple[str, ...]:
+def _find_unused() -> tuple[str, ...]:
     """Packages that Keras and TensorFlow load in vain, which takes a third of the time."""
-    return (*_UNUSED, "jax") if _chosen_backend()[0] == "tensorflow" else _UNUSED
+    return (*_UNUSED, "jax") if _choose_backend()[0] == "tensorflow" else _UNUSED
 
 
-def _chosen_backend() -> tuple[str, str]:
+def _choose_backend() -> tuple[str, str]:
     """What Keras will choose, and what says so: a variable, else its file, else TensorFlow."""
     named = os.environ.get("KERAS_BACKEND")
     if named:

@@ -3,7 +3,7 @@
 from functools import cache
 from importlib import import_module
 
-from tiledseg.backend.loading import loaded_backend
+from tiledseg.backend.loading import find_loaded_backend
 
 
 def reserve_memory(size: int) -> None:
@@ -16,7 +16,7 @@ def reserve_memory(size: int) -> None:
     Args:
         size: Bytes that a pass is estimated to need. Asking again, or for less, costs nothing.
     """
-    if size > 0 and loaded_backend() == "tensorflow":
+    if size > 0 and find_loaded_backend() == "tensorflow":
         _reserve(size.bit_length())
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tiledseg.data.cache import content_hash
 from tiledseg.images.reading import read_image
-from tiledseg.images.stored import StoredForm, stored_form
+from tiledseg.images.stored import StoredForm, read_stored_form
 from tiledseg.masks.classes import value_counts
 
 THUMBNAIL_SIDE = 32
@@ -122,14 +122,14 @@ def measure_image(
         image=image,
         masks=masks,
         shape=(pixels.shape[0], pixels.shape[1]),
-        form=stored_form(image),
+        form=read_stored_form(image),
         digest=content_hash(image),
         mask_digest="".join(content_hash(mask) for mask in masks),
         brightness=float(mean[0][0]),
         contrast=float(deviation[0][0]),
         thumbnail=cv2.resize(gray, side, interpolation=cv2.INTER_AREA).astype(np.float32),
         preview=_preview(pixels, levels > threshold),
-        mask=measure_mask(levels, threshold, stored_form(masks[0]).kind),
+        mask=measure_mask(levels, threshold, read_stored_form(masks[0]).kind),
     )
 
 

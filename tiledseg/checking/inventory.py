@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tiledseg.checking.finding import Finding
 from tiledseg.config import DatasetSettings
-from tiledseg.data.dataset import SPLITS, found_splits, with_drawn_splits
+from tiledseg.data.dataset import SPLITS, find_splits, with_drawn_splits
 from tiledseg.data.pairing import Sample, match_files, no_images_fault
 from tiledseg.errors import DatasetError
 from tiledseg.images.reading import READ_SUFFIXES, is_image
@@ -46,13 +46,13 @@ def take_inventory(folder: Path, settings: DatasetSettings) -> Inventory:
     """
     findings = list(_out_of_place(folder, settings))
     try:
-        places = found_splits(folder, settings)
+        places = find_splits(folder, settings)
     except DatasetError as error:
         findings.append(_as_finding("layout", folder, error))
         return Inventory({}, drawn=False, findings=findings)
     found: dict[str, tuple[Sample, ...]] = {}
     for split, place in places.items():
-        found[split], faults = _matched(folder, place, settings)
+        found[split], faults = _match(folder, place, settings)
         findings.extend(faults)
     if not found["train"]:
         return Inventory(found, drawn=False, findings=findings)
@@ -64,7 +64,7 @@ def take_inventory(folder: Path, settings: DatasetSettings) -> Inventory:
     return Inventory(splits, drawn, findings)
 
 
-def _matched(
+def _match(
     folder: Path, split: str, settings: DatasetSettings
 ) -> tuple[tuple[Sample, ...], list[Finding]]:
     try:

@@ -17,7 +17,7 @@ from tiledseg.data.pairing import Sample
 from tiledseg.data.preprocessing import to_rgb
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.images.writing import write_image
-from tiledseg.masks.classes import Labels, foreground, painted
+from tiledseg.masks.classes import Labels, foreground, paint
 
 SAMPLES, COLUMNS = 12, 4
 _SIDE, _GAP = 240, 6
@@ -112,7 +112,7 @@ def _panel(image: NDArray[np.uint8], labels: Labels, classes: int) -> NDArray[np
     outlines, _ = cv2.findContours(objects, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(shown, outlines, -1, _GREEN, 2)
     white = np.repeat(objects[..., np.newaxis] * np.uint8(255), 3, axis=2)
-    plain = painted(marked, classes) if classes > 2 else white
+    plain = paint(marked, classes) if classes > 2 else white
     panel = np.full((_SIDE + 2 * _GAP, 2 * _SIDE + 3 * _GAP, 3), 128, np.uint8)
     panel[_GAP:-_GAP, _GAP : _GAP + _SIDE] = shown
     panel[_GAP:-_GAP, -_GAP - _SIDE : -_GAP] = plain

@@ -42,7 +42,7 @@ def read_samples(
     facts: list[ImageFacts] = []
     findings: list[Finding] = []
     with _one_thread_each(), ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(lambda place: _measured(place[0], place[1], settings), places)
+        results = pool.map(lambda place: _measure(place[0], place[1], settings), places)
         for number, (measured, faults) in enumerate(results, start=1):
             facts.extend([measured] if measured is not None else [])
             findings.extend(faults)
@@ -62,7 +62,7 @@ def _one_thread_each() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _measured(split: str, sample: Sample, settings: DatasetSettings) -> Measured:
+def _measure(split: str, sample: Sample, settings: DatasetSettings) -> Measured:
     faults, place = list(_unreadable([sample.image])), sample.mask_files[0]
     try:
         levels = _levels(with_one_mask(sample, settings).mask, settings)

@@ -39,8 +39,8 @@ def split_findings(
                 "add images",
             )
     if settings.tiles:
-        yield from _shared(splits, source_of, "source-in-two-splits", _NOT_TILES)
-    yield from _shared_groups(splits, settings, folder)
+        yield from _find_shared(splits, source_of, "source-in-two-splits", _NOT_TILES)
+    yield from _find_shared_groups(splits, settings, folder)
     yield from _same_bytes(splits)
 
 
@@ -68,19 +68,19 @@ def refuse_leaks(
         )
 
 
-def _shared_groups(
+def _find_shared_groups(
     splits: Mapping[str, Sequence[Sample]], settings: SplitSettings, folder: Path
 ) -> Iterator[Finding]:
     try:
         group_of = group_reader(settings, folder)
         if group_of is not None:
-            yield from list(_shared(splits, group_of, "group-in-two-splits"))
+            yield from list(_find_shared(splits, group_of, "group-in-two-splits"))
     except DatasetError as error:
         message, _, remedy = str(error).removeprefix(f"{folder}: ").rpartition("; ")
         yield Finding("error", "no-group", folder, message, remedy)
 
 
-def _shared(
+def _find_shared(
     splits: Mapping[str, Sequence[Sample]],
     origin_of: OriginOf,
     kind: str,

@@ -159,7 +159,7 @@ def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
             brightest = max(brightest, _brightest(path))
         except ImageError:
             continue
-        values.update(_counted(pixels))
+        values.update(_count_values(pixels))
     background = values.most_common(1)[0][0] if values else (0,)
     marks = [value for value in values if value != background]
     if any(background) and 0 < len(marks) <= _MOST_COLORS and len(background) == 3:
@@ -177,7 +177,7 @@ def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
     return {}
 
 
-def _counted(pixels: NDArray[Any]) -> dict[tuple[int, ...], int]:
+def _count_values(pixels: NDArray[Any]) -> dict[tuple[int, ...], int]:
     """How often each value or color occurs in (H, W, 1) or (H, W, 3)."""
     flat = pixels.reshape(-1, pixels.shape[-1])
     if pixels.shape[-1] == 1:

@@ -72,7 +72,7 @@ def network_halo(experiment: Experiment) -> int | None:
         return None
 
 
-def named_folder(named: str) -> Path:
+def resolve_folder(named: str) -> Path:
     """A folder, or that of its name under the data root.
 
     Raises:

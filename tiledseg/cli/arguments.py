@@ -42,7 +42,7 @@ def experiments_folder() -> Path:
     return here if here.is_dir() else Path(__file__).resolve().parents[2] / "experiments"
 
 
-def chosen_experiment(dataset: str, file: str, overrides: list[str] | None) -> Experiment:
+def choose_experiment(dataset: str, file: str, overrides: list[str] | None) -> Experiment:
     """The experiment of a dataset's name or of a file, YAML or ``.config``, with its overrides.
 
     Raises:

@@ -69,9 +69,9 @@ def check(
 def _suggest(folder: str) -> None:
     """Print the dataset section that reads a folder as it is."""
     from tiledseg.checking.suggestion import suggest_section  # noqa: PLC0415
-    from tiledseg.checking.target import fitting_name, named_folder  # noqa: PLC0415
+    from tiledseg.checking.target import fitting_name, resolve_folder  # noqa: PLC0415
 
-    path = named_folder(folder)
+    path = resolve_folder(folder)
     suggestion = suggest_section(path, fitting_name(path.resolve().name))
     show_line(f"# {suggestion.told}")
     show_line(suggestion.section)

@@ -29,7 +29,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def show_error(message: str) -> None:
     """One line on standard error."""
-    errors.print(f"[bold red]tiledseg:[/] {_escaped(message)}")
+    errors.print(f"[bold red]tiledseg:[/] {_escape(message)}")
 
 
 def progress_bar() -> Progress:
@@ -162,7 +162,7 @@ class PredictionScreen:
             self._task = self._progress.add_task("", note="")
         note = "writing" if done == total else "tiles"
         self._progress.update(
-            self._task, description=_escaped(image.name), total=total, completed=done, note=note
+            self._task, description=_escape(image.name), total=total, completed=done, note=note
         )
 
     def image_written(self, file: "PredictedFile") -> None:
@@ -183,7 +183,7 @@ class PredictionScreen:
 
 def show_line(text: str) -> None:
     """A plain line, never folded."""
-    console.print(_escaped(text), soft_wrap=True)
+    console.print(_escape(text), soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:
@@ -191,5 +191,5 @@ def _duration(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("[", r"\[")

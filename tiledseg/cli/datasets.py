@@ -30,10 +30,10 @@ def datasets(context: typer.Context) -> None:
 def fetch(name: Name) -> None:
     """Download a dataset where its license allows, and convert it; broken off, it goes on."""
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
-    from tiledseg.data.published.catalog import named_dataset  # noqa: PLC0415
+    from tiledseg.data.published.catalog import find_named_dataset  # noqa: PLC0415
     from tiledseg.data.published.convert import fetch_published  # noqa: PLC0415
 
-    dataset = named_dataset(name)
+    dataset = find_named_dataset(name)
     show_line(f"license     {dataset.publication.license}")
     show_line(f"cite        {dataset.publication.citation}")
     with counting_progress("fetching") as progress:
@@ -56,12 +56,12 @@ def convert(
 
 def _convert(name: str, given: Path) -> None:
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
-    from tiledseg.data.published.catalog import named_dataset  # noqa: PLC0415
+    from tiledseg.data.published.catalog import find_named_dataset  # noqa: PLC0415
     from tiledseg.data.published.convert import convert_published  # noqa: PLC0415
 
     root = data_root()
     with counting_progress("converting") as progress:
-        manifest = convert_published(named_dataset(name), given, root, progress)
+        manifest = convert_published(find_named_dataset(name), given, root, progress)
     for split, part in manifest.groupby("split", sort=False):
         show_line(f"{split:<11} {len(part)} images from {part['source'].nunique()} sources")
     show_line(f"dataset     {root / name}")

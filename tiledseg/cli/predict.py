@@ -89,7 +89,7 @@ def predict(
     if not wanted:
         raise typer.BadParameter("give files, folders or patterns", param_hint="--images")
     load_backend()
-    from tiledseg.prediction.files import explained, find_images, predict_files  # noqa: PLC0415
+    from tiledseg.prediction.files import explain_tiles, find_images, predict_files  # noqa: PLC0415
     from tiledseg.prediction.options import SlideOptions  # noqa: PLC0415
     from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
@@ -116,7 +116,7 @@ def predict(
         predictor = Predictor(predictor.model, changed, runtime=runtime)
     if explain:
         for image in found:
-            show_line(explained(predictor, image))
+            show_line(explain_tiles(predictor, image))
         return
     with screen:
         done = predict_files(

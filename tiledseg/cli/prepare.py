@@ -11,7 +11,7 @@ from tiledseg.cli.arguments import (
     DatasetName,
     ExperimentFile,
     Overrides,
-    chosen_experiment,
+    choose_experiment,
 )
 from tiledseg.cli.console import ConsoleObserver, counting_progress, show_line
 from tiledseg.config.experiment import Experiment
@@ -49,7 +49,7 @@ def prepare(
     Tiles, reduced images and crops may be mixed. The same command again goes on where an
     earlier one was broken off; nothing is overwritten.
     """
-    chosen = chosen_experiment(dataset, experiment, set_)
+    chosen = choose_experiment(dataset, experiment, set_)
     if into:
         splits = tuple(uncut.replace(",", " ").split())
         spec = PreparationSpec(

@@ -11,7 +11,7 @@ from tiledseg.cli.arguments import (
     DatasetName,
     ExperimentFile,
     Overrides,
-    chosen_experiment,
+    choose_experiment,
     experiments_folder,
 )
 from tiledseg.cli.console import show_line
@@ -84,7 +84,7 @@ def sweep(
     from tiledseg.tuning.search.space import load_space  # noqa: PLC0415
     from tiledseg.tuning.sweep import sweep as run_sweep  # noqa: PLC0415
 
-    chosen = chosen_experiment(dataset, experiment, set_)
+    chosen = choose_experiment(dataset, experiment, set_)
     objectives = [name for text in objective or [] for name in text.replace(",", " ").split()]
     _check_finals(candidates, retrain, objectives)
     options = SweepOptions(

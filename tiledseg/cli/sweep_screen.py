@@ -84,12 +84,12 @@ def show_study(result: "StudyResult") -> None:
     if result.best is None:
         show_line("best        none: no trial is complete and within the limits")
         return
-    show_line(f"best        trial {result.best.number}: {_named(result, result.best)}")
+    show_line(f"best        trial {result.best.number}: {_name_settings(result, result.best)}")
     if progress.first is not None:
-        show_line(f"trial 0     {_named(result, progress.first)}")
+        show_line(f"trial 0     {_name_settings(result, progress.first)}")
     if len(progress.best) > 1:
         for row in progress.best:
-            show_line(f"front       trial {row.number}: {_named(result, row)}")
+            show_line(f"front       trial {row.number}: {_name_settings(result, row)}")
     show_line(f"settings    {_settings(result.best.params)}")
     if result.file is None:
         show_line(f"experiment  {result.unwritten}")
@@ -138,7 +138,7 @@ def _line(row: "TrialRow") -> str:
     return f"{values}  {_clock(row.seconds)}  {_settings(row.params)}{tail}"
 
 
-def _named(result: "StudyResult", row: "TrialRow") -> str:
+def _name_settings(result: "StudyResult", row: "TrialRow") -> str:
     pairs = zip(result.objectives, row.values, strict=True)
     return ", ".join(f"{name} {value:.4f}" for name, value in pairs)
 

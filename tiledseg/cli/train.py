@@ -11,7 +11,7 @@ from tiledseg.cli.arguments import (
     ExperimentFile,
     ModelUri,
     Overrides,
-    chosen_experiment,
+    choose_experiment,
     split_overrides,
 )
 from tiledseg.cli.console import ConsoleObserver, show_line, show_scores
@@ -40,7 +40,7 @@ def train(
     load_backend()
     from tiledseg.tracking.runs import read_experiment  # noqa: PLC0415  # loads TensorFlow
 
-    chosen = read_experiment(resume) if resume else chosen_experiment(dataset, experiment, set_)
+    chosen = read_experiment(resume) if resume else choose_experiment(dataset, experiment, set_)
     train_and_show(chosen, resume or None)
 
 
@@ -57,7 +57,7 @@ def evaluate(
     from tiledseg.pipeline import evaluate as run_evaluation  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
-    chosen = chosen_experiment(dataset, experiment, None)
+    chosen = choose_experiment(dataset, experiment, None)
     predictor = load_predictor(model)
     merged = predictor.experiment.model_copy(update={"dataset": chosen.dataset})
     splits = (split,) if split else EVALUATED_SPLITS

@@ -17,7 +17,7 @@ from tiledseg.config import (
     TrackingSettings,
     TrainingSettings,
 )
-from tiledseg.config.messages import explain, nearest, shortened
+from tiledseg.config.messages import explain, nearest, shorten
 from tiledseg.config.strict_yaml import parse_yaml, to_yaml
 from tiledseg.errors import ExperimentError
 from tiledseg.legacy import SUFFIXES, import_config
@@ -84,8 +84,9 @@ class Experiment(Section):
             )
         if self.training.tune_threshold and count > 1:
             raise ValueError(
-                f"training.tune_threshold moves the cut of one class, but model.num_classes is {count}; "
-                "set training.tune_threshold to false, or use training.class_weights"
+                "training.tune_threshold chooses the threshold of one class, but "
+                f"model.num_classes is {count}; set training.tune_threshold to false, or use "
+                "training.class_weights"
             )
         return self
 
@@ -212,7 +213,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         section = section[part]
         if not isinstance(section, dict):
             raise ExperimentError(
-                f"--set {override!r}: {'.'.join(path[:depth])} is {shortened(section)}, "
+                f"--set {override!r}: {'.'.join(path[:depth])} is {shorten(section)}, "
                 "a value and not a section"
             )
     section[path[-1]] = parsed

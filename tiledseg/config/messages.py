@@ -33,26 +33,26 @@ def nearest(given: str, known: Iterable[str], most: int = 1) -> list[str]:
     ]
 
 
-def shortened(value: object) -> str:
+def shorten(value: object) -> str:
     """A value as Python writes it, cut to a length that fits a message."""
     return _shortening.repr(value)
 
 
-def dotted_keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def list_keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """The keys of a section and of those in it, for example ``dataset.split.seed``."""
     for name, field in section.model_fields.items():
         inner = _section_in(field.annotation)
         if inner is None:
             yield f"{prefix}{name}"
         else:
-            yield from dotted_keys(inner, f"{prefix}{name}.")
+            yield from list_keys(inner, f"{prefix}{name}.")
 
 
 def _explain(detail: ErrorDetails, root: type[BaseModel]) -> str:
     location = [str(part) for part in detail["loc"]]
-    key, kind, given = ".".join(location), detail["type"], shortened(detail["input"])
+    key, kind, given = ".".join(location), detail["type"], shorten(detail["input"])
     if kind == "extra_forbidden":
-        return f"unknown key {key} (given {given}); {_known_instead(location, root)}"
+        return f"unknown key {key} (given {given}); {_suggest_known(location, root)}"
     if kind == "missing":
         return f"key {key} is missing; add it"
     if kind == "value_error":
@@ -67,10 +67,10 @@ def _explain(detail: ErrorDetails, root: type[BaseModel]) -> str:
     return f"{key} is {given}; {message}"
 
 
-def _known_instead(location: Sequence[str], root: type[BaseModel]) -> str:
+def _suggest_known(location: Sequence[str], root: type[BaseModel]) -> str:
     """Where a misplaced key belongs, how it is spelt, or what its section knows."""
     *section, name = location
-    homes = [key for key in dotted_keys(root) if key.rpartition(".")[2] == name]
+    homes = [key for key in list_keys(root) if key.rpartition(".")[2] == name]
     if homes:
         return f"did you mean {' or '.join(homes)}?"
     known = list(_section_at(section, root).model_fields)

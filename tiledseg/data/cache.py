@@ -110,10 +110,10 @@ class PixelCache:
         decode: Callable[[], NDArray[np.uint8]],
     ) -> NDArray[np.uint8]:
         entry = self._entry(path, spec, "pixels")
-        pixels = _mapped(entry, stored)
+        pixels = _map_entry(entry, stored)
         if pixels is None:
             self._store(entry, decode())
-            pixels = _mapped(entry, stored)
+            pixels = _map_entry(entry, stored)
         if pixels is None:
             raise self._unusable("an entry cannot be read back")
         return pixels
@@ -189,7 +189,7 @@ def _hash_of_folder(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _mapped(entry: Path, stored: tuple[int, ...]) -> NDArray[np.uint8] | None:
+def _map_entry(entry: Path, stored: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """Map an entry, or None where it is missing, cut short or not what it should be."""
     try:
         pixels = map_array(entry)

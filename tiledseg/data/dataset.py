@@ -19,7 +19,7 @@ from pathlib import Path
 from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.data.cache import content_hash
 from tiledseg.data.mask_encoding import spec_of, with_one_mask
-from tiledseg.data.pairing import Sample, home_of, paired
+from tiledseg.data.pairing import Sample, home_of, pair
 from tiledseg.data.split import draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
 
@@ -71,8 +71,8 @@ def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
     draw_if_synthetic(settings, folder)
     require_folder(folder, root)
     found = {}
-    for split, place in found_splits(folder, settings).items():
-        samples = paired(folder, place, settings)
+    for split, place in find_splits(folder, settings).items():
+        samples = pair(folder, place, settings)
         with ThreadPoolExecutor(_THREADS) as pool:
             found[split] = tuple(pool.map(lambda sample: with_one_mask(sample, settings), samples))
     splits, drawn = with_drawn_splits(found, settings.split, folder)
@@ -91,7 +91,7 @@ def draw_if_synthetic(settings: DatasetSettings, folder: Path) -> None:
         write_synthetic_dataset(settings.synthetic, folder, progress=None)
 
 
-def found_splits(folder: Path, settings: DatasetSettings) -> dict[str, str]:
+def find_splits(folder: Path, settings: DatasetSettings) -> dict[str, str]:
     """The splits that have a folder, and its name; images without any count as train.
 
     Returns:

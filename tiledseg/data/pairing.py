@@ -79,16 +79,16 @@ def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
         DatasetError: A folder is missing or cannot be listed.
     """
     homes = home_of(folder, split, settings.images), home_of(folder, split, settings.masks)
-    listed = _listed(homes[0])
+    listed = _list_files(homes[0])
     if homes[0] == homes[1]:
         mask_paths = [path for path in listed if _is_mask(path, settings)]
         taken = set(mask_paths)
         listed = [path for path in listed if path not in taken]
     else:
-        mask_paths = _listed(homes[1], with_folders=settings.masks_per_image == "several")
+        mask_paths = _list_files(homes[1], with_folders=settings.masks_per_image == "several")
     images, twins, strangers = _by_stem(listed, settings.image_suffix)
     if settings.masks_per_image == "several":
-        groups, lonely = _grouped(mask_paths, settings.mask_suffix, images)
+        groups, lonely = _group(mask_paths, settings.mask_suffix, images)
         mask_twins: list[tuple[Path, Path]] = []
     else:
         masks, mask_twins, lonely = _by_stem(mask_paths, settings.mask_suffix)
@@ -110,7 +110,7 @@ def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
     )
 
 
-def paired(folder: Path, split: str = "", settings: DatasetSettings = _USUAL) -> tuple[Sample, ...]:
+def pair(folder: Path, split: str = "", settings: DatasetSettings = _USUAL) -> tuple[Sample, ...]:
     """Pair images with masks by stem.
 
     Args:
@@ -170,7 +170,7 @@ def _is_mask(path: Path, settings: DatasetSettings) -> bool:
     return max(fitting, default=(0, False, ""))[1]
 
 
-def _listed(folder: Path, *, with_folders: bool = False) -> list[Path]:
+def _list_files(folder: Path, *, with_folders: bool = False) -> list[Path]:
     if not folder.is_dir():
         raise DatasetError(f"{folder} does not exist; add it, with one file per stem")
     try:
@@ -202,7 +202,7 @@ def _by_stem(
     return found, doubled, strangers
 
 
-def _grouped(
+def _group(
     paths: Iterable[Path], suffix: str, images: Mapping[str, Path]
 ) -> tuple[dict[str, tuple[Path, ...]], list[Path]]:
     """Several masks by the stem of their image, and those that belong to none."""

@@ -112,7 +112,7 @@ def preprocess_region(
     """
     _require_pixels(region)
     stained = region if found is None else found.apply(region)
-    pixels = _sharpened(_with_gamma(stained, settings.gamma), settings.sharpening)
+    pixels = _sharpen(_with_gamma(stained, settings.gamma), settings.sharpening)
     pixels = _in_color_space(pixels, settings.color_space)
     return np.ascontiguousarray(pixels.reshape(*region.shape[:2], settings.channels))
 
@@ -152,7 +152,7 @@ def _with_gamma(image: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.LUT(image, table)).reshape(image.shape)
 
 
-def _sharpened(image: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:
+def _sharpen(image: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:
     if weight == 0.0:
         return image
     blurred = cv2.GaussianBlur(image, (_UNSHARP_SIDE, _UNSHARP_SIDE), _UNSHARP_SIGMA)

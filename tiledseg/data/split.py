@@ -103,7 +103,7 @@ def group_reader(settings: SplitSettings, folder: Path) -> OriginOf | None:
         DatasetError: The file cannot be read, or is not what it should be.
     """
     if settings.group_file:
-        return _listed_groups(folder / settings.group_file, source_reader(settings))
+        return _read_listed_groups(folder / settings.group_file, source_reader(settings))
     if not settings.group_pattern:
         return None
     pattern = re.compile(settings.group_pattern)
@@ -120,7 +120,7 @@ def group_reader(settings: SplitSettings, folder: Path) -> OriginOf | None:
     return found
 
 
-def _listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
+def _read_listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, restval=""))

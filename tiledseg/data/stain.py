@@ -66,7 +66,7 @@ class DensityMap:
         for top in range(0, image.shape[0], _ROWS):
             rows = np.ascontiguousarray(image[top : top + _ROWS])
             for channel, weights in enumerate(self.matrix):
-                shown[top : top + _ROWS, :, channel] = _weighed(rows, weights)
+                shown[top : top + _ROWS, :, channel] = _weigh(rows, weights)
         return shown
 
 
@@ -150,7 +150,7 @@ def _reinhard(stained: Pixels, reference: StainReference) -> LabMap:
     return LabMap(np.clip(np.rint(tables), 0, 255).astype(np.uint8)[np.newaxis])
 
 
-def _weighed(rows: Pixels, weights: Matrix) -> Pixels:
+def _weigh(rows: Pixels, weights: Matrix) -> Pixels:
     """Intensities of one channel from weighed densities of all.
 
     NumPy rounds each product and sum on its own, wherever a pixel lies in memory. OpenCV's

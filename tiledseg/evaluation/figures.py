@@ -24,7 +24,7 @@ from tiledseg.masks.classes import (
     foreground,
     label_palette,
     labels_of,
-    painted,
+    paint,
 )
 
 GREEN = class_colors(2)[1]
@@ -89,9 +89,9 @@ def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
     count = len(evaluation.classes)
     panels = [
         ("image", evaluation.image),
-        ("target", _shown(evaluation.target, count)),
-        (f"whole, Dice {dice['resized']:.4f}", _shown(labels["resized"], count)),
-        (f"tiled, Dice {dice['tiled']:.4f}", _shown(labels["tiled"], count)),
+        ("target", _paint(evaluation.target, count)),
+        (f"whole, Dice {dice['resized']:.4f}", _paint(labels["resized"], count)),
+        (f"tiled, Dice {dice['tiled']:.4f}", _paint(labels["tiled"], count)),
         ("tiled against target", difference(evaluation.target, labels["tiled"])),
     ]
     height, width = evaluation.target.shape
@@ -106,7 +106,7 @@ def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
         axes = figure.add_axes(
             (left / across, below / deep, side / across, 1 - (above + below) / deep)
         )
-        axes.imshow(_reduced(panel), cmap="gray", vmin=0, vmax=255, interpolation="none")
+        axes.imshow(_reduce(panel), cmap="gray", vmin=0, vmax=255, interpolation="none")
         axes.set_title(title, y=1.0)
         axes.set_axis_off()
     marks = {"found": TRUE_POSITIVE, "invented": FALSE_POSITIVE, "missed": FALSE_NEGATIVE}
@@ -150,14 +150,14 @@ def _patches(colors: Mapping[str, Color]) -> list[Patch]:
     ]
 
 
-def _shown(labels: Labels, count: int) -> NDArray[np.uint8]:
+def _paint(labels: Labels, count: int) -> NDArray[np.uint8]:
     """One class white on black, several in their colors."""
     if count > 2:
-        return painted(labels, count)
+        return paint(labels, count)
     return foreground(labels) * np.uint8(255)
 
 
-def _reduced(panel: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _reduce(panel: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A panel at the sheet's size, its edges averaged."""
     factor = SHEET_SIDE / max(panel.shape[:2])
     if factor >= 1.0:

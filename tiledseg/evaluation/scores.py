@@ -17,7 +17,7 @@ from tiledseg.masks.classes import IGNORED, Labels, labels_of
 from tiledseg.prediction.predictor import Mode, Predictor
 from tiledseg.tiling.geometry.grid import Grid
 from tiledseg.tiling.seams import (
-    flipped_labels,
+    count_flipped_labels,
     max_difference,
     seam_gradient_against_single_pass,
     seam_gradient_ratio,
@@ -43,7 +43,8 @@ class ImageEvaluation:
     """Mode to score name to value; ``seconds_per_megapixel`` included, and ``dice/NAME`` and so on
     of each class where there are several."""
     seams: Mapping[str, float]
-    """gradient_ratio; gradient_against_single_pass, max_difference and flipped_labels where measured."""
+    """gradient_ratio; where measured also gradient_against_single_pass, max_difference and
+    flipped_labels."""
     grid: Grid | None = None
     """The tiles of mode ``tiled``."""
     classes: Sequence[str] = ("background", "foreground")
@@ -187,7 +188,7 @@ def evaluate_images(
                 probabilities["tiled"], full, grid
             )
             seams["max_difference"] = max_difference(probabilities["tiled"], full)
-            seams["flipped_labels"] = float(flipped_labels(probabilities["tiled"], full))
+            seams["flipped_labels"] = float(count_flipped_labels(probabilities["tiled"], full))
         yield ImageEvaluation(
             split, sample, image, target, probabilities, scores, seams, grid, classes
         )

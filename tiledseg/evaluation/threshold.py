@@ -20,7 +20,7 @@ from tiledseg.evaluation.scores import mask_scores
 from tiledseg.images.label_files import read_label_map
 from tiledseg.images.reading import read_image
 from tiledseg.masks.classes import IGNORED, Labels
-from tiledseg.masks.instances import cleaned
+from tiledseg.masks.instances import clean
 from tiledseg.prediction.predictor import Predictor
 
 SHIFTS = np.arange(-2.0, 3.01, 0.25)
@@ -107,7 +107,7 @@ def _dice_by_cut(
 ) -> NDArray[np.float64]:
     """Dice of the mask at each cut; 1 where target and mask are both empty."""
     known, objects = target != IGNORED, target == 1
-    masks = (cleaned(probability >= cut, smallest=smallest) for cut in cuts)
+    masks = (clean(probability >= cut, smallest=smallest) for cut in cuts)
     return np.array([mask_scores(objects, mask & known)["dice"] for mask in masks])
 
 

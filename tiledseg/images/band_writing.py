@@ -141,7 +141,7 @@ def _write_zarr(path: Path, picture: Picture, folder: Path) -> None:
             dimension_names=("y", "x"),
         )  # fmt: skip
         top = 0
-        for band in _joined(bands):
+        for band in _join(bands):
             level[top : top + len(band)] = band
             top += len(band)
         scale = [step * 2**number for step in steps]
@@ -157,7 +157,7 @@ def _write_zarr(path: Path, picture: Picture, folder: Path) -> None:
     group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale]}
 
 
-def _joined(bands: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+def _join(bands: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     """Two bands in one, so that every chunk is written once."""
     for band in bands:
         following = next(bands, None)

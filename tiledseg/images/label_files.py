@@ -17,9 +17,9 @@ from tiledseg.images.reading import (
     read_indices,
     read_mask,
     read_mask_levels,
-    unstretched,
+    unstretch,
 )
-from tiledseg.images.stored import stored_form
+from tiledseg.images.stored import read_stored_form
 from tiledseg.masks.classes import IGNORED, Labels
 
 LOSSY_TOLERANCE = 48
@@ -67,7 +67,7 @@ def read_label_values(path: Path) -> NDArray[Any]:
         DatasetError: The file holds colors.
         ImageError: The file cannot be read.
     """
-    form = stored_form(path)
+    form = read_stored_form(path)
     if form.palette and form.kind != "bmp":  # whose gray files have one, too
         values = read_indices(path)
     else:
@@ -77,7 +77,7 @@ def read_label_values(path: Path) -> NDArray[Any]:
                 f"{path}: holds colors, not labels; use dataset.mask_form colors with "
                 "dataset.mask_colors"
             )
-        values = unstretched(pixels[..., 0], form.bits) if form.kind == "png" else pixels[..., 0]
+        values = unstretch(pixels[..., 0], form.bits) if form.kind == "png" else pixels[..., 0]
     if values.dtype.kind not in "iub":
         raise DatasetError(f"{path}: holds {values.dtype} values, no labels; save whole numbers")
     return values

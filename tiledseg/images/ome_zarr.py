@@ -36,7 +36,7 @@ def store_shape(path: Path) -> tuple[int, int]:
     return int(array.shape[axes.index("y")]), int(array.shape[axes.index("x")])
 
 
-def stored_type(path: Path) -> tuple[int, np.dtype[Any]]:
+def read_stored_type(path: Path) -> tuple[int, np.dtype[Any]]:
     """Channels and type of the values.
 
     Raises:

@@ -54,7 +54,7 @@ def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
     return shapes
 
 
-def copied(
+def copy_bands(
     bands: Iterable[NDArray[Any]], smaller: Canvas | None, averages: bool
 ) -> Iterator[NDArray[Any]]:
     """Pass bands on, leaving their copy at half the size behind.
@@ -67,7 +67,7 @@ def copied(
     top = 0
     for band in bands:
         if smaller is not None:
-            half = _halved(band, averages)
+            half = _halve(band, averages)
             smaller.write((slice(top, top + len(half)), slice(0, half.shape[1])), half)
             top += len(half)
         yield band
@@ -92,7 +92,7 @@ def levels(picture: Picture, folder: Path) -> Iterator[tuple[tuple[int, int], It
             place.unlink(missing_ok=True)
             following = Canvas(place, *shapes[number + 1], picture.dtype)
         bands = picture.bands if source is None else source.bands(BAND)
-        yield shape, copied(bands, following, picture.averages)
+        yield shape, copy_bands(bands, following, picture.averages)
         if source is not None:
             source.close()
             source.path.unlink()
@@ -116,7 +116,7 @@ def means_of_squares(pixels: NDArray[Any], side: int) -> NDArray[Any]:
     return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA))
 
 
-def _halved(band: NDArray[Any], averages: bool) -> NDArray[Any]:
+def _halve(band: NDArray[Any], averages: bool) -> NDArray[Any]:
     if not averages:
         return band[::2, ::2]
     return means_of_squares(band, 2)

@@ -122,7 +122,7 @@ def read_as_stored(path: Path) -> NDArray[Any]:
     """
     store = is_store(path)
     data = b"" if store else _read_bytes(path)
-    _claimed_shape(path, data)
+    _read_claimed_shape(path, data)
     try:
         if store:
             return read_store(path)
@@ -141,19 +141,19 @@ def read_indices(path: Path) -> NDArray[Any]:
         ImageError: As for ``read_as_stored``, or the file's kind has no palettes.
     """
     data = _read_bytes(path)
-    _claimed_shape(path, data)
+    _read_claimed_shape(path, data)
     kind = kind_of(data[:16])
     try:
         if kind == "tiff":
             return tiff_indices(path)
         if kind == "png":
-            return unstretched(_decode(indices_as_gray(data)), data[_PNG_BITS])
+            return unstretch(_decode(indices_as_gray(data)), data[_PNG_BITS])
     except ValueError as error:
         raise _fault(path, str(error)) from None
     raise _fault(path, f"a palette of {kind} is not read", "save it as PNG")
 
 
-def unstretched(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
+def unstretch(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
     """The numbers in a PNG of 1, 2 or 4 bits, which its reader stretches to 255."""
     return pixels if bits >= _BYTE else pixels // (255 // (2**bits - 1))
 
@@ -164,7 +164,7 @@ def image_shape(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: The file is missing, truncated, too large, or of another kind.
     """
-    return _claimed_shape(path, b"" if is_store(path) else _read_bytes(path))
+    return _read_claimed_shape(path, b"" if is_store(path) else _read_bytes(path))
 
 
 def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -235,7 +235,7 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def _claimed_shape(path: Path, data: bytes) -> tuple[int, int]:
+def _read_claimed_shape(path: Path, data: bytes) -> tuple[int, int]:
     try:
         if is_store(path):
             shape = store_shape(path)

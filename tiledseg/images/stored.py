@@ -10,7 +10,7 @@ import tifffile
 
 from tiledseg.errors import ImageError, one_line
 from tiledseg.images.headers import JPEG_FRAMES, JPEG_MARKER, kind_of
-from tiledseg.images.ome_zarr import is_store, stored_type
+from tiledseg.images.ome_zarr import is_store, read_stored_type
 
 _HEAD = 2**18
 """Bytes in which a JPEG's frame header is looked for; a thumbnail may stand before it."""
@@ -38,7 +38,7 @@ class StoredForm:
     pages: int = 1
 
 
-def stored_form(path: Path) -> StoredForm:
+def read_stored_form(path: Path) -> StoredForm:
     """Read a file's header; no pixel is decoded.
 
     Raises:
@@ -46,7 +46,7 @@ def stored_form(path: Path) -> StoredForm:
     """
     try:
         if is_store(path):
-            channels, dtype = stored_type(path)
+            channels, dtype = read_stored_type(path)
             return StoredForm("zarr", channels, 8 * dtype.itemsize, alpha=channels in (2, 4))
         with path.open("rb") as file:
             head = file.read(_HEAD)

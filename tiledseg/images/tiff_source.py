@@ -37,7 +37,7 @@ def open_tiff(path: Path) -> StoredSlide | None:
     except (ValueError, OSError) as error:
         raise ImageError(f"{path}: {error}; copy or export it again, or remove it") from None
     try:
-        slide = _stored(path, file, fits_in_one_piece(height, width))
+        slide = _open_stored(path, file, fits_in_one_piece(height, width))
     except ImageError:
         file.close()
         raise
@@ -52,7 +52,7 @@ def open_tiff(path: Path) -> StoredSlide | None:
     return slide
 
 
-def _stored(path: Path, file: Any, is_small: bool) -> StoredSlide | None:
+def _open_stored(path: Path, file: Any, is_small: bool) -> StoredSlide | None:
     series = file.series[0]
     page = series.keyframe
     _check_complete(path, series, file.filehandle.size)

@@ -74,7 +74,7 @@ def _deformations(reader: Reader, asked: Asked) -> None:
             "augmentor.distortion",
             words="nodes of a grid are moved; there, smoothed noise",
         )
-        _drawn_here(reader, "distortion")
+        _note_drawn_here(reader, "distortion")
     lenses = {"barrel": "barrdistortion", "pincushion": "pincdistortion"}
     radii = []
     for key, section in lenses.items():
@@ -89,7 +89,7 @@ def _deformations(reader: Reader, asked: Asked) -> None:
         keys = (f"{section}.radius" for section in lenses.values())
         reader.put("augmentation.lens_radius", radius, *keys)
         for section in lenses.values():
-            _drawn_here(reader, section)
+            _note_drawn_here(reader, section)
     if asked("sharpening", False):
         weight = min(abs(reader.value("sharpening.k", finite, 1.0)), 5.0)
         sources = ("sharpening.k", "augmentor.sharpening")
@@ -122,7 +122,7 @@ def _elastic(reader: Reader, asked: Asked) -> None:
     reader.put("augmentation.elastic_smoothness", sigma, *names[2:])
 
 
-def _drawn_here(reader: Reader, section: str) -> None:
+def _note_drawn_here(reader: Reader, section: str) -> None:
     reader.tell("ignored", "places and smoothness are drawn here", *DETAILS[section])
 
 

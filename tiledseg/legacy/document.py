@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiledseg.config.messages import shortened
+from tiledseg.config.messages import shorten
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
 from tiledseg.legacy.ini import Entry, read_entries, read_text
@@ -115,7 +115,7 @@ def write_experiments(configs: Sequence[ImportedConfig], folder: Path) -> list[P
 
 
 def _lines(path: Path, reader: Reader) -> Iterator[str]:
-    yield from _comment(f"Imported from {shortened(path.name)[1:-1]}. {_DIFFERENCES}")
+    yield from _comment(f"Imported from {shorten(path.name)[1:-1]}. {_DIFFERENCES}")
     for section in SECTIONS:
         yield f"{section}:"
         for setting in reader.settings:
@@ -127,12 +127,12 @@ def _lines(path: Path, reader: Reader) -> Iterator[str]:
             yield ""
             yield from _comment(heading)
             for note in sorted(notes, key=lambda note: note.entry.line):
-                yield from _comment(f"{_named(note.entry)}: {note.words}", "  ")
+                yield from _comment(f"{_name_dataset(note.entry)}: {note.words}", "  ")
 
 
 def _setting(setting: Setting) -> Iterator[str]:
     pair = textwrap.indent(to_yaml({setting.key: setting.value}).strip(), "  ")
-    sources = "; ".join(map(_named, setting.entries))
+    sources = "; ".join(map(_name_dataset, setting.entries))
     remark = "; ".join(filter(None, (sources or _origin(setting), setting.words)))
     line = f"{pair:<34}  # {remark}"
     if len(line) <= _WIDTH and "\n" not in pair:
@@ -153,7 +153,7 @@ def _origin(setting: Setting) -> str:
     return "not in the file; the source program's default"
 
 
-def _named(entry: Entry) -> str:
+def _name_dataset(entry: Entry) -> str:
     """A key as the file has it, on one line and without what could end a comment."""
     value = " ".join(entry.text.split())
     shown = "".join(sign if sign.isprintable() else "?" for sign in value)

@@ -56,7 +56,7 @@ def read_text(path: Path) -> str:
             f"{path}: {size / 1e6:.1f} MB is no configuration file; one has a few kilobytes, give "
             "a train_eval_infer.config"
         )
-    text = _decoded(raw)
+    text = _decode(raw)
     if text is None or _BINARY.search(text):
         raise ExperimentError(
             f"{path}: holds bytes that are no text; give a train_eval_infer.config (INI)"
@@ -112,7 +112,7 @@ def _goes_on(last: Entry, line: str) -> bool:
     return opened > closed or not (_KEY.fullmatch(line) or _SECTION.match(line))
 
 
-def _decoded(raw: bytes) -> str | None:
+def _decode(raw: bytes) -> str | None:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings = ["utf-16"]
     else:  # names in comments may be in any code page; Latin-1 takes every byte

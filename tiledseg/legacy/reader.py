@@ -15,7 +15,7 @@ from tiledseg.config import (
     TilingSettings,
     TrainingSettings,
 )
-from tiledseg.config.messages import nearest, shortened
+from tiledseg.config.messages import nearest, shorten
 from tiledseg.legacy.ini import Entry
 from tiledseg.legacy.reasons import NEEDED
 from tiledseg.legacy.values import UnreadableValueError, parse_value
@@ -100,7 +100,7 @@ class Reader:
                 words = "the source program cannot run with it; read up to the semicolon"
                 self._tell("unreadable", entry, words)
                 return meant
-        self._tell("unreadable", entry, f"{fault}; {shortened(default)} is used")
+        self._tell("unreadable", entry, f"{fault}; {shorten(default)} is used")
         return default
 
     def put(
@@ -121,7 +121,7 @@ class Reader:
         if fault:
             taken = SECTIONS[section].model_fields[key].default if instead is None else instead
             for entry in entries:
-                self._tell("unavailable", entry, f"{name} {fault}; {shortened(taken)} is used")
+                self._tell("unavailable", entry, f"{name} {fault}; {shorten(taken)} is used")
             value = taken
         used = tuple(entry for entry in entries if id(entry) not in self._told)
         self._used.update(map(id, used))
@@ -192,5 +192,5 @@ def _refusal(section: str, key: str, value: Any) -> str:
         for detail in error.errors():
             if detail["loc"] == (key,):
                 message = detail["msg"][0].lower() + detail["msg"][1:]
-                return f"cannot be {shortened(value)}: {message}"
+                return f"cannot be {shorten(value)}: {message}"
     return ""

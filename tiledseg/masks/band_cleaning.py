@@ -13,7 +13,7 @@ Bands = Callable[[], Iterator[Mask]]
 """Gives the bands (h, W) of a mask from the top, as often as it is called."""
 
 
-def cleaned_bands(bands: Bands, *, smallest: int = 0, holes: int = 0) -> Bands:
+def clean_bands(bands: Bands, *, smallest: int = 0, holes: int = 0) -> Bands:
     """The bands of what ``objects.cleaned`` makes of the whole mask.
 
     Args:

@@ -77,6 +77,6 @@ def label_palette(count: int) -> NDArray[np.uint8]:
     return palette
 
 
-def painted(labels: Labels, count: int) -> NDArray[np.uint8]:
+def paint(labels: Labels, count: int) -> NDArray[np.uint8]:
     """Labels (H, W) in their colors on black, (H, W, 3) uint8 RGB."""
     return label_palette(count)[labels]

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.masks.instances import InstanceLabels, Mask, connected
+from tiledseg.masks.instances import InstanceLabels, Mask, find_connected
 
 Connectivity = Literal[4, 8]
 _ROWS = 32
@@ -54,7 +54,7 @@ class Components:
             (h, W) int32 for each band.
         """
         for numbers, band in zip(self._numbers, bands, strict=True):
-            yield numbers[connected(band, connectivity=self.connectivity)[1]]
+            yield numbers[find_connected(band, connectivity=self.connectivity)[1]]
 
 
 def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Components:
@@ -73,7 +73,7 @@ def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Co
     parts: list[_Part] = []
     line = None
     for band in bands:
-        count, own = connected(band, connectivity=connectivity)
+        count, own = find_connected(band, connectivity=connectivity)
         start = forest.grow(count)
         top, bottom = (np.where(row > 0, row + start, 0) for row in (own[0], own[-1]))
         at_border = np.zeros(count + 1, np.bool_)
@@ -86,7 +86,7 @@ def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Co
         line = bottom
     if line is not None:
         parts[-1].at_border[np.maximum(line - parts[-1].start, 0)] = True
-    return _numbered(forest, parts, connectivity)
+    return _number(forest, parts, connectivity)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class _Part:
     at_border: NDArray[np.bool_]
 
 
-def _numbered(forest: "_Forest", parts: list[_Part], connectivity: Connectivity) -> Components:
+def _number(forest: "_Forest", parts: list[_Part], connectivity: Connectivity) -> Components:
     """Number the trees of the forest in the order of their roots, and add up their parts."""
     # A root is the smallest node of its tree, and nodes come in reading order: it holds the
     # tree's first pixel.

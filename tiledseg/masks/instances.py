@@ -14,7 +14,7 @@ _JUST_UNDER = np.float32(127 / 255)
 """The largest probability that is background, also when stored in 8 bits."""
 
 
-def cleaned(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
+def clean(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
     """Drop small objects, and fill small holes.
 
     Args:
@@ -40,7 +40,7 @@ def hole_areas(mask: Mask, holes: int) -> Areas:
 
     Args:
         mask: (H, W).
-        holes: Pixels of the largest hole that is wanted; see ``cleaned``.
+        holes: Pixels of the largest hole that is wanted; see ``clean``.
 
     Returns:
         (H, W), uint32; 0 where there is no such hole.
@@ -74,18 +74,18 @@ def without_small(probability: NDArray[np.float32], smallest: int) -> NDArray[np
     kept = probability.copy()
     if probability.shape[2] == 1:
         mask = probability[..., 0] >= 0.5
-        kept[mask & ~cleaned(mask, smallest=smallest), 0] = _JUST_UNDER
+        kept[mask & ~clean(mask, smallest=smallest), 0] = _JUST_UNDER
         return kept
     labels = probability.argmax(axis=2)
     for label in range(1, probability.shape[2]):
         mask = labels == label
-        small = mask & ~cleaned(mask, smallest=smallest)
+        small = mask & ~clean(mask, smallest=smallest)
         kept[small, 0] = probability[small, label]
         kept[small, label] = probability[small, 0]
     return kept
 
 
-def labeled(mask: Mask) -> InstanceLabels:
+def label_instances(mask: Mask) -> InstanceLabels:
     """Number the objects of a mask from 1, in reading order; background is 0.
 
     Pixels belong together where they share a side or a corner.
@@ -96,10 +96,10 @@ def labeled(mask: Mask) -> InstanceLabels:
     Returns:
         (H, W), int32.
     """
-    return connected(mask, connectivity=8)[1]
+    return find_connected(mask, connectivity=8)[1]
 
 
-def connected(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[int, InstanceLabels]:
+def find_connected(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[int, InstanceLabels]:
     """How many regions a mask has, and their labels from 1, in the order of their first pixels.
 
     Args:
@@ -117,11 +117,11 @@ def connected(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[int, Instance
     return count - 1, np.asarray(labels, np.int32)
 
 
-def measured(labels: InstanceLabels, probability: NDArray[np.float32]) -> pd.DataFrame:
+def measure(labels: InstanceLabels, probability: NDArray[np.float32]) -> pd.DataFrame:
     """Measure every object.
 
     Args:
-        labels: (H, W), of ``labeled``.
+        labels: (H, W), of ``label_instances``.
         probability: (H, W), in [0, 1].
 
     Returns:
@@ -169,7 +169,7 @@ class Measurements:
             np.maximum.at(high, met[names], index + 1)
 
     def table(self) -> pd.DataFrame:
-        """What ``measured`` returns."""
+        """What ``measure`` returns."""
         means = self._sums / np.maximum(self._areas, 1)
         sizes = self._highs - self._lows
         table = pd.DataFrame(
@@ -190,5 +190,5 @@ class Measurements:
 
 def _areas(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[NDArray[np.int64], InstanceLabels]:
     """Pixels of each region, those of the rest at 0, and the map of regions."""
-    count, labels = connected(mask, connectivity=connectivity)
+    count, labels = find_connected(mask, connectivity=connectivity)
     return np.bincount(labels.ravel(), minlength=count + 1), labels

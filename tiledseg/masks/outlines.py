@@ -116,7 +116,7 @@ def feature(
     }
 
 
-def streamed_polygons(
+def stream_polygons(
     bands: Iterable[tuple[InstanceLabels, InstanceLabels]],
 ) -> Iterator[tuple[int, list[list[Ring]]]]:
     """Outline the objects of a picture that comes in bands of rows.

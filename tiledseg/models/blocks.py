@@ -68,11 +68,11 @@ def convolution(
         name=f"{name}_conv",
     )(tensor)
     if normalization == "batch":
-        tensor = normalized(tensor, f"{name}_norm", scale=scale)
+        tensor = normalize(tensor, f"{name}_norm", scale=scale)
     return layers.Activation(activation, name=name)(tensor)
 
 
-def normalized(tensor: keras.KerasTensor, name: str, *, scale: bool = True) -> keras.KerasTensor:
+def normalize(tensor: keras.KerasTensor, name: str, *, scale: bool = True) -> keras.KerasTensor:
     """Batch normalization, shape kept; with or without a factor that is learned."""
     return layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=scale, name=name)(tensor)
 
@@ -114,7 +114,7 @@ def double_convolution(
     return tensor
 
 
-def enlarged(
+def enlarge(
     tensor: keras.KerasTensor, factor: int, name: str, *, dtype: str | None = None
 ) -> keras.KerasTensor:
     """Bilinear enlargement by a power of 2; the tensor itself for 1."""

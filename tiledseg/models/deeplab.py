@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from tiledseg.config import ModelSettings
-from tiledseg.models.blocks import convolution, dropout, enlarged, normalized, to_probabilities
+from tiledseg.models.blocks import convolution, dropout, enlarge, normalize, to_probabilities
 from tiledseg.models.encoders import resnet50_encoder
 
 LOW_LEVEL, LOW_STRIDE = "conv2_block3_out", 4
@@ -25,7 +25,7 @@ def build_deeplab(settings: ModelSettings, channels: int) -> keras.Model:
     filters = 16 * settings.base_filters
     tensor = _pyramid(encoder.output, settings, filters)
     tensor = dropout(tensor, settings.dropout_rate, "pyramid_dropout")
-    tensor = enlarged(tensor, settings.output_stride // LOW_STRIDE, "enlarge")
+    tensor = enlarge(tensor, settings.output_stride // LOW_STRIDE, "enlarge")
     details = convolution(
         encoder.get_layer(LOW_LEVEL).output,
         3 * settings.base_filters,
@@ -38,7 +38,7 @@ def build_deeplab(settings: ModelSettings, channels: int) -> keras.Model:
         tensor = _separable(tensor, filters, 1, settings.activation, f"decoder{index}")
     tensor = dropout(tensor, settings.dropout_rate, "decoder_dropout")
     logits = layers.Conv2D(settings.num_classes, 1, dtype="float32", name="logits")(tensor)
-    logits = enlarged(logits, LOW_STRIDE, "logits_enlarge", dtype="float32")
+    logits = enlarge(logits, LOW_STRIDE, "logits_enlarge", dtype="float32")
     return keras.Model(encoder.inputs[0], to_probabilities(logits), name="DeepLabV3Plus")
 
 
@@ -57,7 +57,7 @@ def _pyramid(tensor: keras.KerasTensor, settings: ModelSettings, filters: int) -
         mean = convolution(mean, filters, kernel=1, activation=activation, name="pyramid_whole")
         mean = layers.Conv2D(filters, 1, use_bias=False, name="pyramid_whole_project")(mean)
         projected = layers.Add(name="pyramid_add")([projected, mean])
-    projected = normalized(projected, "pyramid_norm")
+    projected = normalize(projected, "pyramid_norm")
     return layers.Activation(activation, name="pyramid")(projected)
 
 
@@ -74,5 +74,5 @@ def _separable(
         pointwise_initializer="he_normal",
         name=f"{name}_conv",
     )(tensor)
-    tensor = normalized(tensor, f"{name}_norm")
+    tensor = normalize(tensor, f"{name}_norm")
     return layers.Activation(activation, name=name)(tensor)

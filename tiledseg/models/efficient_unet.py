@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from tiledseg.config import ModelSettings
-from tiledseg.models.blocks import double_convolution, enlarged, probabilities
+from tiledseg.models.blocks import double_convolution, enlarge, probabilities
 from tiledseg.models.encoders import efficientnet_encoder
 
 SKIPS = (
@@ -27,7 +27,7 @@ def build_efficient_unet(settings: ModelSettings, channels: int) -> keras.Model:
     tensor = encoder.output
     skips = [None, *(encoder.get_layer(name).output for name in SKIPS)]
     for level in reversed(range(len(skips))):
-        tensor = enlarged(tensor, 2, f"enlarge{level}")
+        tensor = enlarge(tensor, 2, f"enlarge{level}")
         if skips[level] is not None:
             tensor = layers.Concatenate(name=f"join{level}")([tensor, skips[level]])
         tensor = double_convolution(

@@ -94,7 +94,7 @@ def efficientnet_encoder(settings: ModelSettings, channels: int) -> keras.Model:
             layer["config"]["variance"] = [deviation**3 for deviation in IMAGENET_DEVIATION]
 
     application = getattr(keras.applications, f"EfficientNet{settings.efficientnet}")
-    return _edited(application, channels, edit, lambda tensor: tensor)
+    return _edit(application, channels, edit, lambda tensor: tensor)
 
 
 def resnet50_encoder(settings: ModelSettings, channels: int) -> keras.Model:
@@ -118,10 +118,10 @@ def resnet50_encoder(settings: ModelSettings, channels: int) -> keras.Model:
         offsets = [-mean for mean in RESNET_MEAN]
         return layers.Rescaling(1.0, offset=offsets, name="intensity")(tensor)
 
-    return _edited(keras.applications.ResNet50, channels, edit, centered)
+    return _edit(keras.applications.ResNet50, channels, edit, centered)
 
 
-def _edited(
+def _edit(
     application: Callable[..., keras.Model],
     channels: int,
     edit: Edit,

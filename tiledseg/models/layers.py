@@ -106,8 +106,8 @@ class WindowAttention(layers.Layer):
             source = ops.where(wrapped, position - count * self.window, position) + shift
             regions.append(ops.reshape(ops.cast(wrapped, "int32"), (count, self.window)))
             inside.append(ops.reshape(source < length, (count, self.window)))
-        region = 2 * _windowed(regions[0], 0) + _windowed(regions[1], 1)
-        within = ops.logical_and(_windowed(inside[0], 0), _windowed(inside[1], 1))
+        region = 2 * _split_windows(regions[0], 0) + _split_windows(regions[1], 1)
+        within = ops.logical_and(_split_windows(inside[0], 0), _split_windows(inside[1], 1))
         tokens = (counts[0] * counts[1], self.window**2)
         region, within = ops.reshape(region, tokens), ops.reshape(within, tokens)
         return ops.logical_and(region[:, :, None] == region[:, None], within[:, None])
@@ -216,7 +216,7 @@ def relative_positions(window: int) -> NDArray[np.int32]:
     return positions
 
 
-def _windowed(marks: Any, axis: int) -> Any:
+def _split_windows(marks: Any, axis: int) -> Any:
     """Marks of one axis (count, window), shaped to meet those of the other as windows."""
     return marks[:, None, :, None] if axis == 0 else marks[None, :, None, :]
 

@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from tiledseg.config import ModelSettings
-from tiledseg.models.blocks import convolution, dropout, image_input, normalized, probabilities
+from tiledseg.models.blocks import convolution, dropout, image_input, normalize, probabilities
 
 ALPHA = 1.67
 """A block's channels as a multiple of those of a U-Net's level (section 3.4 of the paper)."""
@@ -51,9 +51,9 @@ def _block(
         )
         scales.append(tensor)
     joined = layers.Concatenate(name=f"{name}_scales")(scales)
-    joined = normalized(joined, f"{name}_scales_norm")
+    joined = normalize(joined, f"{name}_scales_norm")
     joined = dropout(joined, settings.dropout_rate * (level + 1), f"{name}_dropout")
-    return _merged(residual, joined, settings.activation, name)
+    return _merge(residual, joined, settings.activation, name)
 
 
 def _path(
@@ -67,7 +67,7 @@ def _path(
         tensor = convolution(
             tensor, filters, activation=settings.activation, scale=False, name=f"{name}_main"
         )
-        tensor = _merged(residual, tensor, settings.activation, name)
+        tensor = _merge(residual, tensor, settings.activation, name)
     return tensor
 
 
@@ -76,9 +76,9 @@ def _bare(tensor: keras.KerasTensor, filters: int, name: str) -> keras.KerasTens
     return convolution(tensor, filters, kernel=1, activation="linear", scale=False, name=name)
 
 
-def _merged(
+def _merge(
     residual: keras.KerasTensor, tensor: keras.KerasTensor, activation: str, name: str
 ) -> keras.KerasTensor:
     tensor = layers.Add(name=f"{name}_sum")([residual, tensor])
     tensor = layers.Activation(activation, name=f"{name}_active")(tensor)
-    return normalized(tensor, f"{name}_norm")
+    return normalize(tensor, f"{name}_norm")

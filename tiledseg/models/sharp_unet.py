@@ -10,17 +10,17 @@ import numpy as np
 from keras import layers
 
 from tiledseg.config import ModelSettings
-from tiledseg.models.unet import build_levels, transposed
+from tiledseg.models.unet import build_levels, enlarge_transposed
 
 LAPLACIAN = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
 
 
 def build_sharp_unet(settings: ModelSettings, channels: int) -> keras.Model:
     """Build the Sharp U-Net; see ``tiledseg.models.build_model`` for shapes and dtypes."""
-    return build_levels(settings, channels, transposed, _sharpened)
+    return build_levels(settings, channels, enlarge_transposed, _sharpen)
 
 
-def _sharpened(skip: keras.KerasTensor, _: keras.KerasTensor, name: str) -> keras.KerasTensor:
+def _sharpen(skip: keras.KerasTensor, _: keras.KerasTensor, name: str) -> keras.KerasTensor:
     layer = layers.DepthwiseConv2D(3, padding="same", use_bias=False, trainable=False, name=name)
     sharp = layer(skip)
     kernel = np.repeat(LAPLACIAN[:, :, np.newaxis, np.newaxis], skip.shape[-1], axis=2)

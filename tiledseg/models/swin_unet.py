@@ -25,16 +25,16 @@ def build_swin_unet(settings: ModelSettings, channels: int) -> keras.Model:
     for level in range(LEVELS):
         if level:
             skips.append(tensor)
-            tensor = _merged(tensor, f"merge{level - 1}")
+            tensor = _merge(tensor, f"merge{level - 1}")
         tensor = _blocks(tensor, settings, level, f"down{level}")
     tensor = _norm(tensor, "bottom_norm")
     for level in reversed(range(LEVELS - 1)):
-        tensor = _expanded(tensor, filters * 2**level, 2, f"expand{level}")
+        tensor = _expand(tensor, filters * 2**level, 2, f"expand{level}")
         tensor = layers.Concatenate(name=f"join{level}")([tensor, skips[level]])
         tensor = layers.Dense(filters * 2**level, name=f"fuse{level}")(tensor)
         tensor = _blocks(tensor, settings, level, f"up{level}")
     tensor = _norm(tensor, "top_norm")
-    tensor = _expanded(tensor, filters, patch, "expand")
+    tensor = _expand(tensor, filters, patch, "expand")
     return keras.Model(image, probabilities(tensor, settings.num_classes), name="SwinUNet")
 
 
@@ -51,15 +51,15 @@ def _blocks(
             shifted=index == 1,
             name=f"{part}_attention",
         )(_norm(tensor, f"{part}_norm1"))
-        tensor = _added(tensor, change, settings.dropout_rate, f"{part}_attended")
+        tensor = _add(tensor, change, settings.dropout_rate, f"{part}_attended")
         change = _norm(tensor, f"{part}_norm2")
         change = layers.Dense(4 * channels, activation="gelu", name=f"{part}_widen")(change)
         change = layers.Dense(channels, name=f"{part}_narrow")(change)
-        tensor = _added(tensor, change, settings.dropout_rate, part)
+        tensor = _add(tensor, change, settings.dropout_rate, part)
     return tensor
 
 
-def _added(
+def _add(
     tensor: keras.KerasTensor, change: keras.KerasTensor, rate: float, name: str
 ) -> keras.KerasTensor:
     """The sum; in training, some images go without the change (stochastic depth)."""
@@ -69,13 +69,13 @@ def _added(
     return layers.Add(name=name)([tensor, change])
 
 
-def _merged(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor:
+def _merge(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor:
     channels = tensor.shape[-1]
     tensor = _norm(NeighborStack(name=f"{name}_stack")(tensor), f"{name}_norm")
     return layers.Dense(2 * channels, use_bias=False, name=name)(tensor)
 
 
-def _expanded(tensor: keras.KerasTensor, filters: int, factor: int, name: str) -> keras.KerasTensor:
+def _expand(tensor: keras.KerasTensor, filters: int, factor: int, name: str) -> keras.KerasTensor:
     tensor = layers.Conv2DTranspose(filters, factor, strides=factor, use_bias=False, name=name)(
         tensor
     )

@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from tiledseg.config import ModelSettings
-from tiledseg.models.blocks import convolution, dropout, enlarged, image_input, probabilities
+from tiledseg.models.blocks import convolution, dropout, enlarge, image_input, probabilities
 from tiledseg.models.layers import PositionEmbedding, StandardizedConv2D
 
 STAGES = (3, 4, 9)
@@ -29,14 +29,14 @@ def build_trans_unet(settings: ModelSettings, channels: int) -> keras.Model:
     tensor, skips = _residual_stages(tensor, 4 * settings.base_filters)
     tensor = _transformer(tensor, settings)
     base = settings.base_filters
-    tensor = _convolved(tensor, 32 * base, settings, "bottom")
+    tensor = _convolve(tensor, 32 * base, settings, "bottom")
     for level in reversed(range(4)):
-        tensor = enlarged(tensor, 2, f"enlarge{level}")
+        tensor = enlarge(tensor, 2, f"enlarge{level}")
         if level:
             tensor = layers.Concatenate(name=f"join{level}")([tensor, skips[level - 1]])
         filters = base * (1, 4, 8, 16)[level]
         for index in (1, 2):
-            tensor = _convolved(tensor, filters, settings, f"up{level}_{index}")
+            tensor = _convolve(tensor, filters, settings, f"up{level}_{index}")
     probability = probabilities(tensor, settings.num_classes, kernel=3)
     return keras.Model(image, probability, name="TransUNet")
 
@@ -45,7 +45,7 @@ def _residual_stages(
     tensor: keras.KerasTensor, width: int
 ) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
     """The encoder's answer, and what it has at a half, a quarter and an eighth of the size."""
-    tensor = _standardized(tensor, width, 7, 2, "stem")
+    tensor = _standardize(tensor, width, 7, 2, "stem")
     tensor = layers.Activation("relu", name="stem")(tensor)
     skips = [tensor]
     tensor = layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(tensor)
@@ -61,19 +61,19 @@ def _unit(tensor: keras.KerasTensor, filters: int, stride: int, name: str) -> ke
     """A bottleneck: narrow, convolve, widen by four, and add to the input."""
     residual = tensor
     if stride != 1 or tensor.shape[-1] != 4 * filters:
-        residual = _standardized(
+        residual = _standardize(
             tensor, 4 * filters, 1, stride, f"{name}_residual", groups=4 * filters
         )
-    tensor = _standardized(tensor, filters, 1, 1, f"{name}_narrow")
+    tensor = _standardize(tensor, filters, 1, 1, f"{name}_narrow")
     tensor = layers.Activation("relu", name=f"{name}_narrow")(tensor)
-    tensor = _standardized(tensor, filters, 3, stride, f"{name}_middle")
+    tensor = _standardize(tensor, filters, 3, stride, f"{name}_middle")
     tensor = layers.Activation("relu", name=f"{name}_middle")(tensor)
-    tensor = _standardized(tensor, 4 * filters, 1, 1, f"{name}_widen")
+    tensor = _standardize(tensor, 4 * filters, 1, 1, f"{name}_widen")
     tensor = layers.Add(name=f"{name}_sum")([residual, tensor])
     return layers.Activation("relu", name=name)(tensor)
 
 
-def _standardized(
+def _standardize(
     tensor: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str, groups: int = 32
 ) -> keras.KerasTensor:
     """A convolution with standardised kernels, normalized by groups of channels."""
@@ -107,7 +107,7 @@ def _transformer(tensor: keras.KerasTensor, settings: ModelSettings) -> keras.Ke
     return layers.LayerNormalization(epsilon=1e-6, name="transformer_norm")(tensor)
 
 
-def _convolved(
+def _convolve(
     tensor: keras.KerasTensor, filters: int, settings: ModelSettings, name: str
 ) -> keras.KerasTensor:
     return convolution(tensor, filters, activation=settings.activation, name=name)

@@ -14,7 +14,7 @@ from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import (
     convolution,
     dropout,
-    enlarged,
+    enlarge,
     image_input,
     to_probabilities,
 )
@@ -66,21 +66,21 @@ def build_u2net(settings: ModelSettings, channels: int) -> keras.Model:
         encoded.append(tensor)
     answers = {len(_ENCODER) - 1: tensor}
     for level in reversed(range(len(_DECODER))):
-        tensor = enlarged(tensor, 2, f"enlarge{level}")
+        tensor = enlarge(tensor, 2, f"enlarge{level}")
         tensor = layers.Concatenate(name=f"join{level}")([tensor, encoded[level]])
         tensor = _block(tensor, _DECODER[level], settings, f"up{level}")
         answers[level] = tensor
-    return keras.Model(image, _fused(answers, settings.num_classes), name="U2Net")
+    return keras.Model(image, _fuse(answers, settings.num_classes), name="U2Net")
 
 
-def _fused(answers: dict[int, keras.KerasTensor], classes: int) -> keras.KerasTensor:
+def _fuse(answers: dict[int, keras.KerasTensor], classes: int) -> keras.KerasTensor:
     """What all levels predict, enlarged and weighed against each other."""
     sides: list[keras.KerasTensor] = []
     for level in sorted(answers):
         side = layers.Conv2D(classes, 3, padding="same", dtype="float32", name=f"side{level}")(
             answers[level]
         )
-        sides.append(enlarged(side, 2**level, f"side{level}_enlarge", dtype="float32"))
+        sides.append(enlarge(side, 2**level, f"side{level}_enlarge", dtype="float32"))
     joined = layers.Concatenate(dtype="float32", name="sides")(sides)
     logits = layers.Conv2D(classes, 1, dtype="float32", name="logits")(joined)
     return to_probabilities(logits)
@@ -119,7 +119,7 @@ def _block(
     tensor = convolved(tensor, inner, 2**bottom if stage.dilated else 2, "bottom")
     for level in reversed(range(bottom)):
         if level < bottom - 1 and not stage.dilated:
-            tensor = enlarged(tensor, 2, f"{name}_enlarge{level}")
+            tensor = enlarge(tensor, 2, f"{name}_enlarge{level}")
         tensor = layers.Concatenate(name=f"{name}_join{level}")([tensor, skips[level]])
         dilation = 2**level if stage.dilated else 1
         tensor = convolved(tensor, inner if level else outer, dilation, f"up{level}")

@@ -12,7 +12,7 @@ from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import (
     convolution,
     dropout,
-    enlarged,
+    enlarge,
     image_input,
     probabilities,
     to_probabilities,
@@ -33,14 +33,14 @@ def build_unet3plus(settings: ModelSettings, channels: int) -> keras.Model:
         encoded.append(tensor)
     decoded = {settings.num_layers - 1: tensor}
     for level in reversed(range(settings.num_layers - 1)):
-        decoded[level] = _fused(level, encoded, decoded, settings)
+        decoded[level] = _fuse(level, encoded, decoded, settings)
     if settings.deep_supervision:
         return keras.Model(image, _mean_answer(decoded, settings), name="UNet3Plus")
     probability = probabilities(decoded[0], settings.num_classes, kernel=3)
     return keras.Model(image, probability, name="UNet3Plus")
 
 
-def _fused(
+def _fuse(
     level: int,
     encoded: list[keras.KerasTensor],
     decoded: dict[int, keras.KerasTensor],
@@ -55,7 +55,7 @@ def _fused(
         elif source == level:
             view = encoded[source]
         else:
-            view = enlarged(decoded[source], 2 ** (source - level), f"{name}_enlarge")
+            view = enlarge(decoded[source], 2 ** (source - level), f"{name}_enlarge")
         views.append(_convolution(view, settings.base_filters, settings, name))
     joined = layers.Concatenate(name=f"join{level}")(views)
     filters = settings.base_filters * settings.num_layers
@@ -74,7 +74,7 @@ def _mean_answer(
         logits = layers.Conv2D(
             settings.num_classes, 3, padding="same", dtype="float32", name=f"logits{level}"
         )(decoded[level])
-        answers.append(enlarged(logits, 2**level, f"logits{level}_enlarge", dtype="float32"))
+        answers.append(enlarge(logits, 2**level, f"logits{level}_enlarge", dtype="float32"))
     mean = layers.Average(dtype="float32", name="logits_mean")(answers)
     logits = layers.DepthwiseConv2D(
         1, depthwise_initializer="ones", dtype="float32", name="logits"

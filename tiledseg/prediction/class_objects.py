@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.masks.classes import Labels, class_colors
-from tiledseg.masks.instances import Areas, Mask, cleaned, hole_areas, labeled, measured
+from tiledseg.masks.instances import Areas, Mask, clean, hole_areas, label_instances, measure
 from tiledseg.masks.outlines import geojson
 
 
-def cleaned_labels(labels: Labels, *, smallest: int = 0, holes: int = 0) -> Labels:
+def clean_labels(labels: Labels, *, smallest: int = 0, holes: int = 0) -> Labels:
     """Drop small objects of all classes, then fill small holes in what is left.
 
     Args:
@@ -27,11 +27,11 @@ def cleaned_labels(labels: Labels, *, smallest: int = 0, holes: int = 0) -> Labe
     """
     if smallest <= 1 and holes <= 0:
         return labels.copy()
-    masks = ((label, cleaned(labels == label, smallest=smallest)) for label in _classes_in(labels))
-    return merged(labels.shape, ((label, mask, hole_areas(mask, holes)) for label, mask in masks))
+    masks = ((label, clean(labels == label, smallest=smallest)) for label in _classes_in(labels))
+    return merge(labels.shape, ((label, mask, hole_areas(mask, holes)) for label, mask in masks))
 
 
-def merged(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Areas]]) -> Labels:
+def merge(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Areas]]) -> Labels:
     """Labels of classes that each have a mask, with holes filled where no class is.
 
     Args:
@@ -53,7 +53,7 @@ def merged(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Areas]]) -
     return labels
 
 
-def numbered(labels: Labels) -> NDArray[np.int32]:
+def number_instances(labels: Labels) -> NDArray[np.int32]:
     """Number the objects from 1, class by class, each in reading order; background is 0.
 
     Pixels belong together where they share a class, and a side or a corner.
@@ -66,12 +66,12 @@ def numbered(labels: Labels) -> NDArray[np.int32]:
     """
     numbers = np.zeros(labels.shape, np.int32)
     for label in _classes_in(labels):
-        own = labeled(labels == label)
+        own = label_instances(labels == label)
         numbers[own > 0] = own[own > 0] + numbers.max(initial=0)
     return numbers
 
 
-def measured_classes(
+def measure_classes(
     numbers: NDArray[np.int32],
     labels: Labels,
     probability: NDArray[np.float32],
@@ -80,7 +80,7 @@ def measured_classes(
     """Measure every object.
 
     Args:
-        numbers: (H, W), of ``numbered``.
+        numbers: (H, W), of ``number_instances``.
         labels: (H, W), uint8.
         probability: (H, W, K).
         names: Of the labels from 0.
@@ -90,21 +90,21 @@ def measured_classes(
         the mean probability is that of the object's class.
     """
     own = np.take_along_axis(probability, labels[..., np.newaxis].astype(np.intp), axis=2)[..., 0]
-    table = measured(numbers, own)
+    table = measure(numbers, own)
     found, firsts = np.unique(numbers, return_index=True)
     classes = labels.ravel()[firsts[found > 0]]
     table.insert(1, "class", [names[label] for label in classes])
     return table
 
 
-def outlined_classes(
+def outline_classes(
     numbers: NDArray[np.int32], table: pd.DataFrame, names: Sequence[str], image: str
 ) -> dict[str, Any]:
     """Objects as one GeoJSON feature collection, each with its class's name and color.
 
     Args:
-        numbers: (H, W), of ``numbered``.
-        table: Of ``measured_classes``.
+        numbers: (H, W), of ``number_instances``.
+        table: Of ``measure_classes``.
         names: Of the labels from 0.
         image: What sets these objects' ids apart from those of other images.
     """

@@ -24,13 +24,13 @@ from tiledseg.images.ome_zarr import is_store
 from tiledseg.images.opening import is_slide, open_slide, slide_shape, stem_of
 from tiledseg.images.writing import write_image, write_labels, write_mask
 from tiledseg.masks.classes import labels_of
-from tiledseg.masks.instances import measured
+from tiledseg.masks.instances import measure
 from tiledseg.masks.outlines import geojson
 from tiledseg.prediction.class_objects import (
-    cleaned_labels,
-    measured_classes,
-    numbered,
-    outlined_classes,
+    clean_labels,
+    measure_classes,
+    number_instances,
+    outline_classes,
 )
 from tiledseg.prediction.job import predict_slide
 from tiledseg.prediction.options import SlideOptions, SlideTargets
@@ -134,7 +134,7 @@ def predict_files(
     return done
 
 
-def explained(predictor: Predictor, image: Path) -> str:
+def explain_tiles(predictor: Predictor, image: Path) -> str:
     """How an image would be cut into tiles, and why so; a fact a line.
 
     Raises:
@@ -194,8 +194,8 @@ def _predict_in_memory(
     pixels = _pixels(image)
     probability = predictor.probability(pixels, options.mode)
     classes = labels_of(probability)
-    classes = cleaned_labels(classes, smallest=options.smallest, holes=options.holes)
-    mask, labels = classes > 0, numbered(classes)
+    classes = clean_labels(classes, smallest=options.smallest, holes=options.holes)
+    mask, labels = classes > 0, number_instances(classes)
     several = probability.shape[2] > 1
     targets.check(image, overwrite=options.overwrite)  # what was not there at first may be now
     if len(list(targets)) > 1:
@@ -205,10 +205,10 @@ def _predict_in_memory(
     if targets.labels is not None:
         name, names = predictor.experiment.dataset.name, predictor.experiment.class_names
         if several:
-            table = measured_classes(labels, classes, probability, names)
-            outlines = outlined_classes(labels, table, names, targets.stem)
+            table = measure_classes(labels, classes, probability, names)
+            outlines = outline_classes(labels, table, names, targets.stem)
         else:
-            table = measured(labels, probability[..., 0])
+            table = measure(labels, probability[..., 0])
             outlines = geojson(labels, table, name, targets.stem)
         _write_objects(targets, labels, table, outlines)
     if several:
@@ -264,7 +264,7 @@ def _images_at(path: Path) -> list[Path]:
     if is_store(path):
         return [path]
     if path.is_dir():
-        found = [item for item in _listed(path) if is_slide(item)]
+        found = [item for item in _list_images(path) if is_slide(item)]
         if not found:
             raise ImageError(f"{path}: no image in this folder; name one that holds images")
         return found
@@ -282,7 +282,7 @@ def _images_at(path: Path) -> list[Path]:
     return found
 
 
-def _listed(folder: Path) -> list[Path]:
+def _list_images(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:

@@ -8,12 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.config.experiment import Experiment
-from tiledseg.masks.band_cleaning import Bands, cleaned_bands, with_hole_areas
+from tiledseg.masks.band_cleaning import Bands, clean_bands, with_hole_areas
 from tiledseg.masks.classes import Color, Labels, class_colors
 from tiledseg.masks.components import find_components
 from tiledseg.masks.instances import Mask, Measurements
-from tiledseg.masks.outlines import Ring, streamed_polygons
-from tiledseg.prediction.class_objects import merged
+from tiledseg.masks.outlines import Ring, stream_polygons
+from tiledseg.prediction.class_objects import merge
 
 LabelBands = Callable[[], Iterator[Labels]]
 """Gives the bands (h, W) of a label map from the top, as often as it is called."""
@@ -39,24 +39,24 @@ def classes_of(experiment: Experiment) -> list[Class]:
     ]
 
 
-def cleaned_label_bands(
+def clean_label_bands(
     bands: LabelBands, classes: Sequence[Class], *, smallest: int, holes: int
 ) -> LabelBands:
     """The bands of what ``class_objects.cleaned_labels`` makes of the whole label map."""
     kept = {
         each.label: with_hole_areas(
-            cleaned_bands(_where(bands, each.label), smallest=smallest), holes
+            clean_bands(_where(bands, each.label), smallest=smallest), holes
         )
         for each in classes
     }
 
-    def merge() -> Iterator[Labels]:
+    def merged_bands() -> Iterator[Labels]:
         parts = {label: pairs() for label, pairs in kept.items()}
         for band in bands():
             # One class at a time, so that the areas of all are never in memory together.
-            yield merged(band.shape, ((label, *next(pairs)) for label, pairs in parts.items()))
+            yield merge(band.shape, ((label, *next(pairs)) for label, pairs in parts.items()))
 
-    return merge
+    return merged_bands
 
 
 class ClassObjects:
@@ -119,7 +119,7 @@ class ClassObjects:
             mask = _where(self.bands, each.label)
             regions = find_components(mask(), connectivity=4)
             pairs = zip(found.labels(mask()), regions.labels(mask()), strict=True)
-            for number, pieces in streamed_polygons(pairs):
+            for number, pieces in stream_polygons(pairs):
                 yield each, number + before, pieces
 
 

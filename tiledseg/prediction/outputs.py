@@ -22,7 +22,7 @@ from tiledseg.prediction.instances import (
     Class,
     ClassObjects,
     LabelBands,
-    cleaned_label_bands,
+    clean_label_bands,
 )
 from tiledseg.prediction.journal import Workplace
 from tiledseg.prediction.options import Content, SlideOptions, SlideTargets
@@ -70,7 +70,7 @@ def write_results(
             nothing has its name then, but perhaps files that go with the picture.
     """
     canvas = workplace.canvas
-    bands = _cleaned_labels(result, workplace, options.holes)
+    bands = _clean_labels(result, workplace, options.holes)
     objects = ClassObjects(bands, result.classes)
     settled = f"{workplace.folder.name} {result.smallest} {options.holes}"
     made: list[tuple[Path, Path]] = []
@@ -92,7 +92,7 @@ def write_results(
         write_image(path, options.paint(seen.image, seen.labels))
         made.append((path, targets.overlay))
     path = workplace.file(targets.picture.name)
-    dtype, shown = _shown(canvas, objects, options, targets)
+    dtype, shown = _picture_bands(canvas, objects, options, targets)
     picture = _picture(result, canvas, dtype, shown, options.content, settled)
     write_picture(path, picture, options.form, workplace.folder)
     made.append((path, targets.picture))
@@ -105,12 +105,12 @@ def write_results(
     return Written(objects.area / (canvas.height * canvas.width), objects.count)
 
 
-def _cleaned_labels(result: Result, workplace: Workplace, holes: int) -> LabelBands:
+def _clean_labels(result: Result, workplace: Workplace, holes: int) -> LabelBands:
     """Labels without small objects and holes, kept on disk if that takes any work."""
     canvas = workplace.canvas
     if result.smallest <= 1 and holes <= 0:
         return canvas.label_bands
-    cleaned = cleaned_label_bands(
+    cleaned = clean_label_bands(
         canvas.label_bands, result.classes, smallest=result.smallest, holes=holes
     )
     kept = Canvas(workplace.file("cleaned"), canvas.height, canvas.width)
@@ -121,7 +121,7 @@ def _cleaned_labels(result: Result, workplace: Workplace, holes: int) -> LabelBa
     return kept.bands
 
 
-def _shown(
+def _picture_bands(
     canvas: PredictionCanvas, objects: ClassObjects, options: SlideOptions, targets: SlideTargets
 ) -> tuple[Any, Iterator[NDArray[Any]]]:
     """Type and bands of the picture that was asked for."""

@@ -20,7 +20,7 @@ from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
 from tiledseg.tiling.execution.engine import predict_resized, predict_single_pass
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.execution.streaming import predict_regions
-from tiledseg.tiling.execution.tta import oriented
+from tiledseg.tiling.execution.tta import average_orientations
 from tiledseg.tiling.geometry.grid import Grid
 from tiledseg.tiling.geometry.plan import Plan, exact_tiling, plan_tiles
 from tiledseg.tiling.geometry.regions import (
@@ -43,8 +43,8 @@ class Predictor:
     Args:
         model: Maps (B, H, W, C) intensities of 0 to 255 to probabilities (B, H, W, K).
         experiment: Its image and tiling sections are applied to every image.
-        runtime: What computes, see ``tiling.execution.runtimes.forward_of``. It is loaded at the first
-            prediction, and refused then with TilingError if it is not installed.
+        runtime: What computes, see ``tiling.execution.runtimes.forward_of``. It is loaded at
+            the first prediction, and refused then with TilingError if it is not installed.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Predictor:
         if self.runtime == "keras" and self.experiment.tiling.tta == 1:
             return None
         forward = forward_of(self.model, self.runtime)
-        return oriented(forward, self.experiment.tiling.tta)
+        return average_orientations(forward, self.experiment.tiling.tta)
 
     def save(self, folder: Path) -> None:
         """Write the network and its experiment into an existing folder."""

@@ -92,7 +92,7 @@ def max_difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return float(np.abs(a - b).max())
 
 
-def flipped_labels(a: NDArray[np.floating], b: NDArray[np.floating]) -> int:
+def count_flipped_labels(a: NDArray[np.floating], b: NDArray[np.floating]) -> int:
     """Count the pixels whose label differs: cut at 0.5 (and up), or the most probable of several.
 
     Args:

@@ -23,19 +23,19 @@ _COUNTED = ".counted"
 _FETCHING = ".fetching-"
 
 
-def fetched_folder() -> Path:
+def find_cached_folder() -> Path:
     """Where fetched files lie, by the ids of their runs."""
     return default_cache_folder() / "runs"
 
 
 @contextmanager
 def fetching() -> Iterator[Path]:
-    """An empty folder to fetch into, on the disk of ``fetched_folder``; removed afterwards.
+    """An empty folder to fetch into, on the disk of ``find_cached_folder``; removed afterwards.
 
     Raises:
         OutputError: It cannot be made.
     """
-    home = fetched_folder()
+    home = find_cached_folder()
     try:
         home.mkdir(parents=True, exist_ok=True)
         folder = TemporaryDirectory(prefix=_FETCHING, dir=home, ignore_cleanup_errors=True)
@@ -52,16 +52,16 @@ def keep(file: Path, place: Path) -> None:
     """Give a fetched file its place, in one step: a reader never meets half of it."""
     place.parent.mkdir(parents=True, exist_ok=True)
     file.replace(place)
-    _bound(fetched_folder())
+    _bound_size(find_cached_folder())
 
 
-def used(place: Path) -> None:
+def mark_used(place: Path) -> None:
     """Note that a file is of use."""
     with suppress(OSError):  # a folder that can only be read is as good
         os.utime(place)
 
 
-def _bound(home: Path) -> None:
+def _bound_size(home: Path) -> None:
     """Remove what is too much, if that was not looked at just now."""
     now, mark = time.time(), home / _COUNTED
     with suppress(FileNotFoundError):

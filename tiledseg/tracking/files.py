@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.artifact_cache import fetched_folder, fetching, keep, used
+from tiledseg.tracking.artifact_cache import fetching, find_cached_folder, keep, mark_used
 from tiledseg.tracking.store import connect, store_errors
 
 _EPOCH_PICTURE = re.compile(
@@ -35,7 +35,7 @@ class RunFiles:
                 uri = connect().get_run(run_id).info.artifact_uri
         self.run_id = run_id
         self._local = _local_folder(uri)
-        self._root = (self._local or fetched_folder() / run_id).resolve()
+        self._root = (self._local or find_cached_folder() / run_id).resolve()
 
     def names(self, folder: str) -> list[str]:
         """Names of the files directly in a folder of the run; empty if there is none.
@@ -60,7 +60,7 @@ class RunFiles:
         place = self._inside(name)
         if self._local is None:
             if place.is_file():
-                used(place)
+                mark_used(place)
             else:
                 self._fetch(name, place)
         if not place.is_file():

@@ -19,7 +19,7 @@ from tiledseg.evaluation.figures import comparison_sheet, learning_curves, save_
 from tiledseg.evaluation.scores import ImageEvaluation
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
-from tiledseg.masks.classes import labels_of, painted
+from tiledseg.masks.classes import labels_of, paint
 from tiledseg.prediction.predictor import EXPERIMENT_FILE
 from tiledseg.tracking.run_ids import ERROR_TAG, claim_run, forget_error, point_launcher_to
 from tiledseg.tracking.store import connect, store_errors
@@ -86,7 +86,7 @@ class TrackedRun:
         """Log an epoch-change mask with the epoch as step."""
         several = picture.labels > 2
         mlflow.log_image(
-            painted(picture.mask, picture.labels) if several else picture.mask * np.uint8(255),
+            paint(picture.mask, picture.labels) if several else picture.mask * np.uint8(255),
             key=f"epochs/{picture.stem}/{picture.mode}",
             step=picture.epoch,
             synchronous=True,

@@ -50,13 +50,13 @@ def page_command() -> str:
 
 def store_address() -> str:
     """Where the store is, without user and password; for messages and pages."""
-    return _parted(mlflow.get_tracking_uri())[0]
+    return _split_login(mlflow.get_tracking_uri())[0]
 
 
 def reason_of(error: Exception) -> str:
     """What MLflow or its database says, in one line and without the store's password."""
     uri = mlflow.get_tracking_uri()
-    address, login = _parted(uri)
+    address, login = _split_login(uri)
     text = " ".join(str(error).split()).replace(uri, address)
     password = login.partition(":")[2]
     for secret in {password, unquote(password)} - {""}:
@@ -97,7 +97,7 @@ def _ask_server(uri: str) -> None:
         )
 
 
-def _parted(uri: str) -> tuple[str, str]:
+def _split_login(uri: str) -> tuple[str, str]:
     """An address without its login, and the login, ``USER:PASSWORD`` or empty."""
     scheme, slashes, rest = uri.partition("://")
     if not slashes or scheme.startswith(("sqlite", "file")):

@@ -84,7 +84,7 @@ def fit(
     state = _read_state(folder) if resume else None
     done = state["epoch"] if state else 0
     keras.utils.set_random_seed(settings.seed)
-    model = _load(epoch_file(folder, done), to_train=True) if state else compiled_model(experiment)
+    model = _load(epoch_file(folder, done), to_train=True) if state else compile_model(experiment)
     _check_tiling(model, experiment, dataset, cache)
     clock = Clock(settings, earlier=state["elapsed"] if state else 0.0)
     best = BestEpoch(settings)
@@ -132,7 +132,7 @@ def fit(
     )
 
 
-def with_decided_precision(experiment: Experiment) -> Experiment:
+def decide_precision(experiment: Experiment) -> Experiment:
     """The experiment with ``training.precision: auto`` replaced by what suits this machine."""
     if experiment.training.precision != "auto":
         return experiment
@@ -140,9 +140,9 @@ def with_decided_precision(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"training": training})
 
 
-def compiled_model(experiment: Experiment) -> keras.Model:
+def compile_model(experiment: Experiment) -> keras.Model:
     """A fresh network with the experiment's loss, optimizer and metrics."""
-    settings = with_decided_precision(experiment).training
+    settings = decide_precision(experiment).training
     model = build_model(
         experiment.model,
         experiment.image.channels,

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.backend import compiled_forward
+from tiledseg.backend import compile_forward
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.pairing import Sample
-from tiledseg.data.sampling.crops import crop_origin, object_points, read_crop, stacked
+from tiledseg.data.sampling.crops import crop_origin, object_points, read_crop, stack
 from tiledseg.data.sampling.sampler import TileSampler
 from tiledseg.masks.classes import foreground
 from tiledseg.training.losses import make_loss
@@ -54,7 +54,7 @@ class HardExamples(keras.callbacks.Callback):
 
     def measure(self, model: keras.Model, epoch: int) -> None:
         """Tell the sampler the losses that count in an epoch, counted from 0."""
-        forward = compiled_forward(model)
+        forward = compile_forward(model)
         losses = []
         step = self._experiment.training.batch_size
         for first in range(0, len(self._samples), step):
@@ -63,7 +63,7 @@ class HardExamples(keras.callbacks.Callback):
                 for number in range(first, min(first + step, len(self._samples)))
                 for crop in self._crops(number)
             ]
-            images, labels = stacked(crops)
+            images, labels = stack(crops)
             predicted = forward(images)
             losses += [
                 float(self._loss(labels[at : at + CROPS], predicted[at : at + CROPS]))

@@ -15,7 +15,7 @@ from keras import ops
 from tiledseg.config import TrainingSettings
 from tiledseg.training.overlap import soft_dice, soft_iou, soft_tversky
 from tiledseg.training.similarity import structural_similarity
-from tiledseg.training.target import Tensor, pixel_weights, weighed_classes
+from tiledseg.training.target import Tensor, pixel_weights, weigh_classes
 
 _LEAST = 1e-7
 """Keras clips probabilities to it; below is nothing that float32 can tell from certainty."""
@@ -248,7 +248,7 @@ class BasnetHybridLoss(_SegmentationLoss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of a batch (B, H, W, K), a float32 scalar."""
-        target, prediction, weights = weighed_classes(y_true, y_pred, self.class_weights)
+        target, prediction, weights = weigh_classes(y_true, y_pred, self.class_weights)
         dissimilarity = 1.0 - ops.sum(structural_similarity(target, prediction) * weights)
         parts = self.crossentropy.call(y_true, y_pred) + self.overlap.call(y_true, y_pred)
         return (parts + dissimilarity) / 3.0

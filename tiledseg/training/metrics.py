@@ -8,7 +8,7 @@ from keras import ops
 
 from tiledseg.config import TrainingSettings
 from tiledseg.training.overlap import soft_dice, soft_iou
-from tiledseg.training.target import Tensor, known_target
+from tiledseg.training.target import Tensor, mask_known_target
 
 _BASE = 4096.0
 
@@ -70,7 +70,7 @@ class Dice(keras.metrics.Metric):
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
         """Add one batch of labels (B, H, W, 1) and probabilities (B, H, W, K)."""
         del sample_weight  # every pixel counts once
-        target, known = known_target(y_true, y_pred)
+        target, known = mask_known_target(y_true, y_pred)
         prediction = ops.cast(y_pred, "float32")
         if self.classes == 1:
             prediction = ops.cast(prediction >= 0.5, "float32")

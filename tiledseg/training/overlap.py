@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from keras import ops
 
-from tiledseg.training.target import Tensor, weighed_classes
+from tiledseg.training.target import Tensor, weigh_classes
 
 
 class Areas(NamedTuple):
@@ -38,10 +38,10 @@ def soft_areas(
     Args:
         y_true: Labels (B, ..., 1); see ``tiledseg.training.target``.
         y_pred: Probabilities (B, ..., K).
-        class_weights: See ``weighed_classes``.
+        class_weights: See ``weigh_classes``.
         per_image: Count each image on its own.
     """
-    target, prediction, weights = weighed_classes(y_true, y_pred, class_weights)
+    target, prediction, weights = weigh_classes(y_true, y_pred, class_weights)
     axes = tuple(range(1 if per_image else 0, len(y_pred.shape) - 1))
     inside, true, predicted = (
         ops.sum(part, axis=axes) for part in (target * prediction, target, prediction)

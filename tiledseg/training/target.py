@@ -15,7 +15,7 @@ from tiledseg.masks.classes import IGNORED
 Tensor = Any  # the backend decides what a tensor is
 
 
-def known_target(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+def mask_known_target(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """The target in the form of the prediction, and where it is known.
 
     Args:
@@ -35,14 +35,14 @@ def known_target(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     return ops.one_hot(index, y_pred.shape[-1], dtype="float32") * known, known
 
 
-def weighed_classes(
+def weigh_classes(
     y_true: Tensor, y_pred: Tensor, class_weights: Sequence[float] | None
 ) -> tuple[Tensor, Tensor, Any]:
     """Target and probability of every class that counts where classes are averaged.
 
     Args:
-        y_true: See ``known_target``.
-        y_pred: See ``known_target``.
+        y_true: See ``mask_known_target``.
+        y_pred: See ``mask_known_target``.
         class_weights: One number for each label; by default all but the background count the
             same, and the background does not.
 
@@ -50,7 +50,7 @@ def weighed_classes(
         Target and probability (B, ..., C) float32, both 0 where the target is not known, and the
         weights (C,), which sum to 1.
     """
-    target, known = known_target(y_true, y_pred)
+    target, known = mask_known_target(y_true, y_pred)
     prediction = ops.cast(y_pred, "float32") * known
     count = y_pred.shape[-1]
     if count == 1 and not class_weights:
@@ -70,9 +70,9 @@ def pixel_weights(
     """The target, and how much each pixel counts: as much as its class, or not at all.
 
     Returns:
-        Target as ``known_target`` gives it, and weights (B, ...) float32.
+        Target as ``mask_known_target`` gives it, and weights (B, ...) float32.
     """
-    target, known = known_target(y_true, y_pred)
+    target, known = mask_known_target(y_true, y_pred)
     if not class_weights:
         return target, known[..., 0]
     weights = np.array(class_weights, np.float32)

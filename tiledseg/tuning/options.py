@@ -16,7 +16,7 @@ from tiledseg.tuning.execution.trial_runner import WorkerOptions
 from tiledseg.tuning.results.progress import Session
 from tiledseg.tuning.search.feasibility import check_space
 from tiledseg.tuning.search.objectives import DEFAULT_OBJECTIVE, parse_objectives
-from tiledseg.tuning.search.samplers import check_search, grid_points, untried_points
+from tiledseg.tuning.search.samplers import check_search, grid_points, list_untried_points
 from tiledseg.tuning.search.space import SearchSpace
 from tiledseg.tuning.study.definition import StudyDefinition
 
@@ -91,7 +91,7 @@ class SweepOptions:
         """
         now, wanted = time.time(), self.trials
         if self.sampler == "grid":
-            most = len(retries.counted(trials)) + len(grid_left(definition, self.seed, trials))
+            most = len(retries.list_counted(trials)) + len(grid_left(definition, self.seed, trials))
             wanted = min(wanted or most, most)
         return Session(
             began=now,
@@ -111,9 +111,9 @@ def grid_left(
     space = definition.space
     points = [space.stored(point) for point in grid_points(space, definition.own, seed)]
     searched = [
-        trial for trial in retries.counted(trials) if retries.ORIGIN not in trial.user_attrs
+        trial for trial in retries.list_counted(trials) if retries.ORIGIN not in trial.user_attrs
     ]
-    return untried_points(points, searched)
+    return list_untried_points(points, searched)
 
 
 def define_study(

@@ -10,7 +10,7 @@ from tiledseg.config.messages import explain
 from tiledseg.errors import ExperimentError
 
 
-def overridden(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
+def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
     """An experiment with other values for some dotted keys.
 
     It remembers which keys were set, so that ``compact`` leaves the defaults out.

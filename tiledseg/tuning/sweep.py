@@ -99,7 +99,7 @@ def sweep(
         told = worker_options(options, definition, session, run.run_id, root, command)
         with interruptible() as interruption, WorkerPool(told) as worker_pool:
             while worker_pool.is_at_work():
-                with _tolerated(url):
+                with _tolerate(url):
                     observer.progressed(look_at(study, session))
                 interruption.pause(_LOOK_SECONDS)
         with storage_errors(url):
@@ -154,7 +154,7 @@ def _end_what_is_dead(study: optuna.Study, storage: Any, parent_run: str) -> Non
 
 
 @contextmanager
-def _tolerated(url: URL) -> Iterator[None]:
+def _tolerate(url: URL) -> Iterator[None]:
     """Looking may fail for a while; whether work can go on is for the workers to say."""
     try:
         with storage_errors(url):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tiledseg.config import AugmentationSettings
-from tiledseg.data.prepare.cutting import pieces_of, resized
+from tiledseg.data.prepare.cutting import pieces_of, resize
 from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.data.split import source_of
 from tiledseg.errors import ExperimentError
@@ -75,7 +75,7 @@ def test_enlarged_before_it_is_cut():
 @pytest.mark.parametrize("longer", [31, 97, 400])
 def test_resized_masks_hold_no_new_label_and_stay_in_place(longer):
     mask = picture()[1] * np.uint8(200)
-    other = resized(mask, longer, labels=True)
+    other = resize(mask, longer, labels=True)
     assert set(np.unique(other)) <= {0, 200}
     factor = longer / 96
     rows, columns = np.nonzero(other)

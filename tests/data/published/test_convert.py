@@ -15,7 +15,7 @@ from tiledseg.cli import app
 from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.published import catalog
-from tiledseg.data.published.catalog import CATALOG, home_of_publication, named_dataset
+from tiledseg.data.published.catalog import CATALOG, find_named_dataset, home_of_publication
 from tiledseg.data.published.convert import convert_published, fetch_published
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.images.reading import read_image, read_mask
@@ -129,7 +129,7 @@ FORMS = {
 
 
 def convert(name: str, given: Path, root: Path) -> pd.DataFrame:
-    return convert_published(named_dataset(name), given, root)
+    return convert_published(find_named_dataset(name), given, root)
 
 
 def dataset_of(name: str, root: Path):
@@ -287,7 +287,7 @@ class TestCatalog:
 
     @pytest.mark.parametrize("name", [d.name for d in CATALOG if not d.publication.archive])
     def test_what_is_had_by_hand_says_where_and_where_to(self, name, tmp_path):
-        dataset = named_dataset(name)
+        dataset = find_named_dataset(name)
         with pytest.raises(DatasetError) as caught:
             fetch_published(dataset, tmp_path)
         assert dataset.publication.page in str(caught.value)
@@ -296,12 +296,12 @@ class TestCatalog:
     def test_a_dataset_of_somebody_s_own_is_seen_before_anything_is_fetched(self, tmp_path):
         save(tmp_path / "Tiled-Cell" / "train" / "images" / "a.png", picture(1))
         with pytest.raises(OutputError, match="Tiled-Cell holds files already"):
-            fetch_published(named_dataset("Tiled-Cell"), tmp_path)
+            fetch_published(find_named_dataset("Tiled-Cell"), tmp_path)
         assert not (tmp_path / "published").exists()
 
     def test_an_unknown_name(self):
         with pytest.raises(DatasetError, match="nearest names: Tiled-Cell"):
-            named_dataset("tiled-cel")
+            find_named_dataset("tiled-cel")
 
 
 class TestTheCommand:
@@ -313,7 +313,7 @@ class TestTheCommand:
         return tmp_path / "data"
 
     def test_put_into_the_folder_fetch_converts(self, root):
-        segpc(home_of_publication(named_dataset("Tiled-MultipleMyeloma"), root))
+        segpc(home_of_publication(find_named_dataset("Tiled-MultipleMyeloma"), root))
         done = self.run("fetch", "Tiled-MultipleMyeloma")
         assert done.exit_code == 0, done.output
         assert "CC BY-NC-SA 4.0" in done.output
@@ -322,7 +322,7 @@ class TestTheCommand:
     def test_fetch_downloads_unpacks_and_converts(self, root, tmp_path, monkeypatch):
         """From a file instead of a server; tests of downloading have one."""
         neurips(tmp_path / "given")
-        archive = named_dataset("Tiled-Cell").publication.archive
+        archive = find_named_dataset("Tiled-Cell").publication.archive
 
         def arrive(url, path, sha256, progress):
             assert (url, sha256) == (archive.url, archive.sha256)

@@ -8,9 +8,9 @@ from tiledseg.data.sampling.crops import (
     grid_origins,
     object_points,
     read_crop,
-    resized,
-    shared_evenly,
-    stacked,
+    resize,
+    share_evenly,
+    stack,
 )
 
 SHAPES = [(19, 37), (14, 9), (1, 1), (1, 40), (40, 1), (64, 64)]
@@ -52,14 +52,14 @@ class TestResized:
     @pytest.mark.parametrize("side", [7, 16, 33, 80])
     def test_masks_keep_their_labels(self, side: int) -> None:
         mask = numbered((32, 32)) % 3 * 7
-        assert set(np.unique(resized(mask, side, labels=True))) <= {0, 7, 14}
+        assert set(np.unique(resize(mask, side, labels=True))) <= {0, 7, 14}
 
     @pytest.mark.parametrize("side", [16, 48, 64, 96])
     def test_image_and_mask_share_pixel_centers(self, side: int) -> None:
         mask = np.zeros((32, 32), np.uint8)
         mask[8:20, 12:28] = 1
-        labels = resized(mask, side, labels=True)
-        image = resized(mask[..., None] * np.uint8(200), side, labels=False)[..., 0]
+        labels = resize(mask, side, labels=True)
+        image = resize(mask[..., None] * np.uint8(200), side, labels=False)[..., 0]
         assert np.mean((image > 100) == labels) > 0.97
         for axis in (0, 1):
             center_of_labels = np.average(np.indices(labels.shape)[axis], weights=labels)
@@ -67,7 +67,7 @@ class TestResized:
             assert abs(center_of_labels - center_of_image) < 0.3
 
     def test_one_channel_keeps_its_axis(self) -> None:
-        assert resized(numbered((9, 9, 1)), 5, labels=False).shape == (5, 5, 1)
+        assert resize(numbered((9, 9, 1)), 5, labels=False).shape == (5, 5, 1)
 
 
 class TestObjectPoints:
@@ -162,7 +162,7 @@ class TestSharedEvenly:
     def test_all_are_shared_and_nobody_gets_more_than_there_is(
         self, most: int, available: list[int]
     ) -> None:
-        shares = shared_evenly(most, available)
+        shares = share_evenly(most, available)
         assert sum(shares) == min(most, sum(available))
         assert all(0 <= share <= count for share, count in zip(shares, available, strict=True))
         unfilled = [s for s, count in zip(shares, available, strict=True) if s < count]
@@ -170,13 +170,13 @@ class TestSharedEvenly:
             assert max(shares) - min(unfilled) <= 1
 
     def test_fewer_than_images(self) -> None:
-        assert shared_evenly(2, [9] * 8) == [0, 0, 1, 0, 0, 0, 1, 0]
+        assert share_evenly(2, [9] * 8) == [0, 0, 1, 0, 0, 0, 1, 0]
 
 
 class TestStacked:
     def test_shapes_and_types(self) -> None:
         crops = [(numbered((8, 8, 3)), numbered((8, 8)) % 2) for _ in range(3)]
-        images, masks = stacked(crops)
+        images, masks = stack(crops)
         assert images.shape == (3, 8, 8, 3)
         assert masks.shape == (3, 8, 8, 1)
         assert images.dtype == np.uint8

@@ -15,7 +15,7 @@ import pytest
 
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.pairing import Sample, paired
+from tiledseg.data.pairing import Sample, pair
 from tiledseg.data.sampling.sampler import Batch, TileSampler
 from tiledseg.data.sampling.validation_tiles import ValidationTiles
 from tiledseg.errors import ImageError
@@ -467,7 +467,7 @@ class TestHardImages:
             mask[20:30, 20:30] = True
             write_image(tmp_path / "images" / f"{level}.png", np.full((60, 80, 3), level, np.uint8))
             write_mask(tmp_path / "masks" / f"{level}.png", mask)
-        return paired(tmp_path)
+        return pair(tmp_path)
 
     def shares(self, sampler: TileSampler, epoch: int) -> list[float]:
         crops = np.concatenate([images for images, _ in epoch_of(sampler, epoch)])

@@ -13,7 +13,7 @@ from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.network import exactness
 from tiledseg.tiling.network.exactness import model_field
 from tiledseg.tiling.network.receptive_field import ReceptiveField
-from tiledseg.tiling.seams import flipped_labels, max_difference
+from tiledseg.tiling.seams import count_flipped_labels, max_difference
 
 UNETS = {
     "3 levels": {"levels": 3},
@@ -60,7 +60,7 @@ def test_tiled_is_the_whole_answer(make_unet, noise, options):
         assert max_difference(tiled, full) <= 1e-5
         # float32 rounds by the shape of what is computed: on the cut itself a label is a toss
         certain = np.abs(full - 0.5) > 1e-6
-        assert flipped_labels(tiled * certain, full * certain) == 0
+        assert count_flipped_labels(tiled * certain, full * certain) == 0
         if width > 300:
             assert 0.01 < (full > 0.5).mean() < 0.99
 
@@ -75,7 +75,7 @@ def test_a_halo_too_small_is_caught(make_unet, noise, options):
     tiled = predict_tiled(model, image, max_tile=tile_of(model, 0), field=short)
     full = predict_single_pass(model, image)
     assert max_difference(tiled, full) > 1e-3
-    assert flipped_labels(tiled, full) > 0
+    assert count_flipped_labels(tiled, full) > 0
 
 
 def test_origins_off_the_stride_are_caught(make_unet, noise):

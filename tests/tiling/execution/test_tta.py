@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tiledseg.tiling.execution.tta import ORIENTATIONS, oriented
+from tiledseg.tiling.execution.tta import ORIENTATIONS, average_orientations
 
 WINDOWS = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), np.uint8)
 
@@ -13,9 +13,9 @@ def identity(windows: NDArray[np.uint8]) -> NDArray[np.float32]:
     return windows.astype(np.float32)
 
 
-@pytest.mark.parametrize("tta", [1, 2, 4, 8])
+@pytest.mark.parametrize("orientations", [1, 2, 4, 8])
 def test_identity_gives_the_windows_back(orientations: int) -> None:
-    answer = oriented(identity, orientations)(WINDOWS)
+    answer = average_orientations(identity, orientations)(WINDOWS)
     assert answer.dtype == np.float32
     assert np.array_equal(answer, WINDOWS)
 
@@ -27,18 +27,18 @@ def test_every_orientation_is_seen_once() -> None:
         seen.append((windows.shape, windows.tobytes()))
         return identity(windows)
 
-    oriented(remember, 8)(WINDOWS)
+    average_orientations(remember, 8)(WINDOWS)
     assert len(set(seen)) == len(seen) == len(ORIENTATIONS) == 8
     assert all(shape == WINDOWS.shape for shape, _ in seen[:4]), "half turns keep the shape"
 
 
-@pytest.mark.parametrize("tta", [2, 4, 8])
+@pytest.mark.parametrize("orientations", [2, 4, 8])
 def test_the_answer_turns_with_the_image(orientations: int) -> None:
     def lopsided(windows: NDArray[np.uint8]) -> NDArray[np.float32]:
         ramp = np.arange(windows.shape[2], dtype=np.float32)[:, np.newaxis]
         return windows * (1 + ramp)
 
-    turning = oriented(lopsided, orientations)
+    turning = average_orientations(lopsided, orientations)
     plain, mirrored = turning(WINDOWS), turning(np.ascontiguousarray(WINDOWS[:, :, ::-1]))
     assert np.allclose(mirrored[:, :, ::-1], plain)
     assert not np.allclose(lopsided(WINDOWS), plain)

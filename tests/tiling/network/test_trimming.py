@@ -21,7 +21,7 @@ from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.geometry.regions import ArraySink, ArraySource
 from tiledseg.tiling.network import trimming
 from tiledseg.tiling.network.exactness import model_field
-from tiledseg.tiling.network.trimming import corners, plan_trims, trimmed_pass
+from tiledseg.tiling.network.trimming import corners, plan_trims, trim_pass
 
 
 def grid_of(model, height, width, spare=4):
@@ -53,7 +53,7 @@ def test_trimmed_is_the_whole_answer(make_unet, noise, options):
     model = make_unet(**options)
     for height, width in ((300, 417), (70, 501)):
         image, grid = noise(height, width), grid_of(model, height, width)
-        assert trimmed_pass(model, grid) is not None
+        assert trim_pass(model, grid) is not None
         full = predict_single_pass(model, image)
         assert np.abs(one_by_one(model, image, grid) - full).max() <= 1e-5
         assert 0.01 < (full > 0.5).mean() < 0.99
@@ -73,7 +73,7 @@ def test_every_exact_architecture_is_trimmed(name, noise):
     height, width = field.stride, side + 2 * field.stride
     grid = grid_of(model, height, width, spare=1)
     assert len(grid.tiles) > 1
-    assert trimmed_pass(model, grid) is not None
+    assert trim_pass(model, grid) is not None
     image = noise(height, width)
     full = predict_single_pass(model, image)
     assert np.abs(one_by_one(model, image, grid) - full).max() <= 1e-5
@@ -156,7 +156,7 @@ def test_where_there_is_nothing_to_trim(make_unet, make_model, noise, case):
     }[case]()
     spare = 99 if case == "one window" else 4
     image, grid = noise(60, 90), grid_of(model, 60, 90, spare)
-    assert trimmed_pass(model, grid) is None
+    assert trim_pass(model, grid) is None
     full = predict_single_pass(model, image)
     np.testing.assert_allclose(one_by_one(model, image, grid), full, atol=1e-5 * full.max())
 

@@ -12,7 +12,7 @@ from tiledseg.data.augmentation.color import apply_color, draw_color_jitter
 from tiledseg.data.augmentation.optics import apply_optics, is_optical
 from tiledseg.data.augmentation.warp import Flips, draw_map, is_warp, read_warped
 from tiledseg.data.preprocessing import from_rgb, to_rgb
-from tiledseg.data.sampling.crops import Window, read_crop, resized
+from tiledseg.data.sampling.crops import Window, read_crop, resize
 
 _TURNS = (-1, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
@@ -51,29 +51,29 @@ def augment(
     # Generators of their own: what they draw leaves the draws above what they always were.
     warping, seeing = rng.spawn(2)
     if is_warp(settings):
-        crop, marked = _warped(image, mask, window, flips, warping, settings, color_space)
+        crop, marked = _warp(image, mask, window, flips, warping, settings, color_space)
         if is_optical(settings):
             crop = apply_optics(crop, seeing, settings)
         crop = from_rgb(crop, color_space)
     else:
-        crop, marked = (_flipped(pixels, flips) for pixels in _cut(image, mask, window))
+        crop, marked = (_flip(pixels, flips) for pixels in _crop(image, mask, window))
         if is_optical(settings):
             shown = apply_optics(to_rgb(crop, color_space), seeing, settings)
             crop = from_rgb(shown, color_space)
     return apply_color(crop, looks, color_space), marked
 
 
-def _cut(image: Pixels, mask: Pixels, window: Window | None) -> tuple[Pixels, Pixels]:
+def _crop(image: Pixels, mask: Pixels, window: Window | None) -> tuple[Pixels, Pixels]:
     if window is None:
         return image, mask
     place = window.top, window.left, window.side
     return (
-        resized(read_crop(image, *place), window.size, labels=False),
-        resized(read_crop(mask, *place), window.size, labels=True),
+        resize(read_crop(image, *place), window.size, labels=False),
+        resize(read_crop(mask, *place), window.size, labels=True),
     )
 
 
-def _warped(
+def _warp(
     image: Pixels,
     mask: Pixels,
     window: Window | None,
@@ -95,7 +95,7 @@ def _warped(
     return read_warped(image, mask, nodes, center, shape, zoom, color_space)
 
 
-def _flipped(pixels: Pixels, flips: Flips) -> Pixels:
+def _flip(pixels: Pixels, flips: Flips) -> Pixels:
     moved = np.ascontiguousarray(pixels)
     code = {(True, False): 1, (False, True): 0, (True, True): -1}.get(
         (flips.horizontal, flips.vertical)

@@ -72,12 +72,12 @@ def apply_color(image: Pixels, looks: ColorJitter, color_space: str) -> Pixels:
     mean = np.array(cv2.mean(image))[: image.shape[2]]
     matrix, shift = _COLOR_MAPS[color_space](looks, mean)
     if len(mean) == 1:
-        table = _clipped(float(matrix[0, 0]) * np.arange(256) + float(shift[0]))
+        table = _clip(float(matrix[0, 0]) * np.arange(256) + float(shift[0]))
         return np.asarray(cv2.LUT(image, table)).reshape(image.shape)
     return np.asarray(cv2.transform(image, np.column_stack([matrix, shift])))
 
 
-def restained(image: Pixels, amounts: Matrix) -> Pixels:
+def restain(image: Pixels, amounts: Matrix) -> Pixels:
     """Change how much of each stain a crop holds.
 
     Tellez et al., "Whole-slide mitosis detection in H&E breast histology using PHH3 as a
@@ -144,10 +144,10 @@ def _apply_hsv(image: Pixels, looks: ColorJitter) -> Pixels:
     hue = (values + round(256 * looks.hue)) % 256
     saturation = (1.0 + looks.saturation) * values
     value = (1.0 + looks.contrast) * (values - mean) + mean + 255.0 * looks.brightness
-    tables: Any = np.stack([hue, _clipped(saturation), _clipped(value)], axis=-1)
+    tables: Any = np.stack([hue, _clip(saturation), _clip(value)], axis=-1)
     return np.asarray(cv2.LUT(image, tables[np.newaxis].astype(np.uint8)))
 
 
-def _clipped(values: NDArray[np.floating[Any]]) -> Pixels:
+def _clip(values: NDArray[np.floating[Any]]) -> Pixels:
     clipped: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return clipped

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.config import AugmentationSettings
-from tiledseg.data.augmentation.color import restained
+from tiledseg.data.augmentation.color import restain
 
 _UNSEEN = 0.25
 """Sigma of a blur, in pixels, below which nothing is to be seen."""
@@ -54,7 +54,7 @@ def apply_optics(image: Pixels, rng: np.random.Generator, settings: Augmentation
     ).tolist()
     shape = image.shape
     if settings.stain and shape[2] == 3:
-        image = restained(image, amounts)
+        image = restain(image, amounts)
     if sigma > _UNSEEN:
         side = 2 * math.ceil(2.5 * sigma) + 1
         image = np.asarray(cv2.GaussianBlur(image, (side, side), sigma)).reshape(shape)
@@ -63,16 +63,16 @@ def apply_optics(image: Pixels, rng: np.random.Generator, settings: Augmentation
         table = np.rint(255.0 * (np.arange(256) / 255.0) ** exponent).astype(np.uint8)
         image = np.asarray(cv2.LUT(image, table)).reshape(shape)
     if spread:
-        image = _noisy(image, 255.0 * spread, rng)
+        image = _add_noise(image, 255.0 * spread, rng)
     if weight:
         blurred = cv2.GaussianBlur(image, _UNSHARP, 1.0).reshape(shape)
         image = np.asarray(cv2.addWeighted(image, 1.0 + weight, blurred, -weight, 0.0))
         image = image.reshape(shape)
     quality = round(100.0 - loss)
-    return (_compressed(image, quality) if quality < 100 else image).reshape(shape)
+    return (_compress(image, quality) if quality < 100 else image).reshape(shape)
 
 
-def _noisy(image: Pixels, spread: float, rng: np.random.Generator) -> Pixels:
+def _add_noise(image: Pixels, spread: float, rng: np.random.Generator) -> Pixels:
     """Add normal noise: a window of a sheet that is drawn once, and scaled.
 
     Numbers of its own for every pixel of every crop would take longer than to read the crop.
@@ -94,7 +94,7 @@ def _sheet(height: int, width: int) -> Pixels:
     return sheet
 
 
-def _compressed(image: Pixels, quality: int) -> Pixels:
+def _compress(image: Pixels, quality: int) -> Pixels:
     """Through JPEG and back; OpenCV takes the first of three channels for blue."""
     color = image.shape[2] == 3
     given = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if color else image

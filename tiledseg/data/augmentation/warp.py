@@ -143,7 +143,7 @@ def read_warped(
     labels = read_region(mask, top, left, height, width)
     from_corner = np.array((center[1] - left, center[0] - top), np.float32)
     places = _per_pixel(nodes + from_corner, shape)
-    return _interpolated(region, places), np.asarray(
+    return _interpolate(region, places), np.asarray(
         cv2.remap(labels, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
     )
 
@@ -161,7 +161,7 @@ def _per_pixel(nodes: Map, shape: tuple[int, int]) -> Map:
     return np.asarray(full[_STEP : _STEP + shape[0], _STEP : _STEP + shape[1]], np.float32)
 
 
-def _interpolated(region: Pixels, places: Map) -> Pixels:
+def _interpolate(region: Pixels, places: Map) -> Pixels:
     color = region.shape[2] == 3
     # OpenCV reads four channels twice as fast as three.
     given = cv2.cvtColor(region, cv2.COLOR_RGB2RGBA) if color else region

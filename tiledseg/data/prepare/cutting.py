@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tiledseg.config import AugmentationSettings
 from tiledseg.data.augmentation.augment import augment
 from tiledseg.data.prepare.spec import PreparationSpec
-from tiledseg.data.prepare.windows import Window, object_windows, tile_windows, whole
+from tiledseg.data.prepare.windows import Window, full_window, object_windows, tile_windows
 from tiledseg.masks.classes import foreground
 
 Pixels = NDArray[np.uint8]
@@ -34,7 +34,7 @@ class Piece:
         split: ``train``, ``valid`` or ``test``.
         stem: Name of the files, without suffix.
         source: Stem of the image that it was cut from.
-        kind: ``tile``, ``reduced``, ``object`` or ``resized``.
+        kind: ``tile``, ``reduced``, ``object`` or ``resize``.
         window: Where it lies in the source, in pixels of the source times ``zoom``.
         zoom: By how much the source was enlarged or reduced before.
         copy: Number of the changed copy, from 1; 0 is unchanged.
@@ -71,14 +71,14 @@ def pieces_of(
         spec: What to cut.
         changes: How copies are changed.
     """
-    for piece in _unchanged(split, stem, image, mask, spec):
+    for piece in _pass_through(split, stem, image, mask, spec):
         yield piece
         if split == "train":
             for copy in range(1, spec.augment + 1):
-                yield _changed(piece, copy, spec.seed, changes)
+                yield _augment(piece, copy, spec.seed, changes)
 
 
-def resized(pixels: Pixels, longer: int, *, labels: bool) -> Pixels:
+def resize(pixels: Pixels, longer: int, *, labels: bool) -> Pixels:
     """An image at another size, its sides in proportion.
 
     Args:
@@ -96,14 +96,14 @@ def resized(pixels: Pixels, longer: int, *, labels: bool) -> Pixels:
     )
 
 
-def _unchanged(
+def _pass_through(
     split: str, stem: str, image: Pixels, mask: Pixels, spec: PreparationSpec
 ) -> Iterator[Piece]:
     zoom = 1.0
     if spec.enlarge > max(mask.shape):
         zoom = spec.enlarge / max(mask.shape)
-        image = resized(image, spec.enlarge, labels=False)
-        mask = resized(mask, spec.enlarge, labels=True)
+        image = resize(image, spec.enlarge, labels=False)
+        mask = resize(mask, spec.enlarge, labels=True)
     shape = (mask.shape[0], mask.shape[1])
     base = Piece(split, stem, stem, "whole", full_window(shape), zoom, 0, image, mask)
     if split in spec.uncut or not spec.cuts:
@@ -112,7 +112,7 @@ def _unchanged(
     if spec.tile:
         for window in tile_windows(shape, spec.tile, spec.overlap):
             name = f"{stem}_r{window.top}_c{window.left}"
-            tile = _cut(base, "tile", name, window)
+            tile = _cut_piece(base, "tile", name, window)
             if (
                 split != "train"
                 or foreground(tile.mask).any()
@@ -121,28 +121,30 @@ def _unchanged(
                 yield tile
     if spec.objects:
         for window in object_windows(foreground(mask), spec.objects):
-            yield _cut(base, "object", f"{stem}_{window.top}x{window.left}", window)
+            yield _cut_piece(base, "object", f"{stem}_{window.top}x{window.left}", window)
     if spec.reduce:
-        yield _reduced(base, spec.reduce)
+        yield _reduce(base, spec.reduce)
 
 
-def _cut(base: Piece, kind: str, stem: str, window: Window) -> Piece:
+def _cut_piece(base: Piece, kind: str, stem: str, window: Window) -> Piece:
     image, mask = base.image[window.slices], base.mask[window.slices]
     return replace(base, kind=kind, stem=stem, window=window, image=image, mask=mask)
 
 
-def _reduced(base: Piece, longer: int) -> Piece:
+def _reduce(base: Piece, longer: int) -> Piece:
     height, width = base.mask.shape
     if max(height, width) <= longer:
         return replace(base, kind="reduced")
-    image = resized(base.image, longer, labels=False)
-    mask = resized(base.mask, longer, labels=True)
+    image = resize(base.image, longer, labels=False)
+    mask = resize(base.mask, longer, labels=True)
     zoom = base.zoom * longer / max(height, width)
     size = (mask.shape[0], mask.shape[1])
-    return replace(base, kind="reduced", window=whole(size), zoom=zoom, image=image, mask=mask)
+    return replace(
+        base, kind="reduced", window=full_window(size), zoom=zoom, image=image, mask=mask
+    )
 
 
-def _changed(piece: Piece, copy: int, seed: int, changes: AugmentationSettings) -> Piece:
+def _augment(piece: Piece, copy: int, seed: int, changes: AugmentationSettings) -> Piece:
     tail = "" if piece.kind in ("tile", "object") else "_0_0"
     stem = f"{piece.stem}{tail}_a{copy}"
     rng = np.random.default_rng(_digits(seed, stem))

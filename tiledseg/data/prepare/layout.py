@@ -28,7 +28,7 @@ from tiledseg.errors import DatasetError, OutputError
 from tiledseg.images.atomic import atomic_file
 from tiledseg.images.writing import write_image, write_labels, write_mask
 from tiledseg.masks.classes import foreground
-from tiledseg.masks.instances import labeled
+from tiledseg.masks.instances import label_instances
 
 SPEC, MANIFEST = "spec.json", "manifest.csv"
 _UNFINISHED, _DONE = ".unfinished", "done.jsonl"
@@ -81,7 +81,7 @@ def write_layout(
     if _claim(folder, spec):
         return read_manifest(folder)
     work = folder / _UNFINISHED
-    done = _finished_jobs(folder, work / _DONE)
+    done = _find_finished_jobs(folder, work / _DONE)
     missing = [job for job in jobs if job.name not in done]
     _write_missing(folder, missing, done, len(jobs), progress, len(classes))
     rows = [row for job in jobs for row in done[job.name]]
@@ -173,7 +173,7 @@ def _require_same(folder: Path, text: str, spec: Mapping[str, Any]) -> None:
     )
 
 
-def _finished_jobs(folder: Path, journal: Path) -> dict[str, list[dict[str, Any]]]:
+def _find_finished_jobs(folder: Path, journal: Path) -> dict[str, list[dict[str, Any]]]:
     """Rows by job, of those whose files are all there as they were written."""
     try:
         lines = journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else []
@@ -259,13 +259,13 @@ def _write_piece(folder: Path, piece: Piece, labels: int) -> dict[str, Any]:
         "width": window.width,
         "zoom": round(piece.zoom, 6),
         "foreground": int(np.count_nonzero(marked)),
-        "objects": int(labeled(marked).max(initial=0)),
-        "image_digest": _placed(image, folder, lambda path: write_image(path, piece.image)),
-        "mask_digest": _placed(mask, folder, write_target),
+        "objects": int(label_instances(marked).max(initial=0)),
+        "image_digest": _place(image, folder, lambda path: write_image(path, piece.image)),
+        "mask_digest": _place(mask, folder, write_target),
     }
 
 
-def _placed(path: Path, folder: Path, write: Callable[[Path], None]) -> str:
+def _place(path: Path, folder: Path, write: Callable[[Path], None]) -> str:
     """Write a file under a temporary name, and give it its own unless that is there already."""
     unique = f"{os.getpid()}-{path.parts[-3]}-{path.parts[-2]}-{path.name}"
     temporary = folder / _UNFINISHED / unique

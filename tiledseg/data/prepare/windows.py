@@ -31,7 +31,7 @@ class Window:
         )
 
 
-def whole(shape: tuple[int, int]) -> Window:
+def full_window(shape: tuple[int, int]) -> Window:
     """All of an image of that height and width."""
     return Window(0, 0, *shape)
 

@@ -123,7 +123,7 @@ CATALOG = (
 )
 
 
-def named_dataset(name: str) -> NamedDataset:
+def find_named_dataset(name: str) -> NamedDataset:
     """The dataset of that name.
 
     Raises:

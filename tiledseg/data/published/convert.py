@@ -9,7 +9,7 @@ from tiledseg.config import SplitSettings
 from tiledseg.data.prepare.cutting import Piece
 from tiledseg.data.prepare.layout import Job, Progress, require_ours, write_layout
 from tiledseg.data.prepare.statistics import write_statistics
-from tiledseg.data.prepare.windows import whole
+from tiledseg.data.prepare.windows import full_window
 from tiledseg.data.published.archive import unpack
 from tiledseg.data.published.catalog import NamedDataset, home_of_publication
 from tiledseg.data.published.download import download
@@ -72,7 +72,7 @@ def convert_published(
         ImageError: An image cannot be read.
         OutputError: The folder holds something else, or cannot be written.
     """
-    folder = _unpacked(given)
+    folder = _unpack_archives(given)
     images = dataset.find(folder)
     _require_unique(images, folder)
     split = split or SplitSettings()
@@ -88,7 +88,7 @@ def convert_published(
     return manifest
 
 
-def _unpacked(given: Path) -> Path:
+def _unpack_archives(given: Path) -> Path:
     if given.is_file():
         return unpack(given, given.with_suffix(""))
     if not given.is_dir():
@@ -136,7 +136,7 @@ def _job(image: PublishedImage, split: str) -> Job:
                     f"{image.name}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, but the "
                     f"image is {pixels.shape[1]} x {pixels.shape[0]}; unpack the archive again"
                 )
-            window = whole((mask.shape[0], mask.shape[1]))
+            window = full_window((mask.shape[0], mask.shape[1]))
             yield Piece(split, stem, image.group, "whole", window, 1.0, 0, pixels, mask)
 
     return Job(image.name, pieces)

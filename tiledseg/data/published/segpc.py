@@ -48,7 +48,7 @@ def find_fields(folder: Path) -> list[PublishedImage]:
     """
     return [
         PublishedImage(image.stem, image.stem, split, _field_reader(image, cells))
-        for split, image, cells in _found(folder)
+        for split, image, cells in _find(folder)
     ]
 
 
@@ -63,7 +63,7 @@ def find_cells(folder: Path) -> list[PublishedImage]:
     """
     return [
         PublishedImage(image.stem, image.stem, split, _cell_reader(image, cells))
-        for split, image, cells in _found(folder)
+        for split, image, cells in _find(folder)
     ]
 
 
@@ -88,7 +88,7 @@ def read_cell(path: Path) -> Pixels:
     return np.asarray(values != 0, np.uint8)
 
 
-def _found(folder: Path) -> list[tuple[str, Path, Cells]]:
+def _find(folder: Path) -> list[tuple[str, Path, Cells]]:
     homes = list(folders_with(folder, "x", "y")) if folder.is_dir() else []
     found: list[tuple[str, Path, Cells]] = []
     for home in homes:

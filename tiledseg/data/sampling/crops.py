@@ -74,7 +74,7 @@ def read_region(
     return np.asarray(padded).reshape(height, width, *pixels.shape[2:])
 
 
-def resized(pixels: NDArray[np.uint8], side: int, *, labels: bool) -> NDArray[np.uint8]:
+def resize(pixels: NDArray[np.uint8], side: int, *, labels: bool) -> NDArray[np.uint8]:
     """Resize a square crop.
 
     Args:
@@ -176,7 +176,7 @@ def grid_origins(shape: tuple[int, int], side: int, most: int) -> list[tuple[int
     )
 
 
-def shared_evenly(most: int, available: list[int]) -> list[int]:
+def share_evenly(most: int, available: list[int]) -> list[int]:
     """Share ``most`` items among images that have so many each, as evenly as it goes.
 
     Where there are fewer items than images, the images that get one are spread evenly.
@@ -192,7 +192,7 @@ def shared_evenly(most: int, available: list[int]) -> list[int]:
     return shares
 
 
-def stacked(
+def stack(
     crops: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Make a batch of crops.

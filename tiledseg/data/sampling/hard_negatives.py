@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tiledseg.data.sampling.crops import object_points
 from tiledseg.masks.classes import Labels, foreground
-from tiledseg.masks.instances import cleaned
+from tiledseg.masks.instances import clean
 
 _BITS = 4
 """Bits kept of each channel: 16 shades, 4096 colors."""
@@ -45,7 +45,7 @@ class ColorContrast:
         channels: set[int] = set()
         for image, labels in pairs:
             channels.add(image.shape[2])
-            colors, reduced = _reduced_colors(image), _reduced_labels(labels)
+            colors, reduced = _reduce_colors(image), _reduce_labels(labels)
             objects = foreground(reduced)
             inside.append(_shares(colors[objects], image.shape[2]))
             beside.append(_shares(colors[reduced == 0], image.shape[2]))
@@ -68,13 +68,13 @@ class ColorContrast:
         Returns:
             (regions, 8, 2), int32, rows and columns; regions in reading order.
         """
-        like = self._like_objects[_reduced_colors(image)].astype(np.uint8)
+        like = self._like_objects[_reduce_colors(image)].astype(np.uint8)
         disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _RIM + 1, 2 * _RIM + 1))
-        like[np.asarray(cv2.dilate(_reduced_labels(labels), disk)) > 0] = 0
+        like[np.asarray(cv2.dilate(_reduce_labels(labels), disk)) > 0] = 0
         # Thin bridges, as between red cells that touch, would join all of them to one region.
         like = np.asarray(cv2.morphologyEx(like, cv2.MORPH_OPEN, disk), np.uint8)
         factor = _factor(labels.shape)
-        regions = cleaned(like > 0, smallest=math.ceil(self._smallest / factor**2))
+        regions = clean(like > 0, smallest=math.ceil(self._smallest / factor**2))
         points = ((object_points(regions.astype(np.uint8)) + 0.5) * factor).astype(np.int32)
         return np.minimum(points, np.array(labels.shape, np.int32) - 1)
 
@@ -83,7 +83,7 @@ def _factor(shape: tuple[int, ...]) -> float:
     return max(1.0, max(shape[:2]) / _LONGEST)
 
 
-def _reduced(pixels: NDArray[np.uint8], method: int) -> NDArray[np.uint8]:
+def _reduce(pixels: NDArray[np.uint8], method: int) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     factor = _factor(pixels.shape)
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
@@ -91,13 +91,13 @@ def _reduced(pixels: NDArray[np.uint8], method: int) -> NDArray[np.uint8]:
     return np.asarray(small).reshape(*small.shape[:2], *pixels.shape[2:])  # gray loses its axis
 
 
-def _reduced_labels(labels: Labels) -> Labels:
-    return _reduced(labels, cv2.INTER_NEAREST_EXACT)
+def _reduce_labels(labels: Labels) -> Labels:
+    return _reduce(labels, cv2.INTER_NEAREST_EXACT)
 
 
-def _reduced_colors(image: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _reduce_colors(image: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Number of each pixel's color, (h, w), int64."""
-    shades = _reduced(image, cv2.INTER_AREA) >> (8 - _BITS)
+    shades = _reduce(image, cv2.INTER_AREA) >> (8 - _BITS)
     return np.asarray(shades.astype(np.int64) @ (1 << (_BITS * np.arange(image.shape[2]))))
 
 

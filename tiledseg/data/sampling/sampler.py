@@ -20,7 +20,7 @@ from tiledseg.data.sampling.crops import (
     Window,
     crop_origin,
     object_points,
-    stacked,
+    stack,
 )
 from tiledseg.data.sampling.hard_negatives import ColorContrast
 from tiledseg.masks.classes import foreground, value_counts
@@ -35,16 +35,16 @@ class TileSampler(keras.utils.PyDataset):
 
     Images are chosen evenly, whatever their size, as scores are averaged over images. A fraction
     of crops (``training.foreground_fraction``) is centered on an object chosen evenly among those
-    of the image; another (``training.hard_negative_fraction``) on a place with the colors of objects
-    where there is none, of an image that has such places; the rest lies anywhere. Only the crop
-    is read.
+    of the image; another (``training.hard_negative_fraction``) on a place with the colors of
+    objects where there is none, of an image that has such places; the rest lies anywhere. Only
+    the crop is read.
 
     Where masks hold several classes, the object's class is drawn first, evenly, and then an image
     that holds it: rare classes are seen as often as common ones.
 
-    With ``training.hard_example_fraction``, that fraction of images is chosen in proportion to the losses
-    that ``set_losses`` was told. Batches of an epoch wait for its losses, so that they do not
-    depend on how far ahead they are drawn.
+    With ``training.hard_example_fraction``, that fraction of images is chosen in proportion to the
+    losses that ``set_losses`` was told. Batches of an epoch wait for its losses, so that they do
+    not depend on how far ahead they are drawn.
 
     The stream has no end, and an epoch is ``steps`` batches of it: give ``fit`` the same number
     as ``steps_per_epoch``. Keras makes a new TensorFlow iterator for every pass over a finite
@@ -156,7 +156,7 @@ class TileSampler(keras.utils.PyDataset):
         epoch, step = divmod(index, self.steps)
         rng = np.random.default_rng([training.seed, self.start_epoch + epoch, step])
         losses = self._losses_in(self.start_epoch + epoch)
-        return stacked([self._draw_crop(rng, losses) for _ in range(training.batch_size)])
+        return stack([self._draw_crop(rng, losses) for _ in range(training.batch_size)])
 
     def _draw_crop(
         self, rng: np.random.Generator, losses: NDArray[np.float64] | None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.pairing import Sample
-from tiledseg.data.sampling.crops import grid_origins, read_crop, shared_evenly, stacked
+from tiledseg.data.sampling.crops import grid_origins, read_crop, share_evenly, stack
 from tiledseg.data.sampling.sampler import Batch
 
 
@@ -45,9 +45,7 @@ class ValidationTiles(keras.utils.PyDataset):
         grids = [-(-height // size) * -(-width // size) for height, width in shapes]
         self._tiles = [
             (sample, origin)
-            for sample, shape, share in zip(
-                samples, shapes, shared_evenly(most, grids), strict=True
-            )
+            for sample, shape, share in zip(samples, shapes, share_evenly(most, grids), strict=True)
             for origin in grid_origins(shape, size, share)
         ]
 
@@ -63,7 +61,7 @@ class ValidationTiles(keras.utils.PyDataset):
         """
         batch_size = self._experiment.training.batch_size
         tiles = self._tiles[index * batch_size : (index + 1) * batch_size]
-        return stacked([self._tile(sample, origin) for sample, origin in tiles])
+        return stack([self._tile(sample, origin) for sample, origin in tiles])
 
     def _tile(
         self, sample: Sample, origin: tuple[int, int]

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 import keras
 
-from tiledseg.backend import compiled_forward, fast_precision, openvino_forward
+from tiledseg.backend import compile_forward, fast_precision, openvino_forward
 from tiledseg.errors import TilingError
 from tiledseg.tiling.geometry.regions import Forward
 
@@ -38,7 +38,7 @@ def forward_of(model: keras.Model, runtime: Runtime = "keras") -> Forward:
     """
     check_runtime(runtime)
     if runtime == "keras":
-        return compiled_forward(model)
+        return compile_forward(model)
     if keras.config.backend() != "tensorflow":
         raise TilingError(
             f"runtime openvino converts models of Keras' TensorFlow backend, not of "

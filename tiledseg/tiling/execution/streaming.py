@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiledseg.backend import compiled_forward, reserve_memory
+from tiledseg.backend import compile_forward, reserve_memory
 from tiledseg.errors import TilingError
 from tiledseg.tiling.execution.memory import bytes_per_pixel
 from tiledseg.tiling.execution.stages import run_stages
@@ -25,7 +25,7 @@ from tiledseg.tiling.geometry.regions import (
 )
 from tiledseg.tiling.geometry.stitch import stitcher_for
 from tiledseg.tiling.geometry.windows import read_window
-from tiledseg.tiling.network.trimming import trimmed_pass
+from tiledseg.tiling.network.trimming import trim_pass
 
 BATCH_PIXELS = 512 * 512
 """Small windows go through the network together up to this many pixels."""
@@ -85,9 +85,9 @@ def predict_regions(
     at_once = windows_at_once(grid, most_pixels)
     compute: WindowPass | None = None
     if forward is None and at_once == 1 and not isinstance(grid, BlendGrid):
-        compute = trimmed_pass(model, grid)
+        compute = trim_pass(model, grid)
     if compute is None:
-        whole = forward or compiled_forward(model)
+        whole = forward or compile_forward(model)
         compute = _WholeWindows(whole, grid, stitcher.parts, model.output_shape[-1])
     reserve_memory((bytes_per_pixel(model) or 0) * at_once * math.prod(grid.tile_shape))
 

@@ -15,12 +15,12 @@ ORIENTATIONS = tuple((turns, mirrored) for turns in (0, 2, 1, 3) for mirrored in
 its own: as it is; with its mirror image; with the half turns; all eight."""
 
 
-def oriented(forward: Forward, orientations: int) -> Forward:
+def average_orientations(forward: Forward, orientations: int) -> Forward:
     """A forward pass that averages what is predicted for several orientations.
 
     Args:
         forward: Maps windows (B, h, w, C) of any size to values (B, h, w, K).
-        tta: How many of ``ORIENTATIONS``, from the first; 1 is the window as it is.
+        orientations: How many of ``ORIENTATIONS``, from the first; 1 is the window as it is.
 
     Returns:
         Maps windows to their mean values, in their own orientation.

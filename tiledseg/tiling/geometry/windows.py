@@ -23,13 +23,13 @@ def read_window(source: RegionSource, window: Region) -> NDArray[np.uint8]:
     height, width, _ = source.shape
     if all(s.start >= 0 and s.stop <= n for s, n in zip(window, (height, width), strict=True)):
         return source.read(window)
-    rows, columns = _mirrored(window[0], height), _mirrored(window[1], width)
+    rows, columns = _mirror(window[0], height), _mirror(window[1], width)
     region = tuple(slice(int(lines.min()), int(lines.max()) + 1) for lines in (rows, columns))
     pixels = source.read((region[0], region[1]))
     return pixels[np.ix_(rows - region[0].start, columns - region[1].start)]
 
 
-def _mirrored(span: slice, length: int) -> NDArray[np.intp]:
+def _mirror(span: slice, length: int) -> NDArray[np.intp]:
     """Indices inside an axis for those of a span: d c b a | a b c d | d c b a."""
     places = np.arange(span.start, span.stop) % (2 * length)
     return np.asarray(np.minimum(places, 2 * length - 1 - places), np.intp)

@@ -51,13 +51,13 @@ def exact_field(model: keras.Model) -> ReceptiveField | None:
 def _field_or_reason(model: Any) -> ReceptiveField | str:
     if model not in _fields:
         try:
-            _fields[model] = _verified_field(model)
+            _fields[model] = _verify_field(model)
         except TilingError as error:
             _fields[model] = str(error)
     return _fields[model]
 
 
-def _verified_field(model: Any) -> ReceptiveField:
+def _verify_field(model: Any) -> ReceptiveField:
     field = receptive_field(model)
     if model.input_shape[1:3] != (None, None):
         raise TilingError(

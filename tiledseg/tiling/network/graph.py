@@ -57,12 +57,12 @@ def steps_of(model: Any) -> list[Step]:
     numbered = {id(graph.inputs[0]): first}
     steps = [
         Step(None, (), first, (graph.inputs[0].shape[-1],) * 2),
-        *_unfolded(graph, numbered, numbers),
+        *_unfold(graph, numbered, numbers),
     ]
     return _leading_to(numbered[id(graph.outputs[0])], steps)
 
 
-def _unfolded(graph: Any, numbered: dict[int, int], numbers: Iterator[int]) -> Iterator[Step]:
+def _unfold(graph: Any, numbered: dict[int, int], numbers: Iterator[int]) -> Iterator[Step]:
     """Steps of a graph whose inputs have numbers; its other tensors are given theirs."""
     by_depth = graph._nodes_by_depth
     for node in (node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]):
@@ -76,7 +76,7 @@ def _unfolded(graph: Any, numbered: dict[int, int], numbers: Iterator[int]) -> I
                 raise untileable(layer, TRAINS)
             inner = _graph(layer)
             inside = dict(zip(map(id, inner.inputs), sources, strict=True))
-            yield from _unfolded(inner, inside, numbers)
+            yield from _unfold(inner, inside, numbers)
             made = [inside[id(tensor)] for tensor in inner.outputs]
             numbered |= dict(zip(map(id, node.outputs), made, strict=True))
             continue

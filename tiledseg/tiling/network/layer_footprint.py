@@ -117,7 +117,7 @@ def _pooling(layer: Any, axis: int, size: int) -> LayerFootprint:
     return _window(layer.pool_size[axis], layer.strides[axis], layer.padding, size)
 
 
-def _transposed(layer: Any, axis: int, size: int) -> LayerFootprint:  # noqa: ARG001
+def _transposed_convolution(layer: Any, axis: int, size: int) -> LayerFootprint:  # noqa: ARG001
     if layer.output_padding is not None:
         raise untileable(layer, f"output_padding {layer.output_padding} is not None")
     extent, stride = _extent(layer, axis), layer.strides[axis]
@@ -196,7 +196,7 @@ MERGING: tuple[Any, ...] = (
 _RULES: dict[Any, Callable[[Any, int, int], LayerFootprint]] = {
     layers.AveragePooling2D: _pooling,
     layers.Conv2D: _convolution,
-    layers.Conv2DTranspose: _transposed,
+    layers.Conv2DTranspose: _transposed_convolution,
     layers.Cropping2D: _cropping,
     layers.DepthwiseConv2D: _convolution,
     layers.MaxPooling2D: _pooling,

@@ -45,7 +45,7 @@ def verify_receptive_field(model: keras.Model, field: ReceptiveField | None = No
             )
 
 
-def perturbed_halo(model: keras.Model) -> int:
+def perturb_halo(model: keras.Model) -> int:
     """Measure the halo by perturbing the input, one line for each phase of the stride.
 
     The weights do not matter to the halo but may hide it, so a linear twin of the model is

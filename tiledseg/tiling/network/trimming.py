@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.backend import compiled_application
+from tiledseg.backend import compile_application
 from tiledseg.errors import TilingError
 from tiledseg.tiling.geometry.grid import Grid, Tile
 from tiledseg.tiling.geometry.regions import Values, Windows
@@ -60,7 +60,7 @@ class TrimmedPass:
         def apply(batch: Any, starts: Any, shapes: Any, of_stage: Any) -> Any:
             return network.apply(keras.ops.cast(batch, dtype), starts, shapes, of_stage)
 
-        self._compute = compiled_application(model, "trimmed", apply)
+        self._compute = compile_application(model, "trimmed", apply)
 
     def __call__(self, windows: Windows, indices: Sequence[int]) -> list[Values]:
         """See ``WindowPass``."""
@@ -75,7 +75,7 @@ class TrimmedPass:
         return [values[rows, columns]]
 
 
-def trimmed_pass(model: Any, grid: Grid) -> TrimmedPass | None:
+def trim_pass(model: Any, grid: Grid) -> TrimmedPass | None:
     """A pass that computes no more of each window than its core needs.
 
     Args:

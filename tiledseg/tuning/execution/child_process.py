@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from tiledseg.tuning.execution.channel import Channel, Message
-from tiledseg.tuning.execution.resources import changed_environment, memory_of
+from tiledseg.tuning.execution.resources import change_environment, memory_of
 from tiledseg.tuning.execution.retries import INTERRUPTED
 
 COMMAND = (sys.executable, "-m", "tiledseg.tuning.execution.trial_main")
@@ -159,7 +159,7 @@ class TrialProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=changed_environment(changes),
+            env=change_environment(changes),
             start_new_session=True,  # Ctrl-C is for the sweep, which ends its trials itself
         )
 

@@ -17,7 +17,7 @@ class TrialFailedError(Exception):
     """Ends a trial as FAIL; why is in its attributes."""
 
 
-def judged(outcome: Outcome, definition: StudyDefinition) -> Outcome:
+def judge(outcome: Outcome, definition: StudyDefinition) -> Outcome:
     """An outcome as the study's limits and objectives see it.
 
     A complete trial that exceeds a limit stays complete, for its score teaches the sampler; its
@@ -38,7 +38,7 @@ def judged(outcome: Outcome, definition: StudyDefinition) -> Outcome:
     return dataclasses.replace(outcome, reason=_excess(outcome, definition))
 
 
-def told(outcome: Outcome, definition: StudyDefinition) -> list[float]:
+def report_to_optuna(outcome: Outcome, definition: StudyDefinition) -> list[float]:
     """What Optuna is told of an outcome.
 
     Raises:
@@ -64,7 +64,7 @@ def objective_values(outcome: Outcome, definition: StudyDefinition) -> dict[str,
 def violations(outcome: Outcome, definition: StudyDefinition) -> dict[str, float]:
     """Constraints as Optuna wants them: above zero where a limit is exceeded."""
     used = {"settings": 1.0 if outcome.kind == "infeasible" else 0.0}
-    for name, (value, limit) in _limited(outcome, definition).items():
+    for name, (value, limit) in _find_limits(outcome, definition).items():
         used[name] = value / limit - 1.0
     return used
 
@@ -78,12 +78,14 @@ def _excess(outcome: Outcome, definition: StudyDefinition) -> str:
     """Which limits are exceeded, for people; empty where none is."""
     return ", ".join(
         f"infeasible: {name} {value:.4g}, and limits.{name} allows {limit:.4g}"
-        for name, (value, limit) in _limited(outcome, definition).items()
+        for name, (value, limit) in _find_limits(outcome, definition).items()
         if value > limit
     )
 
 
-def _limited(outcome: Outcome, definition: StudyDefinition) -> Mapping[str, tuple[float, float]]:
+def _find_limits(
+    outcome: Outcome, definition: StudyDefinition
+) -> Mapping[str, tuple[float, float]]:
     """What is known of an outcome beside its limit."""
     limits = definition.space.limits
     pairs = {

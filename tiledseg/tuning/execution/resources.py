@@ -53,7 +53,7 @@ def memory_of(process: psutil.Process) -> float:
     return total / 1e9
 
 
-def shared_environment(worker: int, workers: int) -> dict[str, str]:
+def share_processors(worker: int, workers: int) -> dict[str, str]:
     """Variables by which the trials of several workers share processors and accelerators.
 
     Args:
@@ -75,7 +75,7 @@ def shared_environment(worker: int, workers: int) -> dict[str, str]:
     return shared
 
 
-def changed_environment(changes: Mapping[str, str | None]) -> dict[str, str]:
+def change_environment(changes: Mapping[str, str | None]) -> dict[str, str]:
     """The variables of this process with some changed; None removes one."""
     kept = {name: value for name, value in os.environ.items() if name not in changes}
     return {**kept, **{name: value for name, value in changes.items() if value is not None}}

@@ -56,25 +56,25 @@ def reason_of(trial: FrozenTrial) -> str:
     return str(trial.user_attrs.get(REASON, ""))
 
 
-def superseded(trials: Sequence[FrozenTrial]) -> frozenset[int]:
+def find_superseded(trials: Sequence[FrozenTrial]) -> frozenset[int]:
     """Numbers of trials that were queued again under another number."""
     return frozenset(number for trial in trials for number in trial.system_attrs.get(_HISTORY, ()))
 
 
-def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def list_counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Trials without a successor."""
-    replaced = superseded(trials)
+    replaced = find_superseded(trials)
     return [trial for trial in trials if trial.number not in replaced]
 
 
-def begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def list_begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Trials that count and are under way or finished."""
-    return [trial for trial in counted(trials) if trial.state != TrialState.WAITING]
+    return [trial for trial in list_counted(trials) if trial.state != TrialState.WAITING]
 
 
-def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def list_finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Trials that count and have ended."""
-    return [trial for trial in counted(trials) if trial.state.is_finished()]
+    return [trial for trial in list_counted(trials) if trial.state.is_finished()]
 
 
 def is_due_again(trial: FrozenTrial) -> bool:
@@ -100,7 +100,7 @@ def settle(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
         The trials that were failed now.
     """
     failed = fail_dead(study, storage)
-    for trial in counted(study.get_trials(deepcopy=False)):
+    for trial in list_counted(study.get_trials(deepcopy=False)):
         if is_due_again(trial):
             _queue_again(study, trial)
     return failed

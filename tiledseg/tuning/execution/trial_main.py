@@ -116,16 +116,16 @@ def main() -> None:
     if request is None:
         sys.exit(1)
     try:
-        channel.send({"event": "ended", **_served(request, channel)})
+        channel.send({"event": "ended", **_serve(request, channel)})
     except SystemExit:
         channel.send({"event": "left"})
     except Exception as error:  # noqa: BLE001  # whatever it is, the study must hear of it
         traceback.print_exc()
-        channel.send({"event": "failed", **explained(error)})
+        channel.send({"event": "failed", **explain_failure(error)})
     _leave()
 
 
-def explained(error: Exception) -> dict[str, str]:
+def explain_failure(error: Exception) -> dict[str, str]:
     """What an error means for a trial: its outcome and the reason."""
     known = [outcome for kind, outcome in OUTCOMES.items() if isinstance(error, kind)]
     name, package = type(error).__name__, type(error).__module__.partition(".")[0]
@@ -138,22 +138,22 @@ def explained(error: Exception) -> dict[str, str]:
     return {"outcome": outcome, "reason": text if outcome != "error" else f"{name}: {text}"}
 
 
-def _served(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
+def _serve(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     load_backend()
     experiment = parse_experiment(request["experiment"], "trial")
     root = Path(request["root"]) if request["root"] else None
     if request["do"] == "prepare":
-        return _prepared(experiment, root)
-    return _trained(experiment, root, request, channel)
+        return _prepare(experiment, root)
+    return _train(experiment, root, request, channel)
 
 
-def _prepared(experiment: Experiment, root: Path | None) -> dict[str, Any]:
+def _prepare(experiment: Experiment, root: Path | None) -> dict[str, Any]:
     from tiledseg.pipeline import prepare  # noqa: PLC0415  # loads TensorFlow
 
     return {"digest": prepare(experiment, root=root).digest}
 
 
-def _trained(
+def _train(
     experiment: Experiment, root: Path | None, request: Mapping[str, Any], channel: Channel
 ) -> dict[str, Any]:
     from tiledseg.pipeline import train  # noqa: PLC0415

@@ -23,9 +23,9 @@ from tiledseg.tuning.execution.child_process import (
     TrialLimits,
     TrialProcess,
 )
-from tiledseg.tuning.execution.outcome import is_feasible, judged, objective_values, violations
-from tiledseg.tuning.execution.resources import shared_environment
-from tiledseg.tuning.overrides import overridden
+from tiledseg.tuning.execution.outcome import is_feasible, judge, objective_values, violations
+from tiledseg.tuning.execution.resources import share_processors
+from tiledseg.tuning.overrides import override
 from tiledseg.tuning.search.objectives import PRUNED_ON
 from tiledseg.tuning.study.definition import StudyDefinition
 
@@ -127,7 +127,7 @@ class TrialRunner:
                 definition.space.parameters[name].suggest(self._trial, name)
             return definition.trial_base
         values = definition.space.suggest(self._trial, own)
-        return overridden(definition.trial_base, definition.space.settings(values, own))
+        return override(definition.trial_base, definition.space.settings(values, own))
 
     def _open_run(self) -> None:
         origin = self._trial.user_attrs.get(retries.ORIGIN)
@@ -147,7 +147,7 @@ class TrialRunner:
             "count_parameters": limits.parameters is not None,
         }
         environment = {
-            **shared_environment(options.worker, options.workers),
+            **share_processors(options.worker, options.workers),
             **sweeps.environment_for(self._run_id),
         }
         memory = min(options.trial_memory_gb, limits.memory_gb or math.inf)
@@ -155,7 +155,7 @@ class TrialRunner:
             request, TrialLimits(options.trial_seconds, memory), environment, options.command
         )
         outcome = process.run(self._epoch_ended, self._network_built, self._stop)
-        return judged(outcome, self._definition)
+        return judge(outcome, self._definition)
 
     def _epoch_ended(self, end: EpochEnd) -> str:
         """Report to the pruner; the reason to stop, or nothing."""

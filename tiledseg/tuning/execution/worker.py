@@ -22,7 +22,7 @@ from tiledseg.errors import SweepError, TiledsegError, TrackingError
 from tiledseg.tracking import sweeps
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.channel import Channel
-from tiledseg.tuning.execution.outcome import TrialFailedError, told
+from tiledseg.tuning.execution.outcome import TrialFailedError, report_to_optuna
 from tiledseg.tuning.execution.resources import this_process
 from tiledseg.tuning.execution.trial_runner import TrialRunner, WorkerOptions
 from tiledseg.tuning.options import grid_left
@@ -81,9 +81,9 @@ class Worker:
             trials = self._study.get_trials(deepcopy=False)
             wanted = math.inf if self._options.trials is None else self._options.trials
             late = self._options.deadline is not None and time.time() >= self._options.deadline
-            if late or len(retries.finished(trials)) >= wanted:
+            if late or len(retries.list_finished(trials)) >= wanted:
                 return "stop"
-            if len(retries.begun(trials)) >= wanted:
+            if len(retries.list_begun(trials)) >= wanted:
                 return "wait"  # for trials of others: one of them may die and be queued again
             if self._options.sampler == "grid" and not self._enqueue_grid_point(trials):
                 return "stop"
@@ -132,7 +132,7 @@ class Worker:
             self._unavailable.append(outcome.reason)
         else:
             self._unavailable.clear()
-        return told(outcome, self._definition)
+        return report_to_optuna(outcome, self._definition)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from tiledseg.errors import SweepError
 from tiledseg.tracking.sweeps import environment_for
 from tiledseg.tuning.execution.channel import Channel
 from tiledseg.tuning.execution.child_process import end
-from tiledseg.tuning.execution.resources import changed_environment
+from tiledseg.tuning.execution.resources import change_environment
 from tiledseg.tuning.execution.trial_runner import WorkerOptions
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class _Member:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=changed_environment(environment_for(None)),
+            env=change_environment(environment_for(None)),
             start_new_session=True,
         )
         self._channel = Channel.to_child(self._process)

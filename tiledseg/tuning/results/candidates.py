@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tiledseg.config.experiment import Experiment
 from tiledseg.tuning.execution.retries import EXPERIMENT
-from tiledseg.tuning.results.export import found_experiment
+from tiledseg.tuning.results.export import make_found_experiment
 from tiledseg.tuning.results.progress import StudyProgress, TrialRow
 from tiledseg.tuning.study.definition import StudyDefinition
 
@@ -22,7 +22,7 @@ class Candidate:
     experiment: Experiment
 
 
-def ranked_trials(definition: StudyDefinition, progress: StudyProgress) -> tuple[Candidate, ...]:
+def rank_trials(definition: StudyDefinition, progress: StudyProgress) -> tuple[Candidate, ...]:
     """Complete and feasible trials, the best in the first objective first.
 
     Of equals there, the best in the next one: the first is the best trial of the study.
@@ -42,7 +42,7 @@ def ranked_trials(definition: StudyDefinition, progress: StudyProgress) -> tuple
 
 def full_experiment(definition: StudyDefinition, row: TrialRow) -> Experiment:
     """The settings of a trial at full budget."""
-    return found_experiment(definition, {} if _is_own(row) else row.params)
+    return make_found_experiment(definition, {} if _is_own(row) else row.params)
 
 
 def choose_candidates(ranking: Sequence[Candidate], count: int) -> list[Candidate]:

@@ -7,20 +7,20 @@ from typing import Any
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import ExperimentError, OutputError
-from tiledseg.tuning.overrides import compact, overridden
+from tiledseg.tuning.overrides import compact, override
 from tiledseg.tuning.search.parameters import Categorical
 from tiledseg.tuning.study.definition import StudyDefinition
 
 
-def found_experiment(definition: StudyDefinition, params: Mapping[str, Any]) -> Experiment:
+def make_found_experiment(definition: StudyDefinition, params: Mapping[str, Any]) -> Experiment:
     """The study's experiment with the parameters of a trial, at full budget.
 
     Args:
         definition: The study's.
         params: As Optuna's storage keeps them.
     """
-    values = {name: _restored(definition, name, value) for name, value in params.items()}
-    return overridden(definition.experiment, definition.space.settings(values, definition.own))
+    values = {name: _restore(definition, name, value) for name, value in params.items()}
+    return override(definition.experiment, definition.space.settings(values, definition.own))
 
 
 def export_experiment(experiment: Experiment, folder: Path, note: str) -> Path:
@@ -67,7 +67,7 @@ def _holds(path: Path, experiment: Experiment) -> bool:
         return False
 
 
-def _restored(definition: StudyDefinition, name: str, value: Any) -> Any:
+def _restore(definition: StudyDefinition, name: str, value: Any) -> Any:
     """A value as the experiment knows it: lists come back from their text."""
     parameter = definition.space.parameters[name]
     if isinstance(parameter, Categorical):

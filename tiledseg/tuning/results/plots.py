@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import TrialState
 
-from tiledseg.tuning.execution.retries import counted
+from tiledseg.tuning.execution.retries import list_counted
 from tiledseg.tuning.results.progress import is_feasible, report_sign
 from tiledseg.tuning.search.objectives import PRUNED_ON
 
@@ -52,7 +52,7 @@ def draw_study(study: optuna.Study, names: Sequence[str], folder: Path) -> list[
         pictures["pareto"] = partial(drawn.plot_pareto_front, kept, target_names=list(names))
     else:
         pictures["epochs"] = partial(_epochs, kept)
-    files = [_saved(kind, draw, folder) for kind, draw in pictures.items()]
+    files = [_save(kind, draw, folder) for kind, draw in pictures.items()]
     return [path for path in files if path is not None]
 
 
@@ -80,7 +80,7 @@ def _epochs(study: optuna.Study) -> Any:
 
 
 def _slices(study: optuna.Study, **options: Any) -> Any:
-    names = sorted(_varied(study))[:_MOST_SLICES]
+    names = sorted(_list_varied(study))[:_MOST_SLICES]
     every: Any = drawn.plot_slice(study, params=names, **options)
     for axes, name in zip(np.atleast_1d(every), names, strict=True):
         axes.set_xlabel(name.rpartition(".")[2])
@@ -90,7 +90,7 @@ def _slices(study: optuna.Study, **options: Any) -> Any:
 
 
 def _parallel(study: optuna.Study, **options: Any) -> Any:
-    names = sorted(_varied(study))
+    names = sorted(_list_varied(study))
     axes = drawn.plot_parallel_coordinate(study, params=names, **options)
     axes.set_facecolor("white")
     for each in _figure_of(axes).axes:  # every parameter has one of its own
@@ -102,7 +102,7 @@ def _parallel(study: optuna.Study, **options: Any) -> Any:
     return axes
 
 
-def _varied(study: optuna.Study) -> list[str]:
+def _list_varied(study: optuna.Study) -> list[str]:
     """Parameters that all complete trials have, with more than one value.
 
     Raises:
@@ -127,7 +127,7 @@ _SINGLE: Mapping[str, Callable[..., Any]] = {
 def _without_replaced(study: optuna.Study) -> optuna.Study:
     """A copy in memory of the trials that count and keep the limits; epochs as they scored."""
     copy, sign = optuna.create_study(directions=study.directions), report_sign(study)
-    for trial in counted(study.get_trials()):
+    for trial in list_counted(study.get_trials()):
         if trial.state.is_finished() and is_feasible(trial):
             epochs = trial.intermediate_values
             trial.intermediate_values = {epoch: sign * value for epoch, value in epochs.items()}
@@ -135,7 +135,7 @@ def _without_replaced(study: optuna.Study) -> optuna.Study:
     return copy
 
 
-def _saved(kind: str, draw: Callable[[], Any], folder: Path) -> Path | None:
+def _save(kind: str, draw: Callable[[], Any], folder: Path) -> Path | None:
     """One picture; None where Optuna cannot draw it from these trials."""
     plt.close("all")
     try:

@@ -77,7 +77,7 @@ class Session:
 
 def look_at(study: optuna.Study, session: Session) -> StudyProgress:
     """The study now."""
-    trials = retries.counted(study.get_trials(deepcopy=False))
+    trials = retries.list_counted(study.get_trials(deepcopy=False))
     best = {trial.number for trial in best_trials(study, trials)}
     sign = report_sign(study)
     rows = tuple(_row(trial, sign, is_best=trial.number in best) for trial in trials)

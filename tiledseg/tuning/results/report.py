@@ -13,7 +13,7 @@ from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.overrides import compact
-from tiledseg.tuning.results.candidates import Candidate, full_experiment, ranked_trials
+from tiledseg.tuning.results.candidates import Candidate, full_experiment, rank_trials
 from tiledseg.tuning.results.export import export_experiment
 from tiledseg.tuning.results.progress import StudyProgress, TrialRow
 from tiledseg.tuning.study.definition import StudyDefinition
@@ -86,7 +86,7 @@ def close_study(
         best=best,
         experiment=experiment,
         file=file,
-        ranking=ranked_trials(definition, progress),
+        ranking=rank_trials(definition, progress),
         unwritten=unwritten,
     )
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiledseg.config.experiment import Experiment
-from tiledseg.config.messages import dotted_keys, nearest, shortened
+from tiledseg.config.messages import list_keys, nearest, shorten
 from tiledseg.errors import ExperimentError, SweepError
-from tiledseg.tuning.overrides import overridden
+from tiledseg.tuning.overrides import override
 from tiledseg.tuning.search.parameters import Parameter, Scale
 from tiledseg.tuning.search.space import SearchSpace
 
@@ -27,7 +27,7 @@ def check_space(space: SearchSpace, experiment: Experiment) -> None:
             names the file, the key, the value and what is accepted.
     """
     try:
-        experiment = overridden(experiment, space.trial)
+        experiment = override(experiment, space.trial)
     except ExperimentError as error:
         raise SweepError(f"{space.source}: trial: {error}") from None
     own = experiment.flattened()
@@ -39,7 +39,9 @@ def check_space(space: SearchSpace, experiment: Experiment) -> None:
         for key in start.settings:
             if key not in own and key not in space.parameters:
                 hint = _hint(key, {*own, *space.parameters})
-                raise SweepError(f"{space.source}: initial_trials: {start.name}: unknown key {key}{hint}")
+                raise SweepError(
+                    f"{space.source}: initial_trials: {start.name}: unknown key {key}{hint}"
+                )
 
 
 def _check_name(
@@ -87,18 +89,18 @@ def _check_values(space: SearchSpace, name: str, experiment: Experiment) -> None
         fault = _fault(space, name, value, experiment)
         if fault and not _fits_somewhere(space, name, value, experiment):
             known = name in own or isinstance(parameter, Scale)
-            what = f"{shortened(value)} is impossible: " if known else ""
+            what = f"{shorten(value)} is impossible: " if known else ""
             raise SweepError(f"{space.source}: parameters.{name}: {what}{fault}")
 
 
 def _fault(space: SearchSpace, name: str, value: Any, experiment: Experiment) -> str:
     """What is wrong with a value where nothing else changes; empty if nothing is."""
-    own, known = experiment.flattened(), set(dotted_keys(Experiment))
+    own, known = experiment.flattened(), set(list_keys(Experiment))
     parameter = space.parameters[name]
     settings = {key: values[0] for key, values in parameter.conditions.items() if key in known}
     settings.update(parameter.settings(name, value, own))
     try:
-        overridden(experiment, settings)
+        override(experiment, settings)
     except ExperimentError as error:
         return str(error)
     return ""
@@ -115,7 +117,7 @@ def _fits_somewhere(space: SearchSpace, name: str, value: Any, experiment: Exper
             continue
         applied = True
         try:
-            overridden(experiment, space.settings({**values, name: value}, own))
+            override(experiment, space.settings({**values, name: value}, own))
         except ExperimentError:
             continue
         return True

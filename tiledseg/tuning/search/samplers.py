@@ -147,7 +147,7 @@ def grid_points(space: SearchSpace, own: Mapping[str, Any], seed: int) -> list[d
     return shuffled
 
 
-def untried_points(
+def list_untried_points(
     points: Sequence[Mapping[str, Any]], trials: Sequence[FrozenTrial]
 ) -> list[Mapping[str, Any]]:
     """Points of a grid that no trial has, whichever sampler or seed it came from.
@@ -156,11 +156,11 @@ def untried_points(
         points: Values as Optuna's storage keeps them.
         trials: Those that count, running and waiting ones among them.
     """
-    tried = {_named(trial.params or trial.system_attrs.get(_QUEUED, {})) for trial in trials}
-    return [point for point in points if _named(point) not in tried]
+    tried = {_make_named(trial.params or trial.system_attrs.get(_QUEUED, {})) for trial in trials}
+    return [point for point in points if _make_named(point) not in tried]
 
 
-def _named(values: Mapping[str, Any]) -> str:
+def _make_named(values: Mapping[str, Any]) -> str:
     """Values as text; floats to nine digits, for steps add up to a little more or less."""
     short = {
         name: f"{value:.9g}" if isinstance(value, float) else value

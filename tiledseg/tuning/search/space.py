@@ -11,7 +11,7 @@ import optuna
 from pydantic import Field, ValidationError
 
 from tiledseg.config import PositiveInt, Section
-from tiledseg.config.messages import explain, nearest, shortened
+from tiledseg.config.messages import explain, nearest, shorten
 from tiledseg.config.strict_yaml import parse_yaml
 from tiledseg.errors import SweepError
 from tiledseg.tuning.search.parameters import KINDS, Parameter
@@ -39,7 +39,7 @@ class Limits(Section):
     """Most memory of a trial's process, in 10**9 bytes; a trial that takes more is ended."""
 
 
-class Start(Section):
+class InitialTrial(Section):
     """Settings that are tried before the search begins, where they fit the space."""
 
     name: str
@@ -66,7 +66,7 @@ class SearchSpace:
     trial: Mapping[str, Any]
     """Settings of every trial."""
     limits: Limits
-    initial_trials: tuple[Start, ...]
+    initial_trials: tuple[InitialTrial, ...]
     source: str
     """Names the file in errors."""
 
@@ -142,7 +142,7 @@ class SearchSpace:
             "limits": self.limits.model_dump(),
         }
 
-    def _start_for(self, dataset: str) -> Start | None:
+    def _start_for(self, dataset: str) -> InitialTrial | None:
         fitting = [start for start in self.initial_trials if start.dataset in (dataset, None)]
         return next((start for start in fitting if start.dataset), next(iter(fitting), None))
 
@@ -171,12 +171,14 @@ def parse_space(content: Any, source: str) -> SearchSpace:
         SweepError: See ``load_space``.
     """
     if not isinstance(content, dict):
-        raise SweepError(f"{source}: expected parameters:, found {shortened(content)}")
-    found = _validated(_SpaceFile, content, source)
+        raise SweepError(f"{source}: expected parameters:, found {shorten(content)}")
+    found = _validate(_SpaceFile, content, source)
     parameters = {name: _parameter(name, given, source) for name, given in found.parameters.items()}
-    initial_trials = [_validated(Start, item, f"{source}: initial_trials") for item in found.initial_trials]
+    initial_trials = [
+        _validate(InitialTrial, item, f"{source}: initial_trials") for item in found.initial_trials
+    ]
     return SearchSpace(
-        parameters=_ordered(parameters, source),
+        parameters=_order(parameters, source),
         trial={**TRIAL_SETTINGS, **found.trial},
         limits=found.limits,
         initial_trials=tuple(initial_trials),
@@ -184,7 +186,7 @@ def parse_space(content: Any, source: str) -> SearchSpace:
     )
 
 
-def restored_space(content: Mapping[str, Any], source: str) -> SearchSpace:
+def restore_space(content: Mapping[str, Any], source: str) -> SearchSpace:
     """A search space from what ``SearchSpace.content`` gave; it was checked when it was made."""
     return parse_space(json.loads(json.dumps(content)), source)
 
@@ -195,17 +197,17 @@ def _parameter(name: str, given: dict[str, Any], source: str) -> Parameter:
         near = nearest(kind, KINDS)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise SweepError(f"{place}: type is {kind!r}; use one of {', '.join(KINDS)}{hint}")
-    return _validated(KINDS[kind], given, place)
+    return _validate(KINDS[kind], given, place)
 
 
-def _validated(section: type[AnySection], content: Any, place: str) -> AnySection:
+def _validate(section: type[AnySection], content: Any, place: str) -> AnySection:
     try:
         return section.model_validate(content)
     except ValidationError as error:
         raise SweepError(f"{place}: {explain(error, section)}") from None
 
 
-def _ordered(parameters: Mapping[str, Parameter], source: str) -> dict[str, Parameter]:
+def _order(parameters: Mapping[str, Parameter], source: str) -> dict[str, Parameter]:
     """Parameters such that one comes after those in its conditions."""
     ordered: dict[str, Parameter] = {}
     left = dict(parameters)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from tiledseg.config.experiment import Experiment, parse_experiment
-from tiledseg.config.messages import shortened
+from tiledseg.config.messages import shorten
 from tiledseg.tuning.execution.retries import EXPERIMENT, SOURCE
-from tiledseg.tuning.overrides import overridden
+from tiledseg.tuning.overrides import override
 from tiledseg.tuning.search.objectives import Objective, parse_objectives
-from tiledseg.tuning.search.space import SearchSpace, restored_space
+from tiledseg.tuning.search.space import SearchSpace, restore_space
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StudyDefinition:
     @property
     def trial_base(self) -> Experiment:
         """The experiment with the budget of a trial: trial 0."""
-        return overridden(self.experiment, self.space.trial)
+        return override(self.experiment, self.space.trial)
 
     @property
     def likely_epochs(self) -> int:
@@ -69,7 +69,7 @@ class StudyDefinition:
         """The definition that ``content`` was taken from; ``source`` names it in errors."""
         return cls(
             experiment=parse_experiment(content["experiment"], source),
-            space=restored_space(content["space"], source),
+            space=restore_space(content["space"], source),
             objectives=parse_objectives(content["objectives"]),
         )
 
@@ -83,7 +83,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         ExperimentError: The older one has settings that are unknown by now.
     """
     return [
-        f"{key} was {shortened(before)}, is {shortened(after)}"
+        f"{key} was {shorten(before)}, is {shorten(after)}"
         for key, before, after in _changes(_readable(old), _readable(new))
     ]
 

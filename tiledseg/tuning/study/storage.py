@@ -48,14 +48,16 @@ def check_url(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:
-        raise SweepError(_accepted(f"--storage {text!r} is not an address")) from None
+        raise SweepError(_accept_connection(f"--storage {text!r} is not an address")) from None
     kind = url.get_backend_name()
     if kind == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     if kind != "sqlite":
-        raise SweepError(_accepted(f"--storage {kind}: trials cannot be shared safely there"))
+        raise SweepError(
+            _accept_connection(f"--storage {kind}: trials cannot be shared safely there")
+        )
     if url.database in (None, "", ":memory:"):
-        raise SweepError(_accepted("--storage in memory is lost when the sweep ends"))
+        raise SweepError(_accept_connection("--storage in memory is lost when the sweep ends"))
     return url.set(database=str(Path(str(url.database)).absolute()))
 
 
@@ -201,5 +203,5 @@ def _advisory_lock(url: URL, name: str) -> sqlalchemy.Connection | None:
     return connection
 
 
-def _accepted(fault: str) -> str:
+def _accept_connection(fault: str) -> str:
     return f"{fault}; use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"

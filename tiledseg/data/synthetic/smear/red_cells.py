@@ -8,7 +8,7 @@ from tiledseg.data.synthetic.smear.appearance import Appearance
 from tiledseg.data.synthetic.smear.slide import EOSIN, PLASMA, RED_CELL, Floats, Slide
 
 
-def _red_centers(slide: Slide, look: Appearance, occupied: NDArray[np.bool_]) -> Floats:
+def _draw_centers(slide: Slide, look: Appearance, occupied: NDArray[np.bool_]) -> Floats:
     """Where red cells lie: a disordered honeycomb with gaps, and chains of overlapping cells."""
     rng, step = slide.rng, look.spacing * look.radius
     columns, rows = int(slide.size / step) + 4, int(1.2 * slide.size / step) + 4
@@ -34,7 +34,7 @@ def _red_centers(slide: Slide, look: Appearance, occupied: NDArray[np.bool_]) ->
 def add_red_cells(slide: Slide, look: Appearance, occupied: NDArray[np.bool_]) -> None:
     """Add red cells: biconcave discs, some flat, some bluish (young)."""
     rng = slide.rng
-    for center in _red_centers(slide, look, occupied):
+    for center in _draw_centers(slide, look, occupied):
         radius = look.radius * rng.normal(1, 0.08)
         window, dy, dx = slide.window(center, radius * 1.35)
         turn, lean = rng.uniform(0, 2 * np.pi), rng.exponential(0.06)
