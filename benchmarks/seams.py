@@ -70,7 +70,7 @@ def main() -> None:
         height, width = image.shape[:2]
         if height * width > options.megapixels * 1e6:
             continue
-        full = predictor.probability(image, "full")
+        full = predictor.probability(image, "single_pass")
         tiled = predictor.probability(image)
         other = per_tile(preprocess(image, experiment.image))
         grid, cells = predictor.grid(height, width), Cells((height, width))

@@ -136,7 +136,7 @@ def test_the_mode_of_the_command_wins_over_that_of_the_tiling(command, predictor
     words = ("--mode", "single_pass", "--set", "tiling.mode=blend")
     assert command(*words).exit_code == 0
     mask = cv2.imread(str(tmp_path / "out" / "a.png"), cv2.IMREAD_UNCHANGED)
-    assert np.array_equal(mask > 0, predictor.mask(PIXELS, "full"))
+    assert np.array_equal(mask > 0, predictor.mask(PIXELS, "single_pass"))
 
 
 @pytest.mark.parametrize(

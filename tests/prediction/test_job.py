@@ -125,7 +125,7 @@ def test_objects_are_those_in_memory(slide_predictor, slide_file, slide_pixels, 
         assert mine["id"] == item["id"]
 
 
-@pytest.mark.parametrize("mode", ["resized", "full"])
+@pytest.mark.parametrize("mode", ["resized", "single_pass"])
 def test_other_modes_and_small_formats(slide_predictor, slide_pixels, tmp_path, mode):
     path = tmp_path / "s.png"
     cv2.imwrite(str(path), slide_pixels[..., ::-1])

@@ -52,7 +52,7 @@ def image():
 
 def test_tiled_is_one_pass_over_the_whole_image(predictor, image):
     assert len(predictor.grid(130, 97).tiles) > 1
-    tiled, full = predictor.probability(image), predictor.probability(image, "full")
+    tiled, full = predictor.probability(image), predictor.probability(image, "single_pass")
     assert tiled.shape == (130, 97, 1)
     assert np.abs(tiled - full).max() <= 1e-5
     assert np.array_equal(to_mask(tiled), to_mask(full))
@@ -101,12 +101,12 @@ def test_orientations_are_averaged(tiny_experiment, predictor, image, mode):
 
 def test_tiled_is_one_pass_in_every_orientation(tiny_experiment, predictor, image):
     turned = Predictor(predictor.model, tiny_experiment(tiling={"tta": 8}))
-    tiled, full = turned.probability(image), turned.probability(image, "full")
+    tiled, full = turned.probability(image), turned.probability(image, "single_pass")
     assert np.abs(tiled - full).max() <= 1e-5
 
 
 @pytest.mark.parametrize("stain", ["macenko", "reinhard"])
-@pytest.mark.parametrize("mode", ["tiled", "resized", "full"])
+@pytest.mark.parametrize("mode", ["tiled", "resized", "single_pass"])
 def test_stain_normalization_is_of_the_whole_image(tiny_experiment, stain, mode):
     """Tiles show what the image normalized beforehand shows; on their own they would not."""
     rng = np.random.default_rng(2)
@@ -159,7 +159,7 @@ def test_streamed_is_the_answer_at_once(tiny_experiment, image, channels, settin
     answer = np.full((130, 97, 1), np.nan, np.float32)
     for (rows, columns), values in stored.written.items():
         answer[slice(*rows), slice(*columns)] = values
-    full = predictor.probability(image[..., :channels], "full")
+    full = predictor.probability(image[..., :channels], "single_pass")
     assert np.abs(answer - full).max() <= 1e-5
     assert np.array_equal(answer, predictor.probability(image[..., :channels]))
     largest = max(math.prod(s.stop - s.start for s in region) for region in stored.read_regions)
@@ -201,7 +201,7 @@ def test_small_tiles_go_together_as_far_as_the_memory_has_room(
     assert max(at_once) > 5000, "there is a bound to keep"
 
 
-@pytest.mark.parametrize("mode", ["resized", "full", "intersection"])
+@pytest.mark.parametrize("mode", ["resized", "single_pass", "intersection"])
 def test_modes_that_see_the_image_at_once_can_be_streamed_to(tiny_experiment, image, mode):
     predictor, stored = exact_sums(tiny_experiment()), Recorded(image)
     predictor.predict_regions(stored, stored, mode)
@@ -267,7 +267,7 @@ def test_what_is_no_image_is_refused(predictor, pixels):
 
 
 def test_an_unknown_mode_is_refused(predictor, image):
-    with pytest.raises(TilingError, match="use one of tiled, whole, full"):
+    with pytest.raises(TilingError, match="use one of tiled, resized, single_pass"):
         predictor.probability(image, "tilde")
 
 

@@ -26,7 +26,7 @@ def predict(
     ] = None,
     mode: Annotated[
         Literal[
-            "tiled", "resized", "full", "intersection"
+            "tiled", "resized", "single_pass", "intersection"
         ],  # those of Predictor, which loads slowly
         typer.Option(
             help="Tile by tile; resized to the network; in one pass at full size; or tiled where "

@@ -183,7 +183,7 @@ def evaluate_images(
         may_pass = megapixels <= experiment.evaluation.seam_megapixels and predictor.is_exact
         if left_for_seams and may_pass:
             left_for_seams -= 1
-            full = predictor.probability(image, "full")
+            full = predictor.probability(image, "single_pass")
             seams["gradient_against_single_pass"] = seam_gradient_against_single_pass(
                 probabilities["tiled"], full, grid
             )

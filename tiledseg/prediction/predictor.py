@@ -31,7 +31,7 @@ from tiledseg.tiling.geometry.regions import (
     RegionSource,
 )
 
-Mode = Literal["tiled", "resized", "full", "intersection"]
+Mode = Literal["tiled", "resized", "single_pass", "intersection"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
@@ -160,7 +160,7 @@ class Predictor:
         if mode == "resized":
             size = self.experiment.image.size
             return predict_resized(self.model, shown, size, forward=self._forward)
-        if mode == "full":
+        if mode == "single_pass":
             return predict_single_pass(self.model, shown, forward=self._forward)
         raise TilingError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
 

@@ -172,7 +172,7 @@ def test_whole_has_the_images_size(make_model, noise, channels, height, width):
 
 PREDICTIONS = {
     "tiled": lambda model, image: predict_tiled(model, image, max_tile=64),
-    "full": predict_single_pass,
+    "single_pass": predict_single_pass,
     "resized": lambda model, image: predict_resized(model, image, 32),
 }
 
