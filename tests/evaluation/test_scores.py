@@ -102,7 +102,7 @@ def test_every_image_gets_a_row_per_mode_and_seams_are_measured_on_the_first(
     found = list(evaluate_images(predictor, dataset.splits["test"], "test", experiment))
     assert [item.sample for item in found] == list(dataset.splits["test"])
     rows = pd.DataFrame([row for item in found for row in item.rows])
-    assert sorted(rows["mode"]) == ["tiled", "tiled", "resized", "resized"]
+    assert sorted(rows["mode"]) == ["resized", "resized", "tiled", "tiled"]
     assert rows[list(SCORES)].notna().all().all()
     assert "max_difference" in found[0].seams
     assert "max_difference" not in found[1].seams

@@ -57,7 +57,7 @@ def contents(folder):
 
 
 def test_only_what_is_missing_is_predicted(predicted, streamed, tmp_path):
-    assert predicted("resized", EVERYTHING) == ["a", "b", "c"]
+    assert predicted("whole", EVERYTHING) == ["a", "b", "c"]
     expected = contents(tmp_path / "whole")
     assert len(expected) == 3 * 5
     out = tmp_path / "out"
@@ -90,7 +90,7 @@ def test_a_stop_between_the_files_of_an_image(predicted, streamed, tmp_path, mon
         assert stem == "a"
         assert following == "b", "the tiles of the first were predicted again"
         assert resumed > 4
-    predicted("resized", EVERYTHING)
+    predicted("whole", EVERYTHING)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 

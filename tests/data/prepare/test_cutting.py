@@ -96,7 +96,7 @@ def test_copies_are_changed_repeatable_and_train_s_alone():
 
 def test_uncut_splits_stay_whole():
     (piece,) = cut("test", tile=16, objects=20, uncut=("test",))
-    assert (piece.stem, piece.kind) == ("smear", "resized")
+    assert (piece.stem, piece.kind) == ("smear", "whole")
     np.testing.assert_array_equal(piece.image, picture()[0])
 
 

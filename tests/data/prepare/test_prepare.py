@@ -194,7 +194,7 @@ class TestGoingOn:
             "from tiledseg.config.experiment import load_experiment\n"
             "from tiledseg.data.prepare import layout\n"
             "from tiledseg.data.prepare.prepare import prepare_dataset\n"
-            "from tiledseg.data.prepare.spec import Spec\n"
+            "from tiledseg.data.prepare.spec import PreparationSpec\n"
             "left = int(sys.argv[3])\n"
             "write = layout.write_mask\n"
             "def killing(path, mask):\n"

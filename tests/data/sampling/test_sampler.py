@@ -426,9 +426,9 @@ class TestFit:
         shown = record_fit(samples, small_experiment, cache, workers=2)
         root = samples[0].image.parents[3]
         code = (
-            "import sys; from pathlib import Path; from test_sampling import *; "
+            "import sys; from pathlib import Path; from test_sampler import *; "
             "e = Experiment.model_validate_json(sys.argv[1]); "
-            "s = paired(Path(sys.argv[2])); c = PixelCache(Path(sys.argv[3])); "
+            "s = pair(Path(sys.argv[2])); c = PixelCache(Path(sys.argv[3])); "
             "print(record_fit(s, e, c, workers=2))"
         )
         found = subprocess.run(

@@ -199,7 +199,7 @@ from tiledseg.tiling.execution.engine import predict_single_pass
 from tiledseg.tiling.geometry.plan import plan_tiles
 from tiledseg.tiling.geometry.regions import ArraySink, ArraySource
 from tiledseg.tiling.execution.streaming import predict_regions
-from tiledseg.tiling.network.trimming import trimmed_pass
+from tiledseg.tiling.network.trimming import trim_pass
 assert keras.config.backend() == "jax"
 experiment = Experiment.model_validate(
     {"dataset": {"name": "Any"}, "model": {"base_filters": 4, "num_layers": 2},
@@ -207,7 +207,7 @@ experiment = Experiment.model_validate(
 model = build_model(experiment.model, 3)
 image = np.random.default_rng(0).integers(0, 256, (150, 200, 3), np.uint8)
 grid = plan_tiles(model, 150, 200, experiment.tiling, 64).grid
-assert len(grid.tiles) > 1 and trimmed_pass(model, grid) is not None
+assert len(grid.tiles) > 1 and trim_pass(model, grid) is not None
 sink = ArraySink(150, 200, 1)
 predict_regions(model, ArraySource(image), sink, grid=grid, most_pixels=1)
 print(np.abs(sink.values - predict_single_pass(model, image)).max() <= 1e-5)
