@@ -234,13 +234,13 @@ def _samples_of(dataset: Dataset, split: str) -> Sequence[Sample]:
 def _register(predictor: Predictor, metrics: dict[str, float], job: _Job) -> Registration | None:
     folder = job.run.files / "predictor"
     folder.mkdir()
-    model_uri = registry.log_model(predictor, folder)
+    model_id = registry.log_model(predictor, folder)
     if not job.experiment.tracking.register_model:
         return None
     return registry.register(
         job.run.client,
         job.experiment.dataset.name,
-        model_uri,
+        model_id,
         job.run.run_id,
         metrics[registry.CHAMPION_METRIC],
     )

@@ -26,8 +26,8 @@ def predictor(tiny_experiment):
 def logged(predictor, tmp_path):
     (tmp_path / "files").mkdir()
     with mlflow.start_run() as run:
-        uri = log_model(predictor, tmp_path / "files")
-    return uri, run.info.run_id
+        model_id = log_model(predictor, tmp_path / "files")
+    return model_id, run.info.run_id
 
 
 def versions_by_alias(client):
@@ -86,11 +86,12 @@ def test_of_two_trainings_that_end_together_the_better_one_is_champion(logged, m
 
 
 def test_every_way_of_naming_a_model(logged, predictor):
-    uri, run_id = logged
-    register(mlflow.MlflowClient(), "Tiny", uri, run_id, 0.5)
+    model_id, run_id = logged
+    register(mlflow.MlflowClient(), "Tiny", model_id, run_id, 0.5)
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     expected = predictor.probability(image)
-    for name in ("Tiny", "models:/Tiny@champion", "models:/Tiny/1", f"runs:/{run_id}/model", uri):
+    uris = [f"models:/{name}" for name in ("Tiny@champion", "Tiny/1", model_id)]
+    for name in ("Tiny", f"runs:/{run_id}/model", *uris):
         loaded = load_predictor(name)
         assert np.array_equal(loaded.probability(image), expected), name
         assert loaded.experiment == predictor.experiment
@@ -103,8 +104,7 @@ def test_a_model_that_is_not_there_is_named(uri):
 
 
 def test_the_served_model_answers_for_any_size(logged, predictor):
-    uri, _ = logged
-    served = mlflow.pyfunc.load_model(uri)
+    served = mlflow.pyfunc.load_model(f"models:/{logged[0]}")
     for shape in ((40, 50, 3), (7, 5, 3)):
         image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         for mode in ("tiled", "resized"):
@@ -116,7 +116,7 @@ def test_the_served_model_answers_for_any_size(logged, predictor):
 
 
 def test_the_served_model_refuses_what_it_does_not_know(logged):
-    served = mlflow.pyfunc.load_model(logged[0])
+    served = mlflow.pyfunc.load_model(f"models:/{logged[0]}")
     image = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(Exception, match="mode is 'tilde'"):
         served.predict(image, params={"mode": "tilde"})

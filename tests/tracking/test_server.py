@@ -1,5 +1,6 @@
 """A standard tracking server, which keeps the files of runs itself."""
 
+import json
 import os
 import socket
 import subprocess
@@ -13,12 +14,25 @@ import numpy as np
 import pytest
 import requests
 from mlflow.exceptions import MlflowException
+from typer.testing import CliRunner
 
-from tiledseg.errors import TrackingError
+from tiledseg import train
+from tiledseg.cli import app
+from tiledseg.data.image_writing import write_probability
+from tiledseg.data.images import read_image, read_mask
+from tiledseg.errors import RegistryError, TrackingError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.files import RunFiles
-from tiledseg.tracking.registry import load_predictor, log_model
+from tiledseg.tracking.registry import (
+    CHAMPION,
+    LATEST,
+    champion_score,
+    load_predictor,
+    log_model,
+    promote,
+    register,
+)
 
 pytestmark = pytest.mark.soak
 
@@ -68,6 +82,18 @@ def experiment_id(client):
     return found.experiment_id if found else client.create_experiment("Tiny")
 
 
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory, tiny_dataset):
+    return tiny_dataset(tmp_path_factory.mktemp("datasets"))
+
+
+@pytest.fixture(scope="module")
+def trained(server, dataset, tiny_experiment):
+    """A training by the front door; the first version of the model "Tiny" is its network."""
+    mlflow.set_tracking_uri(server)
+    return train(tiny_experiment(), root=dataset.parent)
+
+
 @pytest.fixture
 def run(client, experiment_id):
     """A run with two files; its artifact URI has a scheme and no host."""
@@ -91,6 +117,10 @@ def test_files_of_a_run_are_listed_and_fetched(run, tmp_path):
     for missing in ("c.csv", "none/c.csv", "predictions"):
         with pytest.raises(TrackingError, match="has no file"):
             files.path(missing)
+    for outside in ("..", "/etc/passwd"):
+        for ask in (files.names, files.path):
+            with pytest.raises(TrackingError, match="leads out of run"):
+                ask(outside)
     assert sorted(path.name for path in place.parent.rglob("*") if path.is_file()) == [
         "a.png", "scores.csv",
     ]  # fmt: skip
@@ -122,3 +152,68 @@ def test_a_model_is_loaded_without_leaving_a_copy(
     image = np.zeros((40, 40, 3), np.uint8)
     assert np.array_equal(loaded.probability(image), predictor.probability(image))
     assert not list((tmp_path / "temporary").iterdir())
+
+
+def logged_model_id(version):
+    """A version that is read back says in its source alone which logged model it is."""
+    scheme, _, model_id = version.source.partition("models:/")
+    assert not scheme
+    return model_id
+
+
+def test_a_training_ends_well_and_its_network_has_both_aliases(trained, client):
+    assert client.get_run(trained.run_id).info.status == "FINISHED"
+    assert trained.registration is not None
+    assert trained.registration.is_champion
+    for alias in (LATEST, CHAMPION):
+        version = client.get_model_version_by_alias("Tiny", alias)
+        assert str(version.version) == trained.registration.version
+        assert version.run_id == trained.run_id
+        logged = client.get_logged_model(logged_model_id(version))
+        assert logged.source_run_id == trained.run_id
+        made = json.loads(logged.tags["mlflow.modelVersions"])
+        assert ("Tiny", str(version.version)) in [
+            (item["name"], str(item["version"])) for item in made
+        ]
+    assert champion_score(client, "Tiny") == pytest.approx(
+        trained.metrics["valid/tiled/dice"], abs=1e-6
+    )
+
+
+def test_the_network_is_found_by_name_and_says_what_the_trained_one_said(
+    trained, client, dataset, tmp_path
+):
+    image = next((dataset / "test" / "images").iterdir())
+    said = RunFiles(trained.run_id).path(f"predictions/test/tiled/{image.stem}.png")
+    assert len(np.unique(read_image(said))) > 2  # else any network would say the same
+    predictor = load_predictor("Tiny")
+    write_probability(tmp_path / "said.png", predictor.probability(read_image(image))[..., 0])
+    assert np.array_equal(read_image(tmp_path / "said.png"), read_image(said))
+    served = mlflow.pyfunc.load_model(f"models:/Tiny@{CHAMPION}")
+    assert np.array_equal(served.predict(read_image(image)) > 0, read_mask(said))
+    given = ["predict", "--model", "Tiny", "--output", str(tmp_path / "masks"), str(image)]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 0, result.output
+    assert np.array_equal(read_mask(tmp_path / "masks" / f"{image.stem}.png"), read_mask(said))
+
+
+def test_aliases_move_as_they_do_in_a_database(trained, client):
+    model_id = logged_model_id(client.get_model_version_by_alias("Tiny", LATEST))
+    outcome = [
+        register(client, "Others", model_id, trained.run_id, score).is_champion
+        for score in (0.5, 0.4, 0.6)
+    ]
+    assert outcome == [True, False, True]
+    aliases = {
+        alias: str(client.get_model_version_by_alias("Others", alias).version)
+        for alias in (LATEST, CHAMPION)
+    }
+    assert aliases == {LATEST: "3", CHAMPION: "3"}
+    client.set_registered_model_alias("Others", CHAMPION, "2")
+    with pytest.raises(RegistryError, match="promote version 3"):
+        promote("Others", "1")
+    assert promote("Others", "3") == "2"
+    champion = client.get_model_version_by_alias("Others", CHAMPION)
+    assert (str(champion.version), logged_model_id(champion)) == ("3", model_id)
+    with pytest.raises(RegistryError, match="Nobody"):
+        load_predictor("Nobody")

@@ -41,10 +41,10 @@ class RunFiles:
         """Names of the files directly in a folder of the run; empty if there is none.
 
         Raises:
-            TrackingError: The server does not answer.
+            TrackingError: The server does not answer, or the folder leads out of the run.
         """
+        place = self._inside(folder)
         if self._local is not None:
-            place = self._inside(folder)
             return sorted(item.name for item in place.iterdir()) if place.is_dir() else []
         with store_errors():
             items = connect().list_artifacts(self.run_id, folder)

@@ -49,7 +49,7 @@ class Registration:
 
 
 def log_model(predictor: "Predictor", folder: Path) -> str:
-    """Log a network into the active run; returns the URI of the logged model.
+    """Log a network into the active run; returns the id of the logged model.
 
     Args:
         predictor: The network and its experiment.
@@ -76,11 +76,11 @@ def log_model(predictor: "Predictor", folder: Path) -> str:
                 f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES
             ],
         )
-    return str(info.model_uri)
+    return str(info.model_id)
 
 
 def register(
-    client: mlflow.MlflowClient, name: str, model_uri: str, run_id: str, score: float
+    client: mlflow.MlflowClient, name: str, model_id: str, run_id: str, score: float
 ) -> Registration:
     """Make a version of a logged model and move the aliases.
 
@@ -94,7 +94,11 @@ def register(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     version = client.create_model_version(
-        name, model_uri, run_id, tags={CHAMPION_METRIC: f"{score:.6f}"}
+        name,
+        f"models:/{model_id}",
+        run_id,
+        tags={CHAMPION_METRIC: f"{score:.6f}"},
+        model_id=model_id,  # a database does without; a server refuses the source then
     ).version
     client.set_registered_model_alias(name, LATEST, version)
     best = champion_score(client, name)
