@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards import colors
 from dashboards.masks import mask_levels
 from dashboards.pictures import Picture
 from dashboards.pyramids import Kind, cut_tile, find_pyramid
 from tiledseg.errors import ImageError
 from tiledseg.images.reading import read_image
+from tiledseg.masks.drawing import FALSE_NEGATIVE, FALSE_POSITIVE, GREEN, TRUE_POSITIVE
 
 SIDE = 320
 """Largest side, in pixels."""
@@ -43,7 +43,7 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
     inside = (cover >= 0.5).astype(np.uint8)
     edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
     share = np.maximum(0.45 * cover, edge * 0.95)[..., np.newaxis]
-    return np.asarray(image * (1 - share) + np.array(colors.MASK) * share, np.uint8)
+    return np.asarray(image * (1 - share) + np.array(GREEN) * share, np.uint8)
 
 
 def _with_errors(
@@ -51,9 +51,9 @@ def _with_errors(
 ) -> NDArray[np.uint8]:
     found = np.minimum(cover, target)
     parts = (
-        (0.45 * found, colors.TRUE_POSITIVE),
-        (cover - found, colors.FALSE_POSITIVE),
-        (target - found, colors.FALSE_NEGATIVE),
+        (0.45 * found, TRUE_POSITIVE),
+        (cover - found, FALSE_POSITIVE),
+        (target - found, FALSE_NEGATIVE),
     )
     shown = image.astype(np.float64)
     for share, color in parts:

@@ -12,10 +12,11 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from dashboards import colors, pictures, routes, thumbnails
+from dashboards import pictures, routes, thumbnails
 from dashboards.pictures import Picture, forget, register
 from dashboards.uploads import UploadFolder
 from tiledseg.images.writing import write_image
+from tiledseg.masks.drawing import FALSE_NEGATIVE, FALSE_POSITIVE
 
 
 class Client:
@@ -172,8 +173,8 @@ def test_a_thumbnail_against_the_target_shows_errors_in_their_colors(client, tmp
         pixels[row, column] for row in (80, 240) for column in (80, 240)
     )
     assert np.abs(nothing - 128).max() < 6
-    assert np.abs(invented - colors.FALSE_POSITIVE).max() < 12
-    assert np.abs(missed - colors.FALSE_NEGATIVE).max() < 12
+    assert np.abs(invented - FALSE_POSITIVE).max() < 12
+    assert np.abs(missed - FALSE_NEGATIVE).max() < 12
     assert found.min() > 150
 
 

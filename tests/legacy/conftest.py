@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tiledseg.config.experiment import Experiment, load_experiment
+from tiledseg.cli.arguments import load_file
+from tiledseg.config.experiment import Experiment
 from tiledseg.legacy import ImportedConfig, import_config
 
 
@@ -23,7 +24,7 @@ class Imports:
         return import_config(self.write(text))
 
     def experiment(self, text: str | bytes) -> Experiment:
-        return load_experiment(self.write(text))
+        return load_file(self.write(text))
 
     def notes(self, text: str | bytes, kind: str) -> dict[str, str]:
         """Words by key (or by text, where there is no key)."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
+from tiledseg.cli.arguments import load_file
 from tiledseg.config.architectures import ARCHITECTURES
 from tiledseg.config.experiment import load_experiment, parse_experiment
 from tiledseg.errors import ExperimentError, OutputError
@@ -159,7 +160,7 @@ class TestWhatKeysMean:
         folder = tmp_path / "Nerve"
         folder.mkdir()
         path = imports.write("[model]\nnum_layers = 3\n", "Nerve/train_eval_infer_aug.config")
-        assert load_experiment(path).dataset.name == "Nerve"
+        assert load_file(path).dataset.name == "Nerve"
 
     def test_sizes_suit_the_levels(self, imports):
         text = "[model]\nimage_width = 200\nimage_height = 300\nnum_layers = 8\n"

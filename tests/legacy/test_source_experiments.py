@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
+from tiledseg.cli.arguments import load_file
 from tiledseg.config.experiment import available_experiments, load_experiment
 from tiledseg.legacy import import_config
 
@@ -50,7 +51,7 @@ def test_equals_the_page(name, tmp_path):
     path.write_text(published(page), encoding="utf-8")
     config = import_config(path)
     assert config.count("unreadable") == 0
-    experiment, imported = load_experiment(SOURCE / f"{name}.yaml"), load_experiment(path)
+    experiment, imported = load_experiment(SOURCE / f"{name}.yaml"), load_file(path)
     ours, theirs = experiment.flattened(), imported.flattened()
     differing = {key for key in ours if ours[key] != theirs[key]} - {"dataset.description"}
     assert differing <= SAID_IN_WORDS.get(name, set())

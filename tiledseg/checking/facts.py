@@ -11,6 +11,7 @@ from tiledseg.data.cache import content_hash
 from tiledseg.images.reading import read_image
 from tiledseg.images.stored import StoredForm, read_stored_form
 from tiledseg.masks.classes import value_counts
+from tiledseg.masks.drawing import GREEN
 
 THUMBNAIL_SIDE = 32
 """Side of the gray thumbnail by which images are compared, in pixels."""
@@ -21,7 +22,6 @@ SPECK = 9
 _EDGE = 8
 """Pixels around an edge that JPEG's ringing reaches: the side of its blocks."""
 _DARK, _NEAR = 32, 32
-_GREEN = (0, 158, 115)
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _preview(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bytes:
     # Area averages keep a small object visible, where nearest neighbor would drop it.
     marked = cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) > 64
     outlines, _ = cv2.findContours(marked.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(small, outlines, -1, _GREEN, 1)
+    cv2.drawContours(small, outlines, -1, GREEN, 1)
     _, encoded = cv2.imencode(
         ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, 80)
     )

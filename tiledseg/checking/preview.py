@@ -18,10 +18,10 @@ from tiledseg.data.preprocessing import to_rgb
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import Labels, foreground, paint
+from tiledseg.masks.drawing import GREEN
 
 SAMPLES, COLUMNS = 12, 4
 _SIDE, _GAP = 240, 6
-_GREEN = (0, 158, 115)
 
 
 def require_new_png(path: Path, *, overwrite: bool) -> None:
@@ -110,7 +110,7 @@ def _panel(image: NDArray[np.uint8], labels: Labels, classes: int) -> NDArray[np
     marked = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
     objects = foreground(marked).view(np.uint8)
     outlines, _ = cv2.findContours(objects, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(shown, outlines, -1, _GREEN, 2)
+    cv2.drawContours(shown, outlines, -1, GREEN, 2)
     white = np.repeat(objects[..., np.newaxis] * np.uint8(255), 3, axis=2)
     plain = paint(marked, classes) if classes > 2 else white
     panel = np.full((_SIDE + 2 * _GAP, 2 * _SIDE + 3 * _GAP, 3), 128, np.uint8)

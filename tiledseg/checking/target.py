@@ -21,13 +21,13 @@ _NAMELESS = "dataset"
 
 
 def find_target(
-    named: str, file: str, overrides: Sequence[str], experiments: Path
+    named: str, given: Experiment | None, overrides: Sequence[str], experiments: Path
 ) -> tuple[Path, Experiment]:
     """Find the folder of a dataset, and the experiment on it.
 
     Args:
         named: Name of an experiment or of a folder under the data root, or a folder.
-        file: An experiment's YAML; where empty, that of the name, or else the defaults.
+        given: The experiment; where None, that of the name, or else the defaults.
         overrides: ``KEY=VALUE`` texts.
         experiments: The folder of experiments.
 
@@ -42,16 +42,16 @@ def find_target(
     path = Path(named)
     name = path.resolve().name if path.is_dir() else named
     known = name in available_experiments(experiments)
-    if file or known:
-        experiment = load_experiment(
-            Path(file) if file else experiments / f"{name}.yaml", overrides
-        )
+    if given is not None:
+        experiment = given
+    elif known:
+        experiment = load_experiment(experiments / f"{name}.yaml", overrides)
     else:
         experiment = _default_experiment(name, overrides)
     known_here = known and named == name and (root / name).is_dir()
     if path.is_dir() and not known_here:
         return path, experiment
-    folder = root / (experiment.dataset.name if file or known else named)
+    folder = root / (experiment.dataset.name if given or known else named)
     draw_if_synthetic(experiment.dataset, folder)
     require_folder(folder, root)
     return folder, experiment

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -53,17 +54,26 @@ def choose_experiment(dataset: str, file: str, overrides: list[str] | None) -> E
         known = ", ".join(available_experiments(experiments_folder()))
         raise ExperimentError(f"name a dataset (--dataset NAME) or a file; known: {known}")
     path = Path(file) if file else find_experiment(dataset, experiments_folder())
-    if path.suffix.lower() in SUFFIXES:
-        config = import_config(path)
-        experiment = parse_experiment(config.text, str(path), settings)
-        show_import(config, str(path))
-    else:
-        experiment = load_experiment(path, settings)
+    experiment = load_file(path, settings)
     if dataset and experiment.dataset.name != dataset:
         remedy = "give --dataset or --experiment, not both" if file else f"use --experiment {path}"
         raise ExperimentError(
             f"{path}: dataset.name is {experiment.dataset.name!r}, not {dataset!r}; {remedy}"
         )
+    return experiment
+
+
+def load_file(path: Path, settings: Sequence[str] = ()) -> Experiment:
+    """The experiment in a file: YAML, or by its suffix a ``.config`` of the source program.
+
+    Raises:
+        ExperimentError: The file or a setting is unreadable, unknown or impossible.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        return load_experiment(path, settings)
+    config = import_config(path)
+    experiment = parse_experiment(config.text, str(path), settings)
+    show_import(config, str(path))
     return experiment
 
 

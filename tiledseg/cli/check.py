@@ -10,6 +10,7 @@ from tiledseg.cli.arguments import (
     ExperimentFile,
     Overrides,
     experiments_folder,
+    load_file,
     split_overrides,
 )
 from tiledseg.cli.console import counting_progress, show_line
@@ -49,7 +50,9 @@ def check(
             require_writable(path, overwrite=overwrite)
     if preview is not None:
         require_new_png(preview, overwrite=overwrite)
-    folder, chosen = find_target(dataset, experiment, split_overrides(set_), experiments_folder())
+    settings = split_overrides(set_)
+    given = load_file(Path(experiment), settings) if experiment else None
+    folder, chosen = find_target(dataset, given, settings, experiments_folder())
     with counting_progress("reading") as progress:
         report = check_folder(folder, chosen, halo=network_halo(chosen), progress=progress)
     show_report(report)

@@ -20,7 +20,6 @@ from tiledseg.config import (
 from tiledseg.config.messages import explain, nearest, shorten
 from tiledseg.config.strict_yaml import parse_yaml, to_yaml
 from tiledseg.errors import ExperimentError
-from tiledseg.legacy import SUFFIXES, import_config
 
 
 class Experiment(Section):
@@ -107,18 +106,16 @@ class Experiment(Section):
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Read an experiment from a YAML file, or from a configuration of the source program.
+    """Read an experiment from a YAML file.
 
     Args:
-        path: The file; one that ends in ``.config``, ``.ini`` or ``.cfg`` is translated first.
+        path: The file.
         overrides: ``KEY=VALUE`` texts with dotted keys, values in YAML's notation; a later one
             wins.
 
     Raises:
         ExperimentError: The file or an override is unreadable, unknown or impossible.
     """
-    if path.suffix.lower() in SUFFIXES:
-        return parse_experiment(import_config(path).text, str(path), overrides)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

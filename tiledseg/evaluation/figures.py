@@ -1,8 +1,4 @@
-"""Pictures for people: overlays, comparison sheets, learning curves.
-
-Colors are from Okabe & Ito, "Color Universal Design", 2008, which color-blind people can
-tell apart.
-"""
+"""Figures of a run: comparison sheets and learning curves."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,81 +12,28 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from tiledseg.evaluation.scores import ImageEvaluation
-from tiledseg.masks.classes import (
-    IGNORED,
-    Color,
-    Labels,
-    class_colors,
-    foreground,
-    label_palette,
-    labels_of,
-    paint,
+from tiledseg.masks.classes import Color, Labels, class_colors, foreground, labels_of, paint
+from tiledseg.masks.drawing import (
+    CONFUSED,
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    TRUE_POSITIVE,
+    difference,
 )
 
-GREEN = class_colors(2)[1]
-TRUE_POSITIVE = (255, 255, 255)
-FALSE_POSITIVE = (230, 159, 0)
-FALSE_NEGATIVE = (86, 180, 233)
-CONFUSED = (204, 121, 167)
 SHEET_SIDE = 640
 """Largest side of one panel of a comparison sheet, in pixels."""
 
 
-def overlay(image: NDArray[np.uint8], labels: Labels | NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Every class in its translucent color with an outline, on the image; one class is green.
-
-    Args:
-        image: (H, W, 3) RGB.
-        labels: (H, W), uint8; or a mask, bool.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
-    shown = image.copy()
-    thickness = max(1, round(max(labels.shape) / 1000))
-    for label in np.unique(labels):
-        if label in (0, IGNORED):
-            continue
-        color, mask = class_colors(int(label) + 1)[-1], labels == label
-        shown[mask] = (0.6 * image[mask] + 0.4 * np.array(color, np.float32)).astype(np.uint8)
-        outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(shown, outlines, -1, color, thickness)
-    return shown
-
-
-def difference(
-    target: Labels | NDArray[np.bool_], predicted: Labels | NDArray[np.bool_]
-) -> NDArray[np.uint8]:
-    """White where both agree on a class, orange where invented, blue where missed.
-
-    Purple is one class taken for another; gray is where the target is not known.
-
-    Args:
-        target: (H, W), labels; or a mask, bool.
-        predicted: (H, W), labels; or a mask, bool.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
-    target, predicted = target.astype(np.uint8), predicted.astype(np.uint8)
-    drawn = np.zeros((*target.shape, 3), np.uint8)
-    drawn[(target > 0) & (target == predicted)] = TRUE_POSITIVE
-    drawn[(target == 0) & (predicted > 0)] = FALSE_POSITIVE
-    drawn[(target > 0) & (predicted == 0)] = FALSE_NEGATIVE
-    drawn[(target > 0) & (predicted > 0) & (target != predicted)] = CONFUSED
-    drawn[target == IGNORED] = label_palette(2)[IGNORED]
-    return drawn
-
-
 def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
-    """Image, target, whole, tiled, and where tiled differs from the target, side by side."""
+    """Image, target, resized, tiled, and where tiled differs from the target, side by side."""
     labels = {mode: labels_of(found) for mode, found in evaluation.probabilities.items()}
     dice = {mode: scores["dice"] for mode, scores in evaluation.scores.items()}
     count = len(evaluation.classes)
     panels = [
         ("image", evaluation.image),
         ("target", _paint(evaluation.target, count)),
-        (f"whole, Dice {dice['resized']:.4f}", _paint(labels["resized"], count)),
+        (f"resized, Dice {dice['resized']:.4f}", _paint(labels["resized"], count)),
         (f"tiled, Dice {dice['tiled']:.4f}", _paint(labels["tiled"], count)),
         ("tiled against target", difference(evaluation.target, labels["tiled"])),
     ]
@@ -109,7 +52,11 @@ def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
         axes.imshow(_reduce(panel), cmap="gray", vmin=0, vmax=255, interpolation="none")
         axes.set_title(title, y=1.0)
         axes.set_axis_off()
-    marks = {"found": TRUE_POSITIVE, "invented": FALSE_POSITIVE, "missed": FALSE_NEGATIVE}
+    marks = {
+        "true positive": TRUE_POSITIVE,
+        "false positive": FALSE_POSITIVE,
+        "false negative": FALSE_NEGATIVE,
+    }
     if count > 2:
         marks["another class"] = CONFUSED
         classes = dict(zip(evaluation.classes[1:], class_colors(count)[1:], strict=True))

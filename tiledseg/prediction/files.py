@@ -16,7 +16,6 @@ import tifffile
 from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError
-from tiledseg.evaluation.figures import overlay
 from tiledseg.images.atomic import atomic_file
 from tiledseg.images.band_writing import check_format
 from tiledseg.images.canvas import cannot_write
@@ -24,6 +23,7 @@ from tiledseg.images.ome_zarr import is_store
 from tiledseg.images.opening import is_slide, open_slide, slide_shape, stem_of
 from tiledseg.images.writing import write_image, write_labels, write_mask
 from tiledseg.masks.classes import labels_of
+from tiledseg.masks.drawing import overlay
 from tiledseg.masks.instances import measure
 from tiledseg.masks.outlines import geojson
 from tiledseg.prediction.class_objects import (

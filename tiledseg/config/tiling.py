@@ -1,4 +1,4 @@
-"""Tiled inference, what is measured with it, and what is kept."""
+"""Tiled inference."""
 
 from typing import Annotated, Literal
 
@@ -32,23 +32,3 @@ class TilingSettings(Section):
     min_object_area: Annotated[int, Field(ge=0)] = 0
     """Objects of fewer pixels are none, in tiled and whole inference alike: their probabilities
     are held just under 0.5."""
-
-
-class EvaluationSettings(Section):
-    """What is measured after training."""
-
-    comparison_images: Annotated[int, Field(ge=0)] = 100
-    """Most comparison sheets per split."""
-    seam_images: Annotated[int, Field(ge=0)] = 1
-    """Images per split that are also passed at full size, to measure what tiling changed."""
-    seam_megapixels: Annotated[float, Field(ge=0.0)] = 6.0
-    """Largest image, in megapixels, that is passed at full size; larger ones need much memory."""
-
-
-class TrackingSettings(Section):
-    """What is kept in the MLflow run."""
-
-    log_images: bool = True
-    """Keep copies of the images and targets beside the predictions."""
-    register_model: bool = True
-    """Register the trained model under the dataset's name."""

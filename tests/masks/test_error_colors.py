@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dashboards import colors
-from tiledseg.evaluation import figures
+from tiledseg.masks.drawing import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
 
 # ruff: noqa: E501 - matrices read best as matrices.
 
@@ -31,15 +30,8 @@ def seen(color, vision):
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_found_invented_and_missed_can_be_told_apart(vision):
+def test_errors_can_be_told_apart(vision):
     """A difference of 2.3 is just noticeable; these are ten times as far apart."""
-    meanings = [colors.TRUE_POSITIVE, colors.FALSE_POSITIVE, colors.FALSE_NEGATIVE]
+    meanings = [TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE]
     for one, two in itertools.combinations(meanings, 2):
         assert np.linalg.norm(seen(one, vision) - seen(two, vision)) > 23
-
-
-def test_they_are_those_of_the_pictures_that_runs_keep():
-    assert colors.MASK == figures.GREEN
-    assert colors.TRUE_POSITIVE == figures.TRUE_POSITIVE
-    assert colors.FALSE_POSITIVE == figures.FALSE_POSITIVE
-    assert colors.FALSE_NEGATIVE == figures.FALSE_NEGATIVE
