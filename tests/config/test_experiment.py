@@ -209,7 +209,7 @@ class TestOverrides:
             ("training.epochs=3", "training", "epochs", 3),
             ("training.max_minutes=2", "training", "max_minutes", 2.0),
             ("training.clipnorm=null", "training", "clipnorm", None),
-            ("augmentation.hflip=no", "augmentation", "hflip", False),
+            ("augmentation.hflip=false", "augmentation", "hflip", False),
             (" training.epochs = 3 ", "training", "epochs", 3),
             ("dataset.description=a = b", "dataset", "description", "a = b"),
         ],
@@ -219,6 +219,12 @@ class TestOverrides:
         found = getattr(getattr(experiment, section), key)
         assert found == value
         assert type(found) is type(value)
+
+    @pytest.mark.parametrize("word", ["no", "yes", "on", "off"])
+    def test_words_that_only_yaml_1_1_takes_for_booleans(self, word):
+        expected = f"augmentation.hflip is '{word}'; write true or false"
+        with pytest.raises(ExperimentError, match=expected):
+            parse_experiment(MINIMAL, "a", [f"augmentation.hflip={word}"])
 
     def test_nested_keys_and_absent_sections(self):
         experiment = parse_experiment(

@@ -60,6 +60,8 @@ def _explain(detail: ErrorDetails, root: type[BaseModel]) -> str:
     if kind == "model_type":
         known = ", ".join(_section_at(location, root).model_fields)
         return f"{key} is {given}, a value and not a section; its keys are {known}"
+    if kind in {"bool_type", "bool_parsing"}:
+        return f"{key} is {given}; write true or false"
     message = detail["msg"][0].lower() + detail["msg"][1:]
     if kind == "literal_error":
         near = nearest(str(detail["input"]), re.findall("'([^']+)'", detail["ctx"]["expected"]))

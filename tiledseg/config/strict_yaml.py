@@ -1,15 +1,19 @@
-"""The notation of settings: YAML, read strictly and written so that it reads back the same.
+"""Settings in YAML 1.2, read strictly and written so that they read back the same.
 
-PyYAML follows YAML 1.1, in which ``1e-3`` is text, ``1:30`` is ninety, ``010`` is eight and a
-key that is given twice silently keeps its last value. Here numbers are those of YAML 1.2,
-dates are text, and a key given twice is refused. Tags that would build Python objects are
-unknown to both readers.
+ruamel.yaml reads, by the core schema of YAML 1.2 without octal and hexadecimal numbers: ``1e-3``
+is a number, ``010``, ``1:30``, dates and ``yes`` are text, and a key given twice is refused.
+PyYAML writes, and quotes what a reader of YAML 1.1 or 1.2 would take for something else.
 """
 
 import re
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.resolver import VersionedResolver
 
 _PREFIX = "tag:yaml.org,2002:"
 _KEPT_FROM_YAML_1_1 = ("bool", "null", "merge")
@@ -18,30 +22,51 @@ _NUMBERS = {  # in this order: what could be both is an integer
     "float": r"[-+]?(?:(?:0|[1-9][0-9_]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
 }
+_WORDS = {
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "null": r"~|null|Null|NULL|",
+    "merge": r"<<",
+}
+_PATTERNS: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {
+    None: [
+        (_PREFIX + name, re.compile(f"^(?:{pattern})$"))
+        for name, pattern in (_WORDS | _NUMBERS).items()
+    ]
+}
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads, and refuses a key that is given twice."""
+class _Resolver(VersionedResolver):
+    """Decides which plain words are not text: by the patterns above, whatever ``%YAML`` says."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012  # PyYAML's own way; filled below
+    @property
+    def versioned_resolver(self) -> dict[str | None, list[tuple[str, re.Pattern[str]]]]:
+        return _PATTERNS
 
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue  # refused when the mapping is built
-            if key.value in seen:
-                problem = f"key {key.value!r} is given twice; remove one"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
-        return node
+
+class _Constructor(SafeConstructor):
+    """Plain values only; any other tag is unknown."""
+
+    def check_mapping_key(
+        self,
+        node: Any,
+        key_node: Any,
+        mapping: Any,
+        key: Any,
+        value: Any,  # noqa: ARG002
+    ) -> bool:
+        if not isinstance(key, Hashable) or isinstance(key, tuple):
+            problem = "a list or a section cannot be a key"
+            raise MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+        if key in mapping:
+            problem = f"key {key!r} is given twice; remove one"
+            raise DuplicateKeyError(problem=problem, problem_mark=key_node.start_mark)
+        return True
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes, quoting what ``_Loader`` would not read as text."""
+    """Writes, quoting what is not read as text."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012
+    yaml_implicit_resolvers = {}  # noqa: RUF012  # PyYAML's own way; filled below
 
 
 def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
@@ -58,15 +83,14 @@ def _list_node(dumper: _Dumper, items: list[Any]) -> yaml.SequenceNode:
 
 _Dumper.add_representer(str, _text_node)
 _Dumper.add_representer(list, _list_node)
-for _kind in (_Loader, _Dumper):
-    for _first, _resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
-        for _tag, _pattern in _resolvers:
-            if _tag.removeprefix(_PREFIX) in _KEPT_FROM_YAML_1_1:
-                _kind.add_implicit_resolver(_tag, _pattern, [_first])
-    for _name, _number in _NUMBERS.items():
-        _kind.add_implicit_resolver(
-            _PREFIX + _name, re.compile(f"^(?:{_number})$"), list("-+.0123456789")
-        )
+for _first, _resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
+    for _tag, _pattern in _resolvers:
+        if _tag.removeprefix(_PREFIX) in _KEPT_FROM_YAML_1_1:
+            _Dumper.add_implicit_resolver(_tag, _pattern, [_first])
+for _name, _number in _NUMBERS.items():
+    _Dumper.add_implicit_resolver(
+        _PREFIX + _name, re.compile(f"^(?:{_number})$"), list("-+.0123456789")
+    )
 
 
 def parse_yaml(text: str) -> Any:
@@ -81,13 +105,15 @@ def parse_yaml(text: str) -> Any:
     Raises:
         ValueError: It is no YAML, or a key is given twice; the message says where.
     """
+    reader = YAML(typ="safe", pure=True)
+    reader.Resolver, reader.Constructor = _Resolver, _Constructor
     try:
-        return yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
+        return reader.load(text)
+    except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ValueError(where + (error.problem or str(error.context))) from None
-    except yaml.YAMLError as error:
+        raise ValueError(where + " ".join((error.problem or str(error.context)).split())) from None
+    except YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     except RecursionError:
         raise ValueError("sections lie in each other too deeply") from None

@@ -31,7 +31,7 @@ CHAMPION_METRIC = "valid/tiled/dice"
 
 SERVING_PACKAGES = (
     "tensorflow", "keras", "mlflow", "opencv-python-headless", "numpy", "pillow",
-    "pydantic", "pyyaml", "tifffile", "platformdirs",
+    "pydantic", "pyyaml", "ruamel.yaml", "tifffile", "platformdirs",
 )  # fmt: skip
 
 _MOST_VERSIONS = 10_000
