@@ -116,7 +116,7 @@ class TestRefusals:
             ("image: [a]", "image is ['a'], a value and not a section; its keys are size,"),
             (
                 "augmentation: {hflip: 'yes'}",
-                "augmentation.hflip is 'yes'; input should be",
+                "augmentation.hflip is 'yes'; write true or false",
             ),
             ("model: {activation: Relu}", "did you mean relu?"),
             ("model: {architecture: unet}", "did you mean UNet?"),

@@ -46,14 +46,8 @@ class _Resolver(VersionedResolver):
 class _Constructor(SafeConstructor):
     """Plain values only; any other tag is unknown."""
 
-    def check_mapping_key(
-        self,
-        node: Any,
-        key_node: Any,
-        mapping: Any,
-        key: Any,
-        value: Any,  # noqa: ARG002
-    ) -> bool:
+    def check_mapping_key(self, *place: Any) -> bool:
+        _, key_node, mapping, key, _ = place
         if not isinstance(key, Hashable) or isinstance(key, tuple):
             problem = "a list or a section cannot be a key"
             raise MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
