@@ -40,9 +40,11 @@ from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_probability
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.tiling.execution.engine import predict_single_pass, predict_tiled
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
+from tiledseg.tiling.execution.single_pass import predict_single_pass
+from tiledseg.tiling.execution.streaming import predict_regions
 from tiledseg.tiling.geometry.grid import plan_grid
+from tiledseg.tiling.geometry.regions import ArraySink, ArraySource
 from tiledseg.tiling.network.exactness import model_field
 from tiledseg.tiling.seams import count_flipped_labels, max_difference
 
@@ -232,13 +234,14 @@ def shapes(options: argparse.Namespace) -> None:
         for height, width in ((1024, 1024), (1000, 1537), (513, 4099), (40, 40)):
             image = textured(height, width)
             whole = predict_single_pass(model, image)
-            tiled = predict_tiled(model, image, max_tile=options.tile)
             halo, stride = field.halo, field.stride
             grid = plan_grid(height, width, halo=halo, stride=stride, max_tile=options.tile)
+            sink = ArraySink(height, width, model.output_shape[-1])
+            predict_regions(model, ArraySource(image), sink, grid=grid)
             print(
                 f"{label:18s} {height:4d} x {width:4d}  {len(grid.tiles):3d} tiles  "
-                f"difference {max_difference(tiled, whole):.1e}  "
-                f"flipped {count_flipped_labels(tiled, whole)}"
+                f"difference {max_difference(sink.values, whole):.1e}  "
+                f"flipped {count_flipped_labels(sink.values, whole)}"
             )
 
 

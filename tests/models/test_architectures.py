@@ -12,6 +12,7 @@ from typing import Any, get_args
 import keras
 import numpy as np
 import pytest
+from tiling_proofs import predict_tiled
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
@@ -20,7 +21,7 @@ from tiledseg.config.architectures import ARCHITECTURES
 from tiledseg.errors import TilingError
 from tiledseg.models import BUILDERS, build_model
 from tiledseg.models.encoders import efficientnet_encoder, resnet50_encoder
-from tiledseg.tiling.execution.engine import predict_single_pass, predict_tiled
+from tiledseg.tiling.execution.single_pass import predict_single_pass
 from tiledseg.tiling.network.receptive_field import receptive_field
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architectures.md"

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from tiling_proofs import perturbed_halo, predict_tiled
 
 from tiledseg.config import ModelSettings
 from tiledseg.models import build_model
-from tiledseg.tiling.execution.engine import predict_single_pass, predict_tiled
-from tiledseg.tiling.network.perturbation import perturb_halo
+from tiledseg.tiling.execution.single_pass import predict_single_pass
 from tiledseg.tiling.network.receptive_field import receptive_field
 
 
@@ -138,7 +138,7 @@ def test_a_reduced_network_answers_at_full_size_and_tiles_exactly(reduction):
     image = np.random.default_rng(0).integers(0, 256, (150, 131, 3), np.uint8)
     field = receptive_field(model)
     assert field.stride == settings.stride
-    assert field.halo == perturb_halo(model)
+    assert field.halo == perturbed_halo(model)
     tiled = predict_tiled(model, image, max_tile=96)
     assert tiled.shape == (150, 131, 1)
     assert np.abs(tiled - predict_single_pass(model, image)).max() <= 1e-5

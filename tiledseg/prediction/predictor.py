@@ -17,8 +17,8 @@ from tiledseg.errors import RegistryError, TilingError
 from tiledseg.masks.classes import labels_of
 from tiledseg.masks.instances import without_small
 from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
-from tiledseg.tiling.execution.engine import predict_resized, predict_single_pass
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
+from tiledseg.tiling.execution.single_pass import predict_resized, predict_single_pass
 from tiledseg.tiling.execution.streaming import predict_regions
 from tiledseg.tiling.execution.tta import average_orientations
 from tiledseg.tiling.geometry.grid import Grid

@@ -1,9 +1,10 @@
 import keras
 import pytest
 from keras import layers, ops
+from tiling_proofs import perturbed_halo
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling.network.perturbation import perturb_halo, verify_receptive_field
+from tiledseg.tiling.network.perturbation import verify_receptive_field
 from tiledseg.tiling.network.receptive_field import ReceptiveField, receptive_field
 
 
@@ -137,7 +138,7 @@ UNETS = {
 def test_by_hand_and_by_perturbation(make_model, body, halo, stride):
     model = make_model(body())
     assert receptive_field(model) == ReceptiveField(halo, stride)
-    assert perturb_halo(model) == halo
+    assert perturbed_halo(model) == halo
 
 
 @pytest.mark.parametrize("options", UNETS.values(), ids=UNETS)
@@ -145,7 +146,7 @@ def test_unets_by_perturbation(make_unet, options):
     model = make_unet(**options)
     field = receptive_field(model)
     assert field.stride == 2 ** (options["levels"] - 1)
-    assert perturb_halo(model) == field.halo
+    assert perturbed_halo(model) == field.halo
     verify_receptive_field(model, field)
 
 
@@ -169,7 +170,7 @@ def test_pointwise_layers_add_nothing(make_model):
 def test_merging_takes_the_widest(make_model, merge):
     model = make_model(lambda tensor: merge()([conv(3)(tensor), conv((1, 5))(tensor)]))
     assert receptive_field(model) == ReceptiveField(2, 1)
-    assert perturb_halo(model) == 2
+    assert perturbed_halo(model) == 2
 
 
 def test_shift_and_back_needs_context(make_model):
@@ -188,7 +189,7 @@ def test_shift_and_back_needs_context(make_model):
 def test_sequential_and_shared_layers(make_model):
     sequential = keras.Sequential([keras.Input((None, None, 3)), conv(3), layers.ReLU(), conv(5)])
     assert receptive_field(sequential) == ReceptiveField(3, 1)
-    assert perturb_halo(sequential) == 3
+    assert perturbed_halo(sequential) == 3
     shared = conv(3)
     assert receptive_field(make_model(chain(conv(1), shared, shared, shared))).halo == 3
 

@@ -15,7 +15,7 @@ from keras import layers
 from tiledseg.config import ModelSettings
 from tiledseg.config.architectures import ARCHITECTURES
 from tiledseg.models import build_model
-from tiledseg.tiling.execution.engine import predict_single_pass
+from tiledseg.tiling.execution.single_pass import predict_single_pass
 from tiledseg.tiling.execution.streaming import predict_regions
 from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.geometry.regions import ArraySink, ArraySource
@@ -195,7 +195,7 @@ load_backend()
 import keras
 from tiledseg.config.experiment import Experiment
 from tiledseg.models import build_model
-from tiledseg.tiling.execution.engine import predict_single_pass
+from tiledseg.tiling.execution.single_pass import predict_single_pass
 from tiledseg.tiling.geometry.plan import plan_tiles
 from tiledseg.tiling.geometry.regions import ArraySink, ArraySource
 from tiledseg.tiling.execution.streaming import predict_regions

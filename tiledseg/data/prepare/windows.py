@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.tiling.geometry.axis import cover_axis
+
 
 @dataclass(frozen=True)
 class Window:
@@ -49,7 +51,7 @@ def tile_windows(shape: tuple[int, int], tile: int, overlap: int) -> Iterator[Wi
         overlap: Pixels that neighbors share; less than ``tile``.
     """
     height, width = (min(tile, length) for length in shape)
-    rows, columns = (_starts(length, tile, overlap) for length in shape)
+    rows, columns = (cover_axis(length, tile, overlap, even=False) for length in shape)
     for top, left in product(rows, columns):
         yield Window(top, left, height, width)
 
@@ -73,11 +75,6 @@ def object_windows(mask: NDArray[Any], side: int) -> list[Window]:
         columns = _span(left, left + width, side, mask.shape[1])
         windows[Window(rows[0], columns[0], rows[1], columns[1])] = None
     return list(windows)
-
-
-def _starts(length: int, tile: int, overlap: int) -> list[int]:
-    last = max(0, length - tile)
-    return [*range(0, last, tile - overlap), last]
 
 
 def _span(start: int, stop: int, side: int, length: int) -> tuple[int, int]:

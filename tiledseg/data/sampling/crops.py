@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.tiling.geometry.axis import cover_axis
+
 _POINTS_PER_OBJECT = 8
 
 
@@ -162,18 +164,15 @@ def grid_origins(shape: tuple[int, int], side: int, most: int) -> list[tuple[int
     Returns:
         First row and column of each tile, in reading order.
     """
-    rows, columns = (-(-extent // side) for extent in shape)
+    rows, columns = (cover_axis(extent, side, even=False) for extent in shape)
     chosen: dict[tuple[int, int], None] = {}
     step = 0
-    while len(chosen) < min(most, rows * columns):
+    while len(chosen) < min(most, len(rows) * len(columns)):
         # Inverse powers of the plastic number, root of x**3 = x + 1.
         y, x = (0.5 + 0.7548776662466927 * step) % 1.0, (0.5 + 0.5698402909980532 * step) % 1.0
-        chosen[int(y * rows), int(x * columns)] = None
+        chosen[rows[int(y * len(rows))], columns[int(x * len(columns))]] = None
         step += 1
-    lowest = [max(0, extent - side) for extent in shape]
-    return sorted(
-        (min(row * side, lowest[0]), min(column * side, lowest[1])) for row, column in chosen
-    )
+    return sorted(chosen)
 
 
 def share_evenly(most: int, available: list[int]) -> list[int]:

@@ -9,13 +9,13 @@ rows and columns, and so are the weights: none is summed up while predicting.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import TilingError
+from tiledseg.tiling.geometry.axis import cover_axis, divide_axis
 from tiledseg.tiling.geometry.grid import Grid, Tile
 
 WindowFunction = Literal["hann", "gaussian"]
@@ -109,14 +109,10 @@ def plan_blend_grid(
 
 def _spans(length: int, side: int, overlap: int) -> list[tuple[slice, slice]]:
     """Window and core of each tile along one axis."""
-    if length <= side:
-        return [(slice(0, side), slice(0, length))]
-    count = -(-(length - overlap) // (side - overlap))
-    origins = [k * (length - side) // (count - 1) for k in range(count)]
-    cuts = [0, *((left + side + right) // 2 for left, right in pairwise(origins)), length]
+    origins = cover_axis(length, side, overlap)
     return [
         (slice(origin, origin + side), slice(start, stop))
-        for origin, (start, stop) in zip(origins, pairwise(cuts), strict=True)
+        for origin, (start, stop) in zip(origins, divide_axis(length, side, origins), strict=True)
     ]
 
 

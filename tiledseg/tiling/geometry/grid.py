@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from tiledseg.errors import TilingError
+from tiledseg.tiling.geometry.axis import cover_axis, divide_axis
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,16 @@ class Grid:
 
 @dataclass(frozen=True)
 class _Axis:
-    """The solution along one axis: equal windows, and the cuts between their cores."""
+    """The solution along one axis: equal windows, and their cores."""
 
     padded: int
     tile: int
     origins: tuple[int, ...]
-    cuts: tuple[int, ...]
+    cores: tuple[tuple[int, int], ...]
 
     def spans(self) -> Iterator[tuple[slice, slice]]:
         """The window and the core of each tile, in order."""
-        for origin, (start, stop) in zip(self.origins, pairwise(self.cuts), strict=True):
+        for origin, (start, stop) in zip(self.origins, self.cores, strict=True):
             yield slice(origin, origin + self.tile), slice(start, stop)
 
 
@@ -149,7 +149,7 @@ def _solve_axis(name: str, length: int, halo: int, stride: int, max_tile: int) -
     overlap = -(-2 * halo // stride)
     most = max_tile // stride
     if total <= most:
-        return _Axis(total * stride, total * stride, (0,), (0, length))
+        return _Axis(total * stride, total * stride, (0,), ((0, length),))
     if most <= overlap:
         needed = (overlap + 1) * stride
         raise TilingError(
@@ -159,6 +159,6 @@ def _solve_axis(name: str, length: int, halo: int, stride: int, max_tile: int) -
         )
     count = -(-(total - overlap) // (most - overlap))
     tile = -(-(total + (count - 1) * overlap) // count)
-    origins = tuple(k * (total - tile) // (count - 1) * stride for k in range(count))
-    cuts = tuple((left + right + tile * stride) // 2 for left, right in pairwise(origins))
-    return _Axis(total * stride, tile * stride, origins, (0, *cuts, length))
+    origins = tuple(stride * origin for origin in cover_axis(total, tile, overlap))
+    cores = divide_axis(length, tile * stride, origins)
+    return _Axis(total * stride, tile * stride, origins, tuple(cores))

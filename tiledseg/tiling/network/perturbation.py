@@ -1,6 +1,5 @@
 """The receptive field of a Keras model as it shows: what changes when pixels change."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling.network.graph import steps_of
-from tiledseg.tiling.network.layer_footprint import MERGING, POINTWISE
 from tiledseg.tiling.network.receptive_field import ReceptiveField, receptive_field
 
 LEAK_TOLERANCE = 1e-5
@@ -43,28 +40,6 @@ def verify_receptive_field(model: keras.Model, field: ReceptiveField | None = No
                 f"its halo of {field.halo} {name} away change, so it cannot be tiled exactly; look "
                 "for a layer or activation that reads the whole image, or blend (tiling.mode)"
             )
-
-
-def perturb_halo(model: keras.Model) -> int:
-    """Measure the halo by perturbing the input, one line for each phase of the stride.
-
-    The weights do not matter to the halo but may hide it, so a linear twin of the model is
-    perturbed: positive weights, no biases, activations left out, products and maxima made
-    sums. Its output is zero wherever the perturbed line is not read, and positive elsewhere.
-    Padding, pooling and interpolation are the backend's own.
-
-    Args:
-        model: A Functional or Sequential keras.Model, (N, H, W, C) -> (N, H, W, K).
-
-    Returns:
-        Farthest distance between a changed input and a changed output, in pixels.
-
-    Raises:
-        TilingError: If the model is not one that receptive_field reads.
-    """
-    field = receptive_field(model)
-    twin = _linear_twin(model)
-    return max(_farthest_change(twin, field, axis) for axis in (0, 1))
 
 
 def _change_from_beyond(model: Any, field: ReceptiveField, axis: int) -> float:
@@ -105,47 +80,3 @@ def _strip_output(model: Any, strip: NDArray[np.uint8], axis: int) -> NDArray[np
     images = strip[None] if axis == 0 else strip.swapaxes(0, 1)[None]
     output = np.asarray(keras.ops.convert_to_numpy(model(images, training=False))[0], np.float32)
     return output if axis == 0 else output.swapaxes(0, 1)
-
-
-def _linear_twin(model: Any) -> Any:
-    """A model that reads the same pixels, with positive sums in place of all arithmetic."""
-    first, *steps = steps_of(model)
-    image = keras.Input((None, None, model.input_shape[-1]))
-    tensors, twins = {first.result: image}, {}
-    for step in steps:
-        if id(step.layer) not in twins:
-            twins[id(step.layer)] = _linear_layer(step.layer)
-        sources = [tensors[source] for source in step.sources]
-        merges = type(step.layer) in MERGING
-        tensors[step.result] = twins[id(step.layer)](sources if merges else sources[0])
-    twin = keras.Model(image, tensors[steps[-1].result] if steps else image)
-    rng = np.random.default_rng(0)
-    for weight in twin.weights:
-        *extent, entering, leaving = weight.shape
-        scale = math.prod(extent) * math.sqrt(entering * leaving)
-        weight.assign(rng.uniform(0.5, 1.5, weight.shape) / scale)
-    return twin
-
-
-def _linear_layer(layer: Any) -> Any:
-    if type(layer) in MERGING and not isinstance(layer, keras.layers.Concatenate):
-        return keras.layers.Add()
-    if type(layer) in POINTWISE and not isinstance(layer, keras.layers.Dense):
-        return keras.layers.Identity()
-    config = {key: value for key, value in layer.get_config().items() if key != "name"}
-    plain = {"activation": "linear", "use_bias": False, "dtype": "float32"}
-    return type(layer).from_config(config | {k: v for k, v in plain.items() if k in config})
-
-
-def _farthest_change(twin: Any, field: ReceptiveField, axis: int) -> int:
-    """Farthest output that a line of ones changes, over the phases of one stride."""
-    border, shape = _strip(twin, field)
-    lines = border + np.arange(field.stride)
-    images = np.zeros((field.stride, *shape), np.float32)
-    images[np.arange(field.stride), lines] = 1.0
-    if axis == 1:
-        images = images.swapaxes(1, 2)
-    output = keras.ops.convert_to_numpy(twin(images, training=False))
-    changed = (output > 0).any(axis=(2 - axis, 3))
-    image, position = np.nonzero(changed)
-    return int(np.abs(position - lines[image]).max(initial=0))

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from tiling_proofs import predict_tiled
 
 from tiledseg.errors import TilingError
-from tiledseg.tiling.execution.engine import predict_resized, predict_single_pass, predict_tiled
+from tiledseg.tiling.execution.single_pass import predict_resized, predict_single_pass
 from tiledseg.tiling.geometry.grid import plan_grid
 from tiledseg.tiling.network import exactness
 from tiledseg.tiling.network.exactness import model_field

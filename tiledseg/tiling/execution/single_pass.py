@@ -1,4 +1,4 @@
-"""Prediction of an image of any size: in tiles, in one pass, or resized."""
+"""Prediction of an image in one pass: at full size, or resized to the network's input."""
 
 from typing import Any
 
@@ -12,49 +12,17 @@ from tiledseg.tiling.execution.streaming import check_channels, predict_regions
 from tiledseg.tiling.geometry.grid import Grid, plan_grid
 from tiledseg.tiling.geometry.regions import ArraySink, ArraySource, Forward
 from tiledseg.tiling.network.exactness import model_field
-from tiledseg.tiling.network.receptive_field import ReceptiveField
-
-
-def predict_tiled(
-    model: keras.Model,
-    image: NDArray[np.uint8],
-    *,
-    max_tile: int,
-    field: ReceptiveField | None = None,
-    forward: Forward | None = None,
-) -> NDArray[np.float32]:
-    """Predict an image tile by tile, with the answer of one pass over the whole image.
-
-    Args:
-        model: A Functional or Sequential keras.Model, (N, H, W, C) -> (N, H, W, K).
-        image: Uint8 array (H, W, C), already pre-processed; the model rescales it.
-        max_tile: Largest side of a tile, halo included, in pixels.
-        field: Halo and stride to use; computed and verified if not given.
-        forward: Another runtime's pass over a batch; Keras' own, compiled, if not given.
-
-    Returns:
-        Float32 array (H, W, K).
-
-    Raises:
-        TilingError: If the image does not suit the model, the model cannot be tiled
-            exactly, max_tile is too small for its halo, or a value is not finite.
-    """
-    field = field or model_field(model)
-    _check_image(model, image)
-    height, width, _ = image.shape
-    grid = plan_grid(height, width, halo=field.halo, stride=field.stride, max_tile=max_tile)
-    return _predict_grid(model, image, grid, forward)
 
 
 def predict_single_pass(
     model: keras.Model, image: NDArray[np.uint8], *, forward: Forward | None = None
 ) -> NDArray[np.float32]:
-    """Predict an image in one pass at full size, padded as predict_tiled pads it.
+    """Predict an image in one pass at full size, padded as tiles are at its border.
 
     Args:
         model: A Functional or Sequential keras.Model, (N, H, W, C) -> (N, H, W, K).
         image: Uint8 array (H, W, C), already pre-processed; the model rescales it.
-        forward: See predict_tiled.
+        forward: Another runtime's pass over a batch; Keras' own, compiled, if not given.
 
     Returns:
         Float32 array (H, W, K).
@@ -64,7 +32,7 @@ def predict_single_pass(
             read from its graph, or a value is not finite.
     """
     field = model_field(model)
-    _check_image(model, image)
+    check_image(model, image)
     height, width, _ = image.shape
     most = max(height, width) + field.stride
     grid = plan_grid(height, width, halo=field.halo, stride=field.stride, max_tile=most)
@@ -83,7 +51,7 @@ def predict_resized(
         model: A keras.Model, (N, H, W, C) -> (N, H, W, K).
         image: Uint8 array (H, W, C), already pre-processed; the model rescales it.
         size: Side of the network's input, in pixels; a multiple of the network's stride.
-        forward: See predict_tiled.
+        forward: Another runtime's pass over a batch; Keras' own, compiled, if not given.
 
     Returns:
         Float32 array (H, W, K).
@@ -91,7 +59,7 @@ def predict_resized(
     Raises:
         TilingError: If the image does not suit the model, or a value is not finite.
     """
-    _check_image(model, image)
+    check_image(model, image)
     height, width, channels = image.shape
     shrinks = height > size or width > size
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -102,7 +70,12 @@ def predict_resized(
     return np.asarray(back, np.float32).reshape(height, width, -1)
 
 
-def _check_image(model: Any, image: NDArray[np.uint8]) -> None:
+def check_image(model: Any, image: NDArray[np.uint8]) -> None:
+    """Refuse what is no image (H, W, C) of uint8 with the channels that a model reads.
+
+    Raises:
+        TilingError: The shape, the dtype or the channels do not fit.
+    """
     if image.ndim != 3 or 0 in image.shape:
         raise TilingError(
             f"an image of shape {image.shape} cannot be predicted; "
