@@ -76,7 +76,11 @@ def write_runs(folder: Path, runs: int, epochs: int) -> str:
             parent = client.create_run(
                 experiment,
                 began,
-                {"tiledseg.kind": "sweep", "tiledseg.study": f"study {study}"},
+                {
+                    "tiledseg.format": "1",
+                    "tiledseg.kind": "sweep",
+                    "tiledseg.study": f"study {study}",
+                },
                 f"{name} study {study}",
             ).info.run_id
             client.set_terminated(parent, end_time=began + 60 * MINUTE)
@@ -139,7 +143,12 @@ def _pattern(
     parent: str = "",
 ) -> str:
     """A run as a training leaves it."""
-    tags = {"tiledseg.kind": kind, "tiledseg.trial": "0", "tiledseg.outcome": "complete"}
+    tags = {
+        "tiledseg.format": "1",
+        "tiledseg.kind": kind,
+        "tiledseg.trial": "0",
+        "tiledseg.outcome": "complete",
+    }
     if parent:
         tags["mlflow.parentRunId"] = parent
     run = client.create_run(experiment, began, tags, f"{kind} 0").info.run_id

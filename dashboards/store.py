@@ -10,9 +10,11 @@ import streamlit as st
 
 from dashboards.pictures import Size, size_of
 from dashboards.run_table import FRESH, OPEN, run_table
+from tiledseg.config.format_version import require_format
 from tiledseg.errors import ImageError, TiledsegError
 from tiledseg.tracking import queries
 from tiledseg.tracking.files import RunFiles
+from tiledseg.tracking.names import FORMAT_TAG
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 
 VERSIONS_FRESH = 15.0
@@ -63,8 +65,14 @@ def versions() -> list[VersionSummary]:
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def files_of(run_id: str) -> RunFiles:
-    """The files of a run."""
-    return RunFiles(run_id, one_run(run_id).files)
+    """The files of a run.
+
+    Raises:
+        FormatError: Another version of tiledseg made the run, in another form.
+    """
+    run = one_run(run_id)
+    require_format(run.tags.get(FORMAT_TAG), f"run {run_id}")
+    return RunFiles(run_id, run.files)
 
 
 @st.cache_data(ttl=FRESH, max_entries=128, show_spinner=False)

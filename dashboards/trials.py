@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tiledseg.tracking.names import (
+    DEFAULT_OBJECTIVE,
+    FEASIBLE_TAG,
+    OBJECTIVE_TAG,
+    OUTCOME_TAG,
+    REASON_TAG,
+    SETTINGS_TAG,
+    TRIAL_TAG,
+    has_direction,
+    is_maximized,
+)
 from tiledseg.tracking.queries import RunSummary
 
-TRIAL_TAG = "tiledseg.trial"
-OUTCOME_TAG = "tiledseg.outcome"
-REASON_TAG = "tiledseg.reason"
-FEASIBLE_TAG = "tiledseg.feasible"
-OBJECTIVE_TAG = "tiledseg.objective"
-SETTINGS_TAG = "tiledseg.config"
-"""A trial's parameters in its space, as JSON: one of them may set several keys."""
-DEFAULT_OBJECTIVE = "valid/tiled/dice"
-LESS_IS_BETTER = ("loss", "val_loss", "seconds", "seam", "peak", "bytes")
 _NOT_SEARCHED = ("dataset.", "tracking.", "evaluation.")
 STATES = ("complete", "pruned", "running", "failed", "infeasible")
 _STATES = {"FINISHED": "complete", "RUNNING": "running", "SCHEDULED": "running"}
@@ -86,13 +88,8 @@ def list_searched_keys(trials: Sequence[RunSummary]) -> list[str]:
 def objectives_of(trials: Sequence[RunSummary]) -> list[str]:
     """Metrics that a study may have been after, the usual one first."""
     names = {name for run in trials for name in run.metrics}
-    names = {name for name in names if not name.startswith(("test/", "system/"))}
+    names = {name for name in names if not name.startswith("test/") and has_direction(name)}
     return sorted(names, key=lambda name: (name != DEFAULT_OBJECTIVE, "/" not in name, name))
-
-
-def is_maximized(objective: str) -> bool:
-    """Whether more of a metric is better."""
-    return not any(word in objective for word in LESS_IS_BETTER)
 
 
 def state_of(run: RunSummary) -> str:

@@ -7,7 +7,8 @@ import pytest
 from tiledseg import evaluate, train
 from tiledseg.errors import DatasetError, TrainingError
 from tiledseg.pipeline import prepare
-from tiledseg.tracking.registry import CHAMPION, load_predictor
+from tiledseg.tracking.names import CHAMPION
+from tiledseg.tracking.registry import load_predictor
 
 pytestmark = pytest.mark.usefixtures("own_tables")
 

@@ -12,6 +12,7 @@ Every message says what was wrong, with the value and the place, and what to do.
     +-- TrackingError       the MLflow tracking server or store
     |   +-- RegistryError   a registered model, version or alias
     +-- SweepError          a search space or study
+    +-- FormatError         a run, study or model of another version of tiledseg
     +-- BackendError        a backend of Keras that nothing here can compute with
 """
 
@@ -54,6 +55,10 @@ class RegistryError(TrackingError):
 
 class SweepError(TiledsegError):
     """A search space or a study cannot be used."""
+
+
+class FormatError(TiledsegError):
+    """A run, a study or a model was written by another version, in a form that is not read."""
 
 
 class BackendError(TiledsegError):

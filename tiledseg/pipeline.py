@@ -30,6 +30,7 @@ from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.models.encoders import require_encoder_weights
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking import registry
+from tiledseg.tracking.names import CHAMPION_METRIC
 from tiledseg.tracking.registry import Registration
 from tiledseg.tracking.runs import TrackedRun, open_run
 from tiledseg.training.callbacks import STATE_FILE
@@ -242,7 +243,7 @@ def _register(predictor: Predictor, metrics: dict[str, float], job: _Job) -> Reg
         job.experiment.dataset.name,
         model_id,
         job.run.run_id,
-        metrics[registry.CHAMPION_METRIC],
+        metrics[CHAMPION_METRIC],
     )
 
 

@@ -10,8 +10,9 @@ from dashboards.comparison import SPLITS, Source, version_label
 from dashboards.filmstrip import show_filmstrip
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from tiledseg.errors import TrackingError
+from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
 from tiledseg.tracking.queries import RunSummary, VersionSummary
-from tiledseg.tracking.registry import CHAMPION, CHAMPION_METRIC, promote
+from tiledseg.tracking.registry import promote
 
 SCORES = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
 SCORE_NAMES = {"dice": "Dice", "iou": "IoU", "seconds_per_megapixel": "s per Mpx"}
@@ -90,7 +91,7 @@ def _card(version: VersionSummary) -> None:
                 "compare",
                 dataset=version.model,
                 a=f"{key}.tiled",
-                b=f"{key}.whole",
+                b=f"{key}.resized",
             )
             navigation.link("epochs", "Its epochs", "movie", run=version.run_id)
             navigation.link(
@@ -131,7 +132,7 @@ def _pictures(version: VersionSummary, run: RunSummary) -> None:
             "compare",
             dataset=version.model,
             a=f"{key}.tiled",
-            b=f"{key}.whole",
+            b=f"{key}.resized",
             split=split,
             image=clicked,
         )

@@ -10,11 +10,10 @@ from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from dashboards.run_table import run_table
+from tiledseg.tracking.names import WANTED_TAG
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 from tiledseg.tracking.store import store_address
 
-WANTED_TAG = "tiledseg.trials"
-"""Of a study's run: how many trials it was asked for."""
 MOST_THUMBNAILS = 6
 MOST_RUNS = 12
 
@@ -96,11 +95,11 @@ def _card(version: VersionSummary) -> None:
 
 def _figures(run: RunSummary, split: str) -> None:
     """Mean Dice, tiled beside non-tiled."""
-    tiled, whole = (run.metrics.get(f"{split}/{mode}/dice") for mode in store.MODES)
-    gain = None if tiled is None or whole is None else f"{tiled - whole:+.4f} over non-tiled"
+    tiled, resized = (run.metrics.get(f"{split}/{mode}/dice") for mode in store.MODES)
+    gain = None if tiled is None or resized is None else f"{tiled - resized:+.4f} over non-tiled"
     with st.container(horizontal=True):
         st.metric(f"Dice, tiled ({split})", formatting.score(tiled), gain, width=180)
-        st.metric("Dice, non-tiled", formatting.score(whole), width=130)
+        st.metric("Dice, non-tiled", formatting.score(resized), width=130)
     seam = run.metrics.get(f"{split}/seam/max_difference")
     if seam is not None:
         st.caption(

@@ -10,10 +10,9 @@ from dashboards import charts, empty_states, formatting, navigation, store, stud
 from dashboards.commands import set_options
 from dashboards.run_table import run_table
 from dashboards.studies import Answer
+from tiledseg.tracking.names import BEST_TAG, is_maximized
 from tiledseg.tracking.queries import RunSummary
 
-BEST_TAG = "tiledseg.best"
-"""Of a study's run: the run of its best trial."""
 MOST_AXES = 8
 
 
@@ -66,7 +65,7 @@ def show() -> None:
 def _summary(table: pd.DataFrame, objective: str) -> None:
     counts = table["state"].value_counts()
     parts = [f"{count} {state}" for state, count in counts.items()]
-    direction = "larger" if trials.is_maximized(objective) else "smaller"
+    direction = "larger" if is_maximized(objective) else "smaller"
     st.caption(f"{len(table)} trials: {', '.join(parts)}. A {direction} {objective} is better.")
 
 
@@ -85,7 +84,7 @@ def _best(
     done = trials.competing(table)
     if done.empty:
         return
-    most = done["score"].max() if trials.is_maximized(objective) else done["score"].min()
+    most = done["score"].max() if is_maximized(objective) else done["score"].min()
     first = done[done["score"] == most]
     is_told = told in set(first["run_id"])
     best = (first[first["run_id"] == told] if is_told else first).iloc[0]
@@ -114,7 +113,7 @@ def _best(
                 "compare",
                 dataset=run.dataset,
                 a=f"{run.short_id}.tiled",
-                b=f"{run.short_id}.whole",
+                b=f"{run.short_id}.resized",
             )
             navigation.link("epochs", "Its epochs", "movie", run=run.run_id)
 
@@ -148,7 +147,7 @@ def _history(table: pd.DataFrame, objective: str) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("History", anchor=False)
-        chart = charts.history(table, objective, maximize=trials.is_maximized(objective))
+        chart = charts.history(table, objective, maximize=is_maximized(objective))
         charts.show(chart, f"{objective} of each trial, and the best so far")
         st.caption("Dots: trials. Line: the best complete one so far.")
     with right:

@@ -74,13 +74,19 @@ def experiment(**training: float) -> Experiment:
 def add_study(client: mlflow.MlflowClient, experiment_id: str) -> None:
     """A study of twelve trials as ``tiledseg.tracking.sweeps`` keeps them; one was pruned."""
     rng, now = random.Random(4), int(time.time() * 1000) - 10**7
-    tags = {"tiledseg.kind": "sweep", "tiledseg.study": "filters", "mlflow.runName": "filters"}
+    tags = {
+        "tiledseg.format": "1",
+        "tiledseg.kind": "sweep",
+        "tiledseg.study": "filters",
+        "mlflow.runName": "filters",
+    }
     parent = client.create_run(experiment_id, start_time=now, tags=tags).info.run_id
     for number in range(12):
         filters, rate = rng.choice([4, 8, 16, 32]), 10 ** rng.uniform(-4, -2)
         score = 0.9 - 0.05 * (math.log10(rate) + 3) ** 2 - 0.1 * math.exp(-filters / 8)
         tags = {
             "mlflow.parentRunId": parent,
+            "tiledseg.format": "1",
             "tiledseg.kind": "trial",
             "tiledseg.trial": str(number),
             "tiledseg.outcome": "pruned" if number == 5 else "complete",
@@ -107,7 +113,7 @@ def add_study(client: mlflow.MlflowClient, experiment_id: str) -> None:
 def add_open_run(client: mlflow.MlflowClient, experiment_id: str) -> None:
     """A training at its third epoch of ten."""
     run = client.create_run(
-        experiment_id, tags={"tiledseg.kind": "train"}, run_name="open"
+        experiment_id, tags={"tiledseg.format": "1", "tiledseg.kind": "train"}, run_name="open"
     ).info.run_id
     now = int(time.time() * 1000)
     client.log_batch(

@@ -19,7 +19,7 @@ from visitor import PAGES, Visitor, chromium_path, launched
 
 from tiledseg.images.reading import read_image
 
-VIEW = "compare?a=v1.tiled&b=v1.whole&image=disc+4"
+VIEW = "compare?a=v1.tiled&b=v1.resized&image=disc+4"
 
 
 def _missing(what):
@@ -151,7 +151,7 @@ class TestViewer:
         names = page.locator("figcaption b").all_inner_texts()
         assert names == ["Image", "Target", "Non-tiled", "Tiled"]
         assert all(item[3].any() for item in visitor.canvases().values())
-        page.wait_for_url(re.compile(r"a=v2\.tiled.*b=v2\.whole"))
+        page.wait_for_url(re.compile(r"a=v2\.tiled.*b=v2\.resized"))
         assert page.get_by_text("mean Dice over 2 images").count() == 1
 
     @pytest.mark.parametrize("ratio", [1, 2], ids=["usual screen", "fine screen"])
@@ -447,7 +447,7 @@ class TestTry:
         assert np.array_equal(mask, files["a"])
 
     def test_bad_files_are_told_and_the_next_good_one_works(self, visitor, store, tmp_path):
-        page = visitor.open("try?version=1&mode=whole")
+        page = visitor.open("try?version=1&mode=resized")
         bad = {
             "words.png": b"these are words",
             "drawing.png": b"<svg></svg>",
@@ -474,7 +474,7 @@ class TestTry:
                     re.findall(r"/tiles/(\w+)/", request.url)
                 ),
             )
-            visitor.open("try?version=1&mode=whole")
+            visitor.open("try?version=1&mode=resized")
             path = store.folder / f"data/Discs/test/images/disc {number}.png"
             self.upload(visitor, path)
             visitor.viewer()

@@ -26,7 +26,7 @@ def test_a_trial_without_pictures_shares_no_image(found):
 
 
 def test_the_worst_image_comes_first(found):
-    table = join_scores("test", found["v1.tiled"], found["v1.whole"])
+    table = join_scores("test", found["v1.tiled"], found["v1.resized"])
     assert table["left"].is_monotonic_increasing
     assert table["gain"].tolist() == pytest.approx((table["left"] - table["right"]).tolist())
     assert len(table) == 2
@@ -46,7 +46,7 @@ def test_a_target_has_no_score(found):
 
 
 def test_the_table_shows_what_there_is(found):
-    left, right = found["v1.tiled"], found["v1.whole"]
+    left, right = found["v1.tiled"], found["v1.resized"]
     table = join_scores("test", left, right)
     columns, rows = table_of(table, left, right)
     assert [column.title for column in columns] == ["A: Tiled", "B: Non-tiled", "A minus B"]
@@ -59,9 +59,9 @@ def test_the_table_shows_what_there_is(found):
     assert [list(row.values) for row in rows] == [[], []]
 
 
-def test_panes_of_tiled_against_whole(found):
-    stem = join_scores("test", found["v1.tiled"], found["v1.whole"])["image"][0]
-    shown = scene("test", stem, found["v1.tiled"], found["v1.whole"])
+def test_panes_of_tiled_against_resized(found):
+    stem = join_scores("test", found["v1.tiled"], found["v1.resized"])["image"][0]
+    shown = scene("test", stem, found["v1.tiled"], found["v1.resized"])
     assert [pane.id for pane in shown.panes] == [
         "image", "target", "b", "a", "difference", "a-doubt",
     ]  # fmt: skip
@@ -72,8 +72,8 @@ def test_panes_of_tiled_against_whole(found):
 
 
 def test_seams_are_those_of_the_grid(found):
-    stem = join_scores("test", found["v1.tiled"], found["v1.whole"])["image"][0]
-    shown = scene("test", stem, found["v1.tiled"], found["v1.whole"])
+    stem = join_scores("test", found["v1.tiled"], found["v1.resized"])["image"][0]
+    shown = scene("test", stem, found["v1.tiled"], found["v1.resized"])
     assert shown.seams is not None
     assert len(shown.seams["rows"]) == 2  # three windows of 512 at most over 1100
     data = scene_data(shown, "")

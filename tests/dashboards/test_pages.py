@@ -142,7 +142,7 @@ class TestWhatIsSaid:
         assert "11 of 24 trials" in words(opened("overview"))  # one is run again
 
     def test_compare_says_which_side_wins(self, at_store):
-        assert "better on 2, worse on 0" in words(opened("compare", a="v1.tiled", b="v1.whole"))
+        assert "better on 2, worse on 0" in words(opened("compare", a="v1.tiled", b="v1.resized"))
 
     def test_sweeps_gives_the_command_of_the_best_trial(self, at_store):
         assert "tiledseg train --dataset Discs --set" in opened("sweeps").code[0].value
@@ -159,9 +159,13 @@ class TestWhatIsSaid:
 
 def test_overview_leaves_launchers_out(own_tables, empty_caches):
     client = mlflow.MlflowClient()
-    launcher = {"tiledseg.kind": "launcher", "mlflow.runName": "handsome-eel"}
+    launcher = {
+        "tiledseg.format": "1",
+        "tiledseg.kind": "launcher",
+        "mlflow.runName": "handsome-eel",
+    }
     client.create_run("0", tags=launcher)
-    training = {"tiledseg.kind": "train", "mlflow.runName": "first"}
+    training = {"tiledseg.format": "1", "tiledseg.kind": "train", "mlflow.runName": "first"}
     client.create_run(client.create_experiment("Discs"), tags=training)
     page = opened("overview")
     assert page.dataframe[0].value["run"].tolist() == ["first"]
@@ -177,24 +181,24 @@ class TestFaults:
 
     def test_predictions_are_gone(self, broken, store):
         shutil.rmtree(self.artifacts(broken, store) / "predictions")
-        page = opened("compare", a="v1.tiled", b="v1.whole")
+        page = opened("compare", a="v1.tiled", b="v1.resized")
         assert not page.exception
         assert "log_images" in words(page)
 
     def test_one_mask_is_gone(self, broken, store):
         (self.artifacts(broken, store) / "predictions/test/resized/disc 4.png").unlink()
-        page = opened("compare", a="v1.tiled", b="v1.whole", image="disc 4")
+        page = opened("compare", a="v1.tiled", b="v1.resized", image="disc 4")
         assert not page.exception
         assert not page.error
 
     def test_scores_are_gone(self, broken, store):
         (self.artifacts(broken, store) / "scores.csv").unlink()
-        page = opened("compare", a="v1.tiled", b="v1.whole")
+        page = opened("compare", a="v1.tiled", b="v1.resized")
         assert not page.exception
 
     def test_an_image_is_broken(self, broken, store):
         (self.artifacts(broken, store) / "predictions/test/image/disc 4.png").write_bytes(b"words")
-        page = opened("compare", a="v1.tiled", b="v1.whole", image="disc 4")
+        page = opened("compare", a="v1.tiled", b="v1.resized", image="disc 4")
         assert not page.exception
         assert "disc 4.png" in page.error[0].value
 

@@ -10,7 +10,6 @@ from dashboards.trials import (
     competing,
     has_ended,
     importance,
-    is_maximized,
     list_searched_keys,
     objectives_of,
     pareto_front,
@@ -190,12 +189,6 @@ def test_only_complete_trials_compete():
 def test_test_scores_are_no_objective():
     run = trial(0, 0.5, metrics={"test/tiled/dice": 1, "valid/tiled/dice": 1, "val_loss": 1})
     assert objectives_of([run]) == ["valid/tiled/dice", "val_loss"]
-
-
-def test_which_direction_is_better():
-    assert is_maximized("valid/tiled/dice")
-    assert not is_maximized("val_loss")
-    assert not is_maximized("valid/tiled/seconds_per_megapixel")
 
 
 def test_trials_come_in_their_order_with_gaps_for_missing_scores():

@@ -7,7 +7,8 @@ from mlflow.entities import Metric, Param
 from tiledseg.errors import RegistryError, TrackingError
 from tiledseg.tracking import queries
 from tiledseg.tracking.files import RunFiles
-from tiledseg.tracking.registry import CHAMPION, CHAMPION_METRIC, promote
+from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
+from tiledseg.tracking.registry import promote
 
 
 @pytest.fixture

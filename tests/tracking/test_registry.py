@@ -6,14 +6,8 @@ from mlflow.exceptions import MlflowException
 from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.tracking.registry import (
-    CHAMPION,
-    LATEST,
-    champion_score,
-    load_predictor,
-    log_model,
-    register,
-)
+from tiledseg.tracking.names import CHAMPION, LATEST
+from tiledseg.tracking.registry import champion_score, load_predictor, log_model, register
 
 
 @pytest.fixture(scope="module")

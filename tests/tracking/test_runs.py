@@ -6,8 +6,8 @@ import pytest
 from tiledseg.data.dataset import load_dataset
 from tiledseg.errors import DatasetError, TrackingError
 from tiledseg.tracking.files import RunFiles
-from tiledseg.tracking.run_ids import KIND_TAG
-from tiledseg.tracking.runs import ERROR_TAG, open_run, read_experiment
+from tiledseg.tracking.names import ERROR_TAG, KIND_TAG
+from tiledseg.tracking.runs import open_run, read_experiment
 from tiledseg.training.observer import EpochPicture
 
 

@@ -24,15 +24,8 @@ from tiledseg.errors import RegistryError, TrackingError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.files import RunFiles
-from tiledseg.tracking.registry import (
-    CHAMPION,
-    LATEST,
-    champion_score,
-    load_predictor,
-    log_model,
-    promote,
-    register,
-)
+from tiledseg.tracking.names import CHAMPION, LATEST
+from tiledseg.tracking.registry import champion_score, load_predictor, log_model, promote, register
 
 pytestmark = pytest.mark.soak
 

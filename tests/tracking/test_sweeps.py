@@ -2,13 +2,18 @@ import mlflow
 import pytest
 
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.run_ids import ERROR_TAG, KIND_TAG, LAUNCHER_VARIABLE, RUN_TAG
-from tiledseg.tracking.runs import open_run
-from tiledseg.tracking.sweeps import (
+from tiledseg.tracking.names import (
+    ERROR_TAG,
+    KIND_TAG,
     OUTCOME_TAG,
     PARENT_TAG,
     REASON_TAG,
+    RUN_TAG,
     TRIAL_TAG,
+)
+from tiledseg.tracking.run_ids import LAUNCHER_VARIABLE
+from tiledseg.tracking.runs import open_run
+from tiledseg.tracking.sweeps import (
     TrialEnd,
     end_dead_runs,
     end_trial_run,

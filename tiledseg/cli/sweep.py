@@ -17,6 +17,7 @@ from tiledseg.cli.arguments import (
 from tiledseg.cli.console import show_line
 from tiledseg.cli.train import show_where_to_look, train_and_show
 from tiledseg.errors import SweepError
+from tiledseg.tracking.names import DEFAULT_OBJECTIVE
 
 if TYPE_CHECKING:
     from tiledseg.tuning.results.report import StudyResult
@@ -80,7 +81,6 @@ def sweep(
     """Search for better settings; the same command goes on, and shares the study."""
     from tiledseg.cli.sweep_screen import SweepScreen, show_study  # noqa: PLC0415
     from tiledseg.tuning.options import SweepOptions  # noqa: PLC0415
-    from tiledseg.tuning.search.objectives import DEFAULT_OBJECTIVE  # noqa: PLC0415
     from tiledseg.tuning.search.space import load_space  # noqa: PLC0415
     from tiledseg.tuning.sweep import sweep as run_sweep  # noqa: PLC0415
 

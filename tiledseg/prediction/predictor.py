@@ -3,6 +3,7 @@
 What is measured is what is served, because all of them call ``Predictor.probability``.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
 from tiledseg.config.experiment import Experiment, load_experiment
+from tiledseg.config.format_version import FORMAT_VERSION, require_format
 from tiledseg.errors import RegistryError, TilingError
 from tiledseg.masks.classes import labels_of
 from tiledseg.masks.instances import without_small
@@ -35,6 +37,8 @@ Mode = Literal["tiled", "resized", "single_pass", "intersection"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
+FORMAT_FILE = "format.json"
+"""Holds the version of the form of the folder."""
 
 
 class Predictor:
@@ -60,8 +64,12 @@ class Predictor:
 
         Raises:
             RegistryError: A file is missing or is not a Keras model.
+            FormatError: Another version of tiledseg wrote it, in another form.
         """
-        experiment = load_experiment(folder / EXPERIMENT_FILE)
+        experiment_file = folder / EXPERIMENT_FILE
+        if experiment_file.is_file():
+            require_format(_read_format(folder), f"model {folder}")
+        experiment = load_experiment(experiment_file)
         try:
             model: Any = keras.saving.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
         except (OSError, ValueError, TypeError) as error:
@@ -81,6 +89,7 @@ class Predictor:
         """Write the network and its experiment into an existing folder."""
         self.model.save(folder / MODEL_FILE)
         (folder / EXPERIMENT_FILE).write_text(self.experiment.to_yaml(), encoding="utf-8")
+        (folder / FORMAT_FILE).write_text(json.dumps({"format": FORMAT_VERSION}), encoding="utf-8")
 
     def probability(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.float32]:
         """Probability of every pixel to be foreground or, with several classes, of each label.
@@ -199,3 +208,12 @@ def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
             is the most probable.
     """
     return labels_of(probability) > 0
+
+
+def _read_format(folder: Path) -> object:
+    """The version that stands in a model's folder, or None."""
+    try:
+        content = json.loads((folder / FORMAT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content.get("format") if isinstance(content, dict) else None

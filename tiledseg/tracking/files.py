@@ -13,7 +13,7 @@ from tiledseg.tracking.artifact_cache import fetching, find_cached_folder, keep,
 from tiledseg.tracking.store import connect, store_errors
 
 _EPOCH_PICTURE = re.compile(
-    r"epochs[~#%](?P<stem>.+)[~#%](?P<mode>tiled|whole)[+%]step[+%](?P<epoch>\d+)[+%]"
+    r"epochs[~#%](?P<stem>.+)[~#%](?P<mode>tiled|resized)[+%]step[+%](?P<epoch>\d+)[+%]"
 )
 """How ``mlflow.log_image`` names the files of the key ``epochs/STEM/MODE``."""
 

@@ -13,6 +13,7 @@ import pandas as pd
 from mlflow.entities import Run, RunStatus, ViewType
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
+from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, PARENT_TAG
 from tiledseg.tracking.store import connect, store_errors
 
 PAGE = 250
@@ -21,9 +22,6 @@ _PAGE = 1000
 """Experiments, models or versions asked for in one request."""
 LOOK = 20
 """Runs asked for at first where all may be known already."""
-PARENT_TAG = "mlflow.parentRunId"
-KIND_TAG = "tiledseg.kind"
-ERROR_TAG = "tiledseg.error"
 
 Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 

@@ -17,17 +17,15 @@ from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 from sqlalchemy.exc import SQLAlchemyError
 
 import tiledseg
+from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.errors import RegistryError
+from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, FORMAT_TAG, LATEST
 from tiledseg.tracking.store import connect, reason_of, store_address, store_errors
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Predictor
     from tiledseg.tiling.execution.runtimes import Runtime
 
-LATEST = "latest-trained"
-CHAMPION = "champion"
-CHAMPION_METRIC = "valid/tiled/dice"
-"""Test scores never choose."""
 
 SERVING_PACKAGES = (
     "tensorflow", "keras", "mlflow", "opencv-python-headless", "numpy", "pillow",
@@ -97,7 +95,7 @@ def register(
         name,
         f"models:/{model_id}",
         run_id,
-        tags={CHAMPION_METRIC: f"{score:.6f}"},
+        tags={CHAMPION_METRIC: f"{score:.6f}", FORMAT_TAG: str(FORMAT_VERSION)},
         model_id=model_id,  # a database does without; a server refuses the source then
     ).version
     client.set_registered_model_alias(name, LATEST, version)

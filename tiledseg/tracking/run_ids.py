@@ -7,12 +7,10 @@ from collections.abc import Mapping
 import mlflow
 from mlflow.entities import RunTag
 
+from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.errors import TrackingError
+from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG, KIND_TAG, LAUNCHER_TAG, RUN_TAG
 
-KIND_TAG = "tiledseg.kind"
-ERROR_TAG = "tiledseg.error"
-RUN_TAG = "tiledseg.run_id"
-LAUNCHER_TAG = "tiledseg.launcher_run_id"
 LAUNCHER_VARIABLE = "MLFLOW_RUN_ID"
 """Set by ``mlflow run`` to the run that it made for the project."""
 
@@ -31,7 +29,7 @@ def claim_run(
     Raises:
         TrackingError: The MLflow experiment is deleted.
     """
-    tags = {KIND_TAG: kind, **(tags or {})}
+    tags = {FORMAT_TAG: str(FORMAT_VERSION), KIND_TAG: kind, **(tags or {})}
     launcher_id = os.environ.pop(LAUNCHER_VARIABLE, None)
     experiment_id = find_experiment_id(client, name) or client.create_experiment(name)
     if launcher_id is None:

@@ -14,6 +14,7 @@ import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 
 from tiledseg.config.experiment import Experiment, parse_experiment
+from tiledseg.config.format_version import require_format
 from tiledseg.data.dataset import Dataset
 from tiledseg.evaluation.figures import comparison_sheet, learning_curves, save_figure
 from tiledseg.evaluation.scores import ImageEvaluation
@@ -21,7 +22,8 @@ from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
 from tiledseg.masks.classes import labels_of, paint
 from tiledseg.prediction.predictor import EXPERIMENT_FILE
-from tiledseg.tracking.run_ids import ERROR_TAG, claim_run, forget_error, point_launcher_to
+from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG
+from tiledseg.tracking.run_ids import claim_run, forget_error, point_launcher_to
 from tiledseg.tracking.store import connect, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 
@@ -192,8 +194,11 @@ def read_experiment(run_id: str) -> Experiment:
 
     Raises:
         TrackingError: There is no such run, or it was not made by tiledseg.
+        FormatError: Another version of tiledseg made it, in another form.
     """
-    connect()
+    client = connect()
     with store_errors():
+        tags = client.get_run(run_id).data.tags
         text = mlflow.artifacts.load_text(f"runs:/{run_id}/{EXPERIMENT_FILE}")
+    require_format(tags.get(FORMAT_TAG), f"run {run_id}")
     return parse_experiment(text, f"run {run_id}")

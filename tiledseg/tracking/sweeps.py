@@ -12,9 +12,19 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tiledseg.tracking.run_ids import (
+from tiledseg.config.format_version import FORMAT_VERSION
+from tiledseg.tracking.names import (
     ERROR_TAG,
+    FORMAT_TAG,
     KIND_TAG,
+    OUTCOME_TAG,
+    PARENT_TAG,
+    REASON_TAG,
+    STUDY_ID_TAG,
+    STUDY_TAG,
+    TRIAL_TAG,
+)
+from tiledseg.tracking.run_ids import (
     LAUNCHER_VARIABLE,
     claim_run,
     find_experiment_id,
@@ -26,12 +36,6 @@ from tiledseg.tracking.store import connect, store_errors
 logger = logging.getLogger(__name__)
 
 SWEEP = "sweep"
-PARENT_TAG = "mlflow.parentRunId"
-STUDY_TAG = "tiledseg.study"
-STUDY_ID_TAG = "tiledseg.study_id"
-TRIAL_TAG = "tiledseg.trial"
-OUTCOME_TAG = "tiledseg.outcome"
-REASON_TAG = "tiledseg.reason"
 _MOST_CHILDREN = 50_000
 
 
@@ -130,6 +134,7 @@ def start_trial_run(parent_id: str, number: int, tags: Mapping[str, str]) -> str
             run_name=f"{parent.info.run_name} {number:03d}",
             tags={
                 PARENT_TAG: parent_id,
+                FORMAT_TAG: str(FORMAT_VERSION),
                 KIND_TAG: "trial",
                 STUDY_TAG: parent.data.tags[STUDY_TAG],
                 TRIAL_TAG: str(number),

@@ -10,12 +10,13 @@ from optuna.trial import FrozenTrial
 
 from tiledseg.config.experiment import Experiment
 from tiledseg.errors import SweepError
+from tiledseg.tracking.names import DEFAULT_OBJECTIVE
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.resources import memory_per_worker
 from tiledseg.tuning.execution.trial_runner import WorkerOptions
 from tiledseg.tuning.results.progress import Session
 from tiledseg.tuning.search.feasibility import check_space
-from tiledseg.tuning.search.objectives import DEFAULT_OBJECTIVE, parse_objectives
+from tiledseg.tuning.search.objectives import parse_objectives
 from tiledseg.tuning.search.samplers import check_search, grid_points, list_untried_points
 from tiledseg.tuning.search.space import SearchSpace
 from tiledseg.tuning.study.definition import StudyDefinition

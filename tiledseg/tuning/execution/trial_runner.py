@@ -15,6 +15,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from tiledseg.config.experiment import Experiment
 from tiledseg.errors import ExperimentError, TrackingError
 from tiledseg.tracking import sweeps
+from tiledseg.tracking.names import PRUNED_ON
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.child_process import (
     COMMAND,
@@ -26,7 +27,6 @@ from tiledseg.tuning.execution.child_process import (
 from tiledseg.tuning.execution.outcome import is_feasible, judge, objective_values, violations
 from tiledseg.tuning.execution.resources import share_processors
 from tiledseg.tuning.overrides import override
-from tiledseg.tuning.search.objectives import PRUNED_ON
 from tiledseg.tuning.study.definition import StudyDefinition
 
 logger = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import TrialState
 
+from tiledseg.tracking.names import PRUNED_ON
 from tiledseg.tuning.execution.retries import list_counted
 from tiledseg.tuning.results.progress import is_feasible, report_sign
-from tiledseg.tuning.search.objectives import PRUNED_ON
 
 logger = logging.getLogger(__name__)
 

@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tiledseg.errors import SweepError
+from tiledseg.tracking.names import DEFAULT_OBJECTIVE, MODES, SCORES, SEAMS, SPEED, is_maximized
 
-DEFAULT_OBJECTIVE = "valid/tiled/dice"
-PRUNED_ON = "val_dice_coef"
-"""Reported after every epoch; what pruners compare."""
-
-_SCORES = "dice|iou|precision|recall|accuracy|seconds_per_megapixel"
-_SEAMS = "gradient_ratio|gradient_against_single_pass|max_difference|flipped_labels"
-_FINAL = re.compile(rf"valid/(?:(?:tiled|whole)/(?:{_SCORES})|seam/(?:{_SEAMS}))")
+_FINAL = re.compile(
+    rf"valid/(?:(?:{'|'.join(MODES)})/(?:{'|'.join((*SCORES, SPEED))})|seam/(?:{'|'.join(SEAMS)}))"
+)
 _EPOCH = ("val_dice", "val_dice_coef", "val_loss", "dice", "dice_coef", "loss")
-_LESS_IS_BETTER = re.compile(r"(?:.*/seconds_per_megapixel|.*/seam/.*|(?:val_)?loss)")
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,13 @@ def parse_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
         if not _FINAL.fullmatch(name) and name not in _EPOCH:
             raise SweepError(
                 f"objective {name!r} is no metric of a run; use {DEFAULT_OBJECTIVE}, "
-                f"valid/(tiled|whole)/({_SCORES}), valid/seam/({_SEAMS}) or {', '.join(_EPOCH)}"
+                f"valid/({'|'.join(MODES)})/({'|'.join((*SCORES, SPEED))}), "
+                f"valid/seam/({'|'.join(SEAMS)}) or {', '.join(_EPOCH)}"
             )
         if names.count(name) > 1:
             raise SweepError(f"objective {name} is given twice; remove one")
     if not names:
         raise SweepError(f"no objective; use {DEFAULT_OBJECTIVE}")
     return tuple(
-        Objective(name, "minimize" if _LESS_IS_BETTER.fullmatch(name) else "maximize")
-        for name in names
+        Objective(name, "maximize" if is_maximized(name) else "minimize") for name in names
     )

@@ -5,12 +5,13 @@ from typing import Any
 
 import optuna
 
+from tiledseg.config.format_version import FORMAT_VERSION, require_format
 from tiledseg.errors import ExperimentError, SweepError
+from tiledseg.tracking.names import FORMAT_TAG, STUDY_ID_TAG
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.study.definition import StudyDefinition, differences
 
 DEFINITION = "tiledseg.definition"
-STUDY_ID = "tiledseg.study_id"
 _MOST_NAMED = 3
 
 
@@ -21,6 +22,7 @@ def join_study(storage: Any, name: str, definition: StudyDefinition) -> optuna.S
 
     Raises:
         SweepError: There is a study of that name which asks another question.
+        FormatError: Another version of tiledseg made it, in another form.
     """
     known = {study.study_name: study for study in storage.get_all_studies()}
     if name in known:
@@ -29,7 +31,8 @@ def join_study(storage: Any, name: str, definition: StudyDefinition) -> optuna.S
         directions = [objective.direction for objective in definition.objectives]
         study = optuna.create_study(study_name=name, storage=storage, directions=directions)
     if DEFINITION not in study.user_attrs and not study.get_trials(deepcopy=False):
-        study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
+        study.set_user_attr(STUDY_ID_TAG, uuid.uuid4().hex)
+        study.set_user_attr(FORMAT_TAG, FORMAT_VERSION)
         study.set_user_attr(DEFINITION, definition.content())
     _check_same(study, definition)
     _enqueue_initial_trials(study, definition)
@@ -43,7 +46,7 @@ def load_definition(study: optuna.Study) -> StudyDefinition:
 
 def study_id(study: optuna.Study) -> str:
     """What tells a study from others of its name."""
-    return str(study.user_attrs[STUDY_ID])
+    return str(study.user_attrs[STUDY_ID_TAG])
 
 
 def _check_same(study: optuna.Study, definition: StudyDefinition) -> None:
@@ -53,6 +56,7 @@ def _check_same(study: optuna.Study, definition: StudyDefinition) -> None:
             f"study {study.study_name} was not made by tiledseg; "
             "give another name with --study, or another --storage"
         )
+    require_format(attributes.get(FORMAT_TAG), f"study {study.study_name}")
     try:
         changed = differences(attributes[DEFINITION], definition.content())
     except ExperimentError as error:
