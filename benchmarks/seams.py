@@ -55,8 +55,7 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=6.0)
     options = parser.parse_args()
     loaded = load_predictor(options.model)
-    tiling = loaded.experiment.tiling.model_copy(update={"tta": 1})
-    experiment = loaded.experiment.model_copy(update={"tiling": tiling})
+    experiment = loaded.experiment.override({"tiling.tta": 1})
     predictor = Predictor(loaded.model, experiment)
     per_tile = per_tile_predict(loaded.model)
     named = {"name": options.dataset} if options.dataset else {}

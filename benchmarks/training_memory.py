@@ -54,8 +54,7 @@ def experiment_of(path: Path | None) -> Experiment:
     """The experiment given, or the defaults with every warp on, for the large dataset."""
     if path is not None:
         loaded = load_experiment(path)
-        dataset = loaded.dataset.model_copy(update={"name": NAME, "synthetic": None})
-        return loaded.model_copy(update={"dataset": dataset})
+        return loaded.override({"dataset.name": NAME, "dataset.synthetic": None})
     warp = {"rotation": 180.0, "scale": 0.2, "elastic": 4.0, "grid_distortion": 0.02}
     return Experiment.model_validate({"dataset": {"name": NAME}, "augmentation": warp})
 

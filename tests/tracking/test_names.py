@@ -1,5 +1,7 @@
 """Names in MLflow, and which direction of a metric is better."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from dashboards.trials import objectives_of

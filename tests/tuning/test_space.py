@@ -5,7 +5,6 @@ import pytest
 
 from tiledseg.config.experiment import load_experiment
 from tiledseg.errors import ExperimentError, SweepError
-from tiledseg.tuning.overrides import compact, override
 from tiledseg.tuning.search.feasibility import check_space
 from tiledseg.tuning.search.space import TRIAL_SETTINGS, load_space
 
@@ -122,7 +121,7 @@ def test_every_draw_of_a_checked_space_builds_an_experiment(space_of, tiny_exper
     own = experiment.flattened()
     for _ in range(50):
         values = space.draw(rng, own)
-        built = override(experiment, space.settings(values, own)).flattened()
+        built = experiment.override(space.settings(values, own)).flattened()
         assert built["training.learning_rate"] == values["training.learning_rate"]
         wanted = own["augmentation.contrast"] * values["strength"]
         assert built["augmentation.contrast"] == pytest.approx(wanted, rel=1e-4)
@@ -206,7 +205,7 @@ def test_every_architecture_of_the_default_space_reads_what_is_drawn(architectur
     own = experiment.flattened()
     for _ in range(20):
         values = {**space.draw(rng, own), "model.architecture": architecture}
-        built = override(experiment, space.settings(values, own))
+        built = experiment.override(space.settings(values, own))
         assert built.model.base_kernels == values["model.base_kernels"]
 
 
@@ -231,8 +230,8 @@ def test_a_file_that_is_no_search_space(tmp_path, text, words):
 
 
 def test_overrides_keep_what_was_written_and_no_defaults(tiny_experiment):
-    changed = override(tiny_experiment(), {"model.base_kernels": 5})
+    changed = tiny_experiment().override({"model.base_kernels": 5})
     assert changed.model.base_kernels == 5
-    assert compact(changed)["model"] == {"base_filters": 4, "num_layers": 2, "base_kernels": 5}
+    assert changed.compact()["model"] == {"base_filters": 4, "num_layers": 2, "base_kernels": 5}
     with pytest.raises(ExperimentError, match="num_layers"):
-        override(tiny_experiment(), {"model.num_layers": 9})
+        tiny_experiment().override({"model.num_layers": 9})

@@ -18,7 +18,6 @@ from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.errors import ExperimentError, OutputError
-from tiledseg.tuning.overrides import compact
 
 
 @app.command(
@@ -92,7 +91,7 @@ def _keep_experiment(experiment: Experiment, spec: PreparationSpec) -> None:
         show_line(f"an experiment for it begins with\n\ndataset:\n  name: {name}")
         return
     path = folder / f"{name}.yaml"
-    text = f"# Cut from another dataset: {spec}.\n" + to_yaml(compact(experiment))
+    text = f"# Cut from another dataset: {spec}.\n" + to_yaml(experiment.compact())
     try:
         if path.is_file() and path.read_text(encoding="utf-8") != text:
             show_line(f"experiment  {path} was there already, and stays as it is")

@@ -59,7 +59,7 @@ def evaluate(
 
     chosen = choose_experiment(dataset, experiment, None)
     predictor = load_predictor(model)
-    merged = predictor.experiment.model_copy(update={"dataset": chosen.dataset})
+    merged = predictor.experiment.override({"dataset": chosen.compact()["dataset"]})
     splits = (split,) if split else EVALUATED_SPLITS
     with ConsoleObserver() as observer:
         result = run_evaluation(predictor, merged, splits, [observer])

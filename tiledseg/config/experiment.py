@@ -100,6 +100,26 @@ class Experiment(Section):
         """All settings as one level of dotted keys, for example ``model.base_filters``."""
         return dict(_flatten(self.model_dump(mode="json")))
 
+    def compact(self) -> dict[str, Any]:
+        """What a person would have written: the keys that were set, in sections."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def override(self, values: Mapping[str, Any]) -> "Experiment":
+        """The experiment with other values for some dotted keys, checked as a whole.
+
+        It remembers which keys were set, so that ``compact`` leaves the defaults out.
+
+        Args:
+            values: By dotted key, for example ``{"training.epochs": 3}``.
+
+        Raises:
+            ExperimentError: A key is unknown, a value impossible, or they do not go together.
+        """
+        content = self.compact()
+        for key, value in values.items():
+            _put(content, key, value)
+        return _validate(content)
+
     def to_yaml(self) -> str:
         """The experiment as YAML text that loads back to an equal experiment."""
         return to_yaml(self.model_dump(mode="json"))
@@ -151,12 +171,9 @@ def parse_experiment(text: str, source: str, overrides: Sequence[str] = ()) -> E
         )
     content = {key: {} if value is None else value for key, value in content.items()}
     for override in overrides:
-        _apply_override(content, override)
+        _put(content, *_parse_override(override), label=f"--set {override!r}: ")
         source += f" --set {override}"
-    try:
-        return Experiment.model_validate(content)
-    except ValidationError as error:
-        raise ExperimentError(f"{source}: {explain(error, Experiment)}") from None
+    return _validate(content, f"{source}: ")
 
 
 def available_experiments(folder: Path) -> list[str]:
@@ -190,27 +207,41 @@ def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{key}", value
 
 
-def _apply_override(content: dict[str, Any], override: str) -> None:
+def _validate(content: Mapping[str, Any], label: str = "") -> Experiment:
+    """The experiment that sections describe; ``label`` begins a message about them."""
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise ExperimentError(f"{label}{explain(error, Experiment)}") from None
+
+
+def _parse_override(override: str) -> tuple[str, Any]:
+    """Key and value of a ``KEY=VALUE`` text."""
     key, equals, value = override.partition("=")
-    path = [part.strip() for part in key.split(".")]
-    if not equals or not all(path):
+    key = ".".join(part.strip() for part in key.split("."))
+    if not equals or not all(key.split(".")):
         raise ExperimentError(
             f"--set {override!r}: expected KEY=VALUE, for example training.epochs=3"
         )
     try:
-        parsed = parse_yaml(value)
+        return key, parse_yaml(value)
     except ValueError as error:
         raise ExperimentError(
             f"--set {override!r}: {value!r} is not a YAML value: {error}"
         ) from None
-    section = content
-    for depth, part in enumerate(path[:-1], start=1):
-        if section.get(part) is None:
-            section[part] = {}
-        section = section[part]
-        if not isinstance(section, dict):
+
+
+def _put(content: dict[str, Any], key: str, value: Any, label: str = "") -> None:
+    """Put a value at a dotted key, in sections that are made where they are absent."""
+    *sections, name = key.split(".")
+    place = content
+    for depth, section in enumerate(sections, start=1):
+        if place.get(section) is None:
+            place[section] = {}
+        place = place[section]
+        if not isinstance(place, dict):
             raise ExperimentError(
-                f"--set {override!r}: {'.'.join(path[:depth])} is {shorten(section)}, "
+                f"{label}{'.'.join(sections[:depth])} is {shorten(place)}, "
                 "a value and not a section"
             )
-    section[path[-1]] = parsed
+    place[name] = value

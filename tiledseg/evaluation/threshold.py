@@ -56,8 +56,7 @@ def tune_threshold(predictor: Predictor, samples: Sequence[Sample]) -> float:
     layer = _logits(predictor.model)
     experiment = predictor.experiment
     # Which objects are too small depends on the cut, so they are dropped at each one anew.
-    tiling = experiment.tiling.model_copy(update={"min_object_area": 0})
-    all_sizes = Predictor(predictor.model, experiment.model_copy(update={"tiling": tiling}))
+    all_sizes = Predictor(predictor.model, experiment.override({"tiling.min_object_area": 0}))
     smallest = experiment.tiling.min_object_area
     dice = _mean_dice(all_sizes, samples, CUTS, smallest)
     best = _best(dice)

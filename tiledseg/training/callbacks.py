@@ -149,8 +149,7 @@ class EpochPictures(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         # One orientation: the minutes are for training, and the pictures are of the network.
-        tiling = experiment.tiling.model_copy(update={"tta": 1})
-        self._experiment = experiment.model_copy(update={"tiling": tiling})
+        self._experiment = experiment.override({"tiling.tta": 1})
         self._observers = observers
         self._labels = len(experiment.class_names)
         self._samples = samples[: experiment.training.epoch_pictures]

@@ -136,8 +136,7 @@ def decide_precision(experiment: Experiment) -> Experiment:
     """The experiment with ``training.precision: auto`` replaced by what suits this machine."""
     if experiment.training.precision != "auto":
         return experiment
-    training = experiment.training.model_copy(update={"precision": fast_precision()})
-    return experiment.model_copy(update={"training": training})
+    return experiment.override({"training.precision": fast_precision()})
 
 
 def compile_model(experiment: Experiment) -> keras.Model:

@@ -26,7 +26,6 @@ from tiledseg.tuning.execution.child_process import (
 )
 from tiledseg.tuning.execution.outcome import is_feasible, judge, objective_values, violations
 from tiledseg.tuning.execution.resources import share_processors
-from tiledseg.tuning.overrides import override
 from tiledseg.tuning.study.definition import StudyDefinition
 
 logger = logging.getLogger(__name__)
@@ -127,7 +126,7 @@ class TrialRunner:
                 definition.space.parameters[name].suggest(self._trial, name)
             return definition.trial_base
         values = definition.space.suggest(self._trial, own)
-        return override(definition.trial_base, definition.space.settings(values, own))
+        return definition.trial_base.override(definition.space.settings(values, own))
 
     def _open_run(self) -> None:
         origin = self._trial.user_attrs.get(retries.ORIGIN)

@@ -7,7 +7,6 @@ from typing import Any
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import ExperimentError, OutputError
-from tiledseg.tuning.overrides import compact, override
 from tiledseg.tuning.search.parameters import Categorical
 from tiledseg.tuning.study.definition import StudyDefinition
 
@@ -20,7 +19,7 @@ def make_found_experiment(definition: StudyDefinition, params: Mapping[str, Any]
         params: As Optuna's storage keeps them.
     """
     values = {name: _restore(definition, name, value) for name, value in params.items()}
-    return override(definition.experiment, definition.space.settings(values, definition.own))
+    return definition.experiment.override(definition.space.settings(values, definition.own))
 
 
 def export_experiment(experiment: Experiment, folder: Path, note: str) -> Path:
@@ -37,7 +36,7 @@ def export_experiment(experiment: Experiment, folder: Path, note: str) -> Path:
     Raises:
         OutputError: It cannot be written.
     """
-    text = "".join(f"# {line}\n" for line in note.splitlines()) + to_yaml(compact(experiment))
+    text = "".join(f"# {line}\n" for line in note.splitlines()) + to_yaml(experiment.compact())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         number = 1

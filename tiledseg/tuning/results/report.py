@@ -12,7 +12,6 @@ from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
 from tiledseg.tracking.sweeps import StudyRun
-from tiledseg.tuning.overrides import compact
 from tiledseg.tuning.results.candidates import Candidate, full_experiment, rank_trials
 from tiledseg.tuning.results.export import export_experiment
 from tiledseg.tuning.results.progress import StudyProgress, TrialRow
@@ -67,7 +66,7 @@ def close_study(
     run.log_texts({"trials.csv": trial_table(progress, names).to_csv(index=False)})
     run.log_metrics(_figures(progress, names))
     if best is not None and experiment is not None:
-        run.log_texts({"best.yaml": to_yaml(compact(experiment))})
+        run.log_texts({"best.yaml": to_yaml(experiment.compact())})
         run.log_tags({"best": best.run_id})
     with tempfile.TemporaryDirectory(prefix="tiledseg-") as place:
         draw_plots(study, names, Path(place))

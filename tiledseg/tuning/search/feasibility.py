@@ -7,7 +7,6 @@ from typing import Any
 from tiledseg.config.experiment import Experiment
 from tiledseg.config.messages import list_keys, nearest, shorten
 from tiledseg.errors import ExperimentError, SweepError
-from tiledseg.tuning.overrides import override
 from tiledseg.tuning.search.parameters import Parameter, Scale
 from tiledseg.tuning.search.space import SearchSpace
 
@@ -27,7 +26,7 @@ def check_space(space: SearchSpace, experiment: Experiment) -> None:
             names the file, the key, the value and what is accepted.
     """
     try:
-        experiment = override(experiment, space.trial)
+        experiment = experiment.override(space.trial)
     except ExperimentError as error:
         raise SweepError(f"{space.source}: trial: {error}") from None
     own = experiment.flattened()
@@ -100,7 +99,7 @@ def _fault(space: SearchSpace, name: str, value: Any, experiment: Experiment) ->
     settings = {key: values[0] for key, values in parameter.conditions.items() if key in known}
     settings.update(parameter.settings(name, value, own))
     try:
-        override(experiment, settings)
+        experiment.override(settings)
     except ExperimentError as error:
         return str(error)
     return ""
@@ -117,7 +116,7 @@ def _fits_somewhere(space: SearchSpace, name: str, value: Any, experiment: Exper
             continue
         applied = True
         try:
-            override(experiment, space.settings({**values, name: value}, own))
+            experiment.override(space.settings({**values, name: value}, own))
         except ExperimentError:
             continue
         return True

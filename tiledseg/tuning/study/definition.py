@@ -8,7 +8,6 @@ from typing import Any, Self
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.config.messages import shorten
 from tiledseg.tuning.execution.retries import EXPERIMENT, SOURCE
-from tiledseg.tuning.overrides import override
 from tiledseg.tuning.search.objectives import Objective, parse_objectives
 from tiledseg.tuning.search.space import SearchSpace, restore_space
 
@@ -35,7 +34,7 @@ class StudyDefinition:
     @property
     def trial_base(self) -> Experiment:
         """The experiment with the budget of a trial: trial 0."""
-        return override(self.experiment, self.space.trial)
+        return self.experiment.override(self.space.trial)
 
     @property
     def likely_epochs(self) -> int:
