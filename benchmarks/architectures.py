@@ -75,8 +75,8 @@ def learn(experiment: Experiment, dataset: Dataset, cache: PixelCache, steps: in
         seconds += time.perf_counter() - began
         dice.append(model.evaluate(validation, verbose=0, return_dict=True)["dice"])
     scores = " ".join(f"{score:.3f}" for score in dice)
-    verdict = "reached" if max(dice) >= GOAL else "missed"
-    return f"{model.count_params():>11,}  {scores}  {verdict}  {seconds / (4 * quarter):.2f} s/step"
+    outcome = "reached" if max(dice) >= GOAL else "missed"
+    return f"{model.count_params():>11,}  {scores}  {outcome}  {seconds / (4 * quarter):.2f} s/step"
 
 
 def main() -> None:

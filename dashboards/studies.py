@@ -9,7 +9,7 @@ import streamlit as st
 from dashboards import store
 from dashboards.run_table import FRESH
 
-BEST, FINALS = "best.yaml", "finals.csv"
+BEST, RETRAINED = "best.yaml", "retraining.csv"
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Answer:
 
     experiment: str = ""
     """YAML of the best experiment at full budget."""
-    finals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    retrained: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Trials that were trained in full: columns ``number`` and ``score`` among others."""
 
 
@@ -33,7 +33,7 @@ def answer_of(run_id: str) -> Answer:
     names = set(files.names(""))
     return Answer(
         experiment=files.path(BEST).read_text(encoding="utf-8") if BEST in names else "",
-        finals=_table(files.path(FINALS)) if FINALS in names else pd.DataFrame(),
+        retrained=_table(files.path(RETRAINED)) if RETRAINED in names else pd.DataFrame(),
     )
 
 

@@ -12,6 +12,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from house import HOUSE_EXPERIMENTS
 
 from tiledseg import build_model, train
 from tiledseg.config.experiment import load_experiment
@@ -256,7 +257,6 @@ def test_a_fault_under_mlflow_run_leaves_no_run_open(place, project_run):
     assert sorted(runs["status"]) == ["FAILED", "FINISHED", "FINISHED"]
 
 
-EXPERIMENTS = sorted((PROJECT / "experiments").glob("*.yaml"))
 TRAINED_ABOVE = {"Synthetic-Cell", "Synthetic-Cell-Classes"}
 LIKE_TILED_CELL = {"MultipleMyeloma", "Tiled-Cervical-Cancer", "Tiled-MultipleMyeloma"}
 """Other numbers alone: they are loaded and their networks are built, which takes a second."""
@@ -264,7 +264,7 @@ LIKE_TILED_CELL = {"MultipleMyeloma", "Tiled-Cervical-Cancer", "Tiled-MultipleMy
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in EXPERIMENTS if path.stem not in TRAINED_ABOVE | LIKE_TILED_CELL],
+    [path for path in HOUSE_EXPERIMENTS if path.stem not in TRAINED_ABOVE | LIKE_TILED_CELL],
     ids=lambda p: p.stem,
 )
 def test_experiments_train_on_tiny_images(path, tiny_dataset):
@@ -308,4 +308,4 @@ def test_experiments_like_another_differ_from_it_in_numbers_alone(name):
 
 
 def test_every_named_dataset_has_an_experiment():
-    assert {dataset.name for dataset in CATALOG} <= {path.stem for path in EXPERIMENTS}
+    assert {dataset.name for dataset in CATALOG} <= {path.stem for path in HOUSE_EXPERIMENTS}

@@ -130,10 +130,10 @@ def _tell(run: RunSummary, answer: Answer) -> None:
         on_click="ignore",
     )
     _command(f"tiledseg train --experiment {shlex.quote(name)}")
-    if not answer.finals.empty:
-        final = answer.finals.sort_values("score").iloc[-1]
+    if not answer.retrained.empty:
+        final = answer.retrained.sort_values("score").iloc[-1]
         st.caption(
-            f"Of {len(answer.finals)} trials that were trained in full afterwards, trial "
+            f"Of {len(answer.retrained)} trials that were trained in full afterwards, trial "
             f"{final['number']} came out best, with a validation Dice of "
             f"{formatting.score(final['score'])}."
         )

@@ -58,7 +58,7 @@ def test_every_option_reaches_the_prediction(command, predictor, tmp_path):
     assert not levels[65:].any()
     predict_files(
         predictor, [tmp_path / "slides" / "a.tif"], tmp_path / "plain",
-        SlideOptions(content="probability", smallest=3, holes=2),
+        SlideOptions(content="probability", min_object_area=3, max_hole_area=2),
     )  # fmt: skip
     plain = cv2.imread(str(tmp_path / "plain" / "a.png"), cv2.IMREAD_UNCHANGED)
     away = np.zeros_like(levels, bool)

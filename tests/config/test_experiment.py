@@ -1,10 +1,10 @@
 """An experiment file is read through the front door, or refused in words that help."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from house import HOUSE_EXPERIMENTS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,6 @@ from tiledseg.config.experiment import (
 from tiledseg.config.messages import list_keys
 from tiledseg.errors import ExperimentError
 
-HOME = Path(__file__).resolve().parents[2] / "experiments"
 MINIMAL = "dataset: {name: Tiny}\n"
 
 
@@ -31,7 +30,7 @@ def refusal(text: str, *overrides: str) -> str:
 
 
 class TestRoundTrip:
-    @pytest.mark.parametrize("path", sorted(HOME.glob("*.yaml")), ids=lambda path: path.stem)
+    @pytest.mark.parametrize("path", HOUSE_EXPERIMENTS, ids=lambda path: path.stem)
     def test_every_experiment_of_the_house(self, path, tmp_path):
         experiment = load_experiment(path)
         assert experiment.dataset.name == path.stem

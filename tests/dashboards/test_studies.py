@@ -72,8 +72,8 @@ def test_a_metric_of_epochs_is_the_best_epochs_where_the_study_was_after_it(stud
 
 @pytest.mark.parametrize("text", ["", "\n"])
 def test_finals_that_are_being_written_are_none(study, text):
-    study[0].log_text(study[1], text, "finals.csv")
-    assert answer_of(study[1]).finals.empty
+    study[0].log_text(study[1], text, "retraining.csv")
+    assert answer_of(study[1]).retrained.empty
 
 
 class TestPage:
@@ -89,7 +89,7 @@ class TestPage:
     def test_finals_are_told(self, study):
         close(study)
         table = pd.DataFrame({"number": [0, 2], "score": [0.91, 0.9], "run_id": ["a", "b"]})
-        study[0].log_text(study[1], table.to_csv(index=False), "finals.csv")
+        study[0].log_text(study[1], table.to_csv(index=False), "retraining.csv")
         assert "trial 0 came out best, with a validation Dice of 0.9100" in words(opened("sweeps"))
 
     def test_an_open_study_is_judged_by_its_runs(self, study):

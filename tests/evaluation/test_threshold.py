@@ -45,9 +45,9 @@ def test_the_cut_that_made_the_target_is_found(predictor, samples, shift):
         assert differing.mean() < 1e-3, "0.5 is the cut now"
 
 
-@pytest.mark.parametrize(("smallest", "found"), [(20, 0.5), (0, 0.75)])
+@pytest.mark.parametrize(("min_object_area", "found"), [(20, 0.5), (0, 0.75)])
 def test_objects_that_are_too_small_do_not_count_at_any_cut(
-    samples, tiny_experiment, smallest, found
+    samples, tiny_experiment, min_object_area, found
 ):
     """A cone cut at a logit of 0.5 is the target; faint dots beside it reach one of 0.6."""
     rows, columns = np.indices((96, 96))
@@ -61,7 +61,7 @@ def test_objects_that_are_too_small_do_not_count_at_any_cut(
         write_image(sample.image, image)
         write_mask(sample.mask, target)
     predictor = Predictor(
-        network_of_brightness(), tiny_experiment(tiling={"min_object_area": smallest})
+        network_of_brightness(), tiny_experiment(tiling={"min_object_area": min_object_area})
     )
     assert tune_threshold(predictor, samples) == pytest.approx(1 / (1 + np.exp(-found)))
 

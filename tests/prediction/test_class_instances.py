@@ -32,7 +32,7 @@ def in_memory(class_predictor, slide_file, tmp_path):
     return predict
 
 
-CLEANING = {"smallest": 4, "holes": 3}
+CLEANING = {"min_object_area": 4, "max_hole_area": 3}
 
 
 def test_the_labels_with_their_palette(class_predictor, slide_file, tmp_path, in_memory):
@@ -49,7 +49,9 @@ def test_the_labels_with_their_palette(class_predictor, slide_file, tmp_path, in
     assert done.objects == expected.objects
 
 
-@pytest.mark.parametrize("options", [{}, {"smallest": 3}, {"smallest": 9, "holes": 9}])
+@pytest.mark.parametrize(
+    "options", [{}, {"min_object_area": 3}, {"min_object_area": 9, "max_hole_area": 9}]
+)
 def test_small_objects_of_the_settings_and_of_the_command(
     class_predictor, slide_file, tmp_path, options
 ):
@@ -57,9 +59,9 @@ def test_small_objects_of_the_settings_and_of_the_command(
     experiment = class_predictor.experiment
     tiling = experiment.tiling.model_copy(update={"min_object_area": 6})
     predictor = Predictor(class_predictor.model, experiment.model_copy(update={"tiling": tiling}))
-    wanted = SlideOptions(**{"holes": 50, **options})
-    for holes in (0, wanted.holes):
-        once = replace(wanted, holes=holes)
+    wanted = SlideOptions(**{"max_hole_area": 50, **options})
+    for holes in (0, wanted.max_hole_area):
+        once = replace(wanted, max_hole_area=holes)
         memory, out = (tmp_path / f"{name}{holes}" for name in ("memory", "out"))
         (expected,) = predict_files(predictor, [slide_file], memory, once)
         done = predict_slide(predictor, slide_file, out, once)

@@ -135,11 +135,14 @@ def test_an_overlay_is_not_replaced_unasked(predictor, slides, tmp_path):
 def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
     out = tmp_path / "out"
     (done,) = predict_files(
-        predictor, [slides / "a.png"], out, SlideOptions(with_objects=True, smallest=3, holes=5)
+        predictor,
+        [slides / "a.png"],
+        out,
+        SlideOptions(with_objects=True, min_object_area=3, max_hole_area=5),
     )
     mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED) > 0
     raw = predictor.mask(cv2.imread(str(slides / "a.png"))[..., ::-1].copy())
-    assert np.array_equal(mask, clean(raw, smallest=3, holes=5))
+    assert np.array_equal(mask, clean(raw, min_object_area=3, max_hole_area=5))
     labels = tifffile.imread(out / "objects" / "a.tif")
     assert labels.dtype == np.uint32
     assert np.array_equal(labels > 0, mask)

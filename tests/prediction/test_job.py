@@ -83,10 +83,10 @@ def stopping_after(count):
 def test_is_the_prediction_in_memory(
     slide_predictor, slide_file, slide_pixels, tmp_path, form, content
 ):
-    options = SlideOptions(form=form, content=content, smallest=4, holes=3)
+    options = SlideOptions(form=form, content=content, min_object_area=4, max_hole_area=3)
     done = predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
     probability = slide_predictor.probability(slide_pixels)
-    mask = clean(to_mask(probability), smallest=4, holes=3)
+    mask = clean(to_mask(probability), min_object_area=4, max_hole_area=3)
     found = read(tmp_path / "out", form)
     if content == "mask":
         assert np.array_equal(found, mask * np.uint8(255))
@@ -108,9 +108,11 @@ def test_is_the_prediction_in_memory(
 
 def test_objects_are_those_in_memory(slide_predictor, slide_file, slide_pixels, tmp_path):
     out = tmp_path / "out"
-    predict_slide(slide_predictor, slide_file, out, SlideOptions(with_objects=True, smallest=2))
+    predict_slide(
+        slide_predictor, slide_file, out, SlideOptions(with_objects=True, min_object_area=2)
+    )
     probability = slide_predictor.probability(slide_pixels)
-    labels = label_instances(clean(to_mask(probability), smallest=2))
+    labels = label_instances(clean(to_mask(probability), min_object_area=2))
     assert np.array_equal(tifffile.imread(out / "objects" / "s.tif"), labels)
     table = measure(labels, probability_levels(probability[..., 0]) / np.float32(255))
     found = pd.read_csv(out / "objects" / "s.csv")

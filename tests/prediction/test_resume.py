@@ -11,7 +11,7 @@ from tiledseg.errors import OutputError
 from tiledseg.prediction.files import predict_files
 from tiledseg.prediction.options import SlideOptions
 
-EVERYTHING = SlideOptions(with_objects=True, smallest=2)
+EVERYTHING = SlideOptions(with_objects=True, min_object_area=2)
 GO_ON = replace(EVERYTHING, skip_existing=True)
 
 

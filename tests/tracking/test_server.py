@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import requests
 from mlflow.exceptions import MlflowException
-from tiledseg.data.image_writing import write_probability
-from tiledseg.data.images import read_image, read_mask
 from typer.testing import CliRunner
 
 from tiledseg import train
 from tiledseg.cli import app
 from tiledseg.errors import RegistryError, TrackingError
+from tiledseg.images.reading import read_image, read_mask
+from tiledseg.images.writing import write_probability
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.files import RunFiles

@@ -74,19 +74,19 @@ def test_a_sweep_of_real_trainings_retrained(place):
     (parent,) = mlflow.search_runs(
         experiment_names=["Tiny"], filter_string="tags.`tiledseg.kind` = 'sweep'"
     )["run_id"]
-    finals = pd.read_csv(mlflow.artifacts.download_artifacts(f"runs:/{parent}/finals.csv"))
-    assert set(finals["number"]) == {0, 1}
-    for final in finals.itertuples():
-        retrained = mlflow.get_run(final.run_id)
-        assert retrained.data.tags["tiledseg.kind"] == "train"
-        assert retrained.data.params["training.epochs"] == "2"
-        assert "test/tiled/dice" in retrained.data.metrics
-        assert retrained.data.metrics["valid/tiled/dice"] == pytest.approx(final.score)
+    retrained = pd.read_csv(mlflow.artifacts.download_artifacts(f"runs:/{parent}/retraining.csv"))
+    assert set(retrained["number"]) == {0, 1}
+    for one in retrained.itertuples():
+        run = mlflow.get_run(one.run_id)
+        assert run.data.tags["tiledseg.kind"] == "train"
+        assert run.data.params["training.epochs"] == "2"
+        assert "test/tiled/dice" in run.data.metrics
+        assert run.data.metrics["valid/tiled/dice"] == pytest.approx(one.score)
     best = mlflow.MlflowClient().get_model_version_by_alias("Tiny", "champion")
     champion = mlflow.get_run(best.run_id)
-    assert champion.data.metrics["valid/tiled/dice"] == pytest.approx(finals["score"].max())
+    assert champion.data.metrics["valid/tiled/dice"] == pytest.approx(retrained["score"].max())
     kept = load_experiment(place / re.findall(r"^experiment +(.+)$", done.stdout, re.M)[-1])
-    winner = finals.sort_values(["score", "number"], ascending=[False, True]).iloc[0]
+    winner = retrained.sort_values(["score", "number"], ascending=[False, True]).iloc[0]
     assert kept.training.learning_rate == study.trials[winner.number].params[RATE]
     for word in ("best        trial", "trial 0", "Tiny-best.yaml", "champion"):
         assert word in done.stdout, done.stdout

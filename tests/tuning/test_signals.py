@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tiledseg.tuning.execution.signals import interruptible
+from tiledseg.tuning.execution.signals import stop_on_signals
 
 
 @pytest.fixture(autouse=True)
@@ -25,22 +25,22 @@ def test_ctrl_c_in_a_finalizer_is_not_lost():
         def __del__(self):
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt), interruptible() as interruption:
+    with pytest.raises(KeyboardInterrupt), stop_on_signals() as stop_request:
         closing = Closing()
         del closing
         gc.collect()
-        interruption.pause(60)
+        stop_request.pause(60)
 
 
 def test_sigterm_ends_with_its_code():
-    with pytest.raises(SystemExit) as ended, interruptible() as interruption:
+    with pytest.raises(SystemExit) as ended, stop_on_signals() as stop_request:
         signal.raise_signal(signal.SIGTERM)
-        interruption.pause(60)
+        stop_request.pause(60)
     assert ended.value.code == 143
 
 
 def test_the_second_one_acts_at_once():
-    with pytest.raises(KeyboardInterrupt), interruptible():
+    with pytest.raises(KeyboardInterrupt), stop_on_signals():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         time.sleep(60)
@@ -48,17 +48,17 @@ def test_the_second_one_acts_at_once():
 
 def test_nothing_is_left_behind():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with interruptible() as interruption:
-        interruption.pause(0.0)
+    with stop_on_signals() as stop_request:
+        stop_request.pause(0.0)
         assert signal.getsignal(signal.SIGINT) != before[0]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_what_is_ignored_stays_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with interruptible() as interruption:
+    with stop_on_signals() as stop_request:
         signal.raise_signal(signal.SIGINT)
-        interruption.pause(0.0)
+        stop_request.pause(0.0)
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
@@ -66,8 +66,8 @@ def test_other_threads_leave_signals_alone():
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def work():
-        with interruptible() as interruption:
-            interruption.pause(0.0)
+        with stop_on_signals() as stop_request:
+            stop_request.pause(0.0)
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)

@@ -1,14 +1,12 @@
 import random
-from pathlib import Path
 
 import pytest
+from house import EXPERIMENTS, HOUSE_EXPERIMENTS, HOUSE_SPACES
 
 from tiledseg.config.experiment import load_experiment
 from tiledseg.errors import ExperimentError, SweepError
 from tiledseg.tuning.search.feasibility import check_space
 from tiledseg.tuning.search.space import TRIAL_SETTINGS, load_space
-
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
 
 def space_with(space_of, *lines):
@@ -170,10 +168,8 @@ def test_the_source_experiment_where_it_fits(space_of, tiny_experiment):
     assert space.start_values(same) is None  # nothing that trial 0 does not show
 
 
-@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.stem)
-@pytest.mark.parametrize(
-    "file", sorted((EXPERIMENTS / "sweeps").glob("*.yaml")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", HOUSE_EXPERIMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("file", HOUSE_SPACES, ids=lambda path: path.stem)
 def test_every_space_fits_every_experiment(file, path):
     space, experiment = load_space(file), load_experiment(path)
     check_space(space, experiment)

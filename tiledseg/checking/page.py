@@ -25,7 +25,7 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem
   padding: 0 1.25rem; background: var(--page); color: var(--ink); }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 0; } .soft { color: var(--soft); } p { margin: .3rem 0; }
-.verdict { font-size: 1.1rem; margin: 1rem 0; }
+.summary { font-size: 1.1rem; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .9rem .25rem 0; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }
@@ -56,7 +56,7 @@ def report_page(report: Report) -> str:
             f"<title>{name}: check</title><style>{_STYLE}</style></head><body>",
             f"<h1>{name}</h1>",
             f'<p class="soft"><code>{escape(str(report.folder))}</code></p>',
-            *_verdict(report),
+            *_summary_line(report),
             *_numbers(report),
             *_findings(report, pictures),
             *_gallery(report.images),
@@ -66,7 +66,7 @@ def report_page(report: Report) -> str:
     )
 
 
-def verdict(report: Report) -> str:
+def summarize(report: Report) -> str:
     """One sentence on whether to train."""
     counts = ", ".join(
         f"{count} {severity}{'' if count == 1 else 's'}"
@@ -79,8 +79,8 @@ def verdict(report: Report) -> str:
     return f"Training on this would be unsound{found}."
 
 
-def _verdict(report: Report) -> list[str]:
-    return [f'<p class="verdict"><strong>{escape(verdict(report))}</strong></p>']
+def _summary_line(report: Report) -> list[str]:
+    return [f'<p class="summary"><strong>{escape(summarize(report))}</strong></p>']
 
 
 def _numbers(report: Report) -> Iterable[str]:

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tiledseg.checking.finding import Report, Severity, by_kind
-from tiledseg.checking.page import verdict
+from tiledseg.checking.page import summarize
 from tiledseg.checking.summary import split_numbers
 from tiledseg.cli.console import console, show_line
 
@@ -13,7 +13,7 @@ _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "note"
 
 
 def show_report(report: Report) -> None:
-    """Numbers, then all findings, grouped by kind, and the verdict last."""
+    """Numbers, then all findings, grouped by kind, and the summary last."""
     show_line(f"{report.name}  {report.folder}")
     console.print(_numbers(report))
     for findings in by_kind(report.findings):
@@ -29,7 +29,7 @@ def show_report(report: Report) -> None:
             _show_indented(f"-> {findings[0].remedy}", 4)
     console.print()
     style = "bold green" if report.sound else "bold red"
-    console.print(f"[{style}]{escape(verdict(report))}[/]", soft_wrap=True)
+    console.print(f"[{style}]{escape(summarize(report))}[/]", soft_wrap=True)
 
 
 def _numbers(report: Report) -> Table:

@@ -56,8 +56,10 @@ def predict(
     objects: Annotated[
         bool, typer.Option(help="Also write objects: CSV, GeoJSON outlines, labels.")
     ] = False,
-    smallest: Annotated[int, typer.Option(min=0, help="Drop objects of fewer pixels.")] = 0,
-    holes: Annotated[int, typer.Option(min=0, help="Fill holes of at most so many pixels.")] = 0,
+    min_object_area: Annotated[int, typer.Option(min=0, help="Drop objects of fewer pixels.")] = 0,
+    max_hole_area: Annotated[
+        int, typer.Option(min=0, help="Fill holes of at most so many pixels.")
+    ] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace masks that exist.")] = False,
     skip_existing: Annotated[
         bool,
@@ -103,8 +105,8 @@ def predict(
         interest=roi,
         skip_background=skip_background,
         with_objects=objects,
-        smallest=smallest,
-        holes=holes,
+        min_object_area=min_object_area,
+        max_hole_area=max_hole_area,
         overwrite=overwrite,
         skip_existing=skip_existing,
         on_tiles=screen.tiles_finished,

@@ -86,7 +86,7 @@ def sweep(
 
     chosen = choose_experiment(dataset, experiment, set_)
     objectives = [name for text in objective or [] for name in text.replace(",", " ").split()]
-    _check_finals(candidates, retrain, objectives)
+    _check_retraining(candidates, retrain, objectives)
     options = SweepOptions(
         study=study,
         storage=storage,
@@ -108,7 +108,7 @@ def sweep(
     show_study(result)
     show_where_to_look(result.run_id)
     if retrain == "yes" and result.ranking:
-        _play_finals(result, candidates)
+        _retrain(result, candidates)
 
 
 def _space_file(space: str) -> Path:
@@ -118,7 +118,7 @@ def _space_file(space: str) -> Path:
     return named if is_name else given
 
 
-def _check_finals(candidates: int, retrain: str, objectives: Sequence[str]) -> None:
+def _check_retraining(candidates: int, retrain: str, objectives: Sequence[str]) -> None:
     if candidates == 1:
         return
     if retrain != "yes":
@@ -127,14 +127,14 @@ def _check_finals(candidates: int, retrain: str, objectives: Sequence[str]) -> N
         raise SweepError("--candidates needs one objective; leave it out to keep the Pareto front")
 
 
-def _play_finals(result: "StudyResult", count: int) -> None:
+def _retrain(result: "StudyResult", count: int) -> None:
     """Train the best few in full, each on one machine, and keep the best of them."""
     from tiledseg.tuning.results.candidates import Candidate, choose_candidates  # noqa: PLC0415
     from tiledseg.tuning.results.export import export_experiment  # noqa: PLC0415
-    from tiledseg.tuning.results.retraining import Finals  # noqa: PLC0415
+    from tiledseg.tuning.results.retraining import Retraining  # noqa: PLC0415
 
     def train(candidate: Candidate) -> tuple[str, float]:
-        show_line(f"candidate    trial {candidate.number}, {candidate.value:.4f} as a trial")
+        show_line(f"candidate   trial {candidate.number}, {candidate.value:.4f} as a trial")
         trained = train_and_show(candidate.experiment)
         return trained.run_id, trained.metrics["valid/tiled/dice"]
 
@@ -143,18 +143,18 @@ def _play_finals(result: "StudyResult", count: int) -> None:
         show_line(f"waiting     {names}: trained in full by another command")
 
     chosen = choose_candidates(result.ranking, count)
-    finals = Finals(result.study, result.storage, result.run_id).play(chosen, train, wait)
-    for final in finals:
+    retrained = Retraining(result.study, result.storage, result.run_id).run(chosen, train, wait)
+    for one in retrained:
         show_line(
-            f"final       trial {final.number}: valid/tiled/dice {final.score:.4f}, "
-            f"{final.value:.4f} as a trial"
+            f"retrained   trial {one.number}: valid/tiled/dice {one.score:.4f}, "
+            f"{one.value:.4f} as a trial"
         )
-    if len(finals) == 1:
+    if len(retrained) == 1:
         return  # it is written already
-    best = finals[0]
+    best = retrained[0]
     experiment = next(one.experiment for one in chosen if one.number == best.number)
     note = (
-        f"Found by study {result.study}: trial {best.number}, the best of {len(finals)} that were "
-        f"trained in full.\nvalid/tiled/dice {best.score:.4f}, run {best.run_id}."
+        f"Found by study {result.study}: trial {best.number}, the best of {len(retrained)} that "
+        f"were trained in full.\nvalid/tiled/dice {best.score:.4f}, run {best.run_id}."
     )
     show_line(f"experiment  {export_experiment(experiment, experiments_folder(), note)}")

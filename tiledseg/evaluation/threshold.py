@@ -57,14 +57,14 @@ def tune_threshold(predictor: Predictor, samples: Sequence[Sample]) -> float:
     experiment = predictor.experiment
     # Which objects are too small depends on the cut, so they are dropped at each one anew.
     all_sizes = Predictor(predictor.model, experiment.override({"tiling.min_object_area": 0}))
-    smallest = experiment.tiling.min_object_area
-    dice = _mean_dice(all_sizes, samples, CUTS, smallest)
+    min_object_area = experiment.tiling.min_object_area
+    dice = _mean_dice(all_sizes, samples, CUTS, min_object_area)
     best = _best(dice)
     if best == _UNMOVED:
         return 0.5
     bias = np.array(layer.bias)
     layer.bias.assign(bias - SHIFTS[best])
-    (shifted,) = _mean_dice(all_sizes, samples, CUTS[[_UNMOVED]], smallest)
+    (shifted,) = _mean_dice(all_sizes, samples, CUTS[[_UNMOVED]], min_object_area)
     scores = f"Dice on validation images {dice[_UNMOVED]:.4f} before, {shifted:.4f} after"
     if shifted < dice[_UNMOVED]:
         layer.bias.assign(bias)
@@ -85,7 +85,7 @@ def _logits(model: Any) -> Any:
 
 
 def _mean_dice(
-    predictor: Predictor, samples: Sequence[Sample], cuts: NDArray[np.float64], smallest: int
+    predictor: Predictor, samples: Sequence[Sample], cuts: NDArray[np.float64], min_object_area: int
 ) -> NDArray[np.float64]:
     """Dice at each cut, averaged over images; one pass over them."""
     cut_masks = predictor.experiment.dataset.cut
@@ -94,7 +94,7 @@ def _mean_dice(
             predictor.probability(read_image(sample.image))[..., 0],
             read_label_map(sample.mask, cut_masks),
             cuts,
-            smallest,
+            min_object_area,
         )
         for sample in samples
     ]
@@ -102,11 +102,14 @@ def _mean_dice(
 
 
 def _dice_by_cut(
-    probability: NDArray[np.float32], target: Labels, cuts: NDArray[np.float64], smallest: int
+    probability: NDArray[np.float32],
+    target: Labels,
+    cuts: NDArray[np.float64],
+    min_object_area: int,
 ) -> NDArray[np.float64]:
     """Dice of the mask at each cut; 1 where target and mask are both empty."""
     known, objects = target != IGNORED, target == 1
-    masks = (clean(probability >= cut, smallest=smallest) for cut in cuts)
+    masks = (clean(probability >= cut, min_object_area=min_object_area) for cut in cuts)
     return np.array([mask_scores(objects, mask & known)["dice"] for mask in masks])
 
 

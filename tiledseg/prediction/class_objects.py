@@ -12,23 +12,28 @@ from tiledseg.masks.instances import Areas, Mask, clean, hole_areas, label_insta
 from tiledseg.masks.outlines import geojson
 
 
-def clean_labels(labels: Labels, *, smallest: int = 0, holes: int = 0) -> Labels:
+def clean_labels(labels: Labels, *, min_object_area: int = 0, max_hole_area: int = 0) -> Labels:
     """Drop small objects of all classes, then fill small holes in what is left.
 
     Args:
         labels: (H, W), uint8; 0 is the background.
-        smallest: Objects of fewer pixels become background; 0 or 1 keeps all.
-        holes: Of a hole in a class, of at most so many pixels, what is background becomes that
-            class: also what was an object before it was dropped. A hole in a hole is filled
-            with the class next to it. 0 fills nothing.
+        min_object_area: Objects of fewer pixels become background; 0 or 1 keeps all.
+        max_hole_area: Of a hole in a class, of at most so many pixels, what is background
+            becomes that class: also what was an object before it was dropped. A hole in a hole
+            is filled with the class next to it. 0 fills nothing.
 
     Returns:
         (H, W), uint8, in memory of its own.
     """
-    if smallest <= 1 and holes <= 0:
+    if min_object_area <= 1 and max_hole_area <= 0:
         return labels.copy()
-    masks = ((label, clean(labels == label, smallest=smallest)) for label in _classes_in(labels))
-    return merge(labels.shape, ((label, mask, hole_areas(mask, holes)) for label, mask in masks))
+    masks = (
+        (label, clean(labels == label, min_object_area=min_object_area))
+        for label in _classes_in(labels)
+    )
+    return merge(
+        labels.shape, ((label, mask, hole_areas(mask, max_hole_area)) for label, mask in masks)
+    )
 
 
 def merge(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Areas]]) -> Labels:

@@ -194,7 +194,9 @@ def _predict_in_memory(
     pixels = _pixels(image)
     probability = predictor.probability(pixels, options.mode)
     classes = labels_of(probability)
-    classes = clean_labels(classes, smallest=options.smallest, holes=options.holes)
+    classes = clean_labels(
+        classes, min_object_area=options.min_object_area, max_hole_area=options.max_hole_area
+    )
     mask, labels = classes > 0, number_instances(classes)
     several = probability.shape[2] > 1
     targets.check(image, overwrite=options.overwrite)  # what was not there at first may be now

@@ -40,12 +40,12 @@ def classes_of(experiment: Experiment) -> list[Class]:
 
 
 def clean_label_bands(
-    bands: LabelBands, classes: Sequence[Class], *, smallest: int, holes: int
+    bands: LabelBands, classes: Sequence[Class], *, min_object_area: int, max_hole_area: int
 ) -> LabelBands:
     """The bands of what ``class_objects.cleaned_labels`` makes of the whole label map."""
     kept = {
         each.label: with_hole_areas(
-            clean_bands(_where(bands, each.label), smallest=smallest), holes
+            clean_bands(_where(bands, each.label), min_object_area=min_object_area), max_hole_area
         )
         for each in classes
     }

@@ -90,7 +90,10 @@ def predict_slide(
                 image=image,
                 slide=slide,
                 classes=classes_of(predictor.experiment),
-                smallest=max(options.smallest, predictor.experiment.tiling.min_object_area),
+                min_object_area=max(
+                    options.min_object_area, predictor.experiment.tiling.min_object_area
+                ),
+                max_hole_area=max(options.max_hole_area, predictor.experiment.tiling.max_hole_area),
                 skipped=skipped,
             )
             written = write_results(result, workplace, targets, options)

@@ -39,8 +39,8 @@ class SlideOptions:
             ``objects/STEM.tif``.
         paint: Writes ``overlay/STEM.png``, of a streamed image at the size of a screen; none where
             it is absent.
-        smallest: Objects of fewer pixels are dropped.
-        holes: Holes of at most so many pixels are filled.
+        min_object_area: Objects of fewer pixels are dropped.
+        max_hole_area: Holes of at most so many pixels are filled.
         overwrite: Replace files that exist.
         skip_existing: Of several images leave those alone whose files all exist, whatever they
             were made with; where only some do, replace those.
@@ -57,8 +57,8 @@ class SlideOptions:
     skip_background: bool = False
     with_objects: bool = False
     paint: Painter | None = None
-    smallest: int = 0
-    holes: int = 0
+    min_object_area: int = 0
+    max_hole_area: int = 0
     overwrite: bool = False
     skip_existing: bool = False
     on_tiles: Callable[[Path, int, int], object] = lambda *_: None

@@ -40,14 +40,16 @@ class Result:
         image: The file.
         slide: Its pixels.
         classes: What was looked for.
-        smallest: Objects of fewer pixels are none.
+        min_object_area: Objects of fewer pixels are none.
+        max_hole_area: Holes of at most so many pixels are filled.
         skipped: Tiles left out.
     """
 
     image: Path
     slide: Slide
     classes: Sequence[Class]
-    smallest: int
+    min_object_area: int
+    max_hole_area: int
     skipped: Skipped
 
 
@@ -70,9 +72,9 @@ def write_results(
             nothing has its name then, but perhaps files that go with the picture.
     """
     canvas = workplace.canvas
-    bands = _clean_labels(result, workplace, options.holes)
+    bands = _clean_labels(result, workplace, result.max_hole_area)
     objects = ClassObjects(bands, result.classes)
-    settled = f"{workplace.folder.name} {result.smallest} {options.holes}"
+    settled = f"{workplace.folder.name} {result.min_object_area} {result.max_hole_area}"
     made: list[tuple[Path, Path]] = []
     if options.with_objects and targets.labels is not None:
         made += _write_objects(workplace, targets, objects)
@@ -105,13 +107,16 @@ def write_results(
     return Written(objects.area / (canvas.height * canvas.width), objects.count)
 
 
-def _clean_labels(result: Result, workplace: Workplace, holes: int) -> LabelBands:
+def _clean_labels(result: Result, workplace: Workplace, max_hole_area: int) -> LabelBands:
     """Labels without small objects and holes, kept on disk if that takes any work."""
     canvas = workplace.canvas
-    if result.smallest <= 1 and holes <= 0:
+    if result.min_object_area <= 1 and max_hole_area <= 0:
         return canvas.label_bands
     cleaned = clean_label_bands(
-        canvas.label_bands, result.classes, smallest=result.smallest, holes=holes
+        canvas.label_bands,
+        result.classes,
+        min_object_area=result.min_object_area,
+        max_hole_area=max_hole_area,
     )
     kept = Canvas(workplace.file("cleaned"), canvas.height, canvas.width)
     top = 0

@@ -17,7 +17,7 @@ from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.format_version import FORMAT_VERSION, require_format
 from tiledseg.errors import RegistryError, TilingError
 from tiledseg.masks.classes import labels_of
-from tiledseg.masks.instances import without_small
+from tiledseg.masks.instances import with_filled_holes, without_small
 from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.execution.single_pass import predict_resized, predict_single_pass
@@ -113,7 +113,9 @@ class Predictor:
         pixels = as_color(image)
         sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
         self.predict_regions(ArraySource(pixels), sink, mode)
-        return without_small(sink.values, self.experiment.tiling.min_object_area)
+        tiling = self.experiment.tiling
+        large = without_small(sink.values, tiling.min_object_area)
+        return with_filled_holes(large, tiling.max_hole_area)
 
     def predict_regions(
         self,

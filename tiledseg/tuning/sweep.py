@@ -17,7 +17,7 @@ from tiledseg.tracking import sweeps
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.child_process import COMMAND, TrialLimits, TrialProcess
 from tiledseg.tuning.execution.resources import memory_per_worker
-from tiledseg.tuning.execution.signals import interruptible
+from tiledseg.tuning.execution.signals import stop_on_signals
 from tiledseg.tuning.execution.worker_pool import WorkerPool
 from tiledseg.tuning.options import SweepOptions, define_study, worker_options
 from tiledseg.tuning.results.progress import StudyProgress, look_at
@@ -97,11 +97,11 @@ def sweep(
         _log_definition(run, definition, options)
         _prepare(experiment, root, command)
         told = worker_options(options, definition, session, run.run_id, root, command)
-        with interruptible() as interruption, WorkerPool(told) as worker_pool:
+        with stop_on_signals() as stop_request, WorkerPool(told) as worker_pool:
             while worker_pool.is_at_work():
                 with _tolerate(url):
                     observer.progressed(look_at(study, session))
-                interruption.pause(_LOOK_SECONDS)
+                stop_request.pause(_LOOK_SECONDS)
         with storage_errors(url):
             with lock:
                 _end_what_is_dead(study, storage, run.run_id)

@@ -23,7 +23,7 @@ _GLANCE_SECONDS = 0.5
 _LEAVE_SECONDS = 30.0
 """How long a process that was told to stop may take to close its run."""
 _LOG_LINES = 40
-_VERDICTS = {"epoch": "pruned", "built": "infeasible"}
+_OUTCOMES = {"epoch": "pruned", "built": "infeasible"}
 """What a trial is when it is told to stop at an event."""
 
 
@@ -170,11 +170,11 @@ class TrialProcess:
         channel = Channel.to_child(process)
         channel.send(self._request)
         deadline = time.monotonic() + self._limits.seconds
-        verdict: dict[str, Any] | None = None
+        outcome: dict[str, Any] | None = None
         while True:
             fault = self._beyond_limits(process, deadline)
             if fault:
-                return verdict or fault
+                return outcome or fault
             try:
                 message = channel.receive(timeout=_GLANCE_SECONDS)
             except queue.Empty:
@@ -182,13 +182,13 @@ class TrialProcess:
             if message is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_LEAVE_SECONDS)
-                return verdict
+                return outcome
             if message["event"] not in answers:
-                return verdict or _final(message)
+                return outcome or _final(message)
             reason = answers[message["event"]](message)
             channel.send({"go_on": not reason})
             if reason:
-                verdict = {"outcome": _VERDICTS[message["event"]], "reason": reason}
+                outcome = {"outcome": _OUTCOMES[message["event"]], "reason": reason}
                 deadline = time.monotonic() + _LEAVE_SECONDS
 
     def _beyond_limits(

@@ -40,14 +40,14 @@ class StopRequest:
 
 
 @contextmanager
-def interruptible() -> Iterator[StopRequest]:
+def stop_on_signals() -> Iterator[StopRequest]:
     """Note the first signal; the second acts at once, as it would have without this.
 
     In a thread other than the main one, signals stay as they are; so do ignored ones.
     """
-    interruption = StopRequest()
+    stop_request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield interruption
+        yield stop_request
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     ignored = [number for number, handler in before.items() if handler == signal.SIG_IGN]
@@ -60,11 +60,11 @@ def interruptible() -> Iterator[StopRequest]:
 
     def note(number: int, _frame: FrameType | None) -> None:
         restore()
-        interruption.note(number)
+        stop_request.note(number)
 
     for number in before:
         signal.signal(number, note)
     try:
-        yield interruption
+        yield stop_request
     finally:
         restore()

@@ -21,15 +21,15 @@ from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage, st
 
 logger = logging.getLogger(__name__)
 
-FILE = "finals.csv"
+FILE = "retraining.csv"
 """In the study's run: trial, its value at the budget of a trial and in full, and the run."""
 POLL_SECONDS = 2.0
 _NUMBER, _VALUE = "candidate", "value"
-"""Attributes of a final: the candidate's number in its study, and its value there."""
+"""Attributes of a retrained trial: the candidate's number in its study, and its value there."""
 
 
 @dataclass(frozen=True)
-class Final:
+class RetrainedTrial:
     """A candidate that was trained in full."""
 
     number: int
@@ -39,8 +39,8 @@ class Final:
     run_id: str
 
 
-class Finals:
-    """The last round of a study, played by every machine that shares the study.
+class Retraining:
+    """The last round of a study: its best candidates trained in full, shared by machines.
 
     A study of its own keeps it; a trial of it is one training in full. So claims, heartbeats,
     and what becomes of them when a machine dies, are those of any trial.
@@ -57,7 +57,7 @@ class Finals:
     def __init__(self, study: str, storage: str, run_id: str) -> None:
         self._url, self._run_id = check_url(storage), run_id
         self._storage = open_storage(self._url)
-        name = f"{study}-finals-{run_id[:8]}"  # a study that is made anew plays anew
+        name = f"{study}-retraining-{run_id[:8]}"  # a study that is made anew retrains anew
         self._lock = StudyLock(self._url, name)
         self._fault: Exception | None = None
         with storage_errors(self._url), self._lock:
@@ -66,12 +66,12 @@ class Finals:
             )
             self._known_failures = {trial.number for trial in self._trials(TrialState.FAIL)}
 
-    def play(
+    def run(
         self,
         candidates: Sequence[Candidate],
         train: Callable[[Candidate], tuple[str, float]],
         on_wait: Callable[[list[int]], None] = lambda _: None,
-    ) -> list[Final]:
+    ) -> list[RetrainedTrial]:
         """Train candidates in full, one after the other, but none twice.
 
         Those that another machine trains are waited for, and taken over should it die.
@@ -82,7 +82,7 @@ class Finals:
             on_wait: Told which candidates others train, when there is nothing else to do.
 
         Returns:
-            The finals, the best first.
+            The retrained trials, the best first.
 
         Raises:
             TrackingError: The store does not answer.
@@ -95,23 +95,23 @@ class Finals:
             if step == "trained":
                 self._log_table()
                 continue
-            others = sorted(self._claimed())
+            others = sorted(self._list_claimed())
             if others != waited_for:
                 waited_for = others
                 on_wait(others)
             time.sleep(POLL_SECONDS)
-        done = self._done()
+        done = self._list_done()
         taking_part = [done[candidate.number] for candidate in candidates]
-        return sorted(taking_part, key=lambda final: (-final.score, final.number))
+        return sorted(taking_part, key=lambda one: (-one.score, one.number))
 
     def _next_step(
         self, candidates: Sequence[Candidate], train: Callable[[Candidate], tuple[str, float]]
     ) -> Literal["trained", "wait", "done"]:
-        """Look at the finals under their lock, and train the next that nobody has claimed."""
+        """Look at the retraining under its lock, and train the next that nobody has claimed."""
         with storage_errors(self._url), self._lock:
             fail_dead(self._study, self._storage)
             self._refuse_failed()
-            done, claimed = self._done(), self._claimed()
+            done, claimed = self._list_done(), self._list_claimed()
             left = [one for one in candidates if one.number not in done]
             free = [one for one in left if one.number not in claimed]
             if not free:
@@ -141,7 +141,7 @@ class Finals:
             if "Cannot tell" not in str(error):
                 raise
             # It was silent for so long that another machine took it over.
-            logger.warning("a final was given up: %s", error)
+            logger.warning("a retraining was given up: %s", error)
 
     def _refuse_failed(self) -> None:
         """What fails on one machine would fail on all, hours later."""
@@ -154,20 +154,22 @@ class Finals:
                 )
 
     def _log_table(self) -> None:
-        table = pd.DataFrame([vars(final) for final in self._done().values()])
+        table = pd.DataFrame([vars(final) for final in self._list_done().values()])
         StudyRun(connect(), self._run_id).log_texts({FILE: table.to_csv(index=False)})
 
     def _trials(self, state: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(state,))
 
-    def _claimed(self) -> set[int]:
+    def _list_claimed(self) -> set[int]:
         running = self._trials(TrialState.RUNNING)
         return {trial.user_attrs[_NUMBER] for trial in running if _NUMBER in trial.user_attrs}
 
-    def _done(self) -> dict[int, Final]:
-        finals = {}
+    def _list_done(self) -> dict[int, RetrainedTrial]:
+        retrained = {}
         for trial in self._trials(TrialState.COMPLETE):
             known = trial.user_attrs
             score = float(trial.values[0])
-            finals[known[_NUMBER]] = Final(known[_NUMBER], known[_VALUE], score, known[RUN_ID])
-        return finals
+            retrained[known[_NUMBER]] = RetrainedTrial(
+                known[_NUMBER], known[_VALUE], score, known[RUN_ID]
+            )
+        return retrained

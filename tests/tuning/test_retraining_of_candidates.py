@@ -10,7 +10,7 @@ import pytest
 from tiledseg.errors import SweepError, TrainingError
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tuning.results.candidates import Candidate, choose_candidates
-from tiledseg.tuning.results.retraining import FILE, Finals
+from tiledseg.tuning.results.retraining import FILE, Retraining
 
 VALUES = (0.9, 0.8, 0.7, 0.6)
 
@@ -37,17 +37,17 @@ def test_without_the_own_trial_the_best_take_part(ranking):
 
 
 @pytest.fixture
-def finals_of(tmp_path):
-    """The finals of a study, as another command sees them."""
+def retraining_of(tmp_path):
+    """The retrained of a study, as another command sees them."""
     run_id = mlflow.MlflowClient().create_run(mlflow.create_experiment("Tiny")).info.run_id
-    return lambda: Finals("Tiny-default", STORAGE, run_id), run_id
+    return lambda: Retraining("Tiny-default", STORAGE, run_id), run_id
 
 
 STORAGE = "sqlite:///sweeps.db"
 
 
-def test_what_is_trained_is_not_trained_again(ranking, finals_of):
-    finals, run_id = finals_of
+def test_what_is_trained_is_not_trained_again(ranking, retraining_of):
+    retrained, run_id = retraining_of
     scores, trained = {0: 0.5, 1: 0.75, 2: 0.625}, []
 
     def train(candidate):
@@ -57,20 +57,20 @@ def test_what_is_trained_is_not_trained_again(ranking, finals_of):
         return f"run{candidate.number}", scores[candidate.number]
 
     with pytest.raises(KeyboardInterrupt):
-        finals().play(ranking[:3], train)
+        retrained().run(ranking[:3], train)
     trained.clear()
-    played = finals().play(ranking[:3], train)
+    played = retrained().run(ranking[:3], train)
     assert trained == [2]
     assert [(final.number, final.score) for final in played] == [(1, 0.75), (2, 0.625), (0, 0.5)]
     assert [final.run_id for final in played] == ["run1", "run2", "run0"]
     assert len(RunFiles(run_id).path(FILE).read_text().splitlines()) == 4
-    assert finals().play(ranking[:1], train)[0].run_id == "run0"
+    assert retrained().run(ranking[:1], train)[0].run_id == "run0"
     assert trained == [2]
 
 
-def test_two_commands_share_the_finals(ranking, finals_of, monkeypatch):
+def test_two_commands_share_the_finals(ranking, retraining_of, monkeypatch):
     monkeypatch.setattr("tiledseg.tuning.results.retraining.POLL_SECONDS", 0.05)
-    finals, _ = finals_of
+    retrained, _ = retraining_of
     trained, waits, claimed, go_on = [], [], threading.Event(), threading.Event()
 
     def slowly(candidate):
@@ -88,9 +88,9 @@ def test_two_commands_share_the_finals(ranking, finals_of, monkeypatch):
         go_on.set()
 
     with ThreadPoolExecutor() as pool:
-        other = pool.submit(lambda: finals().play(ranking[:2], slowly))
+        other = pool.submit(lambda: retrained().run(ranking[:2], slowly))
         claimed.wait(60)
-        ours = finals().play(ranking[:2], quickly, wait)
+        ours = retrained().run(ranking[:2], quickly, wait)
     assert sorted(trained) == [0, 1]
     assert waits == [[0]]
     assert [final.run_id for final in ours] == ["theirs", "ours"]
@@ -102,25 +102,25 @@ import os
 from pathlib import Path
 from tiledseg.config.experiment import load_experiment
 from tiledseg.tuning.results.candidates import Candidate
-from tiledseg.tuning.results.retraining import Finals
-finals = Finals("Tiny-default", "sqlite:///sweeps.db", os.environ["STUDY_RUN"])
+from tiledseg.tuning.results.retraining import Retraining
+retrained = Retraining("Tiny-default", "sqlite:///sweeps.db", os.environ["STUDY_RUN"])
 best = Candidate(0, 0.9, False, load_experiment(Path("Tiny.yaml")))
-finals.play([best], lambda _: os.kill(os.getpid(), 9))
+retrained.run([best], lambda _: os.kill(os.getpid(), 9))
 """
 
 
-def test_a_claim_of_the_dead_is_taken_over(ranking, finals_of, tmp_path):
-    finals, run_id = finals_of
+def test_a_claim_of_the_dead_is_taken_over(ranking, retraining_of, tmp_path):
+    retrained, run_id = retraining_of
     (tmp_path / "Tiny.yaml").write_text(ranking[0].experiment.to_yaml())
     environment = {**os.environ, "STUDY_RUN": run_id}
     dead = subprocess.run([sys.executable, "-c", KILLED], env=environment, check=False)
     assert dead.returncode == -9
-    assert finals().play(ranking[:1], lambda _: ("ours", 0.5))[0].run_id == "ours"
+    assert retrained().run(ranking[:1], lambda _: ("ours", 0.5))[0].run_id == "ours"
 
 
-def test_what_fails_is_told_to_all_and_tried_again_when_asked(ranking, finals_of, monkeypatch):
+def test_what_fails_is_told_to_all_and_tried_again_when_asked(ranking, retraining_of, monkeypatch):
     monkeypatch.setattr("tiledseg.tuning.results.retraining.POLL_SECONDS", 0.05)
-    finals, _ = finals_of
+    retrained, _ = retraining_of
     claimed, go_on = threading.Event(), threading.Event()
 
     def fail(_):
@@ -129,10 +129,10 @@ def test_what_fails_is_told_to_all_and_tried_again_when_asked(ranking, finals_of
         raise TrainingError("the loss is nan")
 
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(lambda: finals().play(ranking[:1], fail))
+        first = pool.submit(lambda: retrained().run(ranking[:1], fail))
         claimed.wait(60)
         with pytest.raises(SweepError, match="another machine: the loss is nan"):
-            finals().play(ranking[:1], fail, lambda _: go_on.set())
+            retrained().run(ranking[:1], fail, lambda _: go_on.set())
     with pytest.raises(TrainingError, match="the loss is nan"):
         first.result()
-    assert finals().play(ranking[:1], lambda _: ("ours", 0.5))[0].run_id == "ours"
+    assert retrained().run(ranking[:1], lambda _: ("ours", 0.5))[0].run_id == "ours"
