@@ -14,9 +14,9 @@ SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C
 
 PALETTE = {
     "mask": GREEN,
-    "found": TRUE_POSITIVE,
-    "invented": FALSE_POSITIVE,
-    "missed": FALSE_NEGATIVE,
+    "truePositive": TRUE_POSITIVE,
+    "falsePositive": FALSE_POSITIVE,
+    "falseNegative": FALSE_NEGATIVE,
     "seam": SEAM,
 }
 """What the viewer is given."""

@@ -11,7 +11,7 @@ from dashboards.masks import holds_labels
 from dashboards.viewer import Layer, Pane, Scene
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 
-MODE_NAMES = {"tiled": "Tiled", "resized": "Non-tiled", "target": "Target"}
+MODE_NAMES = {"tiled": "Tiled", "resized": "Non-tiled (resized)", "target": "Target"}
 SPLITS = ("test", "valid")
 MOST_RUNS = 200
 """Runs that are offered beside the registered versions."""

@@ -6,7 +6,9 @@ from dashboards.filmstrip import Item, Shot, thumbnail_url
 
 MODES = ("resized", "tiled")
 """From left to right."""
-KEY_TO_COLORS = "White: found. Orange: invented. Blue: missed. The worst image comes first."
+KEY_TO_COLORS = (
+    "White: true positive. Orange: false positive. Blue: false negative. Worst image first."
+)
 
 
 def worst_images(source: Source, split: str, most: int) -> list[Item]:

@@ -121,14 +121,14 @@ class Painter {
     const key = [kind, ...layers.map((layer) => Tiles.key(layer, place))].join("|");
     const canvas = this.canvas(key, () => {
       if (pane.show === "uncertainty") return paintDoubt(found[0], !onImage);
-      if (layers.length === 1) return paintMask(found[0], onImage ? colors.mask : colors.found);
-      return paintPair(found[0], found[1], [colors.found, colors.invented, colors.missed]);
+      if (layers.length === 1) return paintMask(found[0], onImage ? colors.mask : colors.truePositive);
+      return paintPair(found[0], found[1], [colors.truePositive, colors.falsePositive, colors.falseNegative]);
     });
     return { source: canvas, width: canvas.width, height: canvas.height };
   }
 
   edgeColor(needs) {
-    return needs.length > 1 ? this.colors.found : this.colors.mask;
+    return needs.length > 1 ? this.colors.truePositive : this.colors.mask;
   }
 
   outline(context, layer, view, area, color) {

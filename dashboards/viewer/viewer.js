@@ -241,17 +241,17 @@ class Viewer {
     const swatch = (color, label) =>
       el("span", {}, el("i", { style: `background: rgb(${color})` }), label);
     const parts = [];
-    const truthful = panes.filter((pane) => pane.show === "mask" && pane.against && this.style.errors);
-    if (truthful.length) {
-      parts.push(swatch(colors.found, "found"), swatch(colors.invented, "invented (false positive)"),
-        swatch(colors.missed, "missed (false negative)"));
+    const withTarget = panes.filter((pane) => pane.show === "mask" && pane.against && this.style.errors);
+    if (withTarget.length) {
+      parts.push(swatch(colors.truePositive, "true positive"), swatch(colors.falsePositive, "false positive"),
+        swatch(colors.falseNegative, "false negative"));
     }
-    if (panes.some((pane) => pane.show === "mask" && !truthful.includes(pane))) {
-      parts.push(swatch(this.style.onImage ? colors.mask : colors.found, "foreground"));
+    if (panes.some((pane) => pane.show === "mask" && !withTarget.includes(pane))) {
+      parts.push(swatch(this.style.onImage ? colors.mask : colors.truePositive, "foreground"));
     }
     for (const pane of panes.filter(({ show }) => show === "difference")) {
       const [one, two] = [this.layers[pane.of].label, this.layers[pane.against].label];
-      parts.push(swatch(colors.found, "both"), swatch(colors.invented, `only ${one}`), swatch(colors.missed, `only ${two}`));
+      parts.push(swatch(colors.truePositive, "both"), swatch(colors.falsePositive, `only ${one}`), swatch(colors.falseNegative, `only ${two}`));
     }
     if (panes.some((pane) => pane.show === "uncertainty")) {
       parts.push(el("span", {}, el("i", { class: "ramp" }), "certain to undecided (p = 0.5)"));

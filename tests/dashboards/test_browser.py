@@ -149,7 +149,7 @@ class TestViewer:
     def test_the_champion_is_compared_tiled_against_non_tiled(self, visitor):
         page = visitor.open("compare")
         names = page.locator("figcaption b").all_inner_texts()
-        assert names == ["Image", "Target", "Non-tiled", "Tiled"]
+        assert names == ["Image", "Target", "Non-tiled (resized)", "Tiled"]
         assert all(item[3].any() for item in visitor.canvases().values())
         page.wait_for_url(re.compile(r"a=v2\.tiled.*b=v2\.resized"))
         assert page.get_by_text("mean Dice over 2 images").count() == 1

@@ -49,7 +49,11 @@ def test_the_table_shows_what_there_is(found):
     left, right = found["v1.tiled"], found["v1.resized"]
     table = join_scores("test", left, right)
     columns, rows = table_of(table, left, right)
-    assert [column.title for column in columns] == ["A: Tiled", "B: Non-tiled", "A minus B"]
+    assert [column.title for column in columns] == [
+        "A: Tiled",
+        "B: Non-tiled (resized)",
+        "A minus B",
+    ]
     assert [row.id for row in rows] == table["image"].tolist()
     assert list(rows[0].values) == table.loc[0, ["left", "right", "gain"]].tolist()
     table.loc[1, ["right", "gain"]] = float("nan")  # an image that B has no score of
@@ -65,7 +69,12 @@ def test_panes_of_tiled_against_resized(found):
     assert [pane.id for pane in shown.panes] == [
         "image", "target", "b", "a", "difference", "a-doubt",
     ]  # fmt: skip
-    assert [pane.label for pane in shown.panes][:4] == ["Image", "Target", "Non-tiled", "Tiled"]
+    assert [pane.label for pane in shown.panes][:4] == [
+        "Image",
+        "Target",
+        "Non-tiled (resized)",
+        "Tiled",
+    ]
     assert shown.panes[3].note.startswith("Dice 0.")
     assert (shown.size.height, shown.size.width) == (1100, 1100)
     assert shown.size.levels == 3

@@ -160,7 +160,7 @@ def test_a_thumbnail_has_the_mask_on_the_image(client, tmp_path):
 
 
 def test_a_thumbnail_against_the_target_shows_errors_in_their_colors(client, tmp_path):
-    """Four quarters: nothing, found, invented, missed."""
+    """Four quarters: nothing, found, false_positive, false_negative."""
     write_image(tmp_path / "image.png", np.full((800, 800, 3), 128, np.uint8))
     mask, target = np.zeros((2, 800, 800), np.uint8)
     mask[:, 400:] = target[:400, 400:] = target[400:, :400] = 255
@@ -169,12 +169,12 @@ def test_a_thumbnail_against_the_target_shows_errors_in_their_colors(client, tmp
     files = [tmp_path / f"{name}.png" for name in ("mask", "image", "target")]
     picture = Picture(files[0], "mask", files[1], files[2])
     pixels = decoded(client.get(f"/thumbnails/{register(picture)}")).astype(int)
-    nothing, found, missed, invented = (
+    nothing, found, false_negative, false_positive = (
         pixels[row, column] for row in (80, 240) for column in (80, 240)
     )
     assert np.abs(nothing - 128).max() < 6
-    assert np.abs(invented - FALSE_POSITIVE).max() < 12
-    assert np.abs(missed - FALSE_NEGATIVE).max() < 12
+    assert np.abs(false_positive - FALSE_POSITIVE).max() < 12
+    assert np.abs(false_negative - FALSE_NEGATIVE).max() < 12
     assert found.min() > 150
 
 

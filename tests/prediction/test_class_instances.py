@@ -87,7 +87,7 @@ def test_the_labels_as_a_pyramid(class_predictor, slide_file, tmp_path, in_memor
 
 def test_the_objects(class_predictor, slide_file, tmp_path, in_memory):
     memory, _ = in_memory(with_objects=True, **CLEANING)
-    options = SlideOptions(content="labels", with_objects=True, **CLEANING)
+    options = SlideOptions(content="instances", with_objects=True, **CLEANING)
     predict_slide(class_predictor, slide_file, tmp_path / "out", options)
     folders = memory / "objects", tmp_path / "out" / "objects"
     numbers, found = (tifffile.imread(folder / "s.tif") for folder in folders)

@@ -74,9 +74,9 @@ def stopping_after(count):
     ("form", "content"),
     [
         ("png", "mask"),
-        ("png", "labels"),
+        ("png", "instances"),
         ("ome-tiff", "probability"),
-        ("ome-tiff", "labels"),
+        ("ome-tiff", "instances"),
         ("ome-zarr", "mask"),
     ],
 )
@@ -90,7 +90,7 @@ def test_is_the_prediction_in_memory(
     found = read(tmp_path / "out", form)
     if content == "mask":
         assert np.array_equal(found, mask * np.uint8(255))
-    elif content == "labels":
+    elif content == "instances":
         assert np.array_equal(found, label_instances(mask))
     else:
         assert np.array_equal(found >= 128, mask)
@@ -101,7 +101,7 @@ def test_is_the_prediction_in_memory(
     assert done.objects == label_instances(mask).max() > 1
     assert done.tiles > 4
     assert [path.name for path in (tmp_path / "out").iterdir()] == [NAMES[form]]
-    if form != "png" and content != "labels":
+    if form != "png" and content != "instances":
         size = open_slide(tmp_path / "out" / NAMES[form]).pixel_size
         assert (size.height, size.width) == pytest.approx((0.5, 0.5))
 

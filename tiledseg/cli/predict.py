@@ -38,7 +38,7 @@ def predict(
         typer.Option("--format", help="Of the masks; the latter two are pyramids."),
     ] = "png",
     content: Annotated[
-        Literal["mask", "probability", "labels"],
+        Literal["mask", "probability", "instances"],
         typer.Option(help="0 or 255; probability in 8 bits; or a number per object."),
     ] = "mask",
     roi: Annotated[

@@ -66,9 +66,9 @@ class TrainingSettings(Section):
     focal_gamma: Annotated[float, Field(ge=0.0, le=5.0)] = 2.0
     """Loss focal: exponent by which pixels that are nearly right weigh less."""
     tversky_beta: Fraction = 0.7
-    """Loss tversky: weight of missed pixels; invented ones weigh the rest to 1."""
+    """Loss tversky: weight of false negatives; false positives weigh the rest to 1."""
     overlap_per_image: bool = False
-    """Dice and IoU in the loss: of each crop and averaged, so that what is invented on a crop
+    """Dice and IoU in the loss: of each crop and averaged, so that false positives on a crop
     with few objects weighs as much as among many; otherwise of the batch as a whole."""
     overlap_smooth: Annotated[float, Field(gt=0.0)] = 1.0
     """Pixels added above and below in Dice and IoU of the loss; with about an object's area,

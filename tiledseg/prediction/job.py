@@ -149,7 +149,7 @@ def _check_content(image: Path, predictor: Predictor, content: Content) -> None:
     if content == "probability" and predictor.experiment.model.num_classes > 1:
         raise OutputError(
             f"{image}: of several classes each has a probability, and a picture holds one; use "
-            "--content mask for the labels"
+            "--content mask for the classes"
         )
 
 

@@ -14,7 +14,7 @@ from tiledseg.images.opening import stem_of
 from tiledseg.masks.classes import Labels
 from tiledseg.prediction.predictor import Mode
 
-Content = Literal["mask", "probability", "labels"]
+Content = Literal["mask", "probability", "instances"]
 
 Painter = Callable[[NDArray[np.uint8], Labels], NDArray[np.uint8]]
 """Makes of an image (h, w, 3) RGB and its labels (h, w) a picture (h, w, 3) that shows both."""
@@ -31,7 +31,7 @@ class SlideOptions:
         form: Format of the picture.
         content: ``mask``: 0 or 255, of several classes the label, in PNG with a palette.
             ``probability``: 255 times the probability of foreground, in 8 bits; of one class.
-            ``labels``: each object's number, from 1 in reading order, in 32 bits (16 in PNG).
+            ``instances``: each object's number, from 1 in reading order, in 32 bits (16 in PNG).
         mode: See ``Predictor.probability``.
         interest: A mask of where to look, at any scale; outside is background.
         skip_background: Leave tiles out that show only empty glass.

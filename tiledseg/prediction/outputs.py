@@ -80,7 +80,7 @@ def write_results(
         made += _write_objects(workplace, targets, objects)
         numbers = workplace.file(targets.labels.name)
         everything = (band.astype(np.uint32) for band in objects.numbers())
-        picture = _picture(result, canvas, np.uint32, everything, "labels", settled)
+        picture = _picture(result, canvas, np.uint32, everything, "instances", settled)
         write_picture(numbers, picture, "ome-tiff", workplace.folder)
         made.append((numbers, targets.labels))
     if targets.skipped is not None:
@@ -130,7 +130,7 @@ def _picture_bands(
     canvas: PredictionCanvas, objects: ClassObjects, options: SlideOptions, targets: SlideTargets
 ) -> tuple[Any, Iterator[NDArray[Any]]]:
     """Type and bands of the picture that was asked for."""
-    if options.content == "labels":
+    if options.content == "instances":
         if options.form == "png" and objects.count > _MOST_IN_PNG:
             raise OutputError(
                 f"{targets.picture}: {objects.count} labels do not fit into a PNG of 16 bits; "

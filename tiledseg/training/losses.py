@@ -177,7 +177,7 @@ class TverskyLoss(_SegmentationLoss):
     """One minus the soft Tversky index.
 
     Args:
-        beta: Weight of missed pixels, in [0, 1]; invented ones weigh 1 - beta.
+        beta: Weight of false negatives, in [0, 1]; false positives weigh 1 - beta.
         smooth: See ``OverlapLoss``.
         per_image: See ``OverlapLoss``.
         class_weights: See ``OverlapLoss``.

@@ -97,11 +97,11 @@ def soft_tversky(
     """Tversky index on probabilities, of the batch or averaged over its images.
 
     Salehi, Erdogmus & Gholipour, "Tversky loss function for image segmentation using 3D fully
-    convolutional deep networks", 2017, equation 4: ``beta`` weighs what was missed, 1 - beta
-    what was invented; ``smooth`` is added above and below. Half of each is Dice, smoothed by
+    convolutional deep networks", 2017, equation 4: ``beta`` weighs false negatives, 1 - beta
+    false positives; ``smooth`` is added above and below. Half of each is Dice, smoothed by
     twice as much. (Keras's own has the two weights exchanged, and two empty masks cost 1.)
     """
     areas = soft_areas(y_true, y_pred, class_weights, per_image=per_image)
-    missed, invented = areas.target - areas.inside, areas.prediction - areas.inside
-    wrong = beta * missed + (1.0 - beta) * invented
+    false_negative, false_positive = areas.target - areas.inside, areas.prediction - areas.inside
+    wrong = beta * false_negative + (1.0 - beta) * false_positive
     return areas.mean((areas.inside + smooth) / (areas.inside + wrong + smooth))
