@@ -89,7 +89,7 @@ def settings(host: str, port: int) -> dict[str, Any]:
         "server.headless": True,
         "server.maxUploadSize": MOST_MEGABYTES,
         "server.fileWatcherType": "none",
-        "runner.postScriptGC": False,  # tiles would wait for it; see _look_for_garbage_seldom
+        "runner.postScriptGC": False,  # tiles would wait for it; see _collect_garbage_seldom
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
@@ -118,7 +118,7 @@ def serve(host: str = "127.0.0.1", port: int = 8501) -> None:
     _check_free(host, port)
     chosen = settings(host, port)
     bootstrap.load_config_options(chosen)  # before the routes ask where they are
-    _look_for_garbage_seldom()
+    _collect_garbage_seldom()
     queries = threading.Thread(target=_warm_up, daemon=True)
     queries.start()
     queries.join(WARM_UP_SECONDS)
@@ -138,7 +138,7 @@ def _check_free(host: str, port: int) -> None:
         ) from None
 
 
-def _look_for_garbage_seldom() -> None:
+def _collect_garbage_seldom() -> None:
     """A thousand runs are a hundred thousand objects to read.
 
     At Python's thresholds half of the time goes into looking for garbage, among the modules

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 
-class Chooser:
+class ClickComponent:
     """A component whose files are called like their folder, and which triggers ``chosen``.
 
     Args:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from tiledseg.errors import TiledsegError
 
-ROOM = "TILEDSEG_DASHBOARD_CACHE_GB"
+LIMIT_VARIABLE = "TILEDSEG_DASHBOARD_CACHE_GB"
 """Variable with the room for pyramids on disk, in GB."""
 DRAFT_SECONDS = 3600.0
 """A draft that nobody has written to for so long is of a server that was killed."""
 
 
-def room_of(text: str) -> int:
-    """Bytes for pyramids, from what ``ROOM`` says.
+def size_limit(text: str) -> int:
+    """Bytes for pyramids, from what ``LIMIT_VARIABLE`` says.
 
     Raises:
         TiledsegError: It is no number of GB.
@@ -25,11 +25,13 @@ def room_of(text: str) -> int:
     except ValueError:
         room = math.nan
     if not 0 < room < math.inf:
-        raise TiledsegError(f"{ROOM}={text!r} is no number of GB; give one above 0, such as 8")
+        raise TiledsegError(
+            f"{LIMIT_VARIABLE}={text!r} is no number of GB; give one above 0, such as 8"
+        )
     return int(room)
 
 
-def make_room(home: Path, keep: Path, most: int) -> None:
+def free_space(home: Path, keep: Path, most: int) -> None:
     """Remove the pyramids that were opened the longest ago, until the rest has room.
 
     Drafts of servers that were killed go first. Whatever another thread or server removes

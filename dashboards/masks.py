@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.images.pixel_format import read_pixel_format
 from tiledseg.images.reading import read_indices, read_mask_levels
-from tiledseg.images.stored import read_stored_form
 from tiledseg.masks.classes import foreground
 
 
@@ -40,5 +40,5 @@ def holds_labels(path: Path) -> bool:
     Raises:
         ImageError: The file cannot be read.
     """
-    form = read_stored_form(path)
+    form = read_pixel_format(path)
     return form.palette and form.kind == "png"

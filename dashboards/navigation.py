@@ -42,7 +42,7 @@ def choose(
     return _keep(key, value, None if always else options[index])
 
 
-def is_told(options: Collection[str], key: str) -> bool:
+def is_in_address(options: Collection[str], key: str) -> bool:
     """Whether the address or the session says which of the options is chosen."""
     return st.query_params.get(key) in options or st.session_state.get(key) in options
 

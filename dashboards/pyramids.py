@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards.decoding import decoding
-from dashboards.disk_quota import ROOM, make_room, room_of
+from dashboards.disk_quota import LIMIT_VARIABLE, free_space, size_limit
 from dashboards.masks import mask_levels
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.errors import ImageError, OutputError
@@ -38,7 +38,7 @@ APRON = 1
 """Pixels of the neighbors around a mask's tile, so that outlines cross tiles."""
 CUT = 128
 """A stored probability is foreground from here on: value / 255 >= 0.5."""
-MOST_BYTES = room_of(os.environ.get(ROOM, "8"))
+MOST_BYTES = size_limit(os.environ.get(LIMIT_VARIABLE, "8"))
 """Room for pyramids on disk; the longest unused are removed beyond it."""
 
 _FORMAT = "pyramid-2"
@@ -143,7 +143,7 @@ def open_pyramid(
         if found is None:
             with decoding(urgent=True):
                 _build(path, kind, folder, label)
-            make_room(home, folder, MOST_BYTES)
+            free_space(home, folder, MOST_BYTES)
             found = _find(folder, kind)
     if found is None:
         raise OutputError(

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dashboards import routes
-from dashboards.click_component import Chooser
+from dashboards.click_component import ClickComponent
 from dashboards.pictures import Picture, register
 from dashboards.pyramids import Kind
 
-_strip = Chooser(Path(__file__).parent, '<ul class="strip" tabindex="-1"></ul>')
+_strip = ClickComponent(Path(__file__).parent, '<ul class="strip" tabindex="-1"></ul>')
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dashboards.click_component import Chooser
+from dashboards.click_component import ClickComponent
 
-_table = Chooser(Path(__file__).parent, '<div class="scores" role="region" tabindex="0"></div>')
+_table = ClickComponent(
+    Path(__file__).parent, '<div class="scores" role="region" tabindex="0"></div>'
+)
 
 
 @dataclass(frozen=True)

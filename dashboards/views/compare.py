@@ -199,7 +199,7 @@ def _downloads(
 ) -> None:
     with st.container(horizontal=True):
         for name, side in (("A", left), ("B", right)):
-            what, form = describe_stored_form(side)
+            what, form = describe_pixel_format(side)
             st.download_button(
                 f"{what} of {name} ({side.label.lower()})",
                 data=partial(zip_masks, side, split, stems),
@@ -220,7 +220,7 @@ def _downloads(
         )
 
 
-def describe_stored_form(side: Side) -> tuple[str, str]:
+def describe_pixel_format(side: Side) -> tuple[str, str]:
     """What the stored files of a side are, in a word and in a sentence."""
     if side.mode == "target":
         return "Masks", "PNG files as the run was scored on them"

@@ -35,7 +35,7 @@ def show() -> None:
     by_id = {run.run_id: run for run in runs[:MOST_RUNS]}
     wanted = str(st.query_params.get("run", ""))
     by_id.update({run.run_id: run for run in runs if run.run_id == wanted})
-    start = 0 if navigation.is_told(by_id, "run") else _first_with_pictures(list(by_id))
+    start = 0 if navigation.is_in_address(by_id, "run") else _first_with_pictures(list(by_id))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = navigation.choose(
             "Run",

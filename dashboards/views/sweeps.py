@@ -86,10 +86,10 @@ def _best(
         return
     most = done["score"].max() if is_maximized(objective) else done["score"].min()
     first = done[done["score"] == most]
-    is_told = told in set(first["run_id"])
-    best = (first[first["run_id"] == told] if is_told else first).iloc[0]
+    is_in_address = told in set(first["run_id"])
+    best = (first[first["run_id"] == told] if is_in_address else first).iloc[0]
     run = by_id[str(best["run_id"])]
-    answer = studies.answer_of(study) if is_told else Answer()
+    answer = studies.answer_of(study) if is_in_address else Answer()
     with st.container(border=True):
         st.subheader("Best settings", anchor=False)
         names = [name for name in trials.settings_in(table) if not pd.isna(best[name])]

@@ -5,7 +5,7 @@ from dashboards.comparison import join_scores, scene, sides, sources
 from dashboards.run_table import run_table
 from dashboards.store import Predictions
 from dashboards.viewer import scene_data
-from dashboards.views.compare import describe_stored_form, order, table_of, zip_masks
+from dashboards.views.compare import describe_pixel_format, order, table_of, zip_masks
 
 
 @pytest.fixture
@@ -124,12 +124,12 @@ def test_target_against_target_where_no_image_is_kept(found, monkeypatch):
 
 
 def test_downloads_are_named_after_what_is_stored(found, monkeypatch):
-    what, form = describe_stored_form(found["v1.tiled"])
+    what, form = describe_pixel_format(found["v1.tiled"])
     assert what == "Predictions"
     assert "probabilities" in form
-    assert describe_stored_form(found["v1.target"])[0] == "Masks"
+    assert describe_pixel_format(found["v1.target"])[0] == "Masks"
     monkeypatch.setattr(store, "classes_of", lambda _: ["background", "cell", "nucleus"])
-    assert "label indices" in describe_stored_form(found["v1.tiled"])[1]
+    assert "label indices" in describe_pixel_format(found["v1.tiled"])[1]
 
 
 def test_masks_are_downloaded_as_they_are_stored(found):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dashboards import pyramids
-from dashboards.disk_quota import DRAFT_SECONDS, room_of
+from dashboards.disk_quota import DRAFT_SECONDS, size_limit
 from dashboards.pyramids import (
     APRON,
     TILE,
@@ -169,14 +169,14 @@ def test_drafts_of_killed_servers_are_removed(tmp_path, cache):
 
 
 def test_room_is_given_in_gigabytes():
-    assert room_of("8") == 8 * 2**30
-    assert room_of("0.5") == 2**29
+    assert size_limit("8") == 8 * 2**30
+    assert size_limit("0.5") == 2**29
 
 
 @pytest.mark.parametrize("text", ["8GB", "", "nan", "inf", "-1", "0", "1e308"])
 def test_room_that_is_no_number_is_told(text):
     with pytest.raises(TiledsegError, match=r"TILEDSEG_DASHBOARD_CACHE_GB=.*such as 8"):
-        room_of(text)
+        size_limit(text)
 
 
 def test_a_file_that_is_no_image(tmp_path, cache):

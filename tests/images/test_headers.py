@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tiledseg.images.headers import Container, inspect, kind_of, without_png_extras
+from tiledseg.images.headers import FileHeader, inspect, kind_of, without_png_extras
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
 
@@ -85,7 +85,7 @@ class TestInspect:
             inspect(b"once upon a time")
 
     def test_tiff_is_only_recognized(self) -> None:
-        assert inspect(encoded(".tif")[:16]) == Container("tiff")
+        assert inspect(encoded(".tif")[:16]) == FileHeader("tiff")
 
     def test_a_bottom_up_and_a_top_down_bmp_are_as_high(self) -> None:
         data = bytearray(RESIZED["bmp"])

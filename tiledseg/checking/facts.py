@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.data.cache import content_hash
+from tiledseg.images.pixel_format import PixelFormat, read_pixel_format
 from tiledseg.images.reading import read_image
-from tiledseg.images.stored import StoredForm, read_stored_form
 from tiledseg.masks.classes import value_counts
 from tiledseg.masks.drawing import GREEN
 
@@ -81,7 +81,7 @@ class ImageFacts:
     image: Path
     masks: tuple[Path, ...]
     shape: tuple[int, int]
-    form: StoredForm
+    form: PixelFormat
     digest: str
     mask_digest: str
     brightness: float
@@ -122,14 +122,14 @@ def measure_image(
         image=image,
         masks=masks,
         shape=(pixels.shape[0], pixels.shape[1]),
-        form=read_stored_form(image),
+        form=read_pixel_format(image),
         digest=content_hash(image),
         mask_digest="".join(content_hash(mask) for mask in masks),
         brightness=float(mean[0][0]),
         contrast=float(deviation[0][0]),
         thumbnail=cv2.resize(gray, side, interpolation=cv2.INTER_AREA).astype(np.float32),
         preview=_preview(pixels, levels > threshold),
-        mask=measure_mask(levels, threshold, read_stored_form(masks[0]).kind),
+        mask=measure_mask(levels, threshold, read_pixel_format(masks[0]).kind),
     )
 
 

@@ -26,7 +26,7 @@ def image_findings(images: Sequence[ImageFacts], size: int) -> Iterator[Finding]
     """
     for facts in images:
         yield from _of_content(facts)
-        yield from _of_form(facts)
+        yield from _of_format(facts)
     yield from _smaller_than(images, size)
     yield from _outliers(images)
     yield from _odd_ones_out(
@@ -57,7 +57,7 @@ def _of_content(facts: ImageFacts) -> Iterator[Finding]:
         )
 
 
-def _of_form(facts: ImageFacts) -> Iterator[Finding]:
+def _of_format(facts: ImageFacts) -> Iterator[Finding]:
     if facts.form.alpha:
         yield Finding(
             "warning",

@@ -18,7 +18,7 @@ from tiledseg.errors import DatasetError, ImageError
 from tiledseg.images.label_files import colors_of
 from tiledseg.images.reading import READ_SUFFIXES, list_images, read_as_stored, read_mask_levels
 
-_MASK_WORDS = ("mask", "label", "annot", "target", "gt", "target", "seg")
+_MASK_NAMES = ("mask", "label", "annot", "target", "gt", "target", "seg")
 _LOOKED_AT = 12
 """Masks from which the rule is told."""
 _MOST_COLORS = 8
@@ -67,7 +67,7 @@ def suggest_section(folder: Path, name: str) -> Suggestion:
         if found.samples and (best is None or score > best[0]):
             best = score, naming, found
     if best is None:
-        raise _fits_no_form(folder)
+        raise _fits_no_format(folder)
     _, naming, found = best
     naming = {
         **naming,
@@ -140,7 +140,7 @@ def _sounds_like_masks(images: str, masks: str) -> int:
     """0 where only the second is a word for masks, so that it sorts first."""
 
     def heard(text: str) -> bool:
-        return any(word in text.casefold() for word in _MASK_WORDS)
+        return any(word in text.casefold() for word in _MASK_NAMES)
 
     return heard(images) + (not heard(masks))
 
@@ -206,7 +206,7 @@ def _as_value(value: Sequence[int]) -> str:
     return "#" + "".join(f"{channel:02x}" for channel in value)
 
 
-def _fits_no_form(folder: Path) -> DatasetError:
+def _fits_no_format(folder: Path) -> DatasetError:
     held = []
     for path in [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())][:20]:
         files = list_images(path)

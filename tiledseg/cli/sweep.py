@@ -15,7 +15,7 @@ from tiledseg.cli.arguments import (
     experiments_folder,
 )
 from tiledseg.cli.console import show_line
-from tiledseg.cli.train import show_where_to_look, train_and_show
+from tiledseg.cli.train import show_next_command, train_and_show
 from tiledseg.errors import SweepError
 from tiledseg.tracking.names import DEFAULT_OBJECTIVE
 
@@ -106,7 +106,7 @@ def sweep(
     with SweepScreen() as screen:
         result = run_sweep(chosen, searched, options, screen, export_to=experiments_folder())
     show_study(result)
-    show_where_to_look(result.run_id)
+    show_next_command(result.run_id)
     if retrain == "yes" and result.ranking:
         _retrain(result, candidates)
 

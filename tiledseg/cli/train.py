@@ -64,7 +64,7 @@ def evaluate(
     with ConsoleObserver() as observer:
         result = run_evaluation(predictor, merged, splits, [observer])
     show_scores(result.metrics)
-    show_where_to_look(result.run_id)
+    show_next_command(result.run_id)
 
 
 def train_and_show(experiment: Experiment, resume: str | None = None) -> "TrainingResult":
@@ -75,7 +75,7 @@ def train_and_show(experiment: Experiment, resume: str | None = None) -> "Traini
     with ConsoleObserver() as observer:
         result = run_training(experiment, [observer], resume=resume)
     show_scores(result.metrics)
-    show_where_to_look(result.run_id)
+    show_next_command(result.run_id)
     if result.registration:
         name, version_ = result.registration.name, result.registration.version
         alias = "champion" if result.registration.is_champion else "latest-trained"
@@ -85,7 +85,7 @@ def train_and_show(experiment: Experiment, resume: str | None = None) -> "Traini
     return result
 
 
-def show_where_to_look(run_id: str) -> None:
+def show_next_command(run_id: str) -> None:
     """Name the run, and the command that opens its page."""
     from tiledseg.tracking.store import page_command  # noqa: PLC0415
 

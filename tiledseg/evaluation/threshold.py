@@ -90,7 +90,7 @@ def _mean_dice(
     """Dice at each cut, averaged over images; one pass over them."""
     cut_masks = predictor.experiment.dataset.cut
     dice = [
-        _dice_by_cut(
+        _dice_by_threshold(
             predictor.probability(read_image(sample.image))[..., 0],
             read_label_map(sample.mask, cut_masks),
             cuts,
@@ -101,7 +101,7 @@ def _mean_dice(
     return np.asarray(np.mean(dice, axis=0))
 
 
-def _dice_by_cut(
+def _dice_by_threshold(
     probability: NDArray[np.float32],
     target: Labels,
     cuts: NDArray[np.float64],

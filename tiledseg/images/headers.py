@@ -18,7 +18,7 @@ _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 
 
 @dataclass(frozen=True)
-class Container:
+class FileHeader:
     """What a file claims to hold.
 
     Attributes:
@@ -47,7 +47,7 @@ def kind_of(head: bytes) -> str | None:
     return "bmp" if head.startswith(b"BM") else None
 
 
-def inspect(data: bytes) -> Container:
+def inspect(data: bytes) -> FileHeader:
     """Read the claimed size, and check that the file reaches its own end.
 
     Args:
@@ -61,14 +61,14 @@ def inspect(data: bytes) -> Container:
     if kind is None:
         raise ValueError("is not a JPEG, PNG, BMP or TIFF file inside")
     if kind == "tiff":
-        return Container(kind)
+        return FileHeader(kind)
     try:
         height, width = _INSPECTORS[kind](data)
     except IndexError:
         raise ValueError(f"is a truncated {kind.upper()}") from None
     if height < 1 or width < 1:
         raise ValueError(f"claims an empty picture of {width} x {height} pixels")
-    return Container(kind, height, width)
+    return FileHeader(kind, height, width)
 
 
 def without_png_extras(data: bytes) -> bytes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError
+from tiledseg.images.pixel_format import read_pixel_format
 from tiledseg.images.reading import (
     read_as_stored,
     read_indices,
@@ -19,7 +20,6 @@ from tiledseg.images.reading import (
     read_mask_levels,
     unstretch,
 )
-from tiledseg.images.stored import read_stored_form
 from tiledseg.masks.classes import IGNORED, Labels
 
 LOSSY_TOLERANCE = 48
@@ -67,7 +67,7 @@ def read_label_values(path: Path) -> NDArray[Any]:
         DatasetError: The file holds colors.
         ImageError: The file cannot be read.
     """
-    form = read_stored_form(path)
+    form = read_pixel_format(path)
     if form.palette and form.kind != "bmp":  # whose gray files have one, too
         values = read_indices(path)
     else:

@@ -36,7 +36,7 @@ def store_shape(path: Path) -> tuple[int, int]:
     return int(array.shape[axes.index("y")]), int(array.shape[axes.index("x")])
 
 
-def read_stored_type(path: Path) -> tuple[int, np.dtype[Any]]:
+def read_dtype(path: Path) -> tuple[int, np.dtype[Any]]:
     """Channels and type of the values.
 
     Raises:
@@ -57,7 +57,7 @@ def read_store(path: Path) -> NDArray[Any]:
         ValueError: As for ``store_shape``.
     """
     array, axes, _ = finest_level(path)
-    require_whole_chunks(path, array)
+    require_complete_chunks(path, array)
     try:
         pixels = np.asarray(array[...])
     except Exception as error:  # noqa: BLE001 - codecs have errors of their own
@@ -104,7 +104,7 @@ def _is_blosc(array: Any) -> bool:
     return type(last).__name__ in ("Blosc", "BloscCodec")
 
 
-def require_whole_chunks(path: Path, array: Any) -> None:
+def require_complete_chunks(path: Path, array: Any) -> None:
     """Blosc decodes what is left of a chunk and says nothing; its header knows the length.
 
     Source of the header: C-Blosc's README_CHUNK_FORMAT, cbytes at byte 12, little-endian.

@@ -5,7 +5,7 @@ from pathlib import Path
 from tiledseg.errors import ImageError
 from tiledseg.images.headers import kind_of
 from tiledseg.images.reading import image_shape, is_image
-from tiledseg.images.sources import DecodedSlide, Slide, StoredSlide
+from tiledseg.images.sources import DecodedSlide, RegionSlide, Slide
 from tiledseg.images.tiff_source import open_tiff
 from tiledseg.images.zarr_source import open_zarr
 
@@ -26,7 +26,7 @@ def open_slide(path: Path) -> Slide:
     Raises:
         ImageError: It cannot be read.
     """
-    stored = _open_stored(path)
+    stored = _open_regions(path)
     return DecodedSlide(path) if stored is None else stored
 
 
@@ -36,7 +36,7 @@ def slide_shape(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: It cannot be read.
     """
-    stored = _open_stored(path)
+    stored = _open_regions(path)
     if stored is None:
         return image_shape(path)
     stored.close()
@@ -56,7 +56,7 @@ def stem_of(path: Path) -> str:
     return path.name[: -len(ending)] if ending else path.stem
 
 
-def _open_stored(path: Path) -> StoredSlide | None:
+def _open_regions(path: Path) -> RegionSlide | None:
     """What is read as it lies on disk, or None for what is decoded whole."""
     if path.is_dir():
         return open_zarr(path)

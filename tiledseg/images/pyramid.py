@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiledseg.images.canvas import BAND, Canvas
 from tiledseg.images.pixel_size import PixelSize
 
-SMALLEST_LEVEL = 512
+LEAST_LEVEL_SIDE = 512
 """Copies are made until both sides are at most this, in pixels."""
 
 
@@ -49,7 +49,7 @@ class Picture:
 def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
     """Sizes of a picture and its copies, each half of the one before, rounded up."""
     shapes = [(height, width)]
-    while max(shapes[-1]) > SMALLEST_LEVEL:
+    while max(shapes[-1]) > LEAST_LEVEL_SIDE:
         shapes.append(((shapes[-1][0] + 1) // 2, (shapes[-1][1] + 1) // 2))
     return shapes
 

@@ -122,7 +122,7 @@ def read_as_stored(path: Path) -> NDArray[Any]:
     """
     store = is_store(path)
     data = b"" if store else _read_bytes(path)
-    _read_claimed_shape(path, data)
+    _read_header_shape(path, data)
     try:
         if store:
             return read_store(path)
@@ -141,7 +141,7 @@ def read_indices(path: Path) -> NDArray[Any]:
         ImageError: As for ``read_as_stored``, or the file's kind has no palettes.
     """
     data = _read_bytes(path)
-    _read_claimed_shape(path, data)
+    _read_header_shape(path, data)
     kind = kind_of(data[:16])
     try:
         if kind == "tiff":
@@ -164,7 +164,7 @@ def image_shape(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: The file is missing, truncated, too large, or of another kind.
     """
-    return _read_claimed_shape(path, b"" if is_store(path) else _read_bytes(path))
+    return _read_header_shape(path, b"" if is_store(path) else _read_bytes(path))
 
 
 def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -235,7 +235,7 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def _read_claimed_shape(path: Path, data: bytes) -> tuple[int, int]:
+def _read_header_shape(path: Path, data: bytes) -> tuple[int, int]:
     try:
         if is_store(path):
             shape = store_shape(path)

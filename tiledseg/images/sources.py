@@ -41,7 +41,7 @@ class Slide(Protocol):
         ...
 
 
-class StoredSlide:
+class RegionSlide:
     """The full resolution of a file whose tiles are decoded as they are needed.
 
     Args:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError
 from tiledseg.images.pixel_size import tiff_pixel_size
-from tiledseg.images.sources import StoredSlide, fits_in_one_piece
+from tiledseg.images.sources import RegionSlide, fits_in_one_piece
 from tiledseg.images.tiff import tiff_file, tiff_shape
 
 _PHOTOMETRICS = (
@@ -22,7 +22,7 @@ _PHOTOMETRICS = (
 )
 
 
-def open_tiff(path: Path) -> StoredSlide | None:
+def open_tiff(path: Path) -> RegionSlide | None:
     """Open the first image of a TIFF.
 
     Returns:
@@ -37,7 +37,7 @@ def open_tiff(path: Path) -> StoredSlide | None:
     except (ValueError, OSError) as error:
         raise ImageError(f"{path}: {error}; copy or export it again, or remove it") from None
     try:
-        slide = _open_stored(path, file, fits_in_one_piece(height, width))
+        slide = _open_regions(path, file, fits_in_one_piece(height, width))
     except ImageError:
         file.close()
         raise
@@ -52,7 +52,7 @@ def open_tiff(path: Path) -> StoredSlide | None:
     return slide
 
 
-def _open_stored(path: Path, file: Any, is_small: bool) -> StoredSlide | None:
+def _open_regions(path: Path, file: Any, is_small: bool) -> RegionSlide | None:
     series = file.series[0]
     page = series.keyframe
     _check_complete(path, series, file.filehandle.size)
@@ -71,7 +71,7 @@ def _open_stored(path: Path, file: Any, is_small: bool) -> StoredSlide | None:
         pixels = zarr.open_array(series.aszarr(level=0), mode="r")
     axes = series.axes.lower()
     inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    return StoredSlide(path, pixels, axes, tiff_pixel_size(file), inverted=inverted, opened=file)
+    return RegionSlide(path, pixels, axes, tiff_pixel_size(file), inverted=inverted, opened=file)
 
 
 class _Mapped:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from tiledseg.errors import ImageError
-from tiledseg.images.ome_zarr import finest_level, require_whole_chunks
+from tiledseg.images.ome_zarr import finest_level, require_complete_chunks
 from tiledseg.images.pixel_size import ngff_pixel_size
-from tiledseg.images.sources import StoredSlide
+from tiledseg.images.sources import RegionSlide
 
 
-def open_zarr(path: Path) -> StoredSlide:
+def open_zarr(path: Path) -> RegionSlide:
     """Open the first image of an OME-Zarr store.
 
     Raises:
@@ -16,7 +16,7 @@ def open_zarr(path: Path) -> StoredSlide:
     """
     try:
         pixels, axes, multiscale = finest_level(path)
-        require_whole_chunks(path, pixels)
+        require_complete_chunks(path, pixels)
         size = ngff_pixel_size(multiscale, axes)
     except (ValueError, OSError) as error:
         raise ImageError(
@@ -25,7 +25,7 @@ def open_zarr(path: Path) -> StoredSlide:
     if not _has_chunks(path / pixels.path):
         claimed = " x ".join(str(side) for side in pixels.shape)
         raise ImageError(f"{path}: claims {claimed} pixels but holds none; copy it again, whole")
-    return StoredSlide(path, pixels, "".join(axes), size)
+    return RegionSlide(path, pixels, "".join(axes), size)
 
 
 def _has_chunks(array: Path) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 _FOLDERS = "images lie in DATA/NAME/{train,valid,test}/{images,masks}"
 _RUN = "everything is kept in the MLflow run"
 _OTHER = "a setting of another architecture, or one without a counterpart here"
-_LOOKS = "masks are written as 0 and 255; colors are the dashboard's"
+_APPEARANCE = "masks are written as 0 and 255; colors are the dashboard's"
 
 REASONS: Mapping[str, str] = {
     "model.input_normalize": "intensities are always scaled from 0..255 to 0..1",
@@ -37,17 +37,17 @@ REASONS: Mapping[str, str] = {
     "tiledinfer.bitwise_blending": "it erases what only tiling finds; --mode intersection does it",
     "tiledinfer.binarize": "masks are always cut at 0.5",
     "tiledinfer.threshold": "masks are always cut at 0.5",
-    "tiledinfer.background": _LOOKS,
+    "tiledinfer.background": _APPEARANCE,
     "tiledinfer.debug": _RUN,
-    "tiledinfer.mask_colorize": _LOOKS,
-    "infer.mask_colorize": _LOOKS,
+    "tiledinfer.mask_colorize": _APPEARANCE,
+    "infer.mask_colorize": _APPEARANCE,
     "infer.threshold": "masks are always cut at 0.5",
-    "segmentation": _LOOKS,
+    "segmentation": _APPEARANCE,
     "mask.blur": "it widened masks by a pixel, as any gray counted; masks are kept as they are",
     "mask.blur_size": "masks are kept as they are",
     "mask.algorithm": "masks are cut at mask_threshold",
     "mask.mask_file_format": "files are recognized by their content",
-    "mask.mask_colorize": _LOOKS,
+    "mask.mask_colorize": _APPEARANCE,
     "mask.grayscaling": "a mask's brightest channel counts",
     "mask.mask_channels": "a mask's brightest channel counts",
     "dataset.datasetclass": "one reader for all images",

@@ -22,7 +22,7 @@ from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.execution.single_pass import predict_resized, predict_single_pass
 from tiledseg.tiling.execution.streaming import predict_regions
-from tiledseg.tiling.execution.tta import average_orientations
+from tiledseg.tiling.execution.tta import average_tta
 from tiledseg.tiling.geometry.grid import Grid
 from tiledseg.tiling.geometry.plan import Plan, exact_tiling, plan_tiles
 from tiledseg.tiling.geometry.regions import (
@@ -83,7 +83,7 @@ class Predictor:
         if self.runtime == "keras" and self.experiment.tiling.tta == 1:
             return None
         forward = forward_of(self.model, self.runtime)
-        return average_orientations(forward, self.experiment.tiling.tta)
+        return average_tta(forward, self.experiment.tiling.tta)
 
     def save(self, folder: Path) -> None:
         """Write the network and its experiment into an existing folder."""

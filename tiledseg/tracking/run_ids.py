@@ -15,7 +15,7 @@ LAUNCHER_VARIABLE = "MLFLOW_RUN_ID"
 """Set by ``mlflow run`` to the run that it made for the project."""
 
 
-def claim_run(
+def make_or_take_run(
     client: mlflow.MlflowClient, name: str, kind: str, tags: Mapping[str, str] | None = None
 ) -> str:
     """Make the run, or take the one that ``mlflow run`` made; returns its id.

@@ -23,7 +23,7 @@ from tiledseg.images.writing import write_image, write_labels, write_mask, write
 from tiledseg.masks.classes import labels_of, paint
 from tiledseg.prediction.predictor import EXPERIMENT_FILE
 from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG
-from tiledseg.tracking.run_ids import claim_run, forget_error, point_launcher_to
+from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
 from tiledseg.tracking.store import connect, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 
@@ -172,7 +172,7 @@ def open_run(
         if resume:
             forget_error(client, resume)
             point_launcher_to(client, resume, name)
-        run_id = resume or claim_run(client, name, kind)
+        run_id = resume or make_or_take_run(client, name, kind)
         mlflow.start_run(run_id=run_id)
     status = "FAILED"
     try:

@@ -26,9 +26,9 @@ from tiledseg.tracking.names import (
 )
 from tiledseg.tracking.run_ids import (
     LAUNCHER_VARIABLE,
-    claim_run,
     find_experiment_id,
     forget_error,
+    make_or_take_run,
     point_launcher_to,
 )
 from tiledseg.tracking.store import connect, store_errors
@@ -233,7 +233,7 @@ def _parent(client: mlflow.MlflowClient, dataset: str, study: str, study_id: str
             point_launcher_to(client, found[0].info.run_id, dataset)
             return str(found[0].info.run_id)
     tags = {STUDY_TAG: study, STUDY_ID_TAG: study_id, "mlflow.runName": study}
-    return claim_run(client, dataset, SWEEP, tags)
+    return make_or_take_run(client, dataset, SWEEP, tags)
 
 
 def _close(client: mlflow.MlflowClient, run_id: str, end: TrialEnd) -> None:

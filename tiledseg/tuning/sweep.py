@@ -20,7 +20,7 @@ from tiledseg.tuning.execution.resources import memory_per_worker
 from tiledseg.tuning.execution.signals import stop_on_signals
 from tiledseg.tuning.execution.worker_pool import WorkerPool
 from tiledseg.tuning.options import SweepOptions, define_study, worker_options
-from tiledseg.tuning.results.progress import StudyProgress, look_at
+from tiledseg.tuning.results.progress import StudyProgress, read_progress
 from tiledseg.tuning.results.report import StudyResult, close_study
 from tiledseg.tuning.search.space import SearchSpace
 from tiledseg.tuning.study.definition import StudyDefinition
@@ -35,7 +35,7 @@ from tiledseg.tuning.study.study import join_study, study_id
 
 logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _PREPARE_SECONDS = 6 * 3600.0
 
 
@@ -100,12 +100,12 @@ def sweep(
         with stop_on_signals() as stop_request, WorkerPool(told) as worker_pool:
             while worker_pool.is_at_work():
                 with _tolerate(url):
-                    observer.progressed(look_at(study, session))
-                stop_request.pause(_LOOK_SECONDS)
+                    observer.progressed(read_progress(study, session))
+                stop_request.pause(_POLL_SECONDS)
         with storage_errors(url):
             with lock:
                 _end_what_is_dead(study, storage, run.run_id)
-            progress = look_at(study, session)
+            progress = read_progress(study, session)
         observer.progressed(progress)
         result = close_study(study, definition, progress, run, export_to)
         return replace(result, storage=options.storage)

@@ -19,7 +19,7 @@ from tiledseg.data.published.format import (
     folders_with,
     incomplete,
     inner,
-    not_of_form,
+    not_of_format,
 )
 from tiledseg.images.reading import IMAGE_SUFFIXES, read_image, read_mask_levels
 
@@ -58,7 +58,7 @@ def find_malignant(folder: Path) -> list[PublishedImage]:
             patient = key.split("/")[0] if "/" in key else name
             found.append(PublishedImage(patient, name, split, _reader(name, images[key], label)))
     if not found:
-        raise not_of_form(folder, EXPECTED)
+        raise not_of_format(folder, EXPECTED)
     return found
 
 

@@ -112,7 +112,7 @@ def _receive_once(url: str, part: Path, progress: Progress | None) -> bool:
         start = start if goes_on else 0
         rest = int(answer.headers.get("Content-Length") or -1)
         total = start + rest if rest >= 0 else 0
-        _require_room(part, rest)
+        _require_space(part, rest)
         arrived = _append(answer, part, start, total, progress)
     return rest < 0 or arrived == total
 
@@ -150,7 +150,7 @@ def _next(answer: http.client.HTTPResponse) -> bytes:
         return error.partial
 
 
-def _require_room(part: Path, needed: int) -> None:
+def _require_space(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise OutputError(

@@ -58,7 +58,7 @@ def pictures_in(folder: Path) -> list[Path]:
     ]
 
 
-def not_of_form(folder: Path, expected: str) -> DatasetError:
+def not_of_format(folder: Path, expected: str) -> DatasetError:
     """What was found and what was expected."""
     if not folder.is_dir():
         return DatasetError(f"{folder} is no folder; expected {expected}")

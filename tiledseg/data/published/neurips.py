@@ -15,7 +15,7 @@ from tiledseg.data.published.format import (
     folders_with,
     incomplete,
     inner,
-    not_of_form,
+    not_of_format,
     pictures_in,
 )
 from tiledseg.errors import DatasetError
@@ -35,11 +35,11 @@ def find_smears(folder: Path) -> list[PublishedImage]:
     """
     home = next(folders_with(folder, "images", "labels"), None) if folder.is_dir() else None
     if home is None:
-        raise not_of_form(folder, EXPECTED)
+        raise not_of_format(folder, EXPECTED)
     images = [path for path in pictures_in(inner(home, "images")) if path.suffix.lower() == ".png"]
     labels = {path.stem: path for path in pictures_in(inner(home, "labels"))}
     if not images:
-        raise not_of_form(inner(home, "images"), EXPECTED)
+        raise not_of_format(inner(home, "images"), EXPECTED)
     lonely = [path.name for path in images if f"{path.stem}_label" not in labels]
     if lonely:
         raise incomplete(home, lonely, "images without labels", EXPECTED)

@@ -18,7 +18,7 @@ from tiledseg.data.published.format import (
     folders_with,
     incomplete,
     inner,
-    not_of_form,
+    not_of_format,
     pictures_in,
 )
 from tiledseg.errors import DatasetError
@@ -103,7 +103,7 @@ def _find(folder: Path) -> list[tuple[str, Path, Cells]]:
         split = "test" if "valid" in home.name.casefold() else ""
         found += [(split, path, cells[path.stem]) for path in images]
     if not found:
-        raise not_of_form(folder, EXPECTED)
+        raise not_of_format(folder, EXPECTED)
     return found
 
 

@@ -18,7 +18,7 @@ from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
     incomplete,
-    not_of_form,
+    not_of_format,
     pictures_in,
 )
 from tiledseg.errors import DatasetError
@@ -57,7 +57,7 @@ def find_metaplastic(folder: Path) -> list[PublishedImage]:
             reader = _reader(name, image, outlines[image.stem])
             found.append(PublishedImage(name, name, "", reader))
     if not found:
-        raise not_of_form(folder, EXPECTED)
+        raise not_of_format(folder, EXPECTED)
     return found
 
 

@@ -23,7 +23,7 @@ _LONGEST = 1024
 """Pixels of the longer side at which colors are compared; averages hide noise and JPEG blocks."""
 _RIM = 3
 """Reduced pixels around objects that are left out: outlines are drawn by hand."""
-_SMALLEST = 0.25
+_LEAST_AREA = 0.25
 """Area of the smallest region that counts, as a fraction of an object's median area."""
 
 
@@ -56,7 +56,7 @@ class ColorContrast:
         more = np.sum(inside, axis=0) - np.sum(beside, axis=0)
         self._like_objects: NDArray[np.bool_] = more > 0
         found = np.concatenate(areas)
-        self._smallest = _SMALLEST * float(np.median(found)) if len(found) else 0.0
+        self._smallest = _LEAST_AREA * float(np.median(found)) if len(found) else 0.0
 
     def points(self, image: NDArray[np.uint8], labels: Labels) -> NDArray[np.int32]:
         """A few pixels of every region of an image that looks like an object and is none.

@@ -88,7 +88,7 @@ def predict_regions(
         compute = trim_pass(model, grid)
     if compute is None:
         whole = forward or compile_forward(model)
-        compute = _WholeWindows(whole, grid, stitcher.parts, model.output_shape[-1])
+        compute = _UntrimmedWindows(whole, grid, stitcher.parts, model.output_shape[-1])
     reserve_memory((bytes_per_pixel(model) or 0) * at_once * math.prod(grid.tile_shape))
 
     def read() -> Iterator[tuple[Sequence[int], Windows]]:
@@ -113,7 +113,7 @@ def predict_regions(
     run_stages(read(), predict, write)
 
 
-class _WholeWindows:
+class _UntrimmedWindows:
     """A pass over whole windows, of which a part is used."""
 
     def __init__(self, forward: Forward, grid: Grid, parts: Sequence[Region], classes: int) -> None:

@@ -15,7 +15,7 @@ ORIENTATIONS = tuple((turns, mirrored) for turns in (0, 2, 1, 3) for mirrored in
 its own: as it is; with its mirror image; with the half turns; all eight."""
 
 
-def average_orientations(forward: Forward, orientations: int) -> Forward:
+def average_tta(forward: Forward, orientations: int) -> Forward:
     """A forward pass that averages what is predicted for several orientations.
 
     Args:

@@ -14,12 +14,12 @@ _MEMORY_SHARE = 0.9
 def this_process() -> dict[str, Any]:
     """What tells a process from all others, on any machine, now and later."""
     process = psutil.Process()
-    return {"machine": _machine(), "pid": process.pid, "began": process.create_time()}
+    return {"machine": _host_id(), "pid": process.pid, "began": process.create_time()}
 
 
 def is_gone(identity: Mapping[str, Any]) -> bool | None:
     """Whether a process has ended; None when it ran on another machine."""
-    if identity["machine"] != _machine():
+    if identity["machine"] != _host_id():
         return None
     try:
         process = psutil.Process(identity["pid"])
@@ -81,7 +81,7 @@ def change_environment(changes: Mapping[str, str | None]) -> dict[str, str]:
     return {**kept, **{name: value for name, value in changes.items() if value is not None}}
 
 
-def _machine() -> str:
+def _host_id() -> str:
     """Host, boot and process namespace: within these three, a process id means one process."""
     parts = [platform.node()]
     try:

@@ -35,12 +35,14 @@ def rank_trials(definition: StudyDefinition, progress: StudyProgress) -> tuple[C
 
     rows.sort(key=losses)
     return tuple(
-        Candidate(row.number, row.values[0], _is_own(row), full_experiment(definition, row))
+        Candidate(
+            row.number, row.values[0], _is_own(row), experiment_at_full_budget(definition, row)
+        )
         for row in rows
     )
 
 
-def full_experiment(definition: StudyDefinition, row: TrialRow) -> Experiment:
+def experiment_at_full_budget(definition: StudyDefinition, row: TrialRow) -> Experiment:
     """The settings of a trial at full budget."""
     return make_found_experiment(definition, {} if _is_own(row) else row.params)
 

@@ -75,7 +75,7 @@ class Session:
     workers: int
 
 
-def look_at(study: optuna.Study, session: Session) -> StudyProgress:
+def read_progress(study: optuna.Study, session: Session) -> StudyProgress:
     """The study now."""
     trials = retries.list_counted(study.get_trials(deepcopy=False))
     best = {trial.number for trial in best_trials(study, trials)}

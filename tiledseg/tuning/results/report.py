@@ -12,7 +12,7 @@ from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
 from tiledseg.tracking.sweeps import StudyRun
-from tiledseg.tuning.results.candidates import Candidate, full_experiment, rank_trials
+from tiledseg.tuning.results.candidates import Candidate, experiment_at_full_budget, rank_trials
 from tiledseg.tuning.results.export import export_experiment
 from tiledseg.tuning.results.progress import StudyProgress, TrialRow
 from tiledseg.tuning.study.definition import StudyDefinition
@@ -62,7 +62,7 @@ def close_study(
     """
     names = tuple(objective.metric for objective in definition.objectives)
     best = progress.best[0] if progress.best else None
-    experiment = full_experiment(definition, best) if best else None
+    experiment = experiment_at_full_budget(definition, best) if best else None
     run.log_texts({"trials.csv": trial_table(progress, names).to_csv(index=False)})
     run.log_metrics(_figures(progress, names))
     if best is not None and experiment is not None:

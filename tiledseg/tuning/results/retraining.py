@@ -95,7 +95,7 @@ class Retraining:
             if step == "trained":
                 self._log_table()
                 continue
-            others = sorted(self._list_claimed())
+            others = sorted(self._list_running())
             if others != waited_for:
                 waited_for = others
                 on_wait(others)
@@ -111,7 +111,7 @@ class Retraining:
         with storage_errors(self._url), self._lock:
             fail_dead(self._study, self._storage)
             self._refuse_failed()
-            done, claimed = self._list_done(), self._list_claimed()
+            done, claimed = self._list_done(), self._list_running()
             left = [one for one in candidates if one.number not in done]
             free = [one for one in left if one.number not in claimed]
             if not free:
@@ -160,7 +160,7 @@ class Retraining:
     def _trials(self, state: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(state,))
 
-    def _list_claimed(self) -> set[int]:
+    def _list_running(self) -> set[int]:
         running = self._trials(TrialState.RUNNING)
         return {trial.user_attrs[_NUMBER] for trial in running if _NUMBER in trial.user_attrs}
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tiledseg.errors import SweepError
 from tiledseg.tracking.names import DEFAULT_OBJECTIVE, MODES, SCORES, SEAMS, SPEED, is_maximized
 
-_FINAL = re.compile(
+_FINAL_METRIC = re.compile(
     rf"valid/(?:(?:{'|'.join(MODES)})/(?:{'|'.join((*SCORES, SPEED))})|seam/(?:{'|'.join(SEAMS)}))"
 )
 _EPOCH = ("val_dice", "val_dice_coef", "val_loss", "dice", "dice_coef", "loss")
@@ -47,7 +47,7 @@ def parse_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
             raise SweepError(
                 f"objective {name}: test images choose nothing; use {name.replace('test', 'valid')}"
             )
-        if not _FINAL.fullmatch(name) and name not in _EPOCH:
+        if not _FINAL_METRIC.fullmatch(name) and name not in _EPOCH:
             raise SweepError(
                 f"objective {name!r} is no metric of a run; use {DEFAULT_OBJECTIVE}, "
                 f"valid/({'|'.join(MODES)})/({'|'.join((*SCORES, SPEED))}), "
