@@ -60,7 +60,7 @@ def layer_footprint(layer: Any, axis: int, size: int) -> LayerFootprint:
         size: Length of the layer's input along the axis, in its own pixels.
 
     Returns:
-        The layer's reach.
+        The layer's footprint.
 
     Raises:
         TilingError: If tiles cannot give what one pass over the whole image gives.

@@ -43,7 +43,7 @@ class _Tensor:
 
     key: int
     sources: tuple[int, ...]
-    reach: LayerFootprint
+    footprint: LayerFootprint
     scale: Fraction
     excess: int
 
@@ -119,7 +119,7 @@ def axis_needs(steps: list[Step], axis: int, stride: int) -> AxisNeeds | None:
     return AxisNeeds(
         contexts=_contexts(tensors, stride),
         scales={tensor.key: tensor.scale.numerator for tensor in tensors},
-        growing=frozenset(tensor.key for tensor in tensors if tensor.reach.up > 1),
+        growing=frozenset(tensor.key for tensor in tensors if tensor.footprint.up > 1),
     )
 
 
@@ -148,14 +148,14 @@ def _follow(step: Step, sources: list[_Tensor], axis: int, length: int) -> _Tens
     if any((s.scale, s.excess) != (source.scale, source.excess) for s in sources):
         raise untileable(layer, "it merges tensors of different scales or sizes")
     size = int(length / source.scale) + source.excess
-    reach = layer_footprint(layer, axis, size)
+    footprint = layer_footprint(layer, axis, size)
     if step.trains:
         raise untileable(layer, TRAINS)
-    scale = source.scale * reach.down / reach.up
+    scale = source.scale * footprint.down / footprint.up
     if type(layer) not in MERGING:
         size = layer.compute_output_shape((1, size, size, step.channels[0]))[1 + axis]
     excess = size - int(length / scale)
-    return _Tensor(step.result, step.sources, reach, scale, excess)
+    return _Tensor(step.result, step.sources, footprint, scale, excess)
 
 
 def _contexts(tensors: list[_Tensor], stride: int) -> dict[int, int]:
@@ -170,7 +170,7 @@ def _contexts(tensors: list[_Tensor], stride: int) -> dict[int, int]:
     contexts = {}
     for tensor in reversed(tensors):
         low, high = needed[tensor.key]
-        first, last = tensor.reach.sources(low, high)
+        first, last = tensor.footprint.sources(low, high)
         for source in tensor.sources:
             lowest, highest = needed.get(source, (first, last))
             needed[source] = (np.minimum(lowest, first), np.maximum(highest, last))
