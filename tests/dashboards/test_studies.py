@@ -71,7 +71,7 @@ def test_a_metric_of_epochs_is_the_best_epochs_where_the_study_was_after_it(stud
 
 
 @pytest.mark.parametrize("text", ["", "\n"])
-def test_finals_that_are_being_written_are_none(study, text):
+def test_a_table_that_is_being_written_is_empty(study, text):
     study[0].log_text(study[1], text, "retraining.csv")
     assert answer_of(study[1]).retrained.empty
 
@@ -86,7 +86,7 @@ class TestPage:
         assert metrics["trial"] == "2"
         assert metrics[DICE] == "0.8000"
 
-    def test_finals_are_told(self, study):
+    def test_retrained_trials_are_shown(self, study):
         close(study)
         table = pd.DataFrame({"number": [0, 2], "score": [0.91, 0.9], "run_id": ["a", "b"]})
         study[0].log_text(study[1], table.to_csv(index=False), "retraining.csv")

@@ -50,7 +50,7 @@ def retrain(tiny_experiment, tmp_path, monkeypatch):
 
 
 def test_the_same_command_again_trains_nothing_again(retrain):
-    final = "final       trial 4: valid/tiled/dice 0.5100, 0.8900 as a trial"
+    final = "retrained   trial 4: valid/tiled/dice 0.5100, 0.8900 as a trial"
     for expected in ([0.01], []):
         trained, shown = retrain()
         assert trained == expected
@@ -61,5 +61,5 @@ def test_more_candidates_train_the_others_alone(retrain):
     assert retrain()[0] == [0.01]
     trained, shown = retrain("--candidates", "2")
     assert trained == [0.02]
-    assert "final       trial 2: valid/tiled/dice 0.5200" in shown
+    assert "retrained   trial 2: valid/tiled/dice 0.5200" in shown
     assert shown.strip().endswith("Tiny-best.yaml")

@@ -68,7 +68,7 @@ def test_what_is_trained_is_not_trained_again(ranking, retraining_of):
     assert trained == [2]
 
 
-def test_two_commands_share_the_finals(ranking, retraining_of, monkeypatch):
+def test_two_commands_share_the_retraining(ranking, retraining_of, monkeypatch):
     monkeypatch.setattr("tiledseg.tuning.results.retraining.POLL_SECONDS", 0.05)
     retrained, _ = retraining_of
     trained, waits, claimed, go_on = [], [], threading.Event(), threading.Event()
