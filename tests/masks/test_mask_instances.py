@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.masks.instances import clean, find_connected, label_instances, measure, without_small
+from tiledseg.masks.band_cleaning import clean_probability
+from tiledseg.masks.instances import clean, find_connected, label_instances, measure
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -48,7 +49,7 @@ def test_probabilities_without_small_objects_cut_to_the_cleaned_mask(mask, small
     noise = np.random.default_rng(seed).random(mask.shape, np.float32) / 2
     probability = (mask / 2 + noise).astype(np.float32)[..., np.newaxis]
     before = probability.copy()
-    found = without_small(probability, smallest)
+    found = clean_probability(probability, smallest=smallest, holes=0)
     kept = clean(mask, smallest=smallest)
     assert found.dtype == np.float32
     assert np.array_equal(found[..., 0] >= 0.5, kept)
@@ -62,7 +63,7 @@ def test_small_objects_of_several_classes_become_background_class_by_class():
     labels = np.array([[1, 1, 1, 0], [0, 2, 0, 0], [2, 0, 0, 1]])
     probability = np.where(np.arange(3) == labels[..., np.newaxis], 0.6, 0.2).astype(np.float32)
     before = probability.copy()
-    found = without_small(probability, 3)
+    found = clean_probability(probability, smallest=3, holes=0)
     assert found.argmax(axis=2).tolist() == [[1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     np.testing.assert_allclose(found.sum(axis=2), 1, atol=1e-6)
     assert np.array_equal(probability, before)

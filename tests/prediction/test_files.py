@@ -12,7 +12,7 @@ from tiledseg.images.writing import write_image
 from tiledseg.masks.instances import clean
 from tiledseg.models import build_model
 from tiledseg.prediction.files import find_images, predict_files
-from tiledseg.prediction.options import SlideOptions
+from tiledseg.prediction.options import PredictionOptions
 from tiledseg.prediction.predictor import Predictor
 
 
@@ -82,7 +82,7 @@ def test_small_tiffs_of_scanners_are_predicted(
     tifffile.imwrite(
         path, pixels, photometric="rgb", bigtiff=big, description=about, metadata=None, **layout
     )
-    monkeypatch.setattr("tiledseg.prediction.files.LARGE", large)
+    monkeypatch.setattr("tiledseg.prediction.job.LARGE", large)
     (done,) = predict_files(predictor, find_images([path]), tmp_path / "out")
     mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(mask, predictor.mask(pixels) * np.uint8(255))
@@ -135,7 +135,10 @@ def test_an_overlay_is_not_replaced_unasked(predictor, slides, tmp_path):
 def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
     out = tmp_path / "out"
     (done,) = predict_files(
-        predictor, [slides / "a.png"], out, SlideOptions(with_objects=True, smallest=3, holes=5)
+        predictor,
+        [slides / "a.png"],
+        out,
+        PredictionOptions(with_objects=True, min_object_area=3, max_hole_area=5),
     )
     mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED) > 0
     raw = predictor.mask(cv2.imread(str(slides / "a.png"))[..., ::-1].copy())
@@ -149,10 +152,10 @@ def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
     outlines = json.loads((out / "objects" / "a.geojson").read_text())
     assert len(outlines["features"]) == done.objects
     with pytest.raises(OutputError, match=r"a\.png exists"):
-        predict_files(predictor, [slides / "a.png"], out, SlideOptions(with_objects=True))
+        predict_files(predictor, [slides / "a.png"], out, PredictionOptions(with_objects=True))
     done.mask.unlink()
     with pytest.raises(OutputError, match=r"objects/a\.\w+ exists"):
-        predict_files(predictor, [slides / "a.png"], out, SlideOptions(with_objects=True))
+        predict_files(predictor, [slides / "a.png"], out, PredictionOptions(with_objects=True))
 
 
 def test_nothing_is_overwritten_unasked(predictor, slides, tmp_path):
@@ -164,14 +167,14 @@ def test_nothing_is_overwritten_unasked(predictor, slides, tmp_path):
         predict_files(predictor, images, out)
     assert (out / "b.png").read_bytes() == b"precious"
     assert not (out / "a.png").exists()
-    predict_files(predictor, images, out, SlideOptions(overwrite=True))
+    predict_files(predictor, images, out, PredictionOptions(overwrite=True))
     assert (out / "b.png").read_bytes() != b"precious"
 
 
 def test_an_image_is_never_replaced_by_its_mask(predictor, slides):
     before = (slides / "a.png").read_bytes()
     with pytest.raises(OutputError, match="would replace its image"):
-        predict_files(predictor, [slides / "a.png"], slides, SlideOptions(overwrite=True))
+        predict_files(predictor, [slides / "a.png"], slides, PredictionOptions(overwrite=True))
     assert (slides / "a.png").read_bytes() == before
 
 

@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.masks.classes import class_colors
+from tiledseg.masks.band_cleaning import clean_label_bands, clean_probability
+from tiledseg.masks.classes import labels_of as cut
 from tiledseg.masks.instances import clean
-from tiledseg.prediction.class_objects import clean_labels
-from tiledseg.prediction.instances import Class, clean_label_bands
 
 LABELS = arrays(
     np.uint8,
@@ -21,6 +20,13 @@ LABELS = arrays(
 
 def labels_of(*rows):
     return np.array([[int(character) for character in row] for row in rows], np.uint8)
+
+
+def clean_labels(labels, *, smallest=0, holes=0):
+    """All rows as one band, as those of a small image are."""
+    bands = clean_label_bands(lambda: iter([labels]), (1, 2, 3), smallest=smallest, holes=holes)
+    (cleaned,) = bands()
+    return cleaned
 
 
 def test_a_speck_inside_another_class_becomes_that_class():
@@ -79,10 +85,28 @@ def test_one_class_is_cleaned_as_a_mask(labels, smallest, holes):
 @given(LABELS, st.integers(0, 9), st.integers(0, 30), st.integers(1, 5))
 def test_bands_are_those_of_the_labels_in_memory(labels, smallest, holes, height):
     bands = [labels[top : top + height] for top in range(0, len(labels), height)]
-    classes = [Class(label, str(label), class_colors(4)[label]) for label in (1, 2, 3)]
-    cleaned_bands = clean_label_bands(lambda: iter(bands), classes, smallest=smallest, holes=holes)
+    cleaned_bands = clean_label_bands(
+        lambda: iter(bands), (1, 2, 3), smallest=smallest, holes=holes
+    )
     expected = clean_labels(labels, smallest=smallest, holes=holes)
     for _ in range(2):
         found = list(cleaned_bands())
         assert [band.dtype for band in found] == [np.uint8] * len(bands)
         assert np.array_equal(np.vstack(found), expected)
+
+
+@given(LABELS, st.integers(0, 9), st.integers(0, 30), st.integers(0, 99))
+def test_cleaned_probabilities_are_cut_to_the_cleaned_labels(labels, smallest, holes, seed):
+    """Few values, so that several classes are equally probable."""
+    dice = np.random.default_rng(seed)
+    probability = dice.integers(0, 3, (*labels.shape, 4)).astype(np.float32) / 8
+    np.put_along_axis(probability, labels[..., None].astype(int), np.float32(0.25), axis=2)
+    for values in (probability, probability[..., :1] * 2):
+        before = values.copy()
+        found = clean_probability(values, smallest=smallest, holes=holes)
+        assert found.dtype == np.float32
+        assert np.array_equal(values, before)
+        expected = clean_labels(cut(values), smallest=smallest, holes=holes)
+        assert np.array_equal(cut(found), expected)
+        same = cut(values) == expected
+        assert np.array_equal(found[same], values[same])

@@ -38,7 +38,7 @@ def predict(
         typer.Option("--format", help="Of the masks; the latter two are pyramids."),
     ] = "png",
     content: Annotated[
-        Literal["mask", "probability", "labels"],
+        Literal["mask", "probability", "instances"],
         typer.Option(help="0 or 255; probability in 8 bits; or a number per object."),
     ] = "mask",
     roi: Annotated[
@@ -56,8 +56,16 @@ def predict(
     objects: Annotated[
         bool, typer.Option(help="Also write objects: CSV, GeoJSON outlines, labels.")
     ] = False,
-    smallest: Annotated[int, typer.Option(min=0, help="Drop objects of fewer pixels.")] = 0,
-    holes: Annotated[int, typer.Option(min=0, help="Fill holes of at most so many pixels.")] = 0,
+    min_object_area: Annotated[
+        int | None,
+        typer.Option(min=0, help="Drop objects of fewer pixels; default: the model's setting."),
+    ] = None,
+    max_hole_area: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Fill holes of at most so many pixels; default: the model's setting."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace masks that exist.")] = False,
     skip_existing: Annotated[
         bool,
@@ -90,21 +98,21 @@ def predict(
         raise typer.BadParameter("give files, folders or patterns", param_hint="--images")
     load_backend()
     from tiledseg.prediction.files import explain_tiles, find_images, predict_files  # noqa: PLC0415
-    from tiledseg.prediction.options import SlideOptions  # noqa: PLC0415
+    from tiledseg.prediction.options import PredictionOptions  # noqa: PLC0415
     from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
     screen = PredictionScreen()
     settings = _tiling_settings(set_)
-    options = SlideOptions(
+    options = PredictionOptions(
         form=form,
         content=content,
         mode=mode,
         interest=roi,
         skip_background=skip_background,
         with_objects=objects,
-        smallest=smallest,
-        holes=holes,
+        min_object_area=min_object_area,
+        max_hole_area=max_hole_area,
         overwrite=overwrite,
         skip_existing=skip_existing,
         on_tiles=screen.tiles_finished,

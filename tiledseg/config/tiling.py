@@ -32,3 +32,6 @@ class TilingSettings(Section):
     min_object_area: Annotated[int, Field(ge=0)] = 0
     """Objects of fewer pixels are none, in tiled and whole inference alike: their probabilities
     are held just under 0.5."""
+    max_hole_area: Annotated[int, Field(ge=0)] = 0
+    """Holes of at most so many pixels are filled, after small objects are dropped, in tiled and
+    resized inference alike. 0 fills none."""

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 InstanceLabels = NDArray[np.int32]
 Areas = NDArray[np.uint32]
-_JUST_UNDER = np.float32(127 / 255)
-"""The largest probability that is background, also when stored in 8 bits."""
 
 
 def clean(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
@@ -53,36 +51,6 @@ def hole_areas(mask: Mask, holes: int) -> Areas:
         small[border] = False
     small[0] = False
     return np.where(small, areas, 0).astype(np.uint32)[labels]
-
-
-def without_small(probability: NDArray[np.float32], smallest: int) -> NDArray[np.float32]:
-    """Hold the probabilities of objects that are too small to be one just under 0.5.
-
-    What is measured, stored, served and shown are probabilities, so that all of them agree on
-    which objects there are.
-
-    Args:
-        probability: (H, W, K), in [0, 1].
-        smallest: Objects of fewer pixels are too small; 0 or 1 keeps all.
-
-    Returns:
-        (H, W, K) float32; its mask is ``cleaned(..., smallest=smallest)``. Of several classes
-        each is cleaned, and what is too small exchanges its probability with the background.
-    """
-    if smallest <= 1:
-        return probability
-    kept = probability.copy()
-    if probability.shape[2] == 1:
-        mask = probability[..., 0] >= 0.5
-        kept[mask & ~clean(mask, smallest=smallest), 0] = _JUST_UNDER
-        return kept
-    labels = probability.argmax(axis=2)
-    for label in range(1, probability.shape[2]):
-        mask = labels == label
-        small = mask & ~clean(mask, smallest=smallest)
-        kept[small, 0] = probability[small, label]
-        kept[small, label] = probability[small, 0]
-    return kept
 
 
 def label_instances(mask: Mask) -> InstanceLabels:

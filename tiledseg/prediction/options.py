@@ -14,7 +14,7 @@ from tiledseg.images.opening import stem_of
 from tiledseg.masks.classes import Labels
 from tiledseg.prediction.predictor import Mode
 
-Content = Literal["mask", "probability", "labels"]
+Content = Literal["mask", "probability", "instances"]
 
 Painter = Callable[[NDArray[np.uint8], Labels], NDArray[np.uint8]]
 """Makes of an image (h, w, 3) RGB and its labels (h, w) a picture (h, w, 3) that shows both."""
@@ -24,23 +24,23 @@ OBJECT_SUFFIXES = (".csv", ".geojson")
 
 
 @dataclass(frozen=True)
-class SlideOptions:
+class PredictionOptions:
     """What is wanted of every image.
 
     Attributes:
         form: Format of the picture.
         content: ``mask``: 0 or 255, of several classes the label, in PNG with a palette.
             ``probability``: 255 times the probability of foreground, in 8 bits; of one class.
-            ``labels``: each object's number, from 1 in reading order, in 32 bits (16 in PNG).
+            ``instances``: each object's number, from 1 in reading order, in 32 bits (16 in PNG).
         mode: See ``Predictor.probability``.
         interest: A mask of where to look, at any scale; outside is background.
         skip_background: Leave tiles out that show only empty glass.
         with_objects: Write ``objects/STEM.csv`` and ``.geojson``, and the labels as
             ``objects/STEM.tif``.
-        paint: Writes ``overlay/STEM.png``, of a streamed image at the size of a screen; none where
-            it is absent.
-        smallest: Objects of fewer pixels are dropped.
-        holes: Holes of at most so many pixels are filled.
+        paint: Writes ``overlay/STEM.png``, reduced to 4096 pixels where a side is longer; none
+            where it is absent.
+        min_object_area: Objects of fewer pixels are dropped; None: as the model's settings say.
+        max_hole_area: Holes of at most so many pixels are filled; None likewise.
         overwrite: Replace files that exist.
         skip_existing: Of several images leave those alone whose files all exist, whatever they
             were made with; where only some do, replace those.
@@ -57,8 +57,8 @@ class SlideOptions:
     skip_background: bool = False
     with_objects: bool = False
     paint: Painter | None = None
-    smallest: int = 0
-    holes: int = 0
+    min_object_area: int | None = None
+    max_hole_area: int | None = None
     overwrite: bool = False
     skip_existing: bool = False
     on_tiles: Callable[[Path, int, int], object] = lambda *_: None
@@ -72,7 +72,7 @@ class SlideOptions:
 
 
 @dataclass(frozen=True)
-class SlideTargets:
+class Targets:
     """Files that a prediction ends in.
 
     Attributes:
@@ -92,7 +92,7 @@ class SlideTargets:
     overlay: Path | None
 
     @classmethod
-    def of(cls, image: Path, output: Path, options: SlideOptions) -> "SlideTargets":
+    def of(cls, image: Path, output: Path, options: PredictionOptions) -> "Targets":
         """The files for an image in a folder."""
         stem = stem_of(image)
         wanted = OBJECT_SUFFIXES if options.with_objects else ()

@@ -11,23 +11,19 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
 from tiledseg.images.band_writing import write_picture
-from tiledseg.images.canvas import Canvas, cannot_write
+from tiledseg.images.canvas import cannot_write
 from tiledseg.images.pyramid import Picture
 from tiledseg.images.sources import Slide
 from tiledseg.images.writing import write_image
+from tiledseg.masks.band_cleaning import LabelBands, clean_label_bands
 from tiledseg.masks.classes import label_palette
 from tiledseg.masks.outlines import feature
 from tiledseg.prediction.canvas import FOREGROUND, PredictionCanvas
-from tiledseg.prediction.instances import (
-    Class,
-    ClassObjects,
-    LabelBands,
-    clean_label_bands,
-)
-from tiledseg.prediction.journal import Workplace
-from tiledseg.prediction.options import Content, SlideOptions, SlideTargets
+from tiledseg.prediction.instances import Class, ClassObjects
+from tiledseg.prediction.options import Content, PredictionOptions, Targets
 from tiledseg.prediction.overview import take_overview
-from tiledseg.prediction.skipping import Skipped
+from tiledseg.prediction.tile_selection import Skipped
+from tiledseg.prediction.workplace import Workplace
 
 _MOST_IN_PNG = 2**16 - 1
 
@@ -41,6 +37,7 @@ class Result:
         slide: Its pixels.
         classes: What was looked for.
         smallest: Objects of fewer pixels are none.
+        holes: Holes of at most so many pixels are filled.
         skipped: Tiles left out.
     """
 
@@ -48,6 +45,7 @@ class Result:
     slide: Slide
     classes: Sequence[Class]
     smallest: int
+    holes: int
     skipped: Skipped
 
 
@@ -61,7 +59,7 @@ class Written:
 
 
 def write_results(
-    result: Result, workplace: Workplace, targets: SlideTargets, options: SlideOptions
+    result: Result, workplace: Workplace, targets: Targets, options: PredictionOptions
 ) -> Written:
     """Write everything into the workplace, then give it its names, the picture last.
 
@@ -70,15 +68,15 @@ def write_results(
             nothing has its name then, but perhaps files that go with the picture.
     """
     canvas = workplace.canvas
-    bands = _clean_labels(result, workplace, options.holes)
+    bands = _clean_labels(result, workplace)
     objects = ClassObjects(bands, result.classes)
-    settled = f"{workplace.folder.name} {result.smallest} {options.holes}"
+    settled = f"{targets.stem}-{workplace.identity} {result.smallest} {result.holes}"
     made: list[tuple[Path, Path]] = []
     if options.with_objects and targets.labels is not None:
         made += _write_objects(workplace, targets, objects)
         numbers = workplace.file(targets.labels.name)
         everything = (band.astype(np.uint32) for band in objects.numbers())
-        picture = _picture(result, canvas, np.uint32, everything, "labels", settled)
+        picture = _picture(result, canvas, np.uint32, everything, "instances", settled)
         write_picture(numbers, picture, "ome-tiff", workplace.folder)
         made.append((numbers, targets.labels))
     if targets.skipped is not None:
@@ -105,15 +103,16 @@ def write_results(
     return Written(objects.area / (canvas.height * canvas.width), objects.count)
 
 
-def _clean_labels(result: Result, workplace: Workplace, holes: int) -> LabelBands:
-    """Labels without small objects and holes, kept on disk if that takes any work."""
+def _clean_labels(result: Result, workplace: Workplace) -> LabelBands:
+    """Labels without small objects and holes, kept beside the others if that takes any work."""
     canvas = workplace.canvas
-    if result.smallest <= 1 and holes <= 0:
+    if result.smallest <= 1 and result.holes <= 0:
         return canvas.label_bands
+    labels = [each.label for each in result.classes]
     cleaned = clean_label_bands(
-        canvas.label_bands, result.classes, smallest=result.smallest, holes=holes
+        canvas.label_bands, labels, smallest=result.smallest, holes=result.holes
     )
-    kept = Canvas(workplace.file("cleaned"), canvas.height, canvas.width)
+    kept = workplace.new_canvas("cleaned")
     top = 0
     for band in cleaned():
         kept.write((slice(top, top + len(band)), slice(0, canvas.width)), band)
@@ -122,10 +121,10 @@ def _clean_labels(result: Result, workplace: Workplace, holes: int) -> LabelBand
 
 
 def _picture_bands(
-    canvas: PredictionCanvas, objects: ClassObjects, options: SlideOptions, targets: SlideTargets
+    canvas: PredictionCanvas, objects: ClassObjects, options: PredictionOptions, targets: Targets
 ) -> tuple[Any, Iterator[NDArray[Any]]]:
     """Type and bands of the picture that was asked for."""
-    if options.content == "labels":
+    if options.content == "instances":
         if options.form == "png" and objects.count > _MOST_IN_PNG:
             raise OutputError(
                 f"{targets.picture}: {objects.count} labels do not fit into a PNG of 16 bits; "
@@ -174,7 +173,7 @@ def _picture(
 
 
 def _write_objects(
-    workplace: Workplace, targets: SlideTargets, objects: ClassObjects
+    workplace: Workplace, targets: Targets, objects: ClassObjects
 ) -> list[tuple[Path, Path]]:
     """CSV and GeoJSON; returns where they are and where they belong."""
     table = objects.measured(workplace.canvas.levels_of(objects.bands()))

@@ -16,8 +16,8 @@ import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to 
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.format_version import FORMAT_VERSION, require_format
 from tiledseg.errors import RegistryError, TilingError
+from tiledseg.masks.band_cleaning import clean_probability
 from tiledseg.masks.classes import labels_of
-from tiledseg.masks.instances import without_small
 from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.execution.single_pass import predict_resized, predict_single_pass
@@ -113,7 +113,10 @@ class Predictor:
         pixels = as_color(image)
         sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
         self.predict_regions(ArraySource(pixels), sink, mode)
-        return without_small(sink.values, self.experiment.tiling.min_object_area)
+        tiling = self.experiment.tiling
+        return clean_probability(
+            sink.values, smallest=tiling.min_object_area, holes=tiling.max_hole_area
+        )
 
     def predict_regions(
         self,
@@ -134,7 +137,7 @@ class Predictor:
             on_batch: Told which tiles have just been written, from the sink's thread.
 
         What the sink is given equals what ``probability`` returns, but for
-        ``tiling.min_object_area``: the size of an object is known when all of it is there.
+        cleaning: the size of an object or a hole is known when all of it is there.
 
         Raises:
             ImageError: The image is neither RGB nor gray, or cannot be read.
