@@ -204,7 +204,8 @@ def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
     if options.mode != "tiled":
         job.predictor.predict_regions(job.slide, sink, options.mode)
         return Skipped(1), 0
-    grid = job.predictor.grid(*job.slide.shape[:2])
+    plan = job.predictor.plan(*job.slide.shape[:2])
+    grid = plan.grid
     skipped = choose_tiles(grid, job.slide, job.interest, options.skip_background)
     before = workplace.finished()
     done, total = len(before), len(grid.tiles) - len(skipped.all)
@@ -220,7 +221,7 @@ def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
 
     if done < total:
         finished = before | skipped.all
-        job.predictor.predict_regions(job.slide, sink, finished=finished, on_batch=enter)
+        job.predictor.predict_regions(job.slide, sink, plan=plan, finished=finished, on_batch=enter)
     return skipped, len(before)
 
 

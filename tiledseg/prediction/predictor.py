@@ -124,6 +124,7 @@ class Predictor:
         sink: RegionSink,
         mode: Mode = "tiled",
         *,
+        plan: Plan | None = None,
         finished: frozenset[int] = frozenset(),
         on_batch: Callable[[Sequence[int]], object] = lambda _: None,
     ) -> None:
@@ -133,6 +134,7 @@ class Predictor:
             source: RGB or gray, as it is stored; (H, W, 3) or (H, W, 1).
             sink: Is given probabilities (h, w, K), from a thread of its own.
             mode: See ``probability``. Only ``tiled`` reads and writes piece by piece.
+            plan: Of ``plan(H, W)``, where the caller has it already.
             finished: Indices in ``grid(H, W).tiles`` that the sink holds already.
             on_batch: Told which tiles have just been written, from the sink's thread.
 
@@ -146,7 +148,7 @@ class Predictor:
         shown = PreprocessedSource(source, self.experiment.image)
         height, width, _ = shown.shape
         if mode == "tiled":
-            plan = self.plan(height, width)
+            plan = plan or self.plan(height, width)
             predict_regions(
                 self.model,
                 shown,
