@@ -187,23 +187,22 @@ def test_a_folder_that_cannot_be_written_is_named(predictor, slides, tmp_path):
 @pytest.mark.parametrize("mode", ["tiled", "resized"])
 @pytest.mark.parametrize("large", [50.0, 0.0])
 def test_options_override_the_models_cleaning(
-    predictor, slides, tmp_path, monkeypatch, mode, large
+    slide_predictor, slide_file, slide_pixels, tmp_path, monkeypatch, mode, large
 ):
     """Holes of the settings are filled in files as in memory, in tiled and resized alike."""
     monkeypatch.setattr("tiledseg.prediction.job.LARGE", large)
-    pixels = cv2.imread(str(slides / "a.png"))[..., ::-1].copy()
-    raw = predictor.mask(pixels, mode)
+    raw = slide_predictor.mask(slide_pixels, mode)
     cleaning = {"tiling.min_object_area": 3, "tiling.max_hole_area": 40}
-    cleaned = Predictor(predictor.model, predictor.experiment.override(cleaning))
+    cleaned = Predictor(slide_predictor.model, slide_predictor.experiment.override(cleaning))
     wanted = clean(raw, smallest=3, holes=40)
-    assert np.array_equal(cleaned.mask(pixels, mode), wanted)
+    assert np.array_equal(cleaned.mask(slide_pixels, mode), wanted)
     for name, overrides, expected in (
         ("own", {}, wanted),
         ("none", {"min_object_area": 0, "max_hole_area": 0}, raw),
         ("other", {"max_hole_area": 0}, clean(raw, smallest=3)),
     ):
         options = PredictionOptions(mode=mode, **overrides)
-        (done,) = predict_files(cleaned, [slides / "a.png"], tmp_path / name, options)
+        (done,) = predict_files(cleaned, [slide_file], tmp_path / name, options)
         mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(mask > 0, expected)
     if mode == "tiled":
