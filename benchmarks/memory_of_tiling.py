@@ -91,8 +91,8 @@ def measure(folder: Path, options: argparse.Namespace, told: Connection) -> None
 
     from tiledseg.config.experiment import Experiment  # noqa: PLC0415
     from tiledseg.models import build_model  # noqa: PLC0415
-    from tiledseg.prediction.job import predict_slide  # noqa: PLC0415
-    from tiledseg.prediction.options import SlideOptions  # noqa: PLC0415
+    from tiledseg.prediction.job import predict_image  # noqa: PLC0415
+    from tiledseg.prediction.options import PredictionOptions  # noqa: PLC0415
     from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415
 
     experiment = Experiment.model_validate(
@@ -106,8 +106,8 @@ def measure(folder: Path, options: argparse.Namespace, told: Connection) -> None
     loaded = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
     began = time.perf_counter()
-    wanted = SlideOptions(form="ome-zarr", content="probability", with_objects=options.objects)
-    done = predict_slide(predictor, folder / "smear.tif", folder / "out", wanted)
+    wanted = PredictionOptions(form="ome-zarr", content="probability", with_objects=options.objects)
+    done = predict_image(predictor, folder / "smear.tif", folder / "out", wanted)
     told.send((loaded, _status("VmHWM"), time.perf_counter() - began, done.objects))
 
 

@@ -15,7 +15,7 @@ from tiledseg.errors import ExperimentError, ImageError, OutputError
 from tiledseg.images.writing import write_mask
 from tiledseg.models import build_model
 from tiledseg.prediction.files import find_images, predict_files
-from tiledseg.prediction.options import SlideOptions
+from tiledseg.prediction.options import PredictionOptions
 from tiledseg.prediction.predictor import Predictor
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (130, 97, 3), np.uint8)
@@ -58,7 +58,7 @@ def test_every_option_reaches_the_prediction(command, predictor, tmp_path):
     assert not levels[65:].any()
     predict_files(
         predictor, [tmp_path / "slides" / "a.tif"], tmp_path / "plain",
-        SlideOptions(content="probability", min_object_area=3, max_hole_area=2),
+        PredictionOptions(content="probability", min_object_area=3, max_hole_area=2),
     )  # fmt: skip
     plain = cv2.imread(str(tmp_path / "plain" / "a.png"), cv2.IMREAD_UNCHANGED)
     away = np.zeros_like(levels, bool)
@@ -106,7 +106,7 @@ def test_large_images_are_streamed_with_the_same_masks(command, predictor, tmp_p
         json.loads(expected[1].read_text()),
     ]
     painted = cv2.imread(str(tmp_path / "out" / "overlay" / "a.png"))
-    monkeypatch.setattr("tiledseg.prediction.files.LARGE", 0.001)
+    monkeypatch.setattr("tiledseg.prediction.job.LARGE", 0.001)
     monkeypatch.setattr(predictor, "probability", None)  # what would hold all of the image
     assert command("--objects", "--overlay", "--overwrite").exit_code == 0
     assert np.array_equal(cv2.imread(str(tmp_path / "out" / "overlay" / "a.png")), painted)

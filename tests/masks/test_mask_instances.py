@@ -6,15 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.masks.instances import (
-    clean,
-    find_connected,
-    label_instances,
-    measure,
-    with_filled_holes,
-    without_small,
-)
-from tiledseg.prediction.class_objects import clean_labels
+from tiledseg.masks.band_cleaning import clean_probability
+from tiledseg.masks.instances import clean, find_connected, label_instances, measure
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -25,47 +18,39 @@ def mask_of(*rows):
 
 def test_small_objects_go_and_large_ones_stay():
     mask = mask_of("##..#", "##...", "....#", "...##")
-    assert np.array_equal(
-        clean(mask, min_object_area=3), mask_of("##...", "##...", "....#", "...##")
-    )
-    assert np.array_equal(
-        clean(mask, min_object_area=4), mask_of("##...", "##...", ".....", ".....")
-    )
+    assert np.array_equal(clean(mask, smallest=3), mask_of("##...", "##...", "....#", "...##"))
+    assert np.array_equal(clean(mask, smallest=4), mask_of("##...", "##...", ".....", "....."))
 
 
 def test_corners_hold_an_object_together():
     mask = mask_of("#..", ".#.", "..#")
-    assert np.array_equal(clean(mask, min_object_area=3), mask)
+    assert np.array_equal(clean(mask, smallest=3), mask)
     assert label_instances(mask).max() == 1
 
 
 def test_small_holes_are_filled_and_what_touches_the_border_is_none():
     mask = mask_of("######.#", "#.##..##", "###...##", "########")
-    filled = clean(mask, max_hole_area=1)
+    filled = clean(mask, holes=1)
     assert np.array_equal(filled, mask_of("######.#", "####..##", "###...##", "########"))
-    assert np.array_equal(clean(mask, max_hole_area=99), mask_of("######.#", *["########"] * 3))
+    assert np.array_equal(clean(mask, holes=99), mask_of("######.#", *["########"] * 3))
     assert np.array_equal(clean(mask), mask)
 
 
 @given(MASKS, st.integers(0, 9), st.integers(0, 9))
-def test_cleaning_twice_changes_nothing_more_and_the_input_stays(
-    mask, min_object_area, max_hole_area
-):
+def test_cleaning_twice_changes_nothing_more_and_the_input_stays(mask, smallest, holes):
     before = mask.copy()
-    once = clean(mask, min_object_area=min_object_area, max_hole_area=max_hole_area)
-    assert np.array_equal(
-        clean(once, min_object_area=min_object_area, max_hole_area=max_hole_area), once
-    )
+    once = clean(mask, smallest=smallest, holes=holes)
+    assert np.array_equal(clean(once, smallest=smallest, holes=holes), once)
     assert np.array_equal(mask, before)
 
 
 @given(MASKS, st.integers(0, 9), st.integers(0, 99))
-def test_probabilities_without_small_objects_cut_to_the_cleaned_mask(mask, min_object_area, seed):
+def test_probabilities_without_small_objects_cut_to_the_cleaned_mask(mask, smallest, seed):
     noise = np.random.default_rng(seed).random(mask.shape, np.float32) / 2
     probability = (mask / 2 + noise).astype(np.float32)[..., np.newaxis]
     before = probability.copy()
-    found = without_small(probability, min_object_area)
-    kept = clean(mask, min_object_area=min_object_area)
+    found = clean_probability(probability, smallest=smallest, holes=0)
+    kept = clean(mask, smallest=smallest)
     assert found.dtype == np.float32
     assert np.array_equal(found[..., 0] >= 0.5, kept)
     assert np.array_equal(np.rint(found[..., 0] * 255) >= 127.5, kept), "stored in 8 bits"
@@ -74,34 +59,11 @@ def test_probabilities_without_small_objects_cut_to_the_cleaned_mask(mask, min_o
     assert np.array_equal(probability, before)
 
 
-@given(MASKS, st.integers(0, 30), st.integers(0, 99))
-def test_probabilities_with_filled_holes_cut_to_the_cleaned_mask(mask, max_hole_area, seed):
-    noise = np.random.default_rng(seed).random(mask.shape, np.float32) / 2.01
-    probability = (mask / 2 + noise).astype(np.float32)[..., np.newaxis]
-    before = probability.copy()
-    found = with_filled_holes(probability, max_hole_area)
-    expected = clean(mask, max_hole_area=max_hole_area)
-    assert found.dtype == np.float32
-    assert np.array_equal(found[..., 0] >= 0.5, expected)
-    assert np.array_equal(found[expected == mask], before[expected == mask])
-    assert np.array_equal(probability, before)
-
-
-def test_holes_in_several_classes_become_the_class_around_them():
-    labels = np.array([[1] * 5, [1, 0, 1, 2, 1], [1] * 5, [2] * 5])
-    probability = np.where(np.arange(3) == labels[..., np.newaxis], 0.8, 0.1).astype(np.float32)
-    found = with_filled_holes(probability, 1).argmax(axis=2)
-    expected = labels.copy()
-    expected[1, 1] = 1
-    assert np.array_equal(found, expected)
-    assert np.array_equal(found, clean_labels(labels.astype(np.uint8), max_hole_area=1))
-
-
 def test_small_objects_of_several_classes_become_background_class_by_class():
     labels = np.array([[1, 1, 1, 0], [0, 2, 0, 0], [2, 0, 0, 1]])
     probability = np.where(np.arange(3) == labels[..., np.newaxis], 0.6, 0.2).astype(np.float32)
     before = probability.copy()
-    found = without_small(probability, 3)
+    found = clean_probability(probability, smallest=3, holes=0)
     assert found.argmax(axis=2).tolist() == [[1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     np.testing.assert_allclose(found.sum(axis=2), 1, atol=1e-6)
     assert np.array_equal(probability, before)

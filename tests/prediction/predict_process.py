@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from tiledseg.prediction.options import SlideOptions
+from tiledseg.prediction.options import PredictionOptions
 
 TILES_AT_ONCE = 2
 
@@ -40,7 +40,7 @@ class Work:
 
 def predict_here(work: Work) -> None:
     """Do the work in this process."""
-    from tiledseg.prediction.job import predict_slide
+    from tiledseg.prediction import job
     from tiledseg.prediction.predictor import Predictor
     from tiledseg.tiling.execution import streaming
 
@@ -57,7 +57,10 @@ def predict_here(work: Work) -> None:
 
     streaming.run_stages = watched_stages
     streaming.BATCH_PIXELS = TILES_AT_ONCE * work.max_tile**2
-    predict_slide(Predictor.load(work.model), work.image, work.output, SlideOptions(**work.options))
+    job.LARGE = 0.0  # small images are predicted in memory else, and there is nothing to resume
+    job.predict_image(
+        Predictor.load(work.model), work.image, work.output, PredictionOptions(**work.options)
+    )
 
 
 def start(work: Work) -> BaseProcess:

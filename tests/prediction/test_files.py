@@ -12,7 +12,7 @@ from tiledseg.images.writing import write_image
 from tiledseg.masks.instances import clean
 from tiledseg.models import build_model
 from tiledseg.prediction.files import find_images, predict_files
-from tiledseg.prediction.options import SlideOptions
+from tiledseg.prediction.options import PredictionOptions
 from tiledseg.prediction.predictor import Predictor
 
 
@@ -82,7 +82,7 @@ def test_small_tiffs_of_scanners_are_predicted(
     tifffile.imwrite(
         path, pixels, photometric="rgb", bigtiff=big, description=about, metadata=None, **layout
     )
-    monkeypatch.setattr("tiledseg.prediction.files.LARGE", large)
+    monkeypatch.setattr("tiledseg.prediction.job.LARGE", large)
     (done,) = predict_files(predictor, find_images([path]), tmp_path / "out")
     mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(mask, predictor.mask(pixels) * np.uint8(255))
@@ -138,11 +138,11 @@ def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
         predictor,
         [slides / "a.png"],
         out,
-        SlideOptions(with_objects=True, min_object_area=3, max_hole_area=5),
+        PredictionOptions(with_objects=True, min_object_area=3, max_hole_area=5),
     )
     mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED) > 0
     raw = predictor.mask(cv2.imread(str(slides / "a.png"))[..., ::-1].copy())
-    assert np.array_equal(mask, clean(raw, min_object_area=3, max_hole_area=5))
+    assert np.array_equal(mask, clean(raw, smallest=3, holes=5))
     labels = tifffile.imread(out / "objects" / "a.tif")
     assert labels.dtype == np.uint32
     assert np.array_equal(labels > 0, mask)
@@ -152,10 +152,10 @@ def test_objects_are_those_of_the_mask(predictor, slides, tmp_path):
     outlines = json.loads((out / "objects" / "a.geojson").read_text())
     assert len(outlines["features"]) == done.objects
     with pytest.raises(OutputError, match=r"a\.png exists"):
-        predict_files(predictor, [slides / "a.png"], out, SlideOptions(with_objects=True))
+        predict_files(predictor, [slides / "a.png"], out, PredictionOptions(with_objects=True))
     done.mask.unlink()
     with pytest.raises(OutputError, match=r"objects/a\.\w+ exists"):
-        predict_files(predictor, [slides / "a.png"], out, SlideOptions(with_objects=True))
+        predict_files(predictor, [slides / "a.png"], out, PredictionOptions(with_objects=True))
 
 
 def test_nothing_is_overwritten_unasked(predictor, slides, tmp_path):
@@ -167,14 +167,14 @@ def test_nothing_is_overwritten_unasked(predictor, slides, tmp_path):
         predict_files(predictor, images, out)
     assert (out / "b.png").read_bytes() == b"precious"
     assert not (out / "a.png").exists()
-    predict_files(predictor, images, out, SlideOptions(overwrite=True))
+    predict_files(predictor, images, out, PredictionOptions(overwrite=True))
     assert (out / "b.png").read_bytes() != b"precious"
 
 
 def test_an_image_is_never_replaced_by_its_mask(predictor, slides):
     before = (slides / "a.png").read_bytes()
     with pytest.raises(OutputError, match="would replace its image"):
-        predict_files(predictor, [slides / "a.png"], slides, SlideOptions(overwrite=True))
+        predict_files(predictor, [slides / "a.png"], slides, PredictionOptions(overwrite=True))
     assert (slides / "a.png").read_bytes() == before
 
 
@@ -182,3 +182,28 @@ def test_a_folder_that_cannot_be_written_is_named(predictor, slides, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="file"):
         predict_files(predictor, [slides / "a.png"], tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("mode", ["tiled", "resized"])
+@pytest.mark.parametrize("large", [50.0, 0.0])
+def test_options_override_the_models_cleaning(
+    slide_predictor, slide_file, slide_pixels, tmp_path, monkeypatch, mode, large
+):
+    """Holes of the settings are filled in files as in memory, in tiled and resized alike."""
+    monkeypatch.setattr("tiledseg.prediction.job.LARGE", large)
+    raw = slide_predictor.mask(slide_pixels, mode)
+    cleaning = {"tiling.min_object_area": 3, "tiling.max_hole_area": 40}
+    cleaned = Predictor(slide_predictor.model, slide_predictor.experiment.override(cleaning))
+    wanted = clean(raw, smallest=3, holes=40)
+    assert np.array_equal(cleaned.mask(slide_pixels, mode), wanted)
+    for name, overrides, expected in (
+        ("own", {}, wanted),
+        ("none", {"min_object_area": 0, "max_hole_area": 0}, raw),
+        ("other", {"max_hole_area": 0}, clean(raw, smallest=3)),
+    ):
+        options = PredictionOptions(mode=mode, **overrides)
+        (done,) = predict_files(cleaned, [slide_file], tmp_path / name, options)
+        mask = cv2.imread(str(done.mask), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(mask > 0, expected)
+    if mode == "tiled":
+        assert (wanted & ~raw).any(), "a hole was filled"

@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.masks.classes import class_colors
+from tiledseg.masks.band_cleaning import clean_label_bands, clean_probability
+from tiledseg.masks.classes import labels_of as cut
 from tiledseg.masks.instances import clean
-from tiledseg.prediction.class_objects import clean_labels
-from tiledseg.prediction.instances import Class, clean_label_bands
 
 LABELS = arrays(
     np.uint8,
@@ -23,13 +22,18 @@ def labels_of(*rows):
     return np.array([[int(character) for character in row] for row in rows], np.uint8)
 
 
+def clean_labels(labels, *, smallest=0, holes=0):
+    """All rows as one band, as those of a small image are."""
+    bands = clean_label_bands(lambda: iter([labels]), (1, 2, 3), smallest=smallest, holes=holes)
+    (cleaned,) = bands()
+    return cleaned
+
+
 def test_a_speck_inside_another_class_becomes_that_class():
     labels = np.ones((9, 9), np.uint8)
     labels[4, 4] = 2
-    assert np.array_equal(
-        clean_labels(labels, min_object_area=5, max_hole_area=50), np.ones((9, 9))
-    )
-    assert clean_labels(labels, min_object_area=5)[4, 4] == 0, "holes are filled where asked"
+    assert np.array_equal(clean_labels(labels, smallest=5, holes=50), np.ones((9, 9)))
+    assert clean_labels(labels, smallest=5)[4, 4] == 0, "holes are filled where asked"
 
 
 @pytest.mark.parametrize(("ring", "around"), [(1, 2), (2, 1)])
@@ -38,55 +42,71 @@ def test_a_hole_takes_the_class_that_is_next_to_it(ring, around):
     labels[4:7, 4:7] = ring
     expected = labels.copy()
     labels[5, 5] = 0
-    assert np.array_equal(clean_labels(labels, max_hole_area=20), expected)
+    assert np.array_equal(clean_labels(labels, holes=20), expected)
 
 
 def test_a_gap_around_another_class_is_filled_and_the_class_stays():
     labels = labels_of("1111111", "1000001", "1022201", "1022201", "1000001", "1111111")
     filled = labels_of("1111111", "1111111", "1122211", "1122211", "1111111", "1111111")
-    assert np.array_equal(clean_labels(labels, max_hole_area=20), filled)
-    assert np.array_equal(clean_labels(labels, max_hole_area=19), labels), "a hole is all of it"
+    assert np.array_equal(clean_labels(labels, holes=20), filled)
+    assert np.array_equal(clean_labels(labels, holes=19), labels), "a hole is all of it"
 
 
 def test_a_hole_between_two_classes_belongs_to_neither():
     labels = labels_of("111111", "122331", "120331", "122331", "111111")
-    assert np.array_equal(clean_labels(labels, max_hole_area=5), labels)
+    assert np.array_equal(clean_labels(labels, holes=5), labels)
 
 
 def test_what_is_dropped_at_the_border_stays_background():
     labels = labels_of("1121", "1111", "1111")
-    assert clean_labels(labels, min_object_area=2, max_hole_area=9)[0, 2] == 0
+    assert clean_labels(labels, smallest=2, holes=9)[0, 2] == 0
 
 
 @given(LABELS, st.integers(0, 9), st.integers(0, 30))
 def test_cleaning_changes_only_what_is_small_or_background(labels, smallest, holes):
     before = labels.copy()
-    found = clean_labels(labels, min_object_area=smallest, max_hole_area=holes)
+    found = clean_labels(labels, smallest=smallest, holes=holes)
     assert np.array_equal(labels, before)
     for label in (1, 2, 3):
-        large = clean(labels == label, min_object_area=smallest)
+        large = clean(labels == label, smallest=smallest)
         assert (found[large] == label).all()
         (filled,) = np.nonzero((found == label)[~large])
-        assert filled.size == 0 or clean(large, max_hole_area=holes)[~large][filled].all()
+        assert filled.size == 0 or clean(large, holes=holes)[~large][filled].all()
 
 
 @given(LABELS, st.integers(0, 9), st.integers(0, 30))
 def test_one_class_is_cleaned_as_a_mask(labels, smallest, holes):
     mask = labels > 0
-    found = clean_labels(mask.view(np.uint8), min_object_area=smallest, max_hole_area=holes)
-    assert np.array_equal(found > 0, clean(mask, min_object_area=smallest, max_hole_area=holes))
+    found = clean_labels(mask.view(np.uint8), smallest=smallest, holes=holes)
+    assert np.array_equal(found > 0, clean(mask, smallest=smallest, holes=holes))
 
 
 @settings(max_examples=60)
 @given(LABELS, st.integers(0, 9), st.integers(0, 30), st.integers(1, 5))
 def test_bands_are_those_of_the_labels_in_memory(labels, smallest, holes, height):
     bands = [labels[top : top + height] for top in range(0, len(labels), height)]
-    classes = [Class(label, str(label), class_colors(4)[label]) for label in (1, 2, 3)]
     cleaned_bands = clean_label_bands(
-        lambda: iter(bands), classes, min_object_area=smallest, max_hole_area=holes
+        lambda: iter(bands), (1, 2, 3), smallest=smallest, holes=holes
     )
-    expected = clean_labels(labels, min_object_area=smallest, max_hole_area=holes)
+    expected = clean_labels(labels, smallest=smallest, holes=holes)
     for _ in range(2):
         found = list(cleaned_bands())
         assert [band.dtype for band in found] == [np.uint8] * len(bands)
         assert np.array_equal(np.vstack(found), expected)
+
+
+@given(LABELS, st.integers(0, 9), st.integers(0, 30), st.integers(0, 99))
+def test_cleaned_probabilities_are_cut_to_the_cleaned_labels(labels, smallest, holes, seed):
+    """Few values, so that several classes are equally probable."""
+    dice = np.random.default_rng(seed)
+    probability = dice.integers(0, 3, (*labels.shape, 4)).astype(np.float32) / 8
+    np.put_along_axis(probability, labels[..., None].astype(int), np.float32(0.25), axis=2)
+    for values in (probability, probability[..., :1] * 2):
+        before = values.copy()
+        found = clean_probability(values, smallest=smallest, holes=holes)
+        assert found.dtype == np.float32
+        assert np.array_equal(values, before)
+        expected = clean_labels(cut(values), smallest=smallest, holes=holes)
+        assert np.array_equal(cut(found), expected)
+        same = cut(values) == expected
+        assert np.array_equal(found[same], values[same])

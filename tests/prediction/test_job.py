@@ -20,8 +20,8 @@ from tiledseg.images.writing import probability_levels, write_mask
 from tiledseg.masks.instances import clean, label_instances, measure
 from tiledseg.masks.outlines import geojson
 from tiledseg.prediction.canvas import PredictionCanvas
-from tiledseg.prediction.job import predict_slide
-from tiledseg.prediction.options import SlideOptions
+from tiledseg.prediction.job import predict_image
+from tiledseg.prediction.options import PredictionOptions
 from tiledseg.prediction.predictor import Predictor, to_mask
 
 NAMES = {"png": "s.png", "ome-tiff": "s.ome.tif", "ome-zarr": "s.ome.zarr"}
@@ -43,6 +43,15 @@ def contents(folder):
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+LARGE = "tiledseg.prediction.job.LARGE"
+
+
+@pytest.fixture(autouse=True)
+def _on_disk(monkeypatch):
+    """Images as small as these are predicted in memory else, without a journal."""
+    monkeypatch.setattr(LARGE, 0.0)
 
 
 class Stop(BaseException):
@@ -70,6 +79,7 @@ def stopping_after(count):
     return stop
 
 
+@pytest.mark.parametrize("large", [0.0, 50.0])
 @pytest.mark.parametrize(
     ("form", "content"),
     [
@@ -81,12 +91,13 @@ def stopping_after(count):
     ],
 )
 def test_is_the_prediction_in_memory(
-    slide_predictor, slide_file, slide_pixels, tmp_path, form, content
+    slide_predictor, slide_file, slide_pixels, tmp_path, monkeypatch, form, content, large
 ):
-    options = SlideOptions(form=form, content=content, min_object_area=4, max_hole_area=3)
-    done = predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
+    monkeypatch.setattr(LARGE, large)
+    options = PredictionOptions(form=form, content=content, min_object_area=4, max_hole_area=3)
+    done = predict_image(slide_predictor, slide_file, tmp_path / "out", options)
     probability = slide_predictor.probability(slide_pixels)
-    mask = clean(to_mask(probability), min_object_area=4, max_hole_area=3)
+    mask = clean(to_mask(probability), smallest=4, holes=3)
     found = read(tmp_path / "out", form)
     if content == "mask":
         assert np.array_equal(found, mask * np.uint8(255))
@@ -106,13 +117,17 @@ def test_is_the_prediction_in_memory(
         assert (size.height, size.width) == pytest.approx((0.5, 0.5))
 
 
-def test_objects_are_those_in_memory(slide_predictor, slide_file, slide_pixels, tmp_path):
+@pytest.mark.parametrize("large", [0.0, 50.0])
+def test_objects_are_those_in_memory(
+    slide_predictor, slide_file, slide_pixels, tmp_path, monkeypatch, large
+):
+    monkeypatch.setattr(LARGE, large)
     out = tmp_path / "out"
-    predict_slide(
-        slide_predictor, slide_file, out, SlideOptions(with_objects=True, min_object_area=2)
+    predict_image(
+        slide_predictor, slide_file, out, PredictionOptions(with_objects=True, min_object_area=2)
     )
     probability = slide_predictor.probability(slide_pixels)
-    labels = label_instances(clean(to_mask(probability), min_object_area=2))
+    labels = label_instances(clean(to_mask(probability), smallest=2))
     assert np.array_equal(tifffile.imread(out / "objects" / "s.tif"), labels)
     table = measure(labels, probability_levels(probability[..., 0]) / np.float32(255))
     found = pd.read_csv(out / "objects" / "s.csv")
@@ -131,24 +146,26 @@ def test_objects_are_those_in_memory(slide_predictor, slide_file, slide_pixels, 
 def test_other_modes_and_small_formats(slide_predictor, slide_pixels, tmp_path, mode):
     path = tmp_path / "s.png"
     cv2.imwrite(str(path), slide_pixels[..., ::-1])
-    predict_slide(slide_predictor, path, tmp_path / "out", SlideOptions(form="ome-tiff", mode=mode))
+    predict_image(
+        slide_predictor, path, tmp_path / "out", PredictionOptions(form="ome-tiff", mode=mode)
+    )
     expected = to_mask(slide_predictor.probability(slide_pixels, mode))
     assert np.array_equal(read(tmp_path / "out", "ome-tiff"), expected * np.uint8(255))
 
 
 def test_a_second_start_does_the_rest_only(slide_predictor, slide_file, tmp_path, caplog):
-    options = SlideOptions(form="ome-tiff", content="probability", with_objects=True)
-    whole = predict_slide(slide_predictor, slide_file, tmp_path / "whole", options)
+    options = PredictionOptions(form="ome-tiff", content="probability", with_objects=True)
+    whole = predict_image(slide_predictor, slide_file, tmp_path / "whole", options)
     told = []
     for count in (2, 5):
         with pytest.raises(Stop):
-            predict_slide(
+            predict_image(
                 slide_predictor, slide_file, tmp_path / "out",
                 replace(options, on_tiles=stopping_after(count)),
             )  # fmt: skip
         assert [path.name[0] for path in (tmp_path / "out").iterdir()] == ["."]
     goes_on = replace(options, on_tiles=lambda _, done, total: told.append((done, total)))
-    done = predict_slide(slide_predictor, slide_file, tmp_path / "out", goes_on)
+    done = predict_image(slide_predictor, slide_file, tmp_path / "out", goes_on)
     assert told[0] == (done.resumed, done.tiles)
     assert told[-1] == (done.tiles, done.tiles)
     assert 5 <= done.resumed < done.tiles == whole.tiles
@@ -169,12 +186,14 @@ def test_what_was_cut_off_or_garbled_in_the_journal_is_done_again(
     slide_predictor, slide_file, tmp_path, journal
 ):
     out = tmp_path / "out"
-    predict_slide(slide_predictor, slide_file, tmp_path / "whole", SlideOptions())
+    predict_image(slide_predictor, slide_file, tmp_path / "whole", PredictionOptions())
     with pytest.raises(Stop):
-        predict_slide(slide_predictor, slide_file, out, SlideOptions(on_tiles=stopping_after(3)))
+        predict_image(
+            slide_predictor, slide_file, out, PredictionOptions(on_tiles=stopping_after(3))
+        )
     (work,) = out.iterdir()
     (work / "tiles").write_bytes(journal)
-    done = predict_slide(slide_predictor, slide_file, out, SlideOptions())
+    done = predict_image(slide_predictor, slide_file, out, PredictionOptions())
     assert done.resumed == 2
     assert contents(out) == contents(tmp_path / "whole")
 
@@ -197,28 +216,28 @@ def test_a_journal_that_cannot_be_written_keeps_what_is_finished(
         patch.setattr(PredictionCanvas, "sync", sync_then_fill_the_disk)
         try:
             with pytest.raises(OutputError, match="tiles: cannot be written"):
-                predict_slide(slide_predictor, slide_file, out, SlideOptions())
+                predict_image(slide_predictor, slide_file, out, PredictionOptions())
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    done = predict_slide(slide_predictor, slide_file, out, SlideOptions())
+    done = predict_image(slide_predictor, slide_file, out, PredictionOptions())
     assert done.resumed == 4
-    predict_slide(slide_predictor, slide_file, tmp_path / "whole", SlideOptions())
+    predict_image(slide_predictor, slide_file, tmp_path / "whole", PredictionOptions())
     assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_another_images_work_is_its_own(slide_predictor, slide_file, tmp_path, caplog):
     """Names that begin alike, or that mean something else in a pattern."""
-    out, options = tmp_path / "out", SlideOptions(on_tiles=stopping_after(2))
+    out, options = tmp_path / "out", PredictionOptions(on_tiles=stopping_after(2))
     alike = slide_file.with_name("s-2.tif")
     bracketed = slide_file.with_name("s[1].tif")
     for path in (alike, bracketed):
         shutil.copy(slide_file, path)
         with pytest.raises(Stop):
-            predict_slide(slide_predictor, path, out, options)
-    predict_slide(slide_predictor, slide_file, out, SlideOptions())
+            predict_image(slide_predictor, path, out, options)
+    predict_image(slide_predictor, slide_file, out, PredictionOptions())
     assert "unfinished work" not in caplog.text
     with other_weights(slide_predictor.model, lambda weight: weight / 2):
-        predict_slide(slide_predictor, bracketed, out, SlideOptions())
+        predict_image(slide_predictor, bracketed, out, PredictionOptions())
     assert ".s[1]-" in caplog.text
     assert ".s-2-" not in caplog.text
 
@@ -226,11 +245,11 @@ def test_another_images_work_is_its_own(slide_predictor, slide_file, tmp_path, c
 def test_another_models_work_is_not_used_but_said(
     slide_predictor, slide_file, tmp_path, tiny_experiment, caplog
 ):
-    out, options = tmp_path / "out", SlideOptions(on_tiles=stopping_after(2))
+    out, options = tmp_path / "out", PredictionOptions(on_tiles=stopping_after(2))
     with pytest.raises(Stop):
-        predict_slide(slide_predictor, slide_file, out, options)
+        predict_image(slide_predictor, slide_file, out, options)
     with other_weights(slide_predictor.model, lambda weight: weight / 2):
-        done = predict_slide(slide_predictor, slide_file, out, SlideOptions())
+        done = predict_image(slide_predictor, slide_file, out, PredictionOptions())
         pixels = open_slide(slide_file).read(np.s_[0:150, 0:210])
         expected = to_mask(slide_predictor.probability(pixels))
     assert done.resumed == 0
@@ -238,7 +257,7 @@ def test_another_models_work_is_not_used_but_said(
     assert np.array_equal(read(out, "png"), expected * np.uint8(255))
     caplog.clear()
     brighter = Predictor(slide_predictor.model, tiny_experiment(image={"gamma": 0.5}))
-    assert predict_slide(brighter, slide_file, out, SlideOptions(form="ome-tiff")).resumed == 0
+    assert predict_image(brighter, slide_file, out, PredictionOptions(form="ome-tiff")).resumed == 0
     assert "with another settings; it is not used" in caplog.text
 
 
@@ -252,12 +271,14 @@ def test_only_one_process_works_at_an_output(
 
     def try_too(*_):
         with pytest.raises(OutputError, match="another process"):
-            predict_slide(other, slide_file, tmp_path / "out", SlideOptions())
+            predict_image(other, slide_file, tmp_path / "out", PredictionOptions())
         refused.append(True)
         raise Stop
 
     with pytest.raises(Stop):
-        predict_slide(slide_predictor, slide_file, tmp_path / "out", SlideOptions(on_tiles=try_too))
+        predict_image(
+            slide_predictor, slide_file, tmp_path / "out", PredictionOptions(on_tiles=try_too)
+        )
     assert refused
     assert "unfinished work" not in caplog.text, "nobody is told to remove what is in use"
     assert list((tmp_path / "out").iterdir()) == []
@@ -269,7 +290,7 @@ def test_what_a_killed_process_left_of_its_lock_keeps_nobody_out(
     out = tmp_path / "out"
     out.mkdir()
     (out / ".s.lock").touch()
-    predict_slide(slide_predictor, slide_file, out, SlideOptions())
+    predict_image(slide_predictor, slide_file, out, PredictionOptions())
     assert [path.name for path in out.iterdir()] == ["s.png"]
 
 
@@ -281,9 +302,9 @@ def test_what_came_to_exist_meanwhile_is_not_replaced(slide_predictor, slide_fil
             (out / "s.png").write_text("of somebody else")
 
     with pytest.raises(OutputError, match=r"s\.png exists"):
-        predict_slide(slide_predictor, slide_file, out, SlideOptions(on_tiles=write_too))
+        predict_image(slide_predictor, slide_file, out, PredictionOptions(on_tiles=write_too))
     assert (out / "s.png").read_text() == "of somebody else"
-    done = predict_slide(slide_predictor, slide_file, out, SlideOptions(overwrite=True))
+    done = predict_image(slide_predictor, slide_file, out, PredictionOptions(overwrite=True))
     assert done.resumed == done.tiles
     assert read(out, "png").shape == (150, 210)
 
@@ -295,8 +316,8 @@ def test_outside_the_region_of_interest_is_background(
     interest = np.zeros((150 // scale, 210 // scale), bool)
     interest[: 90 // scale, 30 // scale : 60 // scale] = True
     write_mask(tmp_path / "roi.png", interest)
-    options = SlideOptions(interest=tmp_path / "roi.png")
-    done = predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
+    options = PredictionOptions(interest=tmp_path / "roi.png")
+    done = predict_image(slide_predictor, slide_file, tmp_path / "out", options)
     inside = np.kron(interest, np.ones((scale, scale), bool))
     expected = to_mask(slide_predictor.probability(slide_pixels)) & inside
     assert np.array_equal(read(tmp_path / "out", "png") > 0, expected)
@@ -313,17 +334,17 @@ def test_a_region_of_another_shape_or_without_foreground_is_refused(
 ):
     for mask, words in ((np.ones((150, 100)), "not the shape"), (np.zeros((15, 21)), "foreground")):
         write_mask(tmp_path / "roi.png", mask)
-        options = SlideOptions(interest=tmp_path / "roi.png")
+        options = PredictionOptions(interest=tmp_path / "roi.png")
         with pytest.raises(ImageError, match=words):
-            predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
+            predict_image(slide_predictor, slide_file, tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
 
 
 def test_glass_is_skipped_where_asked_and_recorded(
     slide_predictor, slide_file, slide_pixels, tmp_path
 ):
-    options = SlideOptions(skip_background=True, content="probability")
-    done = predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
+    options = PredictionOptions(skip_background=True, content="probability")
+    done = predict_image(slide_predictor, slide_file, tmp_path / "out", options)
     record = json.loads((tmp_path / "out" / "s.skipped.json").read_text())
     assert len(record["background"]) == done.skipped > 0
     predicted = np.ones((150, 210), bool)
@@ -341,13 +362,13 @@ def test_glass_is_skipped_where_asked_and_recorded(
 @pytest.mark.parametrize("form", NAMES)
 def test_what_exists_is_kept_unless_asked(slide_predictor, slide_file, tmp_path, form):
     out = tmp_path / "out"
-    predict_slide(slide_predictor, slide_file, out, SlideOptions(form=form))
+    predict_image(slide_predictor, slide_file, out, PredictionOptions(form=form))
     before = contents(out)
     with pytest.raises(OutputError, match="exists"):
-        predict_slide(slide_predictor, slide_file, out, SlideOptions(form=form))
+        predict_image(slide_predictor, slide_file, out, PredictionOptions(form=form))
     assert contents(out) == before
-    options = SlideOptions(form=form, content="probability", overwrite=True)
-    predict_slide(slide_predictor, slide_file, out, options)
+    options = PredictionOptions(form=form, content="probability", overwrite=True)
+    predict_image(slide_predictor, slide_file, out, options)
     assert contents(out) != before
     assert [path.name for path in out.iterdir()] == [NAMES[form]]
 
@@ -355,9 +376,9 @@ def test_what_exists_is_kept_unless_asked(slide_predictor, slide_file, tmp_path,
 def test_an_image_is_never_replaced(slide_predictor, slide_file):
     path = slide_file.with_name("s.ome.tif")
     slide_file.rename(path)
-    options = SlideOptions(form="ome-tiff", overwrite=True)
+    options = PredictionOptions(form="ome-tiff", overwrite=True)
     with pytest.raises(OutputError, match="would replace its image"):
-        predict_slide(slide_predictor, path, path.parent, options)
+        predict_image(slide_predictor, path, path.parent, options)
 
 
 @pytest.mark.parametrize("room", [4_000, 33_000])
@@ -365,16 +386,16 @@ def test_a_full_disk_leaves_nothing_under_the_name_and_is_gone_on_with(
     slide_predictor, slide_file, tmp_path, room
 ):
     """Files over a limit are refused as on a full disk: the canvas, then what is made of it."""
-    out, options = tmp_path / "out", SlideOptions(with_objects=True, form="ome-tiff")
+    out, options = tmp_path / "out", PredictionOptions(with_objects=True, form="ome-tiff")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
         with pytest.raises(OutputError, match="has room"):
-            predict_slide(slide_predictor, slide_file, out, options)
+            predict_image(slide_predictor, slide_file, out, options)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [path for path in out.iterdir() if not path.name.startswith(".")]
-    done = predict_slide(slide_predictor, slide_file, out, options)
+    done = predict_image(slide_predictor, slide_file, out, options)
     assert (done.resumed == done.tiles) == (room > 150 * 210)
     assert {path.name for path in out.iterdir()} == {"s.ome.tif", "objects"}
 
@@ -386,21 +407,21 @@ def test_no_room_while_tiles_are_written(slide_predictor, slide_file, tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr("tiledseg.images.canvas.Canvas._put", full)
         with pytest.raises(OutputError, match="No space left"):
-            predict_slide(slide_predictor, slide_file, tmp_path / "out", SlideOptions())
+            predict_image(slide_predictor, slide_file, tmp_path / "out", PredictionOptions())
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_whole_mode_refuses_what_would_not_fit(slide_predictor, slide_file, tmp_path, monkeypatch):
     monkeypatch.setattr("tiledseg.prediction.job.MAX_PIXELS", 1000)
-    options = SlideOptions(form="ome-tiff", mode="resized")
+    options = PredictionOptions(form="ome-tiff", mode="resized")
     with pytest.raises(ImageError, match="--mode tiled"):
-        predict_slide(slide_predictor, slide_file, tmp_path / "out", options)
+        predict_image(slide_predictor, slide_file, tmp_path / "out", options)
 
 
 def test_a_folder_that_cannot_be_made_is_named(slide_predictor, slide_file, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="file"):
-        predict_slide(slide_predictor, slide_file, tmp_path / "file" / "out", SlideOptions())
+        predict_image(slide_predictor, slide_file, tmp_path / "file" / "out", PredictionOptions())
 
 
 def test_numbers_that_are_none_are_refused(slide_predictor, slide_file, tmp_path):
@@ -409,5 +430,5 @@ def test_numbers_that_are_none_are_refused(slide_predictor, slide_file, tmp_path
         other_weights(slide_predictor.model, lambda weight: weight * np.nan),
         pytest.raises(TilingError, match="NaN"),
     ):
-        predict_slide(slide_predictor, slide_file, tmp_path / "out", SlideOptions())
+        predict_image(slide_predictor, slide_file, tmp_path / "out", PredictionOptions())
     assert not (tmp_path / "out" / "s.png").exists()

@@ -7,8 +7,8 @@ import sys
 import pytest
 from predict_process import TILES_AT_ONCE, Work, kill_somewhere, start
 
-from tiledseg.prediction.job import predict_slide
-from tiledseg.prediction.options import SlideOptions
+from tiledseg.prediction.job import predict_image
+from tiledseg.prediction.options import PredictionOptions
 
 FILES = {"form": "ome-tiff", "content": "probability", "with_objects": True}
 
@@ -18,7 +18,9 @@ FILES = {"form": "ome-tiff", "content": "probability", "with_objects": True}
 def test_killed_twice_the_output_is_that_of_an_uninterrupted_run(
     slide_predictor, slide_file, tmp_path
 ):
-    whole = predict_slide(slide_predictor, slide_file, tmp_path / "whole", SlideOptions(**FILES))
+    whole = predict_image(
+        slide_predictor, slide_file, tmp_path / "whole", PredictionOptions(**FILES)
+    )
     (tmp_path / "model").mkdir()
     slide_predictor.save(tmp_path / "model")
     work = Work(tmp_path / "model", slide_file, tmp_path / "out", tmp_path / "log", FILES)

@@ -11,12 +11,8 @@ from tiledseg.data.dataset import load_dataset
 from tiledseg.data.preprocessing import preprocess
 from tiledseg.errors import ImageError, RegistryError, TilingError
 from tiledseg.evaluation.scores import evaluate_images
-from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import labels_of
-from tiledseg.masks.instances import clean
 from tiledseg.models import build_model
-from tiledseg.prediction.job import predict_slide
-from tiledseg.prediction.options import SlideOptions
 from tiledseg.prediction.predictor import (
     EXPERIMENT_FILE,
     FORMAT_FILE,
@@ -285,25 +281,6 @@ def test_preprocessing_is_part_of_the_prediction(tiny_experiment, predictor, ima
     dark = tiny_experiment(image={"gamma": 2.5})
     darker = Predictor(predictor.model, dark)
     assert not np.array_equal(darker.probability(image), predictor.probability(image))
-
-
-def test_the_settings_of_cleaning_hold_in_memory_and_streamed(tiny_experiment, tmp_path):
-    tiling = {"min_object_area": 3, "max_hole_area": 20}
-    plain = tiny_experiment(model={"base_filters": 2})
-    keras.utils.set_random_seed(1)
-    model = build_model(plain.model, 3)
-    image = np.random.default_rng(3).integers(0, 256, (80, 80, 3), np.uint8)
-    weights = model.get_weights()
-    middle = np.median(model.predict_on_batch(image[np.newaxis]))
-    model.set_weights([*weights[:-1], weights[-1] - np.log(middle / (1 - middle))])
-    raw = to_mask(Predictor(model, plain).probability(image))
-    expected = clean(raw, min_object_area=3, max_hole_area=20)
-    assert not np.array_equal(expected, raw)
-    predictor = Predictor(model, tiny_experiment(model={"base_filters": 2}, tiling=tiling))
-    assert np.array_equal(predictor.mask(image) > 0, expected)
-    write_image(tmp_path / "a.png", image)
-    predict_slide(predictor, tmp_path / "a.png", tmp_path / "out", SlideOptions())
-    assert np.array_equal(cv2.imread(str(tmp_path / "out" / "a.png"), 0) > 0, expected)
 
 
 def test_saved_and_loaded_is_the_same(tiny_experiment, image, tmp_path):

@@ -9,9 +9,9 @@ import tifffile
 
 from tiledseg.errors import OutputError
 from tiledseg.prediction.files import predict_files
-from tiledseg.prediction.options import SlideOptions
+from tiledseg.prediction.options import PredictionOptions
 
-EVERYTHING = SlideOptions(with_objects=True, min_object_area=2)
+EVERYTHING = PredictionOptions(with_objects=True, min_object_area=2)
 GO_ON = replace(EVERYTHING, skip_existing=True)
 
 
@@ -32,7 +32,7 @@ def images(tmp_path, slide_pixels):
 @pytest.fixture(params=[True, False], ids=["streamed", "in memory"])
 def streamed(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr("tiledseg.prediction.files.LARGE", 0.001)
+        monkeypatch.setattr("tiledseg.prediction.job.LARGE", 0.001)
     return request.param
 
 
@@ -97,7 +97,7 @@ def test_a_stop_between_the_files_of_an_image(predicted, streamed, tmp_path, mon
 def test_a_streamed_image_resumes_and_finished_ones_stay(
     slide_predictor, images, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("tiledseg.prediction.files.LARGE", 0.001)
+    monkeypatch.setattr("tiledseg.prediction.job.LARGE", 0.001)
 
     def stop(image, done, total):
         if image.stem == "b" and 3 <= done < total:
@@ -105,12 +105,12 @@ def test_a_streamed_image_resumes_and_finished_ones_stay(
 
     out = tmp_path / "out"
     with pytest.raises(Stop):
-        predict_files(slide_predictor, images, out, SlideOptions(on_tiles=stop))
+        predict_files(slide_predictor, images, out, PredictionOptions(on_tiles=stop))
     with pytest.raises(OutputError, match=r"a\.png exists; .*--skip-existing"):
         predict_files(slide_predictor, images, out)
-    b, c = predict_files(slide_predictor, images, out, SlideOptions(skip_existing=True))
+    b, c = predict_files(slide_predictor, images, out, PredictionOptions(skip_existing=True))
     assert (b.image, c.image) == (images[1], images[2])
-    assert 0 < b.resumed < 1
+    assert 0 < b.resumed < b.tiles
     assert c.resumed == 0
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png", "c.png"]
 
@@ -131,5 +131,5 @@ def test_an_image_beside_its_mask_is_not_taken_for_it(slide_predictor, slide_fil
     (slide_file.parent / "s.png").symlink_to(slide_file)
     with pytest.raises(OutputError, match="would replace its image"):
         predict_files(
-            slide_predictor, [slide_file], slide_file.parent, SlideOptions(skip_existing=True)
+            slide_predictor, [slide_file], slide_file.parent, PredictionOptions(skip_existing=True)
         )

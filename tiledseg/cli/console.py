@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tiledseg.data.dataset import Dataset
     from tiledseg.data.integrity import DatasetSummary
     from tiledseg.evaluation.scores import ImageEvaluation
-    from tiledseg.prediction.files import PredictedFile
+    from tiledseg.prediction.job import PredictedImage
     from tiledseg.training.observer import EpochPicture, EpochReport
 
 console = Console(highlight=False)
@@ -165,7 +165,7 @@ class PredictionScreen:
             self._task, description=_escape(image.name), total=total, completed=done, note=note
         )
 
-    def image_written(self, file: "PredictedFile") -> None:
+    def image_written(self, file: "PredictedImage") -> None:
         """Print one line for a mask."""
         if self._task is not None:
             self._progress.remove_task(self._task)
@@ -175,9 +175,9 @@ class PredictionScreen:
             f"{file.megapixels / file.seconds:.1f} megapixels/s"
         ]
         if file.resumed:
-            parts.append(f"{100 * file.resumed:.0f} % had been done before")
+            parts.append(f"{100 * file.resumed / file.tiles:.0f} % had been done before")
         if file.skipped:
-            parts.append(f"{100 * file.skipped:.0f} % of tiles left out")
+            parts.append(f"{100 * file.skipped / file.tiles:.0f} % of tiles left out")
         show_line(", ".join(parts))
 
 

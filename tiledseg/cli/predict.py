@@ -56,10 +56,16 @@ def predict(
     objects: Annotated[
         bool, typer.Option(help="Also write objects: CSV, GeoJSON outlines, labels.")
     ] = False,
-    min_object_area: Annotated[int, typer.Option(min=0, help="Drop objects of fewer pixels.")] = 0,
+    min_object_area: Annotated[
+        int | None,
+        typer.Option(min=0, help="Drop objects of fewer pixels; default: the model's setting."),
+    ] = None,
     max_hole_area: Annotated[
-        int, typer.Option(min=0, help="Fill holes of at most so many pixels.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0, help="Fill holes of at most so many pixels; default: the model's setting."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace masks that exist.")] = False,
     skip_existing: Annotated[
         bool,
@@ -92,13 +98,13 @@ def predict(
         raise typer.BadParameter("give files, folders or patterns", param_hint="--images")
     load_backend()
     from tiledseg.prediction.files import explain_tiles, find_images, predict_files  # noqa: PLC0415
-    from tiledseg.prediction.options import SlideOptions  # noqa: PLC0415
+    from tiledseg.prediction.options import PredictionOptions  # noqa: PLC0415
     from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
     screen = PredictionScreen()
     settings = _tiling_settings(set_)
-    options = SlideOptions(
+    options = PredictionOptions(
         form=form,
         content=content,
         mode=mode,

@@ -33,5 +33,5 @@ class TilingSettings(Section):
     """Objects of fewer pixels are none, in tiled and whole inference alike: their probabilities
     are held just under 0.5."""
     max_hole_area: Annotated[int, Field(ge=0)] = 0
-    """Background of at most so many pixels with foreground all round is foreground, in tiled and
-    resized inference alike: its probabilities are held just above 0.5. 0 fills nothing."""
+    """Holes of at most so many pixels are filled, after small objects are dropped, in tiled and
+    resized inference alike. 0 fills none."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.config.tiling import TilingSettings
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import TrainingError
 from tiledseg.evaluation.scores import mask_scores
@@ -55,16 +56,17 @@ def tune_threshold(predictor: Predictor, samples: Sequence[Sample]) -> float:
         )
     layer = _logits(predictor.model)
     experiment = predictor.experiment
-    # Which objects are too small depends on the cut, so they are dropped at each one anew.
-    all_sizes = Predictor(predictor.model, experiment.override({"tiling.min_object_area": 0}))
-    min_object_area = experiment.tiling.min_object_area
-    dice = _mean_dice(all_sizes, samples, CUTS, min_object_area)
+    # Which objects and holes are small depends on the cut, so masks are cleaned at each one anew.
+    uncleaned = {"tiling.min_object_area": 0, "tiling.max_hole_area": 0}
+    all_sizes = Predictor(predictor.model, experiment.override(uncleaned))
+    tiling = experiment.tiling
+    dice = _mean_dice(all_sizes, samples, CUTS, tiling)
     best = _best(dice)
     if best == _UNMOVED:
         return 0.5
     bias = np.array(layer.bias)
     layer.bias.assign(bias - SHIFTS[best])
-    (shifted,) = _mean_dice(all_sizes, samples, CUTS[[_UNMOVED]], min_object_area)
+    (shifted,) = _mean_dice(all_sizes, samples, CUTS[[_UNMOVED]], tiling)
     scores = f"Dice on validation images {dice[_UNMOVED]:.4f} before, {shifted:.4f} after"
     if shifted < dice[_UNMOVED]:
         layer.bias.assign(bias)
@@ -85,7 +87,10 @@ def _logits(model: Any) -> Any:
 
 
 def _mean_dice(
-    predictor: Predictor, samples: Sequence[Sample], cuts: NDArray[np.float64], min_object_area: int
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    cuts: NDArray[np.float64],
+    tiling: TilingSettings,
 ) -> NDArray[np.float64]:
     """Dice at each cut, averaged over images; one pass over them."""
     cut_masks = predictor.experiment.dataset.cut
@@ -94,7 +99,7 @@ def _mean_dice(
             predictor.probability(read_image(sample.image))[..., 0],
             read_label_map(sample.mask, cut_masks),
             cuts,
-            min_object_area,
+            tiling,
         )
         for sample in samples
     ]
@@ -105,11 +110,12 @@ def _dice_by_threshold(
     probability: NDArray[np.float32],
     target: Labels,
     cuts: NDArray[np.float64],
-    min_object_area: int,
+    tiling: TilingSettings,
 ) -> NDArray[np.float64]:
     """Dice of the mask at each cut; 1 where target and mask are both empty."""
     known, objects = target != IGNORED, target == 1
-    masks = (clean(probability >= cut, min_object_area=min_object_area) for cut in cuts)
+    smallest, holes = tiling.min_object_area, tiling.max_hole_area
+    masks = (clean(probability >= cut, smallest=smallest, holes=holes) for cut in cuts)
     return np.array([mask_scores(objects, mask & known)["dice"] for mask in masks])
 
 

@@ -1,4 +1,4 @@
-"""Pictures on disk that are written in rectangles and read in bands of rows."""
+"""Pictures, on disk or in memory, that are written in rectangles and read in bands of rows."""
 
 import os
 from collections.abc import Iterator
@@ -90,6 +90,37 @@ class Canvas:
         view = memoryview(values.reshape(-1).view(np.uint8).data)
         while view:
             view = view[self._file.write(view) :]
+
+
+class MemoryCanvas:
+    """A picture (H, W) of a size that memory holds, read as one band; what is never written is 0.
+
+    Args:
+        height: Rows, in pixels.
+        width: Columns, in pixels.
+        dtype: Type of a pixel.
+    """
+
+    def __init__(self, height: int, width: int, dtype: Any = np.uint8) -> None:
+        self.height, self.width = height, width
+        self._pixels = np.zeros((height, width), dtype)
+
+    def write(self, region: Region, values: NDArray[Any]) -> None:
+        """Put values (h, w) of the canvas' type into a rectangle."""
+        self._pixels[region] = values
+
+    def bands(self) -> Iterator[NDArray[Any]]:
+        """All rows at once; a copy, as those from disk are."""
+        yield self._pixels.copy()
+
+    def sync(self) -> None:
+        """Nothing survives a loss of power."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+AnyCanvas = Canvas | MemoryCanvas
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:

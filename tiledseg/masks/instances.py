@@ -10,111 +10,47 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 InstanceLabels = NDArray[np.int32]
 Areas = NDArray[np.uint32]
-_JUST_UNDER = np.float32(127 / 255)
-"""The largest probability that is background, also when stored in 8 bits."""
-_JUST_ABOVE = np.float32(128 / 255)
-"""The smallest probability that is foreground, also when stored in 8 bits."""
 
 
-def clean(mask: Mask, *, min_object_area: int = 0, max_hole_area: int = 0) -> Mask:
+def clean(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
     """Drop small objects, and fill small holes.
 
     Args:
         mask: (H, W).
-        min_object_area: Objects of fewer pixels are dropped; 0 or 1 keeps all.
-        max_hole_area: Background of at most so many pixels, with foreground all round, is filled; 0
+        smallest: Objects of fewer pixels are dropped; 0 or 1 keeps all.
+        holes: Background of at most so many pixels, with foreground all round, is filled; 0
             fills nothing. What touches the border is no hole: it may go on beyond.
 
     Returns:
         (H, W), in memory of its own.
     """
     kept = mask.copy()
-    if min_object_area > 1:
+    if smallest > 1:
         areas, labels = _areas(mask, connectivity=8)
-        kept &= (areas >= min_object_area)[labels]
-    if max_hole_area > 0:
-        kept |= hole_areas(kept, max_hole_area) > 0
+        kept &= (areas >= smallest)[labels]
+    if holes > 0:
+        kept |= hole_areas(kept, holes) > 0
     return kept
 
 
-def hole_areas(mask: Mask, max_hole_area: int) -> Areas:
+def hole_areas(mask: Mask, holes: int) -> Areas:
     """Pixels of the hole that each pixel lies in, where it is small.
 
     Args:
         mask: (H, W).
-        max_hole_area: Pixels of the largest hole that is wanted; see ``clean``.
+        holes: Pixels of the largest hole that is wanted; see ``clean``.
 
     Returns:
         (H, W), uint32; 0 where there is no such hole.
     """
-    if max_hole_area <= 0:
+    if holes <= 0:
         return np.zeros(mask.shape, np.uint32)
     areas, labels = _areas(~mask, connectivity=4)
-    small = areas <= max_hole_area
+    small = areas <= holes
     for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         small[border] = False
     small[0] = False
     return np.where(small, areas, 0).astype(np.uint32)[labels]
-
-
-def without_small(probability: NDArray[np.float32], min_object_area: int) -> NDArray[np.float32]:
-    """Hold the probabilities of objects that are too small to be one just under 0.5.
-
-    What is measured, stored, served and shown are probabilities, so that all of them agree on
-    which objects there are.
-
-    Args:
-        probability: (H, W, K), in [0, 1].
-        min_object_area: Objects of fewer pixels are too small; 0 or 1 keeps all.
-
-    Returns:
-        (H, W, K) float32; its mask is ``clean(..., min_object_area=...)``. Of several classes each
-        is cleaned, and what is too small exchanges its probability with the background.
-    """
-    if min_object_area <= 1:
-        return probability
-    kept = probability.copy()
-    if probability.shape[2] == 1:
-        mask = probability[..., 0] >= 0.5
-        kept[mask & ~clean(mask, min_object_area=min_object_area), 0] = _JUST_UNDER
-        return kept
-    labels = probability.argmax(axis=2)
-    for label in range(1, probability.shape[2]):
-        mask = labels == label
-        small = mask & ~clean(mask, min_object_area=min_object_area)
-        kept[small, 0] = probability[small, label]
-        kept[small, label] = probability[small, 0]
-    return kept
-
-
-def with_filled_holes(probability: NDArray[np.float32], max_hole_area: int) -> NDArray[np.float32]:
-    """Hold the probabilities in small holes just above 0.5.
-
-    Args:
-        probability: (H, W, K), in [0, 1].
-        max_hole_area: Pixels of the largest hole that is filled; 0 fills none.
-
-    Returns:
-        (H, W, K) float32; its mask is ``clean(..., max_hole_area=...)``. Of several classes the
-        background in a hole exchanges its probability with the class around it; of several
-        holes that a pixel lies in the smallest one's counts.
-    """
-    if max_hole_area <= 0:
-        return probability
-    filled = probability.copy()
-    if probability.shape[2] == 1:
-        filled[hole_areas(probability[..., 0] >= 0.5, max_hole_area) > 0, 0] = _JUST_ABOVE
-        return filled
-    labels = probability.argmax(axis=2)
-    smallest = np.full(labels.shape, np.iinfo(np.uint32).max, np.uint32)
-    for label in range(1, probability.shape[2]):
-        areas = hole_areas(labels == label, max_hole_area)
-        inside = (areas > 0) & (areas < smallest) & (labels == 0)
-        smallest[inside] = areas[inside]
-        filled[inside] = probability[inside]
-        filled[inside, 0] = probability[inside, label]
-        filled[inside, label] = probability[inside, 0]
-    return filled
 
 
 def label_instances(mask: Mask) -> InstanceLabels:

@@ -1,12 +1,11 @@
-"""What a network said of every pixel, on disk: probabilities in 8 bits, and labels."""
+"""What a network said of every pixel: probabilities in 8 bits, and labels."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.images.canvas import Canvas
+from tiledseg.images.canvas import AnyCanvas
 from tiledseg.images.writing import probability_levels
 from tiledseg.masks.classes import Labels, labels_of
 from tiledseg.tiling.geometry.regions import Region
@@ -22,7 +21,7 @@ class PredictionCanvas:
     several, labels are kept beside the levels: in 8 bits two classes may be equally probable.
 
     Args:
-        folder: Where the files are; those of an earlier start are taken over as they are.
+        new_canvas: Makes a canvas of the picture's size, by its name.
         height: Rows, in pixels.
         width: Columns, in pixels.
         outputs: Probabilities per pixel: 1, or one for each label.
@@ -31,12 +30,12 @@ class PredictionCanvas:
         OutputError: A file cannot be made.
     """
 
-    def __init__(self, folder: Path, height: int, width: int, outputs: int) -> None:
+    def __init__(
+        self, new_canvas: Callable[[str], AnyCanvas], height: int, width: int, outputs: int
+    ) -> None:
         self.height, self.width = height, width
-        self.levels = [
-            Canvas(folder / f"probability-{output}", height, width) for output in range(outputs)
-        ]
-        self._labels = Canvas(folder / "labels", height, width) if outputs > 1 else None
+        self.levels = [new_canvas(f"probability-{output}") for output in range(outputs)]
+        self._labels = new_canvas("labels") if outputs > 1 else None
 
     def write(
         self, region: Region, probability: NDArray[np.float32], inside: NDArray[np.bool_] | None
@@ -86,5 +85,5 @@ class PredictionCanvas:
         for canvas in self._canvases():
             canvas.close()
 
-    def _canvases(self) -> list[Canvas]:
+    def _canvases(self) -> list[AnyCanvas]:
         return self.levels if self._labels is None else [*self.levels, self._labels]

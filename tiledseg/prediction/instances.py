@@ -1,6 +1,6 @@
-"""Objects of one class or several in a picture that comes in bands: cleaned, numbered, measured."""
+"""Objects of all classes in a picture that comes in bands: numbered, measured, outlined."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,15 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.config.experiment import Experiment
-from tiledseg.masks.band_cleaning import Bands, clean_bands, with_hole_areas
-from tiledseg.masks.classes import Color, Labels, class_colors
+from tiledseg.masks.band_cleaning import LabelBands, where
+from tiledseg.masks.classes import Color, class_colors
 from tiledseg.masks.components import find_components
-from tiledseg.masks.instances import Mask, Measurements
+from tiledseg.masks.instances import Measurements
 from tiledseg.masks.outlines import Ring, stream_polygons
-from tiledseg.prediction.class_objects import merge
-
-LabelBands = Callable[[], Iterator[Labels]]
-"""Gives the bands (h, W) of a label map from the top, as often as it is called."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +35,10 @@ def classes_of(experiment: Experiment) -> list[Class]:
     ]
 
 
-def clean_label_bands(
-    bands: LabelBands, classes: Sequence[Class], *, min_object_area: int, max_hole_area: int
-) -> LabelBands:
-    """The bands of what ``class_objects.cleaned_labels`` makes of the whole label map."""
-    kept = {
-        each.label: with_hole_areas(
-            clean_bands(_where(bands, each.label), min_object_area=min_object_area), max_hole_area
-        )
-        for each in classes
-    }
-
-    def merged_bands() -> Iterator[Labels]:
-        parts = {label: pairs() for label, pairs in kept.items()}
-        for band in bands():
-            # One class at a time, so that the areas of all are never in memory together.
-            yield merge(band.shape, ((label, *next(pairs)) for label, pairs in parts.items()))
-
-    return merged_bands
-
-
 class ClassObjects:
-    """The objects of each class, numbered as ``class_objects.numbered`` numbers those in memory.
+    """The objects of each class, numbered from 1 class by class, each in reading order.
+
+    Pixels belong together where they share a class, and a side or a corner.
 
     Args:
         bands: The label map.
@@ -69,7 +47,7 @@ class ClassObjects:
 
     def __init__(self, bands: LabelBands, classes: Sequence[Class]) -> None:
         self.bands, self.classes = bands, classes
-        self._found = [find_components(_where(bands, each.label)()) for each in classes]
+        self._found = [find_components(where(bands, each.label)()) for each in classes]
         self._before = np.cumsum([0, *(found.count for found in self._found)]).tolist()
 
     @property
@@ -85,7 +63,7 @@ class ClassObjects:
     def numbers(self) -> Iterator[NDArray[np.int32]]:
         """The number of the object that each pixel belongs to, (h, W) for each band."""
         own = [
-            found.labels(_where(self.bands, each.label)())
+            found.labels(where(self.bands, each.label)())
             for found, each in zip(self._found, self.classes, strict=True)
         ]
         for parts in zip(*own, strict=True):
@@ -95,7 +73,7 @@ class ClassObjects:
             yield numbers
 
     def measured(self, levels: Iterator[NDArray[np.uint8]]) -> pd.DataFrame:
-        """Measure every object, as ``class_objects.measured_classes`` does.
+        """Measure every object, as ``masks.instances.measure`` does.
 
         Args:
             levels: For each band how probable its labels are, 0 to 255.
@@ -116,15 +94,8 @@ class ClassObjects:
     def outlines(self) -> Iterator[tuple[Class, int, list[list[Ring]]]]:
         """Class, number and polygons of every object."""
         for each, found, before in zip(self.classes, self._found, self._before, strict=False):
-            mask = _where(self.bands, each.label)
+            mask = where(self.bands, each.label)
             regions = find_components(mask(), connectivity=4)
             pairs = zip(found.labels(mask()), regions.labels(mask()), strict=True)
             for number, pieces in stream_polygons(pairs):
                 yield each, number + before, pieces
-
-
-def _where(bands: LabelBands, label: int) -> Bands:
-    def masks() -> Iterator[Mask]:
-        return (band == label for band in bands())
-
-    return masks

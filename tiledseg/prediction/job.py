@@ -1,12 +1,14 @@
 """An image of any size into files: tiles first, which survive a stop, then what is made of them.
 
-    image --> tiles --> canvas on disk, journal --> cleaning --> objects --> files, renamed
+    image --> tiles --> canvas --> cleaning --> objects --> files, renamed
 
-A start finds the canvas and the journal of an earlier one that was stopped, and does the rest.
+Of a large image the canvas is on disk, with a journal: a start finds those of an earlier one that
+was stopped, and does the rest.
 """
 
 import hashlib
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,26 +25,33 @@ from tiledseg.images.reading import MAX_PIXELS
 from tiledseg.images.sources import Slide, content_digest
 from tiledseg.prediction.canvas import PredictionCanvas
 from tiledseg.prediction.instances import classes_of
-from tiledseg.prediction.journal import Workplace
-from tiledseg.prediction.options import Content, SlideOptions, SlideTargets
+from tiledseg.prediction.journal import JournaledWorkplace, digest_key
+from tiledseg.prediction.options import Content, PredictionOptions, Targets
 from tiledseg.prediction.outputs import Result, write_results
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.prediction.skipping import Skipped, choose_tiles
-from tiledseg.prediction.tile_selection import RegionOfInterest
+from tiledseg.prediction.tile_selection import RegionOfInterest, Skipped, choose_tiles
+from tiledseg.prediction.workplace import Workplace
 from tiledseg.tiling.geometry.regions import Region
 
 logger = logging.getLogger(__name__)
 
 
+LARGE = 50.0
+"""Megapixels; larger images are not held in memory."""
+
+
 @dataclass(frozen=True)
-class PredictedSlide:
+class PredictedImage:
     """What was found in an image, and how much of the work had been done before."""
 
-    picture: Path
+    image: Path
+    mask: Path
     foreground: float
     """Fraction of pixels."""
     objects: int
     megapixels: float
+    seconds: float
+    """From opened image to written mask."""
     tiles: int
     resumed: int
     """Tiles that an earlier start had finished."""
@@ -50,13 +59,14 @@ class PredictedSlide:
     """Tiles left out."""
 
 
-def predict_slide(
-    predictor: Predictor, image: Path, output: Path, options: SlideOptions
-) -> PredictedSlide:
-    """Predict an image that need not fit into memory.
+def predict_image(
+    predictor: Predictor, image: Path, output: Path, options: PredictionOptions
+) -> PredictedImage:
+    """Write a mask, or what else is wanted, of an image of any size.
 
-    Until everything is there, nothing has its final name: what is unfinished lies in a hidden
-    folder in ``output``, where the same call finds it again after a stop.
+    Until everything is there, nothing has its final name. Of an image of more than ``LARGE``
+    megapixels what is unfinished lies in a hidden folder in ``output``, where the same call finds
+    it again after a stop; memory does not grow with it. Smaller ones are held in memory.
 
     Args:
         predictor: The network.
@@ -69,7 +79,8 @@ def predict_slide(
         OutputError: A file exists or cannot be written, or another process is at it.
         TilingError: The network cannot predict the image.
     """
-    targets = SlideTargets.of(image, output, options)
+    began = time.perf_counter()
+    targets = Targets.of(image, output, options)
     slide = open_slide(image)
     try:
         height, width, _ = slide.shape
@@ -80,20 +91,17 @@ def predict_slide(
         interest = (
             RegionOfInterest.read(options.interest, height, width) if options.interest else None
         )
-        key = work_key(predictor, image, options)
-        outputs = predictor.model.output_shape[-1]
-        workplace = Workplace(output, targets.stem, key, (height, width), outputs)
+        workplace = _open_workplace(predictor, image, (height, width), targets, options)
         try:
             job = _Job(predictor, image, slide, interest, workplace, options)
             skipped, resumed = _predict_tiles(job)
+            tiling = predictor.experiment.tiling
             result = Result(
                 image=image,
                 slide=slide,
                 classes=classes_of(predictor.experiment),
-                min_object_area=max(
-                    options.min_object_area, predictor.experiment.tiling.min_object_area
-                ),
-                max_hole_area=max(options.max_hole_area, predictor.experiment.tiling.max_hole_area),
+                smallest=_first(options.min_object_area, tiling.min_object_area),
+                holes=_first(options.max_hole_area, tiling.max_hole_area),
                 skipped=skipped,
             )
             written = write_results(result, workplace, targets, options)
@@ -103,18 +111,42 @@ def predict_slide(
         workplace.remove()
     finally:
         slide.close()
-    return PredictedSlide(
-        picture=targets.picture,
+    return PredictedImage(
+        image=image,
+        mask=targets.picture,
         foreground=written.foreground,
         objects=written.objects,
         megapixels=height * width / 1e6,
+        seconds=time.perf_counter() - began,
         tiles=skipped.tiles,
         resumed=resumed,
         skipped=len(skipped.all),
     )
 
 
-def work_key(predictor: Predictor, image: Path, options: SlideOptions) -> Mapping[str, Any]:
+def _open_workplace(
+    predictor: Predictor,
+    image: Path,
+    shape: tuple[int, int],
+    targets: Targets,
+    options: PredictionOptions,
+) -> Workplace:
+    """In memory for a small image, else on disk with a journal."""
+    folder, outputs = targets.picture.parent, predictor.model.output_shape[-1]
+    if shape[0] * shape[1] > LARGE * 1e6:
+        key = work_key(predictor, image, options)
+        return JournaledWorkplace(folder, targets.stem, key, shape, outputs)
+    # A digest of the network takes longer than a small image; only OME-TIFF holds an identity.
+    identified = options.form == "ome-tiff" or options.with_objects
+    identity = digest_key(work_key(predictor, image, options)) if identified else ""
+    return Workplace(folder, targets.stem, identity, shape, outputs)
+
+
+def _first(override: int | None, setting: int) -> int:
+    return setting if override is None else override
+
+
+def work_key(predictor: Predictor, image: Path, options: PredictionOptions) -> Mapping[str, Any]:
     """What the probabilities of an image depend on; cleaning, content and format do not count."""
     settings = predictor.experiment.model_dump(mode="json", include={"image", "tiling"})
     interest = options.interest
@@ -149,7 +181,7 @@ def _check_content(image: Path, predictor: Predictor, content: Content) -> None:
     if content == "probability" and predictor.experiment.model.num_classes > 1:
         raise OutputError(
             f"{image}: of several classes each has a probability, and a picture holds one; use "
-            "--content mask for the classes"
+            "--content mask for the labels"
         )
 
 
@@ -162,7 +194,7 @@ class _Job:
     slide: Slide
     interest: RegionOfInterest | None
     workplace: Workplace
-    options: SlideOptions
+    options: PredictionOptions
 
 
 def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
@@ -172,7 +204,8 @@ def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
     if options.mode != "tiled":
         job.predictor.predict_regions(job.slide, sink, options.mode)
         return Skipped(1), 0
-    grid = job.predictor.grid(*job.slide.shape[:2])
+    plan = job.predictor.plan(*job.slide.shape[:2])
+    grid = plan.grid
     skipped = choose_tiles(grid, job.slide, job.interest, options.skip_background)
     before = workplace.finished()
     done, total = len(before), len(grid.tiles) - len(skipped.all)
@@ -188,7 +221,7 @@ def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
 
     if done < total:
         finished = before | skipped.all
-        job.predictor.predict_regions(job.slide, sink, finished=finished, on_batch=enter)
+        job.predictor.predict_regions(job.slide, sink, plan=plan, finished=finished, on_batch=enter)
     return skipped, len(before)
 
 

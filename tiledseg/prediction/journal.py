@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from glob import escape
@@ -12,26 +11,22 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from tiledseg.images.canvas import cannot_write
-from tiledseg.prediction.canvas import PredictionCanvas
-from tiledseg.prediction.output_lock import OutputLock
+from tiledseg.images.canvas import AnyCanvas, Canvas, cannot_write
+from tiledseg.prediction.workplace import PREFIX, SUFFIX, Workplace
 
 logger = logging.getLogger(__name__)
 
 _KEY, _TILES = "key.json", "tiles"
-_PREFIX, _SUFFIX = ".", ".unfinished"
 _DIGEST_BYTES = 8
 _ENTRIES = re.compile(rb"(?:[0-9]{1,18}\n)*")
 
 
-class Workplace:
-    """A hidden folder beside the output: probabilities so far, and a journal of finished tiles.
+class JournaledWorkplace(Workplace):
+    """A workplace on disk: probabilities so far, and a journal of finished tiles.
 
     The folder's name holds a digest of everything that the probabilities depend on, so a
     prediction with another model, other settings or another image has one of its own, and
     neither is taken for the other. A tile is entered only after its pixels are on the disk.
-    Until the work is left or removed, nobody else gets a workplace for the same output,
-    whatever its key: the files that both would end in are the same.
 
     Args:
         folder: Where the output will be.
@@ -52,31 +47,26 @@ class Workplace:
         shape: tuple[int, int],
         outputs: int = 1,
     ) -> None:
-        text = json.dumps(key, sort_keys=True, indent=1)
-        name = hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
-        self.folder = folder / f"{_PREFIX}{stem}-{name}{_SUFFIX}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = OutputLock(folder, stem)
-        except OSError as error:
-            raise cannot_write(self.folder, error) from None
-        try:
-            self._open(text)
-            self.canvas = PredictionCanvas(self.folder, *shape, outputs)
-        except BaseException:
-            self._lock.release()
-            raise
+        self._key = key
+        super().__init__(folder, stem, digest_key(key), shape, outputs)
         _mention_others(folder, stem, self.folder, key)
 
-    def _open(self, key: str) -> None:
+    def _place(self, folder: Path, stem: str) -> Path:
+        return folder / f"{PREFIX}{stem}-{self.identity}{SUFFIX}"
+
+    def _open(self) -> None:
         try:
             self.folder.mkdir(exist_ok=True)
             # Without a buffer, so that what could not be written is not tried again unasked.
             self._journal = (self.folder / _TILES).open("a+b", buffering=0)
             self._finished = set(_entries(self._journal))
-            (self.folder / _KEY).write_text(key, encoding="utf-8")
+            (self.folder / _KEY).write_text(_to_text(self._key), encoding="utf-8")
         except OSError as error:
             raise cannot_write(self.folder, error) from None
+
+    def new_canvas(self, name: str) -> AnyCanvas:
+        """A canvas on disk; that of an earlier start is taken over as it is."""
+        return Canvas(self.folder / name, *self.shape)
 
     def finished(self) -> frozenset[int]:
         """Indices of the tiles whose probabilities are there."""
@@ -97,14 +87,6 @@ class Workplace:
             raise cannot_write(self.folder / _TILES, error) from None
         self._finished.update(tiles)
 
-    def file(self, name: str) -> Path:
-        """A place for a file on its way, on the output's own file system, free of remains."""
-        path = self.folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        path.unlink(missing_ok=True)
-        return path
-
     def leave(self) -> None:
         """Let go of the folder after a stop; it stays for another start if a tile is finished."""
         if self._finished:
@@ -113,17 +95,19 @@ class Workplace:
         else:
             self.remove()
 
-    def remove(self) -> None:
-        """Remove the folder, whose content is no longer needed."""
-        self._close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._lock.release()
-
     def _close(self) -> None:
-        with suppress(OSError):  # what could not be written has been told already
-            self.canvas.close()
+        super()._close()
         with suppress(OSError):
             self._journal.close()
+
+
+def digest_key(key: Mapping[str, Any]) -> str:
+    """A short name for what probabilities depend on."""
+    return hashlib.blake2b(_to_text(key).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _to_text(key: Mapping[str, Any]) -> str:
+    return json.dumps(key, sort_keys=True, indent=1)
 
 
 def _entries(journal: FileIO) -> Iterator[int]:
@@ -141,7 +125,7 @@ def _entries(journal: FileIO) -> Iterator[int]:
 def _mention_others(folder: Path, stem: str, own: Path, key: Mapping[str, Any]) -> None:
     """Log unfinished work that is not used, and why."""
     digest = "[0-9a-f]" * (2 * _DIGEST_BYTES)  # other images' names may begin alike
-    for other in sorted(folder.glob(f"{_PREFIX}{escape(stem)}-{digest}{_SUFFIX}")):
+    for other in sorted(folder.glob(f"{PREFIX}{escape(stem)}-{digest}{SUFFIX}")):
         if other == own:
             continue
         try:

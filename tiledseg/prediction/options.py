@@ -24,7 +24,7 @@ OBJECT_SUFFIXES = (".csv", ".geojson")
 
 
 @dataclass(frozen=True)
-class SlideOptions:
+class PredictionOptions:
     """What is wanted of every image.
 
     Attributes:
@@ -37,10 +37,10 @@ class SlideOptions:
         skip_background: Leave tiles out that show only empty glass.
         with_objects: Write ``objects/STEM.csv`` and ``.geojson``, and the labels as
             ``objects/STEM.tif``.
-        paint: Writes ``overlay/STEM.png``, of a streamed image at the size of a screen; none where
-            it is absent.
-        min_object_area: Objects of fewer pixels are dropped.
-        max_hole_area: Holes of at most so many pixels are filled.
+        paint: Writes ``overlay/STEM.png``, reduced to 4096 pixels where a side is longer; none
+            where it is absent.
+        min_object_area: Objects of fewer pixels are dropped; None: as the model's settings say.
+        max_hole_area: Holes of at most so many pixels are filled; None likewise.
         overwrite: Replace files that exist.
         skip_existing: Of several images leave those alone whose files all exist, whatever they
             were made with; where only some do, replace those.
@@ -57,8 +57,8 @@ class SlideOptions:
     skip_background: bool = False
     with_objects: bool = False
     paint: Painter | None = None
-    min_object_area: int = 0
-    max_hole_area: int = 0
+    min_object_area: int | None = None
+    max_hole_area: int | None = None
     overwrite: bool = False
     skip_existing: bool = False
     on_tiles: Callable[[Path, int, int], object] = lambda *_: None
@@ -72,7 +72,7 @@ class SlideOptions:
 
 
 @dataclass(frozen=True)
-class SlideTargets:
+class Targets:
     """Files that a prediction ends in.
 
     Attributes:
@@ -92,7 +92,7 @@ class SlideTargets:
     overlay: Path | None
 
     @classmethod
-    def of(cls, image: Path, output: Path, options: SlideOptions) -> "SlideTargets":
+    def of(cls, image: Path, output: Path, options: PredictionOptions) -> "Targets":
         """The files for an image in a folder."""
         stem = stem_of(image)
         wanted = OBJECT_SUFFIXES if options.with_objects else ()

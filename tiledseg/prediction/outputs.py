@@ -11,23 +11,19 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
 from tiledseg.images.band_writing import write_picture
-from tiledseg.images.canvas import Canvas, cannot_write
+from tiledseg.images.canvas import cannot_write
 from tiledseg.images.pyramid import Picture
 from tiledseg.images.sources import Slide
 from tiledseg.images.writing import write_image
+from tiledseg.masks.band_cleaning import LabelBands, clean_label_bands
 from tiledseg.masks.classes import label_palette
 from tiledseg.masks.outlines import feature
 from tiledseg.prediction.canvas import FOREGROUND, PredictionCanvas
-from tiledseg.prediction.instances import (
-    Class,
-    ClassObjects,
-    LabelBands,
-    clean_label_bands,
-)
-from tiledseg.prediction.journal import Workplace
-from tiledseg.prediction.options import Content, SlideOptions, SlideTargets
+from tiledseg.prediction.instances import Class, ClassObjects
+from tiledseg.prediction.options import Content, PredictionOptions, Targets
 from tiledseg.prediction.overview import take_overview
-from tiledseg.prediction.skipping import Skipped
+from tiledseg.prediction.tile_selection import Skipped
+from tiledseg.prediction.workplace import Workplace
 
 _MOST_IN_PNG = 2**16 - 1
 
@@ -40,16 +36,16 @@ class Result:
         image: The file.
         slide: Its pixels.
         classes: What was looked for.
-        min_object_area: Objects of fewer pixels are none.
-        max_hole_area: Holes of at most so many pixels are filled.
+        smallest: Objects of fewer pixels are none.
+        holes: Holes of at most so many pixels are filled.
         skipped: Tiles left out.
     """
 
     image: Path
     slide: Slide
     classes: Sequence[Class]
-    min_object_area: int
-    max_hole_area: int
+    smallest: int
+    holes: int
     skipped: Skipped
 
 
@@ -63,7 +59,7 @@ class Written:
 
 
 def write_results(
-    result: Result, workplace: Workplace, targets: SlideTargets, options: SlideOptions
+    result: Result, workplace: Workplace, targets: Targets, options: PredictionOptions
 ) -> Written:
     """Write everything into the workplace, then give it its names, the picture last.
 
@@ -72,9 +68,9 @@ def write_results(
             nothing has its name then, but perhaps files that go with the picture.
     """
     canvas = workplace.canvas
-    bands = _clean_labels(result, workplace, result.max_hole_area)
+    bands = _clean_labels(result, workplace)
     objects = ClassObjects(bands, result.classes)
-    settled = f"{workplace.folder.name} {result.min_object_area} {result.max_hole_area}"
+    settled = f"{targets.stem}-{workplace.identity} {result.smallest} {result.holes}"
     made: list[tuple[Path, Path]] = []
     if options.with_objects and targets.labels is not None:
         made += _write_objects(workplace, targets, objects)
@@ -107,18 +103,16 @@ def write_results(
     return Written(objects.area / (canvas.height * canvas.width), objects.count)
 
 
-def _clean_labels(result: Result, workplace: Workplace, max_hole_area: int) -> LabelBands:
-    """Labels without small objects and holes, kept on disk if that takes any work."""
+def _clean_labels(result: Result, workplace: Workplace) -> LabelBands:
+    """Labels without small objects and holes, kept beside the others if that takes any work."""
     canvas = workplace.canvas
-    if result.min_object_area <= 1 and max_hole_area <= 0:
+    if result.smallest <= 1 and result.holes <= 0:
         return canvas.label_bands
+    labels = [each.label for each in result.classes]
     cleaned = clean_label_bands(
-        canvas.label_bands,
-        result.classes,
-        min_object_area=result.min_object_area,
-        max_hole_area=max_hole_area,
+        canvas.label_bands, labels, smallest=result.smallest, holes=result.holes
     )
-    kept = Canvas(workplace.file("cleaned"), canvas.height, canvas.width)
+    kept = workplace.new_canvas("cleaned")
     top = 0
     for band in cleaned():
         kept.write((slice(top, top + len(band)), slice(0, canvas.width)), band)
@@ -127,7 +121,7 @@ def _clean_labels(result: Result, workplace: Workplace, max_hole_area: int) -> L
 
 
 def _picture_bands(
-    canvas: PredictionCanvas, objects: ClassObjects, options: SlideOptions, targets: SlideTargets
+    canvas: PredictionCanvas, objects: ClassObjects, options: PredictionOptions, targets: Targets
 ) -> tuple[Any, Iterator[NDArray[Any]]]:
     """Type and bands of the picture that was asked for."""
     if options.content == "instances":
@@ -179,7 +173,7 @@ def _picture(
 
 
 def _write_objects(
-    workplace: Workplace, targets: SlideTargets, objects: ClassObjects
+    workplace: Workplace, targets: Targets, objects: ClassObjects
 ) -> list[tuple[Path, Path]]:
     """CSV and GeoJSON; returns where they are and where they belong."""
     table = objects.measured(workplace.canvas.levels_of(objects.bands()))

@@ -16,8 +16,8 @@ import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to 
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.format_version import FORMAT_VERSION, require_format
 from tiledseg.errors import RegistryError, TilingError
+from tiledseg.masks.band_cleaning import clean_probability
 from tiledseg.masks.classes import labels_of
-from tiledseg.masks.instances import with_filled_holes, without_small
 from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.execution.single_pass import predict_resized, predict_single_pass
@@ -114,8 +114,9 @@ class Predictor:
         sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
         self.predict_regions(ArraySource(pixels), sink, mode)
         tiling = self.experiment.tiling
-        large = without_small(sink.values, tiling.min_object_area)
-        return with_filled_holes(large, tiling.max_hole_area)
+        return clean_probability(
+            sink.values, smallest=tiling.min_object_area, holes=tiling.max_hole_area
+        )
 
     def predict_regions(
         self,
@@ -123,6 +124,7 @@ class Predictor:
         sink: RegionSink,
         mode: Mode = "tiled",
         *,
+        plan: Plan | None = None,
         finished: frozenset[int] = frozenset(),
         on_batch: Callable[[Sequence[int]], object] = lambda _: None,
     ) -> None:
@@ -132,11 +134,12 @@ class Predictor:
             source: RGB or gray, as it is stored; (H, W, 3) or (H, W, 1).
             sink: Is given probabilities (h, w, K), from a thread of its own.
             mode: See ``probability``. Only ``tiled`` reads and writes piece by piece.
+            plan: Of ``plan(H, W)``, where the caller has it already.
             finished: Indices in ``grid(H, W).tiles`` that the sink holds already.
             on_batch: Told which tiles have just been written, from the sink's thread.
 
         What the sink is given equals what ``probability`` returns, but for
-        ``tiling.min_object_area``: the size of an object is known when all of it is there.
+        cleaning: the size of an object or a hole is known when all of it is there.
 
         Raises:
             ImageError: The image is neither RGB nor gray, or cannot be read.
@@ -145,7 +148,7 @@ class Predictor:
         shown = PreprocessedSource(source, self.experiment.image)
         height, width, _ = shown.shape
         if mode == "tiled":
-            plan = self.plan(height, width)
+            plan = plan or self.plan(height, width)
             predict_regions(
                 self.model,
                 shown,

@@ -74,7 +74,7 @@ class ColorContrast:
         # Thin bridges, as between red cells that touch, would join all of them to one region.
         like = np.asarray(cv2.morphologyEx(like, cv2.MORPH_OPEN, disk), np.uint8)
         factor = _factor(labels.shape)
-        regions = clean(like > 0, min_object_area=math.ceil(self._smallest / factor**2))
+        regions = clean(like > 0, smallest=math.ceil(self._smallest / factor**2))
         points = ((object_points(regions.astype(np.uint8)) + 0.5) * factor).astype(np.int32)
         return np.minimum(points, np.array(labels.shape, np.int32) - 1)
 
