@@ -114,9 +114,9 @@ def test_outlines_leave_as_soon_as_their_object_ends():
 def test_cleaning_is_that_of_the_mask_in_memory(mask, heights, min_object_area, max_hole_area):
     bands = clean_bands(
         lambda: iter(cut(mask, heights)),
-        min_object_area=min_object_area,
-        max_hole_area=max_hole_area,
+        smallest=min_object_area,
+        holes=max_hole_area,
     )
-    expected = clean(mask, min_object_area=min_object_area, max_hole_area=max_hole_area)
+    expected = clean(mask, smallest=min_object_area, holes=max_hole_area)
     for _ in range(2):
         assert np.array_equal(np.vstack(list(bands())), expected)
