@@ -14,7 +14,7 @@ from tiledseg.config.format_version import require_format
 from tiledseg.errors import ImageError, TiledsegError
 from tiledseg.tracking import queries
 from tiledseg.tracking.files import RunFiles
-from tiledseg.tracking.names import FORMAT_TAG
+from tiledseg.tracking.names import FORMAT_TAG, SCORES_FILE
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 
 VERSIONS_FRESH = 15.0
@@ -22,7 +22,6 @@ VERSIONS_FRESH = 15.0
 MOST_OPEN = 50
 """Of runs that go on, those that are shown."""
 LAYERS = ("image", "target", "tiled", "resized")
-MODES = ("tiled", "resized")
 CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", "learning_rate")
 
 
@@ -85,9 +84,9 @@ def curves_of(run_id: str, names: tuple[str, ...]) -> pd.DataFrame:
 def scores_of(run_id: str) -> pd.DataFrame:
     """One row per image and mode; empty where the run has no scores."""
     files = files_of(run_id)
-    if not files.has("scores.csv"):
+    if not files.has(SCORES_FILE):
         return pd.DataFrame(columns=["split", "image", "mode", "dice", "iou"])
-    return pd.read_csv(files.path("scores.csv"), dtype={"image": str, "split": str})
+    return pd.read_csv(files.path(SCORES_FILE), dtype={"image": str, "split": str})
 
 
 def classes_of(run_id: str) -> list[str]:

@@ -8,8 +8,7 @@ import streamlit as st
 
 from dashboards import store
 from dashboards.run_table import FRESH
-
-BEST, RETRAINED = "best.yaml", "retraining.csv"
+from tiledseg.tracking.names import BEST_FILE, RETRAINING_FILE
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,10 @@ def answer_of(run_id: str) -> Answer:
     files = store.files_of(run_id)
     names = set(files.names(""))
     return Answer(
-        experiment=files.path(BEST).read_text(encoding="utf-8") if BEST in names else "",
-        retrained=_table(files.path(RETRAINED)) if RETRAINED in names else pd.DataFrame(),
+        experiment=files.path(BEST_FILE).read_text(encoding="utf-8") if BEST_FILE in names else "",
+        retrained=_table(files.path(RETRAINING_FILE))
+        if RETRAINING_FILE in names
+        else pd.DataFrame(),
     )
 
 

@@ -10,7 +10,7 @@ from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from dashboards.run_table import run_table
-from tiledseg.tracking.names import WANTED_TAG
+from tiledseg.tracking.names import MODES, WANTED_TAG
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 from tiledseg.tracking.store import store_address
 
@@ -95,7 +95,7 @@ def _card(version: VersionSummary) -> None:
 
 def _figures(run: RunSummary, split: str) -> None:
     """Mean Dice, tiled beside non-tiled."""
-    tiled, resized = (run.metrics.get(f"{split}/{mode}/dice") for mode in store.MODES)
+    tiled, resized = (run.metrics.get(f"{split}/{mode}/dice") for mode in MODES)
     gain = None if tiled is None or resized is None else f"{tiled - resized:+.4f} over non-tiled"
     with st.container(horizontal=True):
         st.metric(f"Dice, tiled ({split})", formatting.score(tiled), gain, width=180)

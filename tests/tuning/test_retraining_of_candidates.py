@@ -9,8 +9,9 @@ import pytest
 
 from tiledseg.errors import SweepError, TrainingError
 from tiledseg.tracking.files import RunFiles
+from tiledseg.tracking.names import RETRAINING_FILE
 from tiledseg.tuning.results.candidates import Candidate, choose_candidates
-from tiledseg.tuning.results.retraining import FILE, Retraining
+from tiledseg.tuning.results.retraining import Retraining
 
 VALUES = (0.9, 0.8, 0.7, 0.6)
 
@@ -63,7 +64,7 @@ def test_what_is_trained_is_not_trained_again(ranking, retraining_of):
     assert trained == [2]
     assert [(final.number, final.score) for final in played] == [(1, 0.75), (2, 0.625), (0, 0.5)]
     assert [final.run_id for final in played] == ["run1", "run2", "run0"]
-    assert len(RunFiles(run_id).path(FILE).read_text().splitlines()) == 4
+    assert len(RunFiles(run_id).path(RETRAINING_FILE).read_text().splitlines()) == 4
     assert retrained().run(ranking[:1], train)[0].run_id == "run0"
     assert trained == [2]
 

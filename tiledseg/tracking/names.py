@@ -49,6 +49,7 @@ HISTORY_FILE = "curves/history.csv"
 TRIALS_FILE = "trials.csv"
 BEST_FILE = "best.yaml"
 RETRAINING_FILE = "retraining.csv"
+"""Trial, its value at the budget of a trial and in full, and the run."""
 
 SPLITS = ("train", "valid", "test")
 MODES = ("tiled", "resized")

@@ -22,7 +22,7 @@ from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
 from tiledseg.masks.classes import labels_of, paint
 from tiledseg.prediction.predictor import EXPERIMENT_FILE
-from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG
+from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG, HISTORY_FILE, SCORES_FILE
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
 from tiledseg.tracking.store import connect, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
@@ -96,7 +96,7 @@ class TrackedRun:
 
     def log_history(self, history: pd.DataFrame, best_epoch: int, seconds: float) -> None:
         """Log the curves as CSV and PNG, which epoch was best, and how long it all took."""
-        mlflow.log_text(history.to_csv(index=False), "curves/history.csv")
+        mlflow.log_text(history.to_csv(index=False), HISTORY_FILE)
         save_figure(learning_curves(history, best_epoch), self.files / "curves.png")
         mlflow.log_artifact(str(self.files / "curves.png"), "curves")
         mlflow.log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
@@ -144,7 +144,7 @@ class TrackedRun:
     def log_scores(self, table: pd.DataFrame, metrics: Mapping[str, float]) -> None:
         """Log one row per image and mode as a table, and the final metrics."""
         mlflow.log_table(table, "scores.json")
-        mlflow.log_text(table.to_csv(index=False), "scores.csv")
+        mlflow.log_text(table.to_csv(index=False), SCORES_FILE)
         mlflow.log_metrics(dict(metrics))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import ExperimentError, OutputError
+from tiledseg.tracking.names import BEST_FILE
 from tiledseg.tuning.search.parameters import Categorical
 from tiledseg.tuning.study.definition import StudyDefinition
 
@@ -55,7 +56,7 @@ def export_experiment(experiment: Experiment, folder: Path, note: str) -> Path:
     except OSError as error:
         raise OutputError(
             f"{folder}: the best experiment cannot be written there ({error.strerror}); "
-            "it is also in the study's MLflow run, as best.yaml"
+            f"it is also in the study's MLflow run, as {BEST_FILE}"
         ) from error
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
+from tiledseg.tracking.names import BEST_FILE, TRIALS_FILE
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.results.candidates import Candidate, experiment_at_full_budget, rank_trials
 from tiledseg.tuning.results.export import export_experiment
@@ -63,10 +64,10 @@ def close_study(
     names = tuple(objective.metric for objective in definition.objectives)
     best = progress.best[0] if progress.best else None
     experiment = experiment_at_full_budget(definition, best) if best else None
-    run.log_texts({"trials.csv": trial_table(progress, names).to_csv(index=False)})
+    run.log_texts({TRIALS_FILE: trial_table(progress, names).to_csv(index=False)})
     run.log_metrics(_figures(progress, names))
     if best is not None and experiment is not None:
-        run.log_texts({"best.yaml": to_yaml(experiment.compact())})
+        run.log_texts({BEST_FILE: to_yaml(experiment.compact())})
         run.log_tags({"best": best.run_id})
     with tempfile.TemporaryDirectory(prefix="tiledseg-") as place:
         draw_plots(study, names, Path(place))

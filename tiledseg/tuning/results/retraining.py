@@ -11,6 +11,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from tiledseg.errors import SweepError
+from tiledseg.tracking.names import RETRAINING_FILE
 from tiledseg.tracking.store import connect
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.execution.outcome import TrialFailedError
@@ -21,8 +22,6 @@ from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage, st
 
 logger = logging.getLogger(__name__)
 
-FILE = "retraining.csv"
-"""In the study's run: trial, its value at the budget of a trial and in full, and the run."""
 POLL_SECONDS = 2.0
 _NUMBER, _VALUE = "candidate", "value"
 """Attributes of a retrained trial: the candidate's number in its study, and its value there."""
@@ -155,7 +154,7 @@ class Retraining:
 
     def _log_table(self) -> None:
         table = pd.DataFrame([vars(final) for final in self._list_done().values()])
-        StudyRun(connect(), self._run_id).log_texts({FILE: table.to_csv(index=False)})
+        StudyRun(connect(), self._run_id).log_texts({RETRAINING_FILE: table.to_csv(index=False)})
 
     def _trials(self, state: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(state,))
