@@ -9,7 +9,6 @@ from tiledseg.errors import OutputError
 from tiledseg.prediction.output_lock import OutputLock
 
 
-
 def test_others_wait_until_it_is_released(tmp_path):
     first = OutputLock(tmp_path, "slide")
     with pytest.raises(OutputError, match="another process is writing the same output"):
