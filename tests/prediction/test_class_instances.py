@@ -89,7 +89,7 @@ def test_small_objects_of_the_settings_and_of_the_command(
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
 def test_the_labels_as_a_pyramid(class_predictor, slide_file, tmp_path, in_memory, form):
     memory, _ = in_memory()
-    predict_image(class_predictor, slide_file, tmp_path / "out", PredictionOptions(form=form))
+    predict_image(class_predictor, slide_file, tmp_path / "out", PredictionOptions(format=form))
     found = (
         tifffile.imread(tmp_path / "out" / "s.ome.tif")
         if form == "ome-tiff"

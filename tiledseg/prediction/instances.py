@@ -72,18 +72,18 @@ class ClassObjects:
                 numbers += np.where(part > 0, part + before, 0).astype(np.int32)
             yield numbers
 
-    def measured(self, levels: Iterator[NDArray[np.uint8]]) -> pd.DataFrame:
+    def measure(self, probabilities: Iterator[NDArray[np.uint8]]) -> pd.DataFrame:
         """Measure every object, as ``masks.instances.measure`` does.
 
         Args:
-            levels: For each band how probable its labels are, 0 to 255.
+            probabilities: For each band the probability of its labels, 0 to 255.
 
         Returns:
             With a column ``class`` where there is more than one.
         """
         measurements, top = Measurements(self.count), 0
-        for numbers, level in zip(self.numbers(), levels, strict=True):
-            measurements.add(numbers, level.astype(np.float32) / np.float32(255), top)
+        for numbers, probability in zip(self.numbers(), probabilities, strict=True):
+            measurements.add(numbers, probability.astype(np.float32) / np.float32(255), top)
             top += len(numbers)
         table = measurements.table()
         if len(self.classes) > 1:
