@@ -117,7 +117,10 @@ def train(
         run.log_history(training.history, training.best_epoch, training.seconds)
         predictor = Predictor(training.model, experiment)
         if experiment.training.tune_threshold:
-            run.log_threshold(tune_threshold(predictor, dataset.splits["valid"]))
+            predictor = predictor.replace(
+                threshold=tune_threshold(predictor, dataset.splits["valid"])
+            )
+            run.log_threshold(predictor.threshold)
         metrics, table = _evaluate(predictor, dataset, splits, job)
         registration = _register(predictor, metrics, job)
         shutil.rmtree(folder)

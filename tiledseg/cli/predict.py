@@ -99,7 +99,6 @@ def predict(
     load_backend()
     from tiledseg.prediction.files import explain_tiles, find_images, predict_files  # noqa: PLC0415
     from tiledseg.prediction.options import PredictionOptions  # noqa: PLC0415
-    from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
     screen = PredictionScreen()
@@ -121,7 +120,7 @@ def predict(
     predictor = load_predictor(model, runtime=runtime)
     if settings:
         changed = parse_experiment(predictor.experiment.to_yaml(), model, settings)
-        predictor = Predictor(predictor.model, changed, runtime=runtime)
+        predictor = predictor.replace(experiment=changed, runtime=runtime)
     if explain:
         for image in found:
             show_line(explain_tiles(predictor, image))

@@ -160,6 +160,7 @@ def work_key(predictor: Predictor, image: Path, options: PredictionOptions) -> M
     return {
         "program": __version__,
         "model": model_digest(predictor.model),
+        "threshold": predictor.threshold,
         "runtime": predictor.runtime,
         "settings": {**settings, "mode": options.mode},
         "image": content_digest(image),

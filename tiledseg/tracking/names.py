@@ -44,6 +44,9 @@ DEFAULT_OBJECTIVE = CHAMPION_METRIC
 PRUNED_ON = "val_dice_coef"
 """Reported after every epoch; what pruners compare."""
 
+THRESHOLD = "threshold"
+"""The threshold that was chosen on validation images."""
+
 SCORES_FILE = "scores.csv"
 HISTORY_FILE = "curves/history.csv"
 TRIALS_FILE = "trials.csv"

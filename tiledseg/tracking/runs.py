@@ -22,7 +22,7 @@ from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
 from tiledseg.masks.classes import labels_of, paint
 from tiledseg.prediction.predictor import EXPERIMENT_FILE
-from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG, HISTORY_FILE, SCORES_FILE
+from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG, HISTORY_FILE, SCORES_FILE, THRESHOLD
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
 from tiledseg.tracking.store import connect, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
@@ -101,9 +101,9 @@ class TrackedRun:
         mlflow.log_artifact(str(self.files / "curves.png"), "curves")
         mlflow.log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
 
-    def log_threshold(self, cut: float) -> None:
-        """Log the probability at which the network's masks were best before calibration."""
-        mlflow.log_metric("calibrated_cut", cut)
+    def log_threshold(self, threshold: float) -> None:
+        """Log the threshold that was chosen on validation images."""
+        mlflow.log_metric(THRESHOLD, threshold)
 
     def log_evaluation(
         self, evaluation: ImageEvaluation, *, with_image: bool, with_sheet: bool
