@@ -75,7 +75,7 @@ def test_what_the_space_gave_goes_before_the_keys_that_it_set():
             number,
             0.5 + number / 10,
             {"augmentation.hue": str(0.1 * number), "augmentation.scale": str(number)},
-            tags={"tiledseg.trial": str(number), "tiledseg.config": json.dumps(settings)},
+            tags={"tiledseg.trial": str(number), "tiledseg.settings": json.dumps(settings)},
         )
         for number, settings in enumerate(
             [
@@ -92,14 +92,14 @@ def test_what_the_space_gave_goes_before_the_keys_that_it_set():
 
 
 def test_where_one_trial_does_not_tell_the_keys_are_compared():
-    told = {"tiledseg.trial": "1", "tiledseg.config": '{"strength": 1.5}'}
+    told = {"tiledseg.trial": "1", "tiledseg.settings": '{"strength": 1.5}'}
     runs = [trial(0, 0.5, {"a": "1"}), trial(1, 0.6, {"a": "2"}, tags=told)]
     assert settings_in(table_of(runs, "valid/tiled/dice")) == ["a"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "0.5"])
 def test_tags_that_somebody_has_changed_say_nothing(text):
-    tags = {"tiledseg.trial": "0", "tiledseg.config": text, "tiledseg.objective": text}
+    tags = {"tiledseg.trial": "0", "tiledseg.settings": text, "tiledseg.objective": text}
     table = table_of(
         [trial(0, 0.5, {"a": "1"}, tags=tags), trial(1, 0.6, {"a": "2"})], "valid/tiled/dice"
     )

@@ -64,10 +64,8 @@ class StudyRun:
             self.client.log_text(self.run_id, text, name)
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Set what changes from session to session; names get the prefix ``tiledseg.``."""
-        self.client.log_batch(
-            self.run_id, tags=[RunTag(f"tiledseg.{key}", value) for key, value in tags.items()]
-        )
+        """Set what changes from session to session, by the names in ``tracking.names``."""
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log figures of the study."""
@@ -121,7 +119,7 @@ def start_trial_run(parent_id: str, number: int, tags: Mapping[str, str]) -> str
     Args:
         parent_id: The study's run.
         number: The trial's number.
-        tags: What else is known about the trial.
+        tags: What else is known about the trial, by the names in ``tracking.names``.
 
     Raises:
         TrackingError: The store cannot be used.
@@ -138,7 +136,7 @@ def start_trial_run(parent_id: str, number: int, tags: Mapping[str, str]) -> str
                 KIND_TAG: "trial",
                 STUDY_TAG: parent.data.tags[STUDY_TAG],
                 TRIAL_TAG: str(number),
-                **{f"tiledseg.{key}": value for key, value in tags.items()},
+                **tags,
             },
         )
     return str(run.info.run_id)
@@ -174,8 +172,8 @@ class TrialEnd:
     reason: str = ""
     """Why it ended early, or may not win; empty otherwise."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """What else is known: ``feasible``, true or false, and ``objective``, a JSON object of the
-    objectives' values by metric."""
+    """What else is known: ``FEASIBLE_TAG``, true or false, and ``OBJECTIVE_TAG``, a JSON object
+    of the objectives' values by metric."""
 
 
 def end_trial_run(run_id: str, end: TrialEnd, metrics: Mapping[str, float], log: str = "") -> None:
@@ -237,8 +235,7 @@ def _parent(client: mlflow.MlflowClient, dataset: str, study: str, study_id: str
 
 
 def _close(client: mlflow.MlflowClient, run_id: str, end: TrialEnd) -> None:
-    tags = {f"tiledseg.{key}": value for key, value in end.tags.items()}
-    tags[OUTCOME_TAG] = end.outcome
+    tags = {**end.tags, OUTCOME_TAG: end.outcome}
     if end.reason:
         tags[REASON_TAG] = end.reason[:5000]
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
