@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
 from typing import Any
 
 import optuna
@@ -12,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tiledseg.tracking.names import direction_sign
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.outcome import is_feasible
+from tiledseg.tuning.results.pareto import find_front
 from tiledseg.tuning.session import Session
 from tiledseg.tuning.study.definition import StudyDefinition
 
@@ -79,7 +81,7 @@ def read_progress(
     """
     trials = retries.list_counted(study.get_trials(deepcopy=False))
     metrics = [objective.metric for objective in definition.objectives]
-    best = {trial.number for trial in find_best_trials(study, metrics, trials)}
+    best = {trial.number for trial in find_best_trials(trials, metrics)}
     rows = tuple(_make_row(trial, metrics[0], is_best=trial.number in best) for trial in trials)
     now = time.time()
     return StudyProgress(
@@ -90,15 +92,12 @@ def read_progress(
     )
 
 
-def find_best_trials(
-    study: optuna.Study, metrics: Sequence[str], trials: Sequence[FrozenTrial]
-) -> list[FrozenTrial]:
+def find_best_trials(trials: Sequence[FrozenTrial], metrics: Sequence[str]) -> list[FrozenTrial]:
     """Complete and feasible trials that no other one beats.
 
     Args:
-        study: The study.
-        metrics: Its objectives.
-        trials: Those that count.
+        trials: Those of a study that count.
+        metrics: The study's objectives.
 
     Returns:
         One objective: the best, the earliest of equals. Several: the Pareto front, the best in
@@ -110,9 +109,17 @@ def find_best_trials(
         losses = [-sign * value for sign, value in zip(signs, trial.values, strict=True)]
         return losses, trial.number
 
-    counted = {trial.number for trial in trials}
-    best = sorted((one for one in study.best_trials if one.number in counted), key=rank)
-    return best if len(metrics) > 1 else best[:1]
+    scored = sorted(
+        (
+            trial
+            for trial in trials
+            if trial.state == TrialState.COMPLETE and is_feasible(trial.constraints)
+        ),
+        key=rank,
+    )
+    if len(metrics) == 1:
+        return scored[:1]
+    return list(compress(scored, find_front([trial.values for trial in scored], metrics)))
 
 
 def _make_row(trial: FrozenTrial, objective: str, *, is_best: bool) -> TrialRow:

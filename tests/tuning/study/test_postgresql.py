@@ -22,7 +22,7 @@ from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage
 
 pytestmark = pytest.mark.soak
 
-SWEEP = (sys.executable, str(Path(__file__).with_name("sweep_process.py")))
+SWEEP = (sys.executable, str(Path(__file__).parents[1] / "sweep_process.py"))
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +96,8 @@ def test_the_lock_is_held_by_one(server):
     one, other = StudyLock(check_url(server), "s"), StudyLock(check_url(server), "s")
     elsewhere = StudyLock(check_url(server), "another study")
     with one:
-        assert other._attempt() is None
+        assert other._try_to_acquire() is None
         with elsewhere:
             pass
     with other:
-        assert one._attempt() is None
+        assert one._try_to_acquire() is None

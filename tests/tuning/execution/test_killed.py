@@ -23,7 +23,7 @@ from tiledseg.tuning.study.storage import check_url, open_storage
 
 pytestmark = pytest.mark.soak
 
-SWEEP = (sys.executable, str(Path(__file__).with_name("sweep_process.py")))
+SWEEP = (sys.executable, str(Path(__file__).parents[1] / "sweep_process.py"))
 
 
 def started(*, epoch_seconds=0.1, **options):
