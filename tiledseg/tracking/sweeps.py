@@ -1,4 +1,4 @@
-"""Runs of a study: a parent for the study, a child for every trial, none left open."""
+"""Runs of a study: a parent for the study, and a child for every trial."""
 
 import logging
 import time
@@ -95,7 +95,7 @@ def open_study_run(dataset: str, study: str, study_id: str) -> Iterator[StudyRun
     """
     client = connect()
     with store_errors():
-        run_id = _parent(client, dataset, study, study_id)
+        run_id = _find_or_make_parent(client, dataset, study, study_id)
         client.update_run(run_id, status="RUNNING")
         forget_error(client, run_id)
     status = "FAILED"
@@ -168,7 +168,7 @@ class TrialEnd:
     status: str
     """FINISHED, FAILED or KILLED."""
     outcome: str
-    """In one word."""
+    """complete, pruned and so on."""
     reason: str = ""
     """Why it ended early, or may not win; empty otherwise."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -222,7 +222,9 @@ def end_dead_runs(parent_id: str, living: Collection[int], reason: str) -> list[
     return [str(run.info.run_id) for run in dead]
 
 
-def _parent(client: mlflow.MlflowClient, dataset: str, study: str, study_id: str) -> str:
+def _find_or_make_parent(
+    client: mlflow.MlflowClient, dataset: str, study: str, study_id: str
+) -> str:
     experiment_id = find_experiment_id(client, dataset)
     if experiment_id is not None:
         query = f"tags.`{STUDY_ID_TAG}` = '{study_id}' and tags.`{KIND_TAG}` = '{SWEEP}'"

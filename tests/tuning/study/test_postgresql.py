@@ -38,7 +38,7 @@ def server():
         yield address
 
 
-def started(number, trials, storage, study):
+def start_sweeps(number, trials, storage, study):
     """Start the sweeps of so many machines."""
     options = {"trials": trials, "storage": storage, "study": study, "pruner": "none"}
     environment = {**os.environ, "FAKE_TRIAL": json.dumps({"epoch_seconds": 0.3})}
@@ -47,7 +47,7 @@ def started(number, trials, storage, study):
 
 
 def test_three_share_thirty_trials_and_one_is_lost(server):
-    processes = started(3, 30, server, "shared")
+    processes = start_sweeps(3, 30, server, "shared")
     storage = open_storage(check_url(server))
     deadline = time.monotonic() + 300
     lost = None

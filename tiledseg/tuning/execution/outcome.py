@@ -1,4 +1,4 @@
-"""Outcomes of trials: objective values, limits, and what Optuna is told."""
+"""Outcomes of trials: their kinds, objective values, limits, and their form in Optuna."""
 
 import math
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ def check_outcome(outcome: Outcome, definition: StudyDefinition) -> Outcome:
 
 
 def report_to_optuna(outcome: Outcome, definition: StudyDefinition) -> list[float]:
-    """What Optuna is told of an outcome.
+    """The objectives of an outcome, or the exception that ends its trial in Optuna.
 
     Raises:
         TrialPruned: It was pruned or infeasible.
@@ -111,7 +111,7 @@ def _explain_excess(outcome: Outcome, definition: StudyDefinition) -> str:
 def _find_limits(
     outcome: Outcome, definition: StudyDefinition
 ) -> Mapping[str, tuple[float, float]]:
-    """What is known of an outcome beside its limit."""
+    """Measured values of an outcome, each with its limit."""
     limits = definition.space.limits
     pairs = {
         "parameters": (outcome.parameters, limits.parameters),

@@ -112,7 +112,7 @@ def fail_dead_trials(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
     for trial in running:
         identity = trial.user_attrs.get(WORKER)
         if identity is None or is_gone(identity):
-            with suppress(UpdateFinishedTrialError):  # its end was told after we looked
+            with suppress(UpdateFinishedTrialError):  # it ended after we looked
                 storage.set_trial_user_attr(trial._trial_id, OUTCOME, DIED)
                 storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     with ignore_experimental_warnings():

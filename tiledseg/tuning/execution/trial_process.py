@@ -22,7 +22,7 @@ from tiledseg.tuning.execution.retries import INTERRUPTED
 COMMAND = (sys.executable, "-m", "tiledseg.tuning.execution.trial_main")
 _GLANCE_SECONDS = 0.5
 _LEAVE_SECONDS = 30.0
-"""How long a process that was told to stop may take to close its run."""
+"""How long a process may take to close its run when it is to stop."""
 _LOG_LINES = 40
 _OUTCOMES = {"epoch": "pruned", "built": "infeasible"}
 """Outcome of a trial that is stopped at an event."""

@@ -1,4 +1,4 @@
-"""What the workers of a machine are told, and how it gets to their processes."""
+"""The options of a worker, and their form in the message to its process."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -53,7 +53,7 @@ def make_worker_options(
     root: Path | None,
     command: tuple[str, ...],
 ) -> WorkerOptions:
-    """What the workers of this machine are told; see ``WorkerOptions``."""
+    """The options of the workers of this machine; see ``WorkerOptions``."""
     minutes = definition.trial_base.training.max_minutes
     seconds = 60 * (3 * minutes + 10) if minutes else _UNTIMED_SECONDS
     limits = TrialLimits(

@@ -22,7 +22,7 @@ COMMAND = (sys.executable, "-m", "tiledseg.tuning.execution.worker")
 PAUSES = (0.0, 10.0, 60.0, 300.0, 900.0)
 """Seconds before a worker that failed is started again; after the last one it is given up."""
 LEAVE_SECONDS = 60.0
-"""How long workers that were told to stop may take to end their trials."""
+"""How long workers may take to end their trials when they are to stop."""
 
 
 class WorkerPool:

@@ -50,7 +50,7 @@ class StudyProgress:
     elapsed: float
     """Seconds of this session."""
     remaining: float | None
-    """Seconds that are left, as far as can be told."""
+    """Seconds that are left; None where that cannot be estimated."""
 
     @property
     def finished_count(self) -> int:

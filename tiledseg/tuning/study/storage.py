@@ -1,4 +1,4 @@
-"""Where studies live: an SQLite file, or a PostgreSQL server that many machines share."""
+"""Storage of studies: an SQLite file, or a PostgreSQL server that many machines share."""
 
 import os
 import random
@@ -149,7 +149,7 @@ class StudyLock:
                 time.sleep(random.uniform(0.02, 0.1))
 
     def release(self) -> None:
-        """Let it go, if it is held."""
+        """Release it, if it is held."""
         held, self._held = self._held, None
         if held is not None:
             with suppress(SQLAlchemyError, sqlite3.Error):  # a lost connection is released too
