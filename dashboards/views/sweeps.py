@@ -15,6 +15,8 @@ from tiledseg.tracking.queries import RunSummary
 from tiledseg.tuning.results.pareto import find_front
 
 MOST_AXES = 8
+FEWEST_TRIALS = 4
+"""Complete trials from which on importance is shown: of fewer it is chance."""
 
 
 def show() -> None:
@@ -162,7 +164,7 @@ def _show_history(table: pd.DataFrame, objective: str, importance: pd.DataFrame)
         st.caption("Dots: trials. Line: the best complete one so far.")
     with right:
         st.subheader("What mattered", anchor=False)
-        if importance.empty:
+        if importance.empty or len(trials.select_complete(table)) < FEWEST_TRIALS:
             st.info(
                 "The importance of settings for an objective of the study is measured when the "
                 "sweep ends, from at least four complete trials."

@@ -95,13 +95,20 @@ class TestPage:
         study[0].log_text(study[1], table.to_csv(index=False), "retraining.csv")
         assert "trial 0 came out best, with a validation Dice of 0.9100" in words(opened("sweeps"))
 
-    def test_the_importance_is_what_the_study_logged(self, study):
+    @pytest.mark.parametrize(("others", "is_shown"), [((1,), False), ((1, 3), True)])
+    def test_the_importance_of_four_complete_trials_is_what_the_study_logged(
+        self, study, others, is_shown
+    ):
+        client, parent, runs = study
+        for number in others:
+            client.set_tag(runs[number], "tiledseg.outcome", "complete")
+            client.set_tag(runs[number], "tiledseg.feasible", "true")
+            client.set_terminated(runs[number], "FINISHED")
         rows = [(DICE, "training.seed", 0.7), (DICE, "training.clipnorm", 0.3)]
         table = pd.DataFrame(rows, columns=["objective", "setting", "share"])
-        study[0].log_text(study[1], table.to_csv(index=False), "importance.csv")
-        found = read_study_files(study[1]).importance_for(DICE)
-        assert list(found["share"]) == [0.7, 0.3]
-        assert "PED-ANOVA" in words(opened("sweeps"))
+        client.log_text(parent, table.to_csv(index=False), "importance.csv")
+        assert list(read_study_files(parent).importance_for(DICE)["share"]) == [0.7, 0.3]
+        assert ("PED-ANOVA" in words(opened("sweeps"))) == is_shown
         assert "PED-ANOVA" not in words(opened("sweeps", objective="val_dice"))
 
     def test_before_a_study_has_ended_the_page_says_when_importance_is_measured(self, study):

@@ -62,7 +62,7 @@ def test_it_is_what_optuna_measures():
     assert found.to_dict() == pytest.approx(optuna.importance.get_param_importances(study))
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("count", [0, 1])
 def test_too_few_trials(count):
     assert measure_importance(planted(count), [DICE]).empty
 

@@ -10,7 +10,6 @@ from optuna.trial import FrozenTrial, TrialState
 from tiledseg.tracking.names import direction_sign
 from tiledseg.tuning.results.feasible import copy_feasible_trials
 
-FEWEST_TRIALS = 4
 _COLUMNS = ["objective", "setting", "share"]
 
 
@@ -26,13 +25,13 @@ def measure_importance(study: optuna.Study, metrics: Sequence[str]) -> pd.DataFr
 
     Returns:
         Columns ``objective``, ``setting`` and ``share``; shares of an objective add up to 1, the
-        largest first. An objective with fewer than 4 trials, or equal values, has no rows.
+        largest first. An objective with fewer than two different values has no rows.
     """
     feasible = copy_feasible_trials(study, metrics[0])
     trials = feasible.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     rows = []
     for number, metric in enumerate(metrics):
-        if len(trials) < FEWEST_TRIALS or len({trial.values[number] for trial in trials}) == 1:
+        if len({trial.values[number] for trial in trials}) < 2:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that less must be better, which _Loss sees to
