@@ -45,7 +45,7 @@ _LONGEST = (
     "test_killed.py",
     "test_browser.py",
     "test_pages.py",
-    "test_end_to_end.py",
+    "test_sweep_command.py",
     "test_front_door.py",
     "test_train.py",
     "test_sweep.py",

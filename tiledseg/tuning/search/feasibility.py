@@ -1,4 +1,4 @@
-"""Does a search space fit an experiment: every key known, every value possible somewhere."""
+"""Checks a search space against an experiment: keys are known, values are possible."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -85,14 +85,14 @@ def _hint(key: str, known: Iterable[str]) -> str:
 def _check_values(space: SearchSpace, name: str, experiment: Experiment) -> None:
     parameter, own = space.parameters[name], experiment.flattened()
     for value in parameter.extremes():
-        fault = _fault(space, name, value, experiment)
-        if fault and not _fits_somewhere(space, name, value, experiment):
+        problem = _find_problem(space, name, value, experiment)
+        if problem and not _is_possible_somewhere(space, name, value, experiment):
             known = name in own or isinstance(parameter, Scale)
             what = f"{shorten(value)} is impossible: " if known else ""
-            raise SweepError(f"{space.source}: parameters.{name}: {what}{fault}")
+            raise SweepError(f"{space.source}: parameters.{name}: {what}{problem}")
 
 
-def _fault(space: SearchSpace, name: str, value: Any, experiment: Experiment) -> str:
+def _find_problem(space: SearchSpace, name: str, value: Any, experiment: Experiment) -> str:
     """What is wrong with a value where nothing else changes; empty if nothing is."""
     own, known = experiment.flattened(), set(list_keys(Experiment))
     parameter = space.parameters[name]
@@ -105,7 +105,9 @@ def _fault(space: SearchSpace, name: str, value: Any, experiment: Experiment) ->
     return ""
 
 
-def _fits_somewhere(space: SearchSpace, name: str, value: Any, experiment: Experiment) -> bool:
+def _is_possible_somewhere(
+    space: SearchSpace, name: str, value: Any, experiment: Experiment
+) -> bool:
     rng, own = random.Random(0), experiment.flattened()
     if name not in own and not isinstance(space.parameters[name], Scale):
         return False

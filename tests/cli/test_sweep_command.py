@@ -21,7 +21,7 @@ limits: {parameters: 100000}
 
 
 @pytest.fixture
-def place(tiny_dataset, tiny_experiment, tmp_path):
+def place(own_tables, tiny_dataset, tiny_experiment, tmp_path):
     """A dataset, its experiment, and a search space."""
     tiny_dataset()
     (tmp_path / "experiments" / "sweeps").mkdir(parents=True)
