@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards.decoding import decoding
-from dashboards.disk_quota import LIMIT_VARIABLE, free_space, size_limit
 from dashboards.masks import mask_levels
 from tiledseg.data.cache import default_cache_folder
+from tiledseg.data.disk_quota import free_space, read_quota, remove_abandoned
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.mapped import map_array, write_array
 from tiledseg.images.reading import read_image
@@ -38,8 +38,8 @@ APRON = 1
 """Pixels of the neighbors around a mask's tile, so that outlines cross tiles."""
 CUT = 128
 """A stored probability is foreground from here on: value / 255 >= 0.5."""
-MOST_BYTES = size_limit(os.environ.get(LIMIT_VARIABLE, "8"))
-"""Room for pyramids on disk; the longest unused are removed beyond it."""
+MOST_BYTES = read_quota("TILEDSEG_DASHBOARD_CACHE_GB", "8")
+"""Of all pyramids on disk; beyond it, those that were opened the longest ago are removed."""
 
 _FORMAT = "pyramid-2"
 _DOUBT = (255 - np.abs(2 * np.arange(256) - 255)).astype(np.uint8)
@@ -143,7 +143,7 @@ def open_pyramid(
         if found is None:
             with decoding(urgent=True):
                 _build(path, kind, folder, label)
-            free_space(home, folder, MOST_BYTES)
+            _free_space(home, folder)
             found = _find(folder, kind)
     if found is None:
         raise OutputError(
@@ -239,6 +239,13 @@ def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
             ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _free_space(home: Path, keep: Path) -> None:
+    folders = list(home.iterdir())
+    remove_abandoned(folder for folder in folders if folder.name.startswith("."))
+    pyramids = (folder for folder in folders if not folder.name.startswith("."))
+    free_space(pyramids, MOST_BYTES, keep=keep)
 
 
 def _file(level: int) -> str:

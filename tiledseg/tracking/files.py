@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.artifact_cache import fetching, find_cached_folder, keep, mark_used
+from tiledseg.tracking.artifact_cache import keep, mark_used, open_fetch_folder, run_cache_folder
 from tiledseg.tracking.store import connect, store_errors
 
 _EPOCH_PICTURE = re.compile(
@@ -35,7 +35,7 @@ class RunFiles:
                 uri = connect().get_run(run_id).info.artifact_uri
         self.run_id = run_id
         self._local = _local_folder(uri)
-        self._root = (self._local or find_cached_folder() / run_id).resolve()
+        self._root = (self._local or run_cache_folder() / run_id).resolve()
 
     def names(self, folder: str) -> list[str]:
         """Names of the files directly in a folder of the run; empty if there is none.
@@ -87,7 +87,7 @@ class RunFiles:
 
     def _fetch(self, name: str, place: Path) -> None:
         """Fetch a file to its place; nothing is there afterwards where the run has none."""
-        with fetching() as folder, store_errors():
+        with open_fetch_folder() as folder, store_errors():
             try:
                 file = Path(
                     mlflow.artifacts.download_artifacts(
