@@ -6,8 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import charts, empty_states, formatting, navigation, store
+from dashboards import charts, empty_states, navigation, store
 from dashboards.comparison import MODE_NAMES
+from dashboards.formatting import format_age
 from dashboards.run_table import run_table
 from dashboards.viewer import Frame, Layer, Pane, Scene, show_viewer
 from tiledseg.errors import TiledsegError
@@ -163,4 +164,4 @@ def _epoch_in_link() -> int | None:
 
 
 def _label(run: RunSummary) -> str:
-    return f"{run.dataset} · {run.name} · {formatting.ago(run.started)}"
+    return f"{run.dataset} · {run.name} · {format_age(run.started)}"

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import empty_states, formatting, navigation, store
-from dashboards.comparison import SPLITS, Source, version_label
+from dashboards import empty_states, navigation, store
+from dashboards.comparison import SPLITS, Source, name_version
 from dashboards.filmstrip import show_filmstrip
+from dashboards.formatting import format_age
 from dashboards.previews import KEY_TO_COLORS, worst_images
+from tiledseg.config.durations import format_duration
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
 from tiledseg.tracking.queries import RunSummary, VersionSummary
@@ -32,7 +34,7 @@ def show() -> None:
         own = sorted(
             (item for item in found if item.model == model), key=lambda item: -int(item.version)
         )
-        labels = {item.version: version_label(item) for item in own}
+        labels = {item.version: name_version(item) for item in own}
         champions = [item.version for item in own if CHAMPION in item.aliases]
         chosen = navigation.choose(
             "Version",
@@ -57,8 +59,8 @@ def _card(version: VersionSummary) -> None:
         st.subheader(f"{version.model}, version {version.version}", anchor=False)
         aliases = " ".join(f":blue-badge[{alias}]" for alias in version.aliases)
         st.markdown(
-            f"{aliases} trained on **{run.dataset}** in {formatting.duration(run.seconds)}, "
-            f"registered {formatting.ago(version.created)}, run `{run.short_id}`"
+            f"{aliases} trained on **{run.dataset}** in {format_duration(run.seconds)}, "
+            f"registered {format_age(version.created)}, run `{run.short_id}`"
         )
         if version.description:
             st.markdown(version.description)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import charts, empty_states, formatting, navigation, store, studies, trials
+from dashboards import charts, empty_states, navigation, store, studies, trials
 from dashboards.commands import set_options
+from dashboards.formatting import format_score
 from dashboards.run_table import run_table
 from dashboards.studies import Answer
 from tiledseg.tracking.names import BEST_TAG, is_maximized
@@ -94,7 +95,7 @@ def _best(
         st.subheader("Best settings", anchor=False)
         names = [name for name in trials.settings_in(table) if not pd.isna(best[name])]
         with st.container(horizontal=True):
-            st.metric(objective, formatting.score(best["score"]), width=190)
+            st.metric(objective, format_score(best["score"]), width=190)
             st.metric("trial", str(best["number"]), width=110)
             for name in names[:6]:
                 st.metric(name.rpartition(".")[2], _format_value(best[name], 3), width=150)
@@ -135,7 +136,7 @@ def _tell(run: RunSummary, answer: Answer) -> None:
         st.caption(
             f"Of {len(answer.retrained)} trials that were trained in full afterwards, trial "
             f"{final['number']} came out best, with a validation Dice of "
-            f"{formatting.score(final['score'])}."
+            f"{format_score(final['score'])}."
         )
 
 

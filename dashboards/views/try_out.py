@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from dashboards import empty_states, navigation, store
-from dashboards.comparison import MODE_NAMES, SPLITS, version_label
+from dashboards.comparison import MODE_NAMES, SPLITS, name_version
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
 from dashboards.masks import holds_labels, mask_levels
 from dashboards.pyramids import CUT
@@ -74,7 +74,7 @@ def _choose_version(found: Sequence[VersionSummary]) -> tuple[VersionSummary, st
             list(by_number),
             "version",
             always=True,
-            format_func=lambda key: version_label(by_number[key]),
+            format_func=lambda key: name_version(by_number[key]),
             width=200,
         )
         mode = navigation.pick(

@@ -16,6 +16,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from tiledseg.config.durations import format_duration
+
 if TYPE_CHECKING:
     from tiledseg.data.dataset import Dataset
     from tiledseg.data.integrity import DatasetSummary
@@ -96,12 +98,12 @@ class ConsoleObserver:
     def epoch_ended(self, report: "EpochReport") -> None:
         """Print one line for the epoch."""
         metrics = report.metrics
-        self._note = f"at most {_duration(report.remaining)} left"
+        self._note = f"at most {format_duration(report.remaining)} left"
         show_line(
             f"epoch {report.epoch:>3}/{report.epochs}  loss {metrics['loss']:.4f}  "
             f"val_loss {metrics['val_loss']:.4f}  val_dice {metrics['val_dice']:.4f}"
             f"{' *' if report.is_best else '  '}  rate {metrics['learning_rate']:.1e}  "
-            f"{_duration(report.elapsed)} gone, {self._note}"
+            f"{format_duration(report.elapsed)} gone, {self._note}"
         )
 
     def masks_predicted(self, picture: "EpochPicture") -> None:
@@ -184,11 +186,6 @@ class PredictionScreen:
 def show_line(text: str) -> None:
     """A plain line, never folded."""
     console.print(_escape(text), soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
 
 
 def _escape(text: str) -> str:

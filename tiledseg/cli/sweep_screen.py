@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tiledseg.cli.console import console, show_line
+from tiledseg.config.durations import format_duration
 
 if TYPE_CHECKING:
     from tiledseg.tuning.results.progress import StudyProgress, TrialRow
@@ -115,7 +116,7 @@ def _table(progress: "StudyProgress", most: int) -> Table:
             Text(f"{row.state} {_ORIGINS.get(row.origin, '')}", _COLORS.get(row.state, "red")),
             _numbers(row),
             str(row.epochs),
-            _clock(row.seconds),
+            format_duration(row.seconds, missing=""),
             *(_short(row.params.get(key, "")) for key in varied),
         )
     return table
@@ -126,16 +127,17 @@ def _summary(progress: "StudyProgress") -> Text:
     parts = [f"{progress.finished}{wanted} trials"]
     if progress.best:
         parts.append(f"best {_numbers(progress.best[0])} (trial {progress.best[0].number})")
-    parts.append(f"{_clock(progress.elapsed)} gone")
+    parts.append(f"{format_duration(progress.elapsed)} gone")
     if progress.remaining is not None:
-        parts.append(f"about {_clock(progress.remaining)} left")
+        parts.append(f"about {format_duration(progress.remaining)} left")
     return Text(", ".join(parts))
 
 
 def _line(row: "TrialRow") -> str:
     tail = f"  {row.reason}" if row.reason else ""
     values = f"trial {row.number:>3} {row.state:<12} {_numbers(row):<8} {row.epochs:>3} epochs"
-    return f"{values}  {_clock(row.seconds)}  {_settings(row.params)}{tail}"
+    took = format_duration(row.seconds, missing="")
+    return f"{values}  {took}  {_settings(row.params)}{tail}"
 
 
 def _name_settings(result: "StudyResult", row: "TrialRow") -> str:
@@ -153,11 +155,3 @@ def _numbers(row: "TrialRow") -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _clock(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
