@@ -14,8 +14,8 @@ from tiledseg.images.reading import read_indices, read_mask_levels
 from tiledseg.masks.classes import foreground
 
 
-def mask_levels(path: Path, label: int | None = None) -> NDArray[np.uint8]:
-    """A mask on the scale of 8 bits.
+def read_probability(path: Path, label: int | None = None) -> NDArray[np.uint8]:
+    """How probable foreground is, 0 to 255.
 
     Args:
         path: Probabilities, a mask of 0 and 255, or labels.

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.masks import mask_levels
+from dashboards.masks import read_probability
 from dashboards.pictures import Picture
-from dashboards.pyramids import Kind, cut_tile, find_pyramid
+from dashboards.pyramids import Kind, binarize, find_pyramid
 from tiledseg.errors import ImageError
 from tiledseg.images.reading import read_image
 from tiledseg.masks.drawing import FALSE_NEGATIVE, FALSE_POSITIVE, GREEN, TRUE_POSITIVE
@@ -83,9 +83,9 @@ def _decode(
 ) -> NDArray[np.uint8]:
     pyramid = find_pyramid(path, kind, label=label)
     if pyramid is not None:
-        pixels = pyramid.reduced(2 * SIDE)  # of a level hardly larger it would be soft
+        pixels = pyramid.reduce(2 * SIDE)  # of a level hardly larger it would be soft
     else:
-        pixels = read_image(path) if kind == "image" else cut_tile(mask_levels(path, label))
+        pixels = read_image(path) if kind == "image" else binarize(read_probability(path, label))
     factor = SIDE / max(pixels.shape[:2])
     if factor >= 1:
         return pixels

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 import streamlit as st
 
 from dashboards import empty_states, navigation, store
 from dashboards.comparison import MODE_NAMES, SPLITS, name_version
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
-from dashboards.masks import holds_labels, mask_levels
-from dashboards.pyramids import CUT
+from dashboards.masks import holds_labels, read_probability
+from dashboards.pyramids import binarize
 from dashboards.segmentation import Objects, Segmentation, segment
 from dashboards.uploads import ACCEPTED, MOST_PIXELS, Upload, UploadFolder
 from dashboards.viewer import Layer, Pane, Scene, show_viewer
@@ -234,7 +233,7 @@ def _mask_bytes(path: Path) -> bytes:
     """0 and 255, or a palette, as ``tiledseg predict`` writes it."""
     if holds_labels(path):
         return path.read_bytes()
-    _, data = cv2.imencode(".png", np.where(mask_levels(path) >= CUT, 255, 0).astype(np.uint8))
+    _, data = cv2.imencode(".png", binarize(read_probability(path)))
     return data.tobytes()
 
 

@@ -11,7 +11,7 @@ from dashboards import comparison, store
 from dashboards.comparison import Side, Source, join_scores, list_shared_classes, mean_dice
 from dashboards.comparison_scene import build_scene
 from dashboards.filmstrip import thumbnail_url
-from dashboards.masks import holds_labels, mask_levels
+from dashboards.masks import holds_labels, read_probability
 from dashboards.pictures import Picture
 from dashboards.pyramids import open_pyramid
 from dashboards.store import Predictions
@@ -33,8 +33,8 @@ def test_one_class_is_shown_as_it_is_stored(tmp_path):
     write_probability(tmp_path / "p.png", probability)
     write_mask(tmp_path / "m.png", LABELS == 1)
     assert not holds_labels(tmp_path / "p.png")
-    assert np.abs(mask_levels(tmp_path / "p.png") / 255 - probability).max() < 0.01
-    assert np.array_equal(mask_levels(tmp_path / "m.png"), (LABELS == 1) * np.uint8(255))
+    assert np.abs(read_probability(tmp_path / "p.png") / 255 - probability).max() < 0.01
+    assert np.array_equal(read_probability(tmp_path / "m.png"), (LABELS == 1) * np.uint8(255))
 
 
 @pytest.mark.parametrize("label", [None, 0, 1, 2])
@@ -43,7 +43,7 @@ def test_several_classes_are_shown_together_or_one_alone(tmp_path, label):
     write_labels(path, LABELS, 3)
     assert holds_labels(path)
     wanted = (LABELS == 1) | (LABELS == 2) if label is None else np.equal(LABELS, label)
-    assert np.array_equal(mask_levels(path, label), wanted * np.uint8(255))
+    assert np.array_equal(read_probability(path, label), wanted * np.uint8(255))
     tile = open_pyramid(path, "mask", label=label).tile(0, 0, 0)
     assert np.array_equal(tile[1:-1, 1:-1], wanted * np.uint8(255))
     small = thumbnail(Picture(path, "mask", label=label))

@@ -18,6 +18,7 @@ from dashboards.pyramids import (
 from tiledseg.data.disk_quota import ABANDONED_SECONDS
 from tiledseg.errors import ImageError
 from tiledseg.images.writing import write_image
+from tiledseg.prediction.canvas import FOREGROUND
 
 
 @pytest.fixture
@@ -84,13 +85,13 @@ def test_a_level_is_the_mean_of_the_one_below(tmp_path, cache):
 
 
 def test_small_objects_survive_in_the_levels_above():
-    """One foreground pixel in 64: a mask cut after averaging would lose it."""
+    """One foreground pixel in 64: a threshold after averaging would lose it."""
     probability = np.zeros((512, 512), np.uint8)
     probability[::8, ::8] = 200
     level = halve_mask(probability)
     for _ in range(2):
         level = halve(level)
-    assert level[..., 0].max() < pyramids.CUT
+    assert level[..., 0].max() < FOREGROUND
     assert level[..., 1].min() >= 3  # 255 / 64
 
 
