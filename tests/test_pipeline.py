@@ -111,9 +111,9 @@ def test_a_calibrated_network_is_the_one_that_is_scored_registered_and_evaluated
     tiny_dataset()
     plain = train(tiny_experiment())
     result = train(tiny_experiment(training={"tune_threshold": True}))
-    cut = client.get_run(result.run_id).data.metrics["calibrated_cut"]
+    cut = client.get_run(result.run_id).data.metrics["calibrated_threshold"]
     assert 0.1 < cut < 0.96
-    assert "calibrated_cut" not in client.get_run(plain.run_id).data.metrics
+    assert "calibrated_threshold" not in client.get_run(plain.run_id).data.metrics
     assert result.metrics["valid/tiled/dice"] >= plain.metrics["valid/tiled/dice"]
     predictor = load_predictor(f"runs:/{result.run_id}/model")
     assert_evaluated_alike(client, predictor, result)

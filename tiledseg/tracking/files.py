@@ -10,10 +10,11 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.artifact_cache import keep, mark_used, open_fetch_folder, run_cache_folder
+from tiledseg.tracking.names import EPOCH_PICTURES_FOLDER, EPOCHS_KEY, MODES
 from tiledseg.tracking.store import connect, store_errors
 
 _EPOCH_PICTURE = re.compile(
-    r"epochs[~#%](?P<stem>.+)[~#%](?P<mode>tiled|resized)[+%]step[+%](?P<epoch>\d+)[+%]"
+    rf"{EPOCHS_KEY}[~#%](?P<stem>.+)[~#%](?P<mode>{'|'.join(MODES)})[+%]step[+%](?P<epoch>\d+)[+%]"
 )
 """How ``mlflow.log_image`` names the files of the key ``epochs/STEM/MODE``."""
 
@@ -78,11 +79,11 @@ class RunFiles:
     def epoch_pictures(self) -> dict[tuple[str, str], dict[int, str]]:
         """Epoch-change masks: (stem, mode) to epoch to the file's name, epochs in order."""
         found: dict[tuple[str, str], dict[int, str]] = {}
-        for name in self.names("images"):
+        for name in self.names(EPOCH_PICTURES_FOLDER):
             match = _EPOCH_PICTURE.match(name)
             if match and name.endswith(".png"):
                 key = (match["stem"], match["mode"])
-                found.setdefault(key, {})[int(match["epoch"])] = f"images/{name}"
+                found.setdefault(key, {})[int(match["epoch"])] = f"{EPOCH_PICTURES_FOLDER}/{name}"
         return {key: dict(sorted(epochs.items())) for key, epochs in found.items()}
 
     def _fetch(self, name: str, place: Path) -> None:

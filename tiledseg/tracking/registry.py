@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import tiledseg
 from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.errors import RegistryError
-from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, FORMAT_TAG, LATEST
+from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, FORMAT_TAG, LATEST, MODEL
 from tiledseg.tracking.store import connect, reason_of, store_address, store_errors
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def log_model(predictor: "Predictor", folder: Path) -> str:
     with warnings.catch_warnings():  # the signature is given, so hints and examples are not needed
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
-            name="model",
+            name=MODEL,
             python_model=str(package / "tracking" / "serving.py"),
             artifacts={"predictor": str(folder)},
             code_paths=[str(package)],

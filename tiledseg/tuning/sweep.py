@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL
 from tiledseg.config.experiment import Experiment
 from tiledseg.errors import DatasetError, SweepError
 from tiledseg.tracking import sweeps
+from tiledseg.tracking.names import EXPERIMENT_FILE
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.child_process import COMMAND, TrialLimits, TrialProcess
 from tiledseg.tuning.execution.resources import memory_per_worker
@@ -123,7 +124,7 @@ def _log_definition(
     for name, parameter in definition.space.parameters.items():
         fields = parameter.model_dump(exclude_defaults=True)
         params[f"space.{name}"] = ", ".join(f"{key} {value}" for key, value in fields.items())
-    run.log_definition(params, {"experiment.yaml": content["experiment"]})
+    run.log_definition(params, {EXPERIMENT_FILE: content["experiment"]})
     search = {"sampler": options.sampler, "pruner": options.pruner, "seed": str(options.seed)}
     run.log_tags({**search, "trials": str(options.trials), "hours": str(options.hours)})
 

@@ -11,7 +11,7 @@ import pandas as pd
 from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
-from tiledseg.tracking.names import BEST_FILE, TRIALS_FILE
+from tiledseg.tracking.names import BEST_FILE, PLOTS_FOLDER, TRIALS_FILE
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.results.candidates import Candidate, experiment_at_full_budget, rank_trials
 from tiledseg.tuning.results.export import export_experiment
@@ -71,7 +71,7 @@ def close_study(
         run.log_tags({"best": best.run_id})
     with tempfile.TemporaryDirectory(prefix="tiledseg-") as place:
         draw_plots(study, names, Path(place))
-        run.log_folder(Path(place), "plots")
+        run.log_folder(Path(place), PLOTS_FOLDER)
     file, unwritten = None, ""
     if best is not None and experiment is not None:
         try:
