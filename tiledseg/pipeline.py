@@ -20,12 +20,8 @@ from tiledseg.data.dataset import Dataset, data_root, load_dataset
 from tiledseg.data.integrity import DatasetSummary, check_dataset
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, OutputError, TrainingError
-from tiledseg.evaluation.scores import (
-    ImageEvaluation,
-    evaluate_images,
-    summarize_scores,
-    summarize_seams,
-)
+from tiledseg.evaluation.evaluate import ImageEvaluation, evaluate_images, summarize_seams
+from tiledseg.evaluation.scores import summarize_scores
 from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.models.encoders import require_encoder_weights
 from tiledseg.prediction.predictor import Predictor

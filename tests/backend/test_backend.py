@@ -4,9 +4,17 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import keras
+import numpy as np
 import pytest
 
-from tiledseg.backend import compile_forward, compiles_by_xla, fast_precision, load_backend
+from tiledseg.backend import (
+    compile_forward,
+    compiles_by_xla,
+    fast_precision,
+    hold_weights,
+    load_backend,
+)
 from tiledseg.errors import BackendError
 
 
@@ -159,3 +167,21 @@ def test_more_memory_than_there_is_is_not_reserved_and_no_error():
     words = "from tiledseg.backend import reserve_memory; import keras"
     done = run(f"{LOAD}; {words}; reserve_memory(10**15); print(int(keras.ops.add(1, 1)))")
     assert done.stdout.split() == ["2"], done.stderr
+
+
+def test_held_weights_are_read_once_and_again_afterwards():
+    pixels = keras.Input((None, None, 1))
+    model = keras.Model(pixels, keras.layers.Conv2D(1, 1, use_bias=False)(pixels))
+    image = np.ones((1, 2, 2, 1), np.uint8)
+
+    def answer(weight):
+        model.set_weights([np.full((1, 1, 1, 1), weight, np.float32)])
+        return compile_forward(model)(image).max()
+
+    assert answer(2.0) == 2.0
+    with hold_weights(model):
+        assert answer(3.0) == 2.0, "read again, though nothing may change here"
+        with hold_weights(model):
+            pass
+        assert answer(3.0) == 2.0, "let go by an inner one"
+    assert answer(4.0) == 4.0

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from tiledseg.data.dataset import load_dataset
+from tiledseg.evaluation.evaluate import evaluate_images
 from tiledseg.evaluation.figures import comparison_sheet, learning_curves, save_figure
-from tiledseg.evaluation.scores import evaluate_images
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 

@@ -10,7 +10,7 @@ from tiledseg.config import ImageSettings
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.preprocessing import preprocess
 from tiledseg.errors import ImageError, RegistryError, TilingError
-from tiledseg.evaluation.scores import evaluate_images
+from tiledseg.evaluation.evaluate import evaluate_images
 from tiledseg.masks.classes import labels_of
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import (

@@ -1,7 +1,12 @@
 """What depends on the machine and on Keras's backend; nothing else imports TensorFlow or JAX."""
 
 from tiledseg.backend.arithmetic import compiles_by_xla, fast_precision
-from tiledseg.backend.forward import compile_application, compile_forward, openvino_forward
+from tiledseg.backend.forward import (
+    compile_application,
+    compile_forward,
+    hold_weights,
+    openvino_forward,
+)
 from tiledseg.backend.loading import load_backend
 from tiledseg.backend.memory import reserve_memory
 
@@ -10,6 +15,7 @@ __all__ = [
     "compile_forward",
     "compiles_by_xla",
     "fast_precision",
+    "hold_weights",
     "load_backend",
     "openvino_forward",
     "reserve_memory",

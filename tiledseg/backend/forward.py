@@ -3,7 +3,8 @@
 import gc
 import hashlib
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from importlib import import_module
 from threading import Lock
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from tiledseg.backend.loading import find_loaded_backend
 
 _KEPT = "_tiledseg_forward"
+_HELD = "_tiledseg_held_digest"
 _KEPT_SIZES = 8
 
 Forward = Callable[[Any], Any]
@@ -45,6 +47,27 @@ def compile_forward(model: Any) -> Forward:
         no_weights = b""  # they are given to every pass
         return _reuse(model, "jax", no_weights, lambda: _jax_forward(model))
     return _reuse(model, "tensorflow", _digest(model), lambda: _tensorflow_forward(model))
+
+
+@contextmanager
+def hold_weights(model: Any) -> Iterator[None]:
+    """Have the weights of a model read once for all passes that are asked for within.
+
+    TensorFlow does not tell whether a variable has changed, so that each ``compile_forward``
+    otherwise reads all of them, which takes longer than a pass over a small image. Within, the
+    weights must not change.
+
+    Args:
+        model: A keras.Model.
+    """
+    if _HELD in vars(model) or find_loaded_backend() == "jax":
+        yield
+        return
+    vars(model)[_HELD] = _digest(model)
+    try:
+        yield
+    finally:
+        del vars(model)[_HELD]
 
 
 def compile_application(model: Any, name: str, apply: Apply) -> Application:
@@ -113,6 +136,9 @@ def _reuse(model: Any, runtime: str, weights: bytes, make: Callable[[], Compiled
 
 def _digest(model: Any) -> bytes:
     """Tells one set of weights from another, at more than a gigabyte per second."""
+    held: bytes | None = vars(model).get(_HELD)
+    if held is not None:
+        return held
     digest = hashlib.sha256()
     for variable in model.variables:
         digest.update(variable.numpy().tobytes())

@@ -21,7 +21,7 @@ from tiledseg.config.durations import format_duration
 if TYPE_CHECKING:
     from tiledseg.data.dataset import Dataset
     from tiledseg.data.integrity import DatasetSummary
-    from tiledseg.evaluation.scores import ImageEvaluation
+    from tiledseg.evaluation.evaluate import ImageEvaluation
     from tiledseg.prediction.job import PredictedImage
     from tiledseg.training.observer import EpochPicture, EpochReport
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from tiledseg.evaluation.scores import ImageEvaluation
+from tiledseg.evaluation.evaluate import ImageEvaluation
 from tiledseg.masks.classes import Color, Labels, class_colors, foreground, labels_of, paint
 from tiledseg.masks.drawing import (
     CONFUSED,

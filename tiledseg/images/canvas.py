@@ -93,7 +93,7 @@ class Canvas:
 
 
 class MemoryCanvas:
-    """A picture (H, W) of a size that memory holds, read as one band; what is never written is 0.
+    """A picture (H, W) of a size that memory holds; what is never written is 0.
 
     Args:
         height: Rows, in pixels.
@@ -109,9 +109,10 @@ class MemoryCanvas:
         """Put values (h, w) of the canvas' type into a rectangle."""
         self._pixels[region] = values
 
-    def bands(self) -> Iterator[NDArray[Any]]:
-        """All rows at once; a copy, as those from disk are."""
-        yield self._pixels.copy()
+    def bands(self, height: int = BAND) -> Iterator[NDArray[Any]]:
+        """Copies of the rows from top to bottom, so many at once."""
+        for top in range(0, self.height, height):
+            yield self._pixels[top : top + height].copy()
 
     def sync(self) -> None:
         """Nothing survives a loss of power."""

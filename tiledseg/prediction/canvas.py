@@ -46,14 +46,13 @@ class PredictionCanvas:
             OutputError: The disk is full, or fails.
         """
         levels = probability_levels(probability)
-        labels = labels_of(probability)
         if inside is not None:
             levels *= inside[..., np.newaxis]
-            labels *= inside
         for output, canvas in enumerate(self.levels):
             canvas.write(region, levels[..., output])
         if self._labels is not None:
-            self._labels.write(region, labels)
+            labels = labels_of(probability)
+            self._labels.write(region, labels if inside is None else labels * inside)
 
     def label_bands(self) -> Iterator[Labels]:
         """The label of every pixel from the top, 0 where it is background; (h, W) each."""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tiledseg.backend import hold_weights
 from tiledseg.errors import ImageError
 from tiledseg.images.band_writing import check_format
 from tiledseg.images.ome_zarr import is_store
 from tiledseg.images.opening import is_slide, slide_shape, stem_of
 from tiledseg.masks.drawing import overlay
-from tiledseg.prediction.job import PredictedImage, predict_image
+from tiledseg.prediction.job import PredictedImage, predict_to
 from tiledseg.prediction.options import PredictionOptions, Targets
 from tiledseg.prediction.predictor import Predictor
 
@@ -78,16 +79,16 @@ def predict_files(
         options = replace(options, paint=overlay)
     remaining = _remaining(images, output, options)
     if len(remaining) > 1:  # a single one is checked by what predicts it
-        for image in remaining:
-            height, width = slide_shape(image)
-            check_format(Targets.of(image, output, options).picture, height, width, options.form)
+        for image, (targets, own) in remaining.items():
+            check_format(targets.picture, *slide_shape(image), own.form)
     if len(remaining) < len(images):
         count = len(images) - len(remaining)
         logger.info("%d of %d images are left alone: their outputs exist", count, len(images))
     done = []
-    for image, own in remaining.items():
-        done.append(predict_image(predictor, image, output, own))
-        observer(done[-1])
+    with hold_weights(predictor.model):
+        for image, (targets, own) in remaining.items():
+            done.append(predict_to(predictor, image, targets, own))
+            observer(done[-1])
     return done
 
 
@@ -104,8 +105,8 @@ def explain_tiles(predictor: Predictor, image: Path) -> str:
 
 def _remaining(
     images: Sequence[Path], output: Path, options: PredictionOptions
-) -> dict[Path, PredictionOptions]:
-    """Images that are not left alone, each with leave to replace what there is of its files."""
+) -> dict[Path, tuple[Targets, PredictionOptions]]:
+    """Images that are not left alone, each with its files and leave to replace what there is."""
     remaining = {}
     for image in images:
         targets = Targets.of(image, output, options)
@@ -113,7 +114,8 @@ def _remaining(
         there = [path.exists() for path in targets]
         if not (options.skip_existing and all(there)):
             overwrite = options.overwrite or any(there)
-            remaining[image] = replace(options, skip_existing=False, overwrite=overwrite)
+            own = replace(options, skip_existing=False, overwrite=overwrite)
+            remaining[image] = targets, own
     return remaining
 
 

@@ -79,12 +79,19 @@ def predict_image(
         OutputError: A file exists or cannot be written, or another process is at it.
         TilingError: The network cannot predict the image.
     """
-    began = time.perf_counter()
     targets = Targets.of(image, output, options)
+    targets.check(image, overwrite=options.overwrite)
+    return predict_to(predictor, image, targets, options)
+
+
+def predict_to(
+    predictor: Predictor, image: Path, targets: Targets, options: PredictionOptions
+) -> PredictedImage:
+    """What ``predict_image`` does, with files that have been checked; they are again at the end."""
+    began = time.perf_counter()
     slide = open_slide(image)
     try:
         height, width, _ = slide.shape
-        targets.check(image, overwrite=options.overwrite)
         check_format(targets.picture, height, width, options.form)
         _check_mode(image, height, width, options.mode)
         _check_content(image, predictor, options.content)

@@ -16,8 +16,8 @@ from mlflow.data.pandas_dataset import from_pandas
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.config.format_version import require_format
 from tiledseg.data.dataset import Dataset
+from tiledseg.evaluation.evaluate import ImageEvaluation
 from tiledseg.evaluation.figures import comparison_sheet, learning_curves, save_figure
-from tiledseg.evaluation.scores import ImageEvaluation
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
 from tiledseg.masks.classes import labels_of, paint

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tiledseg.errors import TilingError
 from tiledseg.tiling.execution.runtimes import Runtime
@@ -15,6 +16,10 @@ _ANY_SIZE = 2**20
 _OVERHEAD: dict[Runtime, Fraction] = {"keras": Fraction(5, 3), "openvino": Fraction(7, 6)}
 """What a pass takes over its largest tensors that live together, measured. TensorFlow's buffers
 leave gaps; OpenVINO lays out all of them before the pass."""
+
+
+_peaks: WeakKeyDictionary[Any, Fraction | None] = WeakKeyDictionary()
+"""Bytes of the largest tensors of models per input pixel; None for one that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,10 @@ class PassMemory:
 
 
 def bytes_per_pixel(model: Any, runtime: Runtime = "keras") -> int | None:
-    """Peak memory of a pass over one input pixel, beside the weights.
+    """Peak memory of a pass over one input pixel, beside the weights; found once for a model.
 
-    Layers are followed in order; a tensor is held until its last use, and a layer that works
-    pixel by pixel writes over a source that nobody else needs. What convolutions set aside for
-    themselves, and what is lost between buffers, is added as a share of that.
+    What convolutions set aside for themselves, and what is lost between buffers, is added as a
+    share of its largest tensors.
 
     Args:
         model: A keras.Model.
@@ -92,6 +96,18 @@ def bytes_per_pixel(model: Any, runtime: Runtime = "keras") -> int | None:
 
     Returns:
         Bytes; None for a model without a graph that can be read.
+    """
+    if model not in _peaks:
+        _peaks[model] = _peak_of(model)
+    peak = _peaks[model]
+    return None if peak is None else ceil(peak * _OVERHEAD[runtime])
+
+
+def _peak_of(model: Any) -> Fraction | None:
+    """Bytes per input pixel of the tensors that live together.
+
+    Layers are followed in order; a tensor is held until its last use, and a layer that works
+    pixel by pixel writes over a source that nobody else needs.
     """
     try:
         steps = steps_of(model)
@@ -112,7 +128,7 @@ def bytes_per_pixel(model: Any, runtime: Runtime = "keras") -> int | None:
         peak = max(peak, sum(alive.values(), Fraction(0)))
         for source in ending:
             alive.pop(source, None)
-    return ceil(peak * _OVERHEAD[runtime])
+    return peak
 
 
 def _area(step: Step, areas: dict[int, Fraction]) -> Fraction:
@@ -121,9 +137,9 @@ def _area(step: Step, areas: dict[int, Fraction]) -> Fraction:
         return Fraction(1)
     area = max(areas[source] for source in step.sources)
     try:
-        reaches = [layer_footprint(step.layer, axis, _ANY_SIZE) for axis in (0, 1)]
+        footprints = [layer_footprint(step.layer, axis, _ANY_SIZE) for axis in (0, 1)]
     except TilingError:  # a layer that looks around: taken to keep the size
         return area
-    for reach in reaches:
-        area *= Fraction(reach.up, reach.down)
+    for footprint in footprints:
+        area *= Fraction(footprint.up, footprint.down)
     return area

@@ -34,7 +34,7 @@ from tiledseg.tuning.execution.channel import Channel
 if TYPE_CHECKING:
     from tiledseg.data.dataset import Dataset
     from tiledseg.data.integrity import DatasetSummary
-    from tiledseg.evaluation.scores import ImageEvaluation
+    from tiledseg.evaluation.evaluate import ImageEvaluation
     from tiledseg.training.observer import EpochPicture, EpochReport
 
 OUTCOMES: Mapping[type[Exception], str] = {
