@@ -1,4 +1,4 @@
-"""What is compared with what: two sides, the images they share, and their scores."""
+"""A comparison: its two sides, the images they share, and their scores."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

@@ -149,7 +149,7 @@ def _show_uncertainty(masks: Sequence[_Mask]) -> Iterator[Entry]:
     """That of one mask, the first side's if it has probabilities."""
     keys = sorted(mask.key for mask in masks if not mask.has_classes)
     if keys:
-        yield None, Pane(f"{keys[0]}-doubt", "Uncertainty", "uncertainty", keys[0])
+        yield None, Pane(f"{keys[0]}-uncertainty", "Uncertainty", "uncertainty", keys[0])
 
 
 def _show_class_maps(maps: Sequence[tuple[str, str, Path]]) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""Stored masks as the pages show them: one class, all classes together, or one of several.
+"""Reading stored masks: one class, all classes together, or one of several.
 
 A run of one class keeps probabilities of 8 bits; one of several keeps labels, as the indices of
 a palette.

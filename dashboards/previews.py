@@ -1,4 +1,4 @@
-"""Pairs of small pictures that say where tiled beats non-tiled before a number is read."""
+"""Thumbnails of the worst images, non-tiled beside tiled, with errors in color."""
 
 from dashboards import store
 from dashboards.comparison import MODE_NAMES, Side, Source, join_scores

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.decoding import decoding
+from dashboards.decoding import take_turn
 from dashboards.masks import read_probability
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.disk_quota import free_space, read_quota, remove_abandoned
@@ -41,7 +41,7 @@ MOST_BYTES = read_quota("TILEDSEG_DASHBOARD_CACHE_GB", "8")
 """Of all pyramids on disk; beyond it, those that were opened the longest ago are removed."""
 
 _FORMAT = "pyramid-2"
-_DOUBT = (255 - np.abs(2 * np.arange(256) - 255)).astype(np.uint8)
+_UNCERTAINTY = (255 - np.abs(2 * np.arange(256) - 255)).astype(np.uint8)
 """Uncertainty of each stored probability."""
 _locks: OrderedDict[str, threading.Lock] = OrderedDict()
 _locks_guard = threading.Lock()
@@ -140,7 +140,7 @@ def open_pyramid(
     with _lock_of(folder.name):
         found = _find(folder, kind)
         if found is None:
-            with decoding(urgent=True):
+            with take_turn(urgent=True):
                 _build(path, kind, folder, label)
             _free_space(home, folder)
             found = _find(folder, kind)
@@ -197,8 +197,8 @@ def halve_mask(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
         (ceil(H / 2), ceil(W / 2), 3).
     """
     # Channel by channel: at full size, three at once cost ten times as much.
-    doubt = np.asarray(cv2.LUT(probability, _DOUBT), np.uint8)
-    channels = [halve(each) for each in (probability, binarize(probability), doubt)]
+    uncertainty = np.asarray(cv2.LUT(probability, _UNCERTAINTY), np.uint8)
+    channels = [halve(each) for each in (probability, binarize(probability), uncertainty)]
     return np.asarray(cv2.merge(channels), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Segmenting an uploaded image; Keras is imported by the first call, not before."""
+"""Segmenting an uploaded image; the first call imports Keras."""
 
 import gc
 import threading
@@ -88,7 +88,7 @@ def load_model(uri: str) -> "Predictor":
 
 @cache
 def _load_tensorflow() -> None:
-    """Looking for garbage need not go through TensorFlow, ever."""
+    """Load TensorFlow, and keep its objects out of garbage collection."""
     from tiledseg.backend import load_backend  # noqa: PLC0415
 
     load_backend()

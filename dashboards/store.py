@@ -1,4 +1,4 @@
-"""What pages know of the store, remembered for a few seconds so that pages stay quick."""
+"""What pages read from the store, cached for a few seconds."""
 
 import json
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", 
 
 def latest_runs(limit: int) -> list[RunSummary]:
     """The newest runs but launchers, without waiting until all are read."""
-    known = run_table().known()
+    known = run_table().peek()
     newest = queries.read_runs(limit=2 * limit) if known is None else known
     return [run for run in newest if run.kind != "launcher"][:limit]
 
 
 def running_runs() -> list[RunSummary]:
     """Runs that are open now, but launchers."""
-    known = run_table().known()
+    known = run_table().peek()
     if known is None:
         found = queries.read_runs(condition=OPEN, limit=MOST_OPEN)
     else:
@@ -56,7 +56,7 @@ def one_run(run_id: str) -> RunSummary:
     Raises:
         TrackingError: There is none of that id, or the store does not answer.
     """
-    return run_table().ended(run_id) or _read_run(run_id)
+    return run_table().find_ended(run_id) or _read_run(run_id)
 
 
 @st.cache_data(ttl=FRESH, max_entries=64, show_spinner=False)
@@ -159,7 +159,7 @@ def datasets(runs: Sequence[RunSummary]) -> list[str]:
     return list(dict.fromkeys(run.dataset for run in runs if run.kind not in {"", "launcher"}))
 
 
-def quietly_registered() -> list[VersionSummary]:
+def versions_if_any() -> list[VersionSummary]:
     """All versions, or none where the store has no registry."""
     try:
         return versions()

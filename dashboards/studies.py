@@ -1,4 +1,4 @@
-"""What a study wrote into its run when its last session ended: its answer."""
+"""The results that a study wrote into its run when its last session ended."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small pictures of large ones, with masks painted over them.
+"""Thumbnails of images, with masks painted over them.
 
 They are made from pyramids that are there, else from the files: a strip of them must not wait
 until every picture in it has been cut into tiles.
@@ -37,16 +37,16 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
         shown = _reduce(picture.path, picture.kind, picture.label)
         return shown if picture.kind == "image" else np.repeat(shown[..., np.newaxis], 3, axis=2)
     image = _reduce(picture.under, "image")
-    cover = _cover(picture.path, image, picture.label)
+    cover = _measure_cover(picture.path, image, picture.label)
     if picture.against is not None:
-        return _with_errors(image, cover, _cover(picture.against, image, picture.label))
+        return _paint_errors(image, cover, _measure_cover(picture.against, image, picture.label))
     inside = (cover >= 0.5).astype(np.uint8)
     edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
     share = np.maximum(0.45 * cover, edge * 0.95)[..., np.newaxis]
     return np.asarray(image * (1 - share) + np.array(GREEN) * share, np.uint8)
 
 
-def _with_errors(
+def _paint_errors(
     image: NDArray[np.uint8], cover: NDArray[np.float64], target: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
     found = np.minimum(cover, target)
@@ -61,7 +61,7 @@ def _with_errors(
     return shown.astype(np.uint8)
 
 
-def _cover(path: Path, image: NDArray[np.uint8], label: int | None) -> NDArray[np.float64]:
+def _measure_cover(path: Path, image: NDArray[np.uint8], label: int | None) -> NDArray[np.float64]:
     """How much of each of an image's pixels a mask covers, 0 to 1."""
     size = (image.shape[1], image.shape[0])
     cover = cv2.resize(_reduce(path, "mask", label), size, interpolation=cv2.INTER_AREA)

@@ -35,22 +35,22 @@ def show() -> None:
     runs = run_table().runs()
     names = store.datasets(runs)
     if not names:
-        empty_states.nothing_yet()
+        empty_states.show_no_runs()
         return
     st.title("Compare", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         dataset = navigation.choose("Dataset", names, "dataset", always=True, width=190)
         linked = {str(st.query_params.get(side, "")).partition(".")[0] for side in ("a", "b")}
-        found = list_sides(list_sources(dataset, runs, store.quietly_registered(), linked))
+        found = list_sides(list_sources(dataset, runs, store.versions_if_any(), linked))
         if not found:
-            empty_states.no_pictures(f"No run of {dataset} has predictions to compare.")
+            empty_states.show_no_pictures(f"No run of {dataset} has predictions to compare.")
             return
         split = navigation.pick("Split", list(SPLITS), "split", "test")
         left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
         name = _class(left, right)
     table = join_scores(split, left, right, name)
     if table.empty:
-        empty_states.no_pictures(f"The two sides share no predicted image of {split}.")
+        empty_states.show_no_pictures(f"The two sides share no predicted image of {split}.")
         return
     _summary(table, split, left, right, name)
     panes = st.container()
@@ -155,12 +155,12 @@ def _item(row: dict[str, object], found: store.Predictions, left: Side, label: i
     return Item(stem, shots, stem, " / ".join(scores), badge)
 
 
-@empty_states.fragment
+@empty_states.guard_fragment
 def _viewer(table: pd.DataFrame, split: str, stem: str, left: Side, right: Side, name: str) -> None:
     """The panes; moving in them reruns this alone."""
     shown = build_scene(split, stem, left, right, name)
     if shown is None:
-        empty_states.no_pictures(f"The masks of {stem} are not in the store any more.")
+        empty_states.show_no_pictures(f"The masks of {stem} are not in the store any more.")
         return
     events = show_viewer(shown, key="compare-viewer")
     if events.step:

@@ -29,7 +29,7 @@ def show() -> None:
     """The page."""
     runs = [run for run in run_table().runs() if run.kind in {"train", "trial"}]
     if not runs:
-        empty_states.nothing_yet()
+        empty_states.show_no_runs()
         return
     runs.sort(key=lambda run: run.kind != "train")  # a sweep's trials after them
     st.title("Epochs", anchor=False)
@@ -70,7 +70,7 @@ def _first_with_pictures(run_ids: Sequence[str]) -> int:
     return 0
 
 
-@empty_states.fragment
+@empty_states.guard_fragment
 def _film(run: RunSummary, stem: str, pictures: dict[tuple[str, str], dict[int, str]]) -> None:
     """The viewer beside the curves; the slider reruns this alone."""
     shown = scene(run, stem, pictures, _epoch_in_link())

@@ -1,4 +1,4 @@
-"""Models: versions, aliases, the model card, and Promote, the only thing that changes anything."""
+"""Models: versions, aliases, the model card; Promote is the only action that changes the store."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def show() -> None:
     """The page."""
     found = store.versions()
     if not found:
-        empty_states.no_model()
+        empty_states.show_no_models()
         return
     st.title("Models", anchor=False)
     names = list(dict.fromkeys(item.model for item in found))

@@ -24,13 +24,13 @@ def show() -> None:
     """The page."""
     runs = store.latest_runs(MOST_RUNS)
     if not runs:
-        empty_states.nothing_yet()
+        empty_states.show_no_runs()
         return
     st.title("Overview", anchor=False)
     _running()
-    champions = [item for item in store.quietly_registered() if "champion" in item.aliases]
+    champions = [item for item in store.versions_if_any() if "champion" in item.aliases]
     if not champions:
-        empty_states.no_model()
+        empty_states.show_no_models()
     for version in champions:
         with empty_states.guard_store(f"card-{version.model}"):  # one that is gone hides no other
             _card(version)

@@ -29,7 +29,7 @@ def show() -> None:
     """The page."""
     runs = [run for run in run_table().runs() if run.kind != "launcher"]
     if not runs:
-        empty_states.nothing_yet()
+        empty_states.show_no_runs()
         return
     st.title("Runs", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -27,7 +27,7 @@ def show() -> None:
             children.setdefault(run.parent, []).append(run)
     found = {key: run for key, run in found.items() if children.get(key)}
     if not found:
-        empty_states.no_sweep()
+        empty_states.show_no_sweeps()
         return
     st.title("Sweeps", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -1,4 +1,4 @@
-"""Try: segment an image of your own, tiled beside non-tiled."""
+"""Try: segment an uploaded image, tiled beside non-tiled."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -38,7 +38,7 @@ def show() -> None:
     """The page."""
     found = store.versions()
     if not found:
-        empty_states.no_model()
+        empty_states.show_no_models()
         return
     st.title("Try a model on an image", anchor=False)
     left, right = st.columns([1.3, 1], gap="medium", vertical_alignment="top")
@@ -168,7 +168,7 @@ def _counts(result: Segmentation) -> None:
             st.metric(f"{name}: foreground", f"{100 * objects.foreground:.2f} %", width=190)
 
 
-@empty_states.fragment
+@empty_states.guard_fragment
 def _viewer(upload: Upload, result: Segmentation) -> None:
     """The panes; moving in them reruns this alone."""
     show_viewer(scene(upload, result), key="try-viewer")
@@ -191,7 +191,7 @@ def scene(upload: Upload, result: Segmentation) -> Scene:
         layers.append(Layer(f"{mode}-classes", name, result.masks[mode], "image"))
         panes.append(Pane(f"{mode}-classes", name, "image", f"{mode}-classes"))
     panes += [
-        Pane(f"{mode}-doubt", f"Uncertainty, {MODE_NAMES[mode].lower()}", "uncertainty", mode)
+        Pane(f"{mode}-uncertainty", f"Uncertainty, {MODE_NAMES[mode].lower()}", "uncertainty", mode)
         for mode in result.masks
         if mode not in several
     ]

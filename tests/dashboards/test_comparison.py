@@ -68,7 +68,7 @@ def test_panes_of_tiled_against_resized(found):
     stem = join_scores("test", found["v1.tiled"], found["v1.resized"])["image"][0]
     shown = build_scene("test", stem, found["v1.tiled"], found["v1.resized"])
     assert [pane.id for pane in shown.panes] == [
-        "image", "target", "b", "a", "difference", "a-doubt",
+        "image", "target", "b", "a", "difference", "a-uncertainty",
     ]  # fmt: skip
     assert [pane.label for pane in shown.panes][:4] == [
         "Image",

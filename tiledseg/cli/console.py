@@ -1,4 +1,4 @@
-"""What the command line shows: progress while work goes on, results when it is done."""
+"""Output of the commands: progress bars while they work, results when they are done."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -120,7 +120,7 @@ class ConsoleObserver:
 
 
 def show_scores(metrics: Mapping[str, float]) -> None:
-    """A table of final scores, tiled beside whole; of several classes with the Dice of each."""
+    """A table of final scores, tiled beside resized; of several classes with the Dice of each."""
     modes = ("tiled", "resized")
     classes = dict.fromkeys(name.partition("/dice/")[2] for name in metrics if "/dice/" in name)
     scores = (

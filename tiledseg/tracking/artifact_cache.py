@@ -28,7 +28,7 @@ def run_cache_folder() -> Path:
 
 @contextmanager
 def open_fetch_folder() -> Iterator[Path]:
-    """An empty folder to fetch into, on the disk of ``run_cache_folder``; removed afterwards.
+    """Make an empty folder to fetch into, on the disk of ``run_cache_folder``; removed afterwards.
 
     Raises:
         OutputError: It cannot be made.
@@ -54,13 +54,13 @@ def keep(file: Path, place: Path) -> None:
 
 
 def mark_used(place: Path) -> None:
-    """Note that a file is of use."""
-    with suppress(OSError):  # a folder that can only be read is as good
+    """Renew the time of a file's last use."""
+    with suppress(OSError):  # the folder may be read-only
         os.utime(place)
 
 
 def _free_space(home: Path) -> None:
-    """Remove what is too much, unless that was done just now."""
+    """Remove files beyond the quota, unless that was done just now."""
     mark = home / _CHECKED
     with suppress(FileNotFoundError):
         if time.time() - mark.stat().st_mtime < PAUSE_SECONDS:

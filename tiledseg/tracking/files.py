@@ -1,4 +1,4 @@
-"""Files of a run on this machine: where they lie, or fetched once from the server."""
+"""Files of a run: read where they lie, or fetched once from the server."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ class RunFiles:
         Raises:
             TrackingError: The server does not answer, or the folder leads out of the run.
         """
-        place = self._inside(folder)
+        place = self._resolve(folder)
         if self._local is not None:
             return sorted(item.name for item in place.iterdir()) if place.is_dir() else []
         with store_errors():
@@ -58,7 +58,7 @@ class RunFiles:
             TrackingError: The run has no such file, or the name leads out of the run.
             OutputError: The cache folder cannot be written.
         """
-        place = self._inside(name)
+        place = self._resolve(name)
         if self._local is None:
             if place.is_file():
                 mark_used(place)
@@ -102,7 +102,7 @@ class RunFiles:
             if file.is_file():
                 keep(file, place)
 
-    def _inside(self, name: str) -> Path:
+    def _resolve(self, name: str) -> Path:
         place = (self._root / name).resolve()
         if not place.is_relative_to(self._root):
             raise TrackingError(f"{name!r} leads out of run {self.run_id}; name a file of the run")

@@ -1,4 +1,4 @@
-"""Registered models: versions, the two aliases, and loading them back."""
+"""Registered models: logging, versions, the two aliases, loading."""
 
 import importlib.metadata
 import logging
@@ -102,7 +102,7 @@ def register(
     best = champion_score(client, name)
     is_champion = best is None or score > best
     if is_champion:
-        is_champion = _crown_best(client, name) == str(version)
+        is_champion = _promote_best(client, name) == str(version)
     return Registration(name, str(version), is_champion)
 
 
@@ -173,8 +173,8 @@ def _best(scores: Mapping[str, float]) -> str:
     return max(scores, key=lambda version: (scores[version], -int(version)))
 
 
-def _crown_best(client: mlflow.MlflowClient, name: str) -> str:
-    """Make the best version champion; returns it.
+def _promote_best(client: mlflow.MlflowClient, name: str) -> str:
+    """Give the best version the alias champion; returns its number.
 
     Another machine may do the same with what it saw a moment ago. Who looks again after moving
     the alias sees the version that the other one made before it looked.

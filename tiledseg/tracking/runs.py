@@ -1,4 +1,4 @@
-"""MLflow runs: opened, filled as the contract says, and always closed."""
+"""Runs in MLflow: opened, filled with results, and always closed."""
 
 import logging
 import shutil
@@ -45,12 +45,12 @@ logger = logging.getLogger(__name__)
 
 
 class TrackedRun:
-    """An open MLflow run; listens to a training and files what comes out of it.
+    """An open MLflow run; observes a training and logs its results.
 
     Args:
         client: The store.
         run_id: The open run.
-        files: A folder for files on their way into the store.
+        files: A folder for files until they are in the store.
     """
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str, files: Path) -> None:
