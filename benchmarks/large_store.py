@@ -19,8 +19,24 @@ import numpy as np
 from mlflow.entities import Metric, Param
 
 from tiledseg.config.experiment import load_experiment
+from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.data.synthetic.smear import draw_smear
 from tiledseg.images.writing import write_image, write_mask, write_probability
+from tiledseg.tracking.names import (
+    CHAMPION,
+    CHAMPION_METRIC,
+    EPOCH_PICTURES_FOLDER,
+    EPOCHS_KEY,
+    FORMAT_TAG,
+    KIND_TAG,
+    OUTCOME_TAG,
+    PARENT_TAG,
+    PREDICTIONS_FOLDER,
+    SCORES_FILE,
+    STUDY_TAG,
+    TRIAL_TAG,
+    predictions_folder,
+)
 
 PATTERN = Path(__file__).resolve().parents[1] / "experiments" / "Synthetic-Cell.yaml"
 DATASETS = 5
@@ -77,9 +93,9 @@ def write_runs(folder: Path, runs: int, epochs: int) -> str:
                 experiment,
                 began,
                 {
-                    "tiledseg.format": "1",
-                    "tiledseg.kind": "sweep",
-                    "tiledseg.study": f"study {study}",
+                    FORMAT_TAG: str(FORMAT_VERSION),
+                    KIND_TAG: "sweep",
+                    STUDY_TAG: f"study {study}",
                 },
                 f"{name} study {study}",
             ).info.run_id
@@ -90,9 +106,9 @@ def write_runs(folder: Path, runs: int, epochs: int) -> str:
         newest = trainings[-VERSIONS:]
         for version, run in enumerate(newest, start=1):
             client.create_model_version(
-                name, str(folder), run, tags={"valid/tiled/dice": f"{0.9 + version / 1000:.4f}"}
+                name, str(folder), run, tags={CHAMPION_METRIC: f"{0.9 + version / 1000:.4f}"}
             )
-        client.set_registered_model_alias(name, "champion", str(len(newest)))
+        client.set_registered_model_alias(name, CHAMPION, str(len(newest)))
         champions.append(newest[-1])
     return champions[0]
 
@@ -102,24 +118,24 @@ def write_pictures(run_id: str, images: int, side: int, epochs: int) -> None:
     run = mlflow.MlflowClient().get_run(run_id)
     root = Path(run.info.artifact_uri.removeprefix("file://"))
     picture, target = draw_smear(137, side)
-    pattern = root / "predictions" / "pattern"
+    pattern = root / PREDICTIONS_FOLDER / "pattern"
     _write_predictions(pattern, picture, target)
     rows = ["split,image,mode,dice,iou"]
     for split, count in (("test", images), ("valid", 2)):
         for number in range(count):
             stem = f"field_{number:03d}"
             for file in pattern.iterdir():  # another name is another picture to the dashboard
-                place = root / "predictions" / split / file.stem
+                place = root / predictions_folder(split, file.stem)
                 place.mkdir(parents=True, exist_ok=True)
                 os.link(file, place / f"{stem}{file.suffix}")
             scores = [(mode, 0.9 + number / 1000) for mode in ("tiled", "resized")]
             rows += [f"{split},{stem},{mode},{dice},{dice - 0.1}" for mode, dice in scores]
-    (root / "scores.csv").write_text("\n".join(rows) + "\n")
-    (root / "images").mkdir(exist_ok=True)
+    (root / SCORES_FILE).write_text("\n".join(rows) + "\n")
+    (root / EPOCH_PICTURES_FOLDER).mkdir(exist_ok=True)
     for epoch in range(1, epochs + 1):
         for mode in ("tiled", "resized"):
-            name = f"epochs~field_000~{mode}+step+{epoch}+0+{uuid.uuid4()}.png"
-            os.link(pattern / "target.png", root / "images" / name)
+            name = f"{EPOCHS_KEY}~field_000~{mode}+step+{epoch}+0+{uuid.uuid4()}.png"
+            os.link(pattern / "target.png", root / EPOCH_PICTURES_FOLDER / name)
 
 
 def _write_predictions(folder: Path, image: np.ndarray, target: np.ndarray) -> None:
@@ -144,13 +160,13 @@ def _pattern(
 ) -> str:
     """A run as a training leaves it."""
     tags = {
-        "tiledseg.format": "1",
-        "tiledseg.kind": kind,
-        "tiledseg.trial": "0",
-        "tiledseg.outcome": "complete",
+        FORMAT_TAG: str(FORMAT_VERSION),
+        KIND_TAG: kind,
+        TRIAL_TAG: "0",
+        OUTCOME_TAG: "complete",
     }
     if parent:
-        tags["mlflow.parentRunId"] = parent
+        tags[PARENT_TAG] = parent
     run = client.create_run(experiment, began, tags, f"{kind} 0").info.run_id
     settings = load_experiment(PATTERN).flattened()
     client.log_batch(run, params=[Param(key, str(value)[:6000]) for key, value in settings.items()])

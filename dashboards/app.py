@@ -1,4 +1,4 @@
-"""The server: Streamlit's pages and our tile routes in one process."""
+"""The server: Streamlit's pages and the routes for tiles in one process."""
 
 import gc
 import inspect
@@ -52,10 +52,10 @@ DARK = {
 
 
 class SecurityHeaders:
-    """Answers say that nothing of ours belongs into another site's frame.
+    """Middleware that adds headers against framing and content sniffing.
 
     Args:
-        app: What answers.
+        app: The application that answers.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -150,7 +150,7 @@ def _collect_garbage_seldom() -> None:
 
 
 def _warm_up() -> None:
-    """Do once what the first visitor of a large store would wait for."""
+    """Read a large store before its first visitor would wait for that."""
     inspect.stack()  # Streamlit does with its first element; Python then looks for all modules
     with suppress(TiledsegError):
         queries.read_versions()

@@ -1,4 +1,4 @@
-"""Components of our own in which somebody chooses one of several things by a click."""
+"""Streamlit components in which a click chooses one of several items."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,11 +8,11 @@ import streamlit as st
 
 
 class ClickComponent:
-    """A component whose files are called like their folder, and which triggers ``chosen``.
+    """A component whose files are named like their folder, and which triggers ``chosen``.
 
     Args:
         folder: Where its CSS and JavaScript lie.
-        html: What its JavaScript finds.
+        html: What its JavaScript fills.
     """
 
     def __init__(self, folder: Path, html: str) -> None:

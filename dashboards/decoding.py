@@ -1,4 +1,4 @@
-"""Whose turn it is to decode: the picture that somebody looks at, then the small ones around it."""
+"""A queue for decoding images: those in the viewer first, thumbnails after them."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _decoding = _urgent_waiting = 0
 
 
 @contextmanager
-def decoding(*, urgent: bool) -> Iterator[None]:
+def take_turn(*, urgent: bool) -> Iterator[None]:
     """Wait for a turn, and keep it for the block.
 
     What is not urgent lets the urgent pass, and always leaves it a place.

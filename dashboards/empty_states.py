@@ -1,4 +1,4 @@
-"""Friendly pages for when there is nothing to show: what it means, and the next command."""
+"""Messages where there is nothing to show, or an error: the reason, and the next command."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -20,35 +20,35 @@ TRAIN = "tiledseg train --dataset Synthetic-Cell"
 SWEEP = "tiledseg sweep --dataset Synthetic-Cell --trials 20"
 
 
-def nothing_yet() -> None:
-    """An empty store."""
+def show_no_runs() -> None:
+    """Say that the store is empty."""
     st.subheader("Nothing has been trained yet")
     st.write(
         "Runs appear here as soon as the first training begins. The drawn dataset takes about "
         "eight minutes and needs no images of yours:"
     )
     st.code(TRAIN, language=None, wrap_lines=True)
-    _where()
+    _show_address()
 
 
-def no_model() -> None:
-    """A store without registered models."""
+def show_no_models() -> None:
+    """Say that no model is registered."""
     st.subheader("No model is registered yet")
     st.write("A training registers its model when it ends (unless told not to):")
     st.code(TRAIN, language=None, wrap_lines=True)
-    _where()
+    _show_address()
 
 
-def no_sweep() -> None:
-    """A store without studies."""
+def show_no_sweeps() -> None:
+    """Say that there is no study."""
     st.subheader("No sweep has been run yet")
     st.write("A sweep tries settings and keeps every trial as a run:")
     st.code(SWEEP, language=None, wrap_lines=True)
-    _where()
+    _show_address()
 
 
-def no_pictures(what: str) -> None:
-    """A run without the pictures that a page wants."""
+def show_no_pictures(what: str) -> None:
+    """Say that a run lacks the images of a page."""
     st.info(
         f"{what} Runs that ended before their evaluation, or were made with "
         "`tracking.log_images: false`, keep no pictures. Score the model again to get them:"
@@ -56,8 +56,8 @@ def no_pictures(what: str) -> None:
     st.code("tiledseg evaluate --model DATASET --dataset DATASET", language=None, wrap_lines=True)
 
 
-def unusable(error: TiledsegError, part: str) -> None:
-    """The store does not answer, or something in it cannot be read.
+def show_error(error: TiledsegError, part: str) -> None:
+    """Say that the store does not answer, or that something in it cannot be read.
 
     Args:
         error: What was raised.
@@ -82,7 +82,7 @@ def unusable(error: TiledsegError, part: str) -> None:
         language=None,
         wrap_lines=True,
     )
-    _where()
+    _show_address()
     if st.button("Try again", icon=":material/refresh:", key=f"try-again-{part}"):
         st.cache_data.clear()
         st.cache_resource.clear()
@@ -97,7 +97,7 @@ def is_missing(error: TiledsegError) -> bool:
 
 @contextmanager
 def guard_store(part: str) -> Iterator[None]:
-    """Shows what a user can mend as a page, instead of a traceback.
+    """Show errors that a user can mend as messages.
 
     Args:
         part: Of the page, by a name that no other part of it has: several may fail at once.
@@ -106,32 +106,32 @@ def guard_store(part: str) -> Iterator[None]:
         yield
     except TiledsegError as error:
         logger.info("a page could not be shown: %s", error)
-        unusable(error, part)
+        show_error(error, part)
 
 
-def fragment(body: Callable[Given, None]) -> Callable[Given, None]:
-    """A part of a page that reruns alone; guarded, because its page's guard is not there then."""
+def guard_fragment(body: Callable[Given, None]) -> Callable[Given, None]:
+    """Make a fragment: a part of a page that reruns alone, guarded like the page."""
 
     @st.fragment
     @wraps(body)
-    def shown(*args: Given.args, **kwargs: Given.kwargs) -> None:
+    def show(*args: Given.args, **kwargs: Given.kwargs) -> None:
         with guard_store(body.__name__):
             body(*args, **kwargs)
 
-    return shown
+    return show
 
 
-def page(body: Callable[[], None]) -> Callable[[], None]:
-    """A page that is guarded."""
+def guard_page(body: Callable[[], None]) -> Callable[[], None]:
+    """Make a page whose errors are shown as messages."""
 
-    def shown() -> None:
+    def show() -> None:
         with guard_store("page"):
             body()
 
-    shown.__name__ = body.__module__.rpartition(".")[2]
-    shown.__doc__ = body.__doc__
-    return shown
+    show.__name__ = body.__module__.rpartition(".")[2]
+    show.__doc__ = body.__doc__
+    return show
 
 
-def _where() -> None:
+def _show_address() -> None:
     st.caption(f"Store: `{store_address()}`")

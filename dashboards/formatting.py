@@ -1,11 +1,16 @@
-"""Numbers and times as people say them."""
+"""Scores and moments as the pages write them."""
 
 import math
 from datetime import UTC, datetime
 
 
-def ago(moment: datetime, now: datetime | None = None) -> str:
-    """How long ago, for example ``3 hours ago``."""
+def format_age(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago a moment was, for example ``3 hours ago``.
+
+    Args:
+        moment: In the past, with its time zone.
+        now: By default the present.
+    """
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
@@ -14,20 +19,6 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
     return "just now"
 
 
-def duration(seconds: float | None) -> str:
-    """For example ``12:05``, or ``1:02:05`` with hours; a dash for nothing."""
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def score(value: float | None) -> str:
-    """Four digits; a dash for nothing."""
+def format_score(value: float | None) -> str:
+    """Four digits after the point; a dash where there is no score."""
     return "-" if value is None or math.isnan(value) else f"{value:.4f}"
-
-
-def megabytes(size: int) -> str:
-    """For example ``12.3 MB``."""
-    return f"{size / 1e6:.1f} MB"

@@ -1,4 +1,4 @@
-"""Stored masks as the pages show them: one class, all classes together, or one of several.
+"""Reading stored masks: one class, all classes together, or one of several.
 
 A run of one class keeps probabilities of 8 bits; one of several keeps labels, as the indices of
 a palette.
@@ -14,8 +14,8 @@ from tiledseg.images.reading import read_indices, read_mask_levels
 from tiledseg.masks.classes import foreground
 
 
-def mask_levels(path: Path, label: int | None = None) -> NDArray[np.uint8]:
-    """A mask on the scale of 8 bits.
+def read_probability(path: Path, label: int | None = None) -> NDArray[np.uint8]:
+    """How probable foreground is, 0 to 255.
 
     Args:
         path: Probabilities, a mask of 0 and 255, or labels.

@@ -1,4 +1,4 @@
-"""Ways from one page to another, with the state that the other shall open in."""
+"""Links between pages, and widgets whose values are kept in the address."""
 
 from collections.abc import Collection
 from typing import Any
@@ -63,7 +63,7 @@ def _follow_address(key: str, options: list[str], default: str) -> None:
     """
     asked = st.query_params.get(key)
     lost = st.session_state.get(key) not in options
-    if asked in options and (lost or asked != st.session_state.get(_write_address(key))):
+    if asked in options and (lost or asked != st.session_state.get(_written_key(key))):
         st.session_state[key] = asked
     elif lost:
         st.session_state[key] = default
@@ -73,12 +73,12 @@ def _keep(key: str, value: str, default: str | None) -> str:
     if value != default:
         if st.query_params.get(key) != value:
             st.query_params[key] = value
-        st.session_state[_write_address(key)] = value
+        st.session_state[_written_key(key)] = value
     else:
         st.query_params.pop(key, None)
-        st.session_state.pop(_write_address(key), None)
+        st.session_state.pop(_written_key(key), None)
     return value
 
 
-def _write_address(key: str) -> str:
+def _written_key(key: str) -> str:
     return f"written-{key}"

@@ -1,6 +1,6 @@
-"""Which files the tile routes may serve: those that a page has shown, and no other.
+"""The files that the tile routes may serve: those that a page has shown.
 
-A page registers a file and gets an address that nobody can prediction. The routes know addresses,
+A page registers a file and gets an address that nobody can guess. The routes know addresses,
 not paths: there is nothing in a request that could lead out of the store.
 """
 

@@ -1,8 +1,9 @@
-"""Pairs of small pictures that say where tiled beats non-tiled before a number is read."""
+"""Thumbnails of the worst images, non-tiled beside tiled, with errors in color."""
 
-from dashboards import formatting, store
+from dashboards import store
 from dashboards.comparison import MODE_NAMES, Side, Source, join_scores
 from dashboards.filmstrip import Item, Shot, thumbnail_url
+from dashboards.formatting import format_score
 
 MODES = ("resized", "tiled")
 """From left to right."""
@@ -30,7 +31,7 @@ def worst_images(source: Source, split: str, most: int) -> list[Item]:
         for mode in MODES:
             mask = found.path(mode, stem)
             if mask is not None and image is not None:
-                label = f"{MODE_NAMES[mode]} {formatting.score(scores[mode])}"
+                label = f"{MODE_NAMES[mode]} {format_score(scores[mode])}"
                 shots.append(Shot(thumbnail_url(mask, "mask", image, target), label))
         if shots:
             items.append(Item(stem, shots, stem))

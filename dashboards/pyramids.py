@@ -4,9 +4,9 @@ Level 0 is the file's own pixels. Each level above halves the sides, rounded up,
 2 x 2 pixels. Levels lie in the cache as plain arrays and are mapped, never loaded, so a tile
 costs its own pixels however large the picture is.
 
-A mask's file holds probabilities. Averaging them and cutting afterwards would erase small
-objects, so the levels above 0 hold three channels, each averaged: the probability, the fraction
-of pixels at or above the cut, and the uncertainty.
+A mask's file holds probabilities. A threshold on averaged probabilities would erase small objects,
+so the levels above 0 hold three channels, each averaged: the probability, the fraction of pixels
+that are foreground, and the uncertainty.
 """
 
 import hashlib
@@ -23,26 +23,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.decoding import decoding
-from dashboards.disk_quota import LIMIT_VARIABLE, free_space, size_limit
-from dashboards.masks import mask_levels
+from dashboards.decoding import take_turn
+from dashboards.masks import read_probability
 from tiledseg.data.cache import default_cache_folder
+from tiledseg.data.disk_quota import free_space, read_quota, remove_abandoned
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.mapped import map_array, write_array
 from tiledseg.images.reading import read_image
+from tiledseg.prediction.canvas import FOREGROUND
 
 Kind = Literal["image", "mask"]
 TILE = 512
 """Side of a tile, in pixels of its level."""
 APRON = 1
 """Pixels of the neighbors around a mask's tile, so that outlines cross tiles."""
-CUT = 128
-"""A stored probability is foreground from here on: value / 255 >= 0.5."""
-MOST_BYTES = size_limit(os.environ.get(LIMIT_VARIABLE, "8"))
-"""Room for pyramids on disk; the longest unused are removed beyond it."""
+MOST_BYTES = read_quota("TILEDSEG_DASHBOARD_CACHE_GB", "8")
+"""Of all pyramids on disk; beyond it, those that were opened the longest ago are removed."""
 
 _FORMAT = "pyramid-2"
-_DOUBT = (255 - np.abs(2 * np.arange(256) - 255)).astype(np.uint8)
+_UNCERTAINTY = (255 - np.abs(2 * np.arange(256) - 255)).astype(np.uint8)
 """Uncertainty of each stored probability."""
 _locks: OrderedDict[str, threading.Lock] = OrderedDict()
 _locks_guard = threading.Lock()
@@ -91,7 +90,7 @@ class Pyramid:
         block = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         return np.ascontiguousarray(block[rows - rows[0]][:, columns - columns[0]])
 
-    def reduced(self, side: int) -> NDArray[np.uint8]:
+    def reduce(self, side: int) -> NDArray[np.uint8]:
         """The picture at the smallest level whose larger side is not below ``side``.
 
         Returns:
@@ -103,7 +102,7 @@ class Pyramid:
         pixels = self._level(len(sides) - 1)
         if self.kind == "image":
             return np.array(pixels)
-        return np.ascontiguousarray(pixels[..., 1]) if pixels.ndim == 3 else cut_tile(pixels)
+        return np.ascontiguousarray(pixels[..., 1]) if pixels.ndim == 3 else binarize(pixels)
 
     def _level(self, level: int) -> NDArray[np.uint8]:
         try:
@@ -141,9 +140,9 @@ def open_pyramid(
     with _lock_of(folder.name):
         found = _find(folder, kind)
         if found is None:
-            with decoding(urgent=True):
+            with take_turn(urgent=True):
                 _build(path, kind, folder, label)
-            free_space(home, folder, MOST_BYTES)
+            _free_space(home, folder)
             found = _find(folder, kind)
     if found is None:
         raise OutputError(
@@ -181,9 +180,11 @@ def halve(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def cut_tile(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def binarize(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """255 where a pixel is foreground, else 0; of the same shape."""
-    return np.asarray(cv2.threshold(probability, CUT - 1, 255, cv2.THRESH_BINARY)[1], np.uint8)
+    return np.asarray(
+        cv2.threshold(probability, FOREGROUND - 1, 255, cv2.THRESH_BINARY)[1], np.uint8
+    )
 
 
 def halve_mask(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -196,8 +197,8 @@ def halve_mask(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
         (ceil(H / 2), ceil(W / 2), 3).
     """
     # Channel by channel: at full size, three at once cost ten times as much.
-    doubt = np.asarray(cv2.LUT(probability, _DOUBT), np.uint8)
-    channels = [halve(each) for each in (probability, cut_tile(probability), doubt)]
+    uncertainty = np.asarray(cv2.LUT(probability, _UNCERTAINTY), np.uint8)
+    channels = [halve(each) for each in (probability, binarize(probability), uncertainty)]
     return np.asarray(cv2.merge(channels), np.uint8)
 
 
@@ -217,7 +218,7 @@ def _place(path: Path, kind: Kind, label: int | None, home: Path) -> Path:
 
 
 def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
-    pixels = read_image(path) if kind == "image" else mask_levels(path, label)
+    pixels = read_image(path) if kind == "image" else read_probability(path, label)
     height, width = pixels.shape[:2]
     draft = folder.with_name(f".{folder.name}-{os.getpid()}-{threading.get_ident()}")
     try:
@@ -239,6 +240,13 @@ def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
             ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _free_space(home: Path, keep: Path) -> None:
+    folders = list(home.iterdir())
+    remove_abandoned(folder for folder in folders if folder.name.startswith("."))
+    pyramids = (folder for folder in folders if not folder.name.startswith("."))
+    free_space(pyramids, MOST_BYTES, keep=keep)
 
 
 def _file(level: int) -> str:

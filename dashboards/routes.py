@@ -1,4 +1,4 @@
-"""What the server answers beside Streamlit's own: tiles, thumbnails, and where pages begin."""
+"""Routes beside Streamlit's own: tiles, thumbnails, and the page itself."""
 
 import logging
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from streamlit import config, file_util
 
-from dashboards.decoding import decoding
+from dashboards.decoding import take_turn
 from dashboards.pictures import find
 from dashboards.pyramids import encode_tile, open_pyramid
 from dashboards.thumbnails import thumbnail
@@ -81,7 +81,7 @@ def serve_thumbnail(request: Request) -> Response:
     if picture is None:
         return _refuse()
     try:
-        with decoding(urgent=False):
+        with take_turn(urgent=False):
             if from_thread.run(request.is_disconnected):  # the reader has left the page meanwhile
                 return _refuse()
             pixels = thumbnail(picture)

@@ -1,4 +1,4 @@
-"""All runs of the store: read once, then followed at little cost."""
+"""All runs of the store, read once and then updated at little cost."""
 
 import logging
 import threading
@@ -49,12 +49,12 @@ class RunTable:
                     self._renewal.start()
             return sorted(self._runs.values(), key=lambda run: run.started, reverse=True)
 
-    def known(self) -> list[RunSummary] | None:
-        """What ``runs`` gives; None while the store is still read for the first time."""
+    def peek(self) -> list[RunSummary] | None:
+        """The runs as ``runs`` returns them; None until the store has been read once."""
         return self.runs() if self._runs else None
 
-    def ended(self, run_id: str) -> RunSummary | None:
-        """A run that is known to have ended; None without looking it up."""
+    def find_ended(self, run_id: str) -> RunSummary | None:
+        """A run that has ended, if it is in the table; the store is not asked."""
         run = self._runs.get(run_id)
         return None if run is None or run.status == "RUNNING" else run
 

@@ -1,4 +1,4 @@
-"""Segmenting an uploaded image; Keras is imported by the first call, not before."""
+"""Segmenting an uploaded image; the first call imports Keras."""
 
 import gc
 import threading
@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from dashboards.masks import mask_levels
-from dashboards.pyramids import CUT
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_labels, write_probability
-from tiledseg.masks.classes import labels_of
-from tiledseg.masks.instances import label_instances
+from tiledseg.masks.classes import Labels, labels_of
+from tiledseg.prediction.instances import Class, ClassObjects, classes_of
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Mode, Predictor
@@ -28,9 +25,10 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Objects:
-    """What a mask holds."""
+    """The objects of a mask."""
 
     count: int
+    """Of all classes."""
     median_area: float
     """Pixels."""
     foreground: float
@@ -64,17 +62,17 @@ def segment(uri: str, image: Path, modes: Sequence["Mode"]) -> Segmentation:
     objects: dict[str, Objects] = {}
     with _one_at_a_time:
         predictor = load_model(uri)
+        classes = classes_of(predictor.experiment)
         grid = predictor.grid(*pixels.shape[:2])
         for mode in modes:
-            path = image.with_name(f"{mode}.png")
             probability = predictor.probability(pixels, mode)
-            if probability.shape[2] == 1:
-                write_probability(path, probability[..., 0])
+            labels = labels_of(probability)
+            objects[mode] = count_objects(labels, classes)
+            masks[mode] = image.with_name(f"{mode}.png")
+            if len(classes) == 1:
+                write_probability(masks[mode], probability[..., 0])
             else:
-                write_labels(path, labels_of(probability), probability.shape[2])
-            masks[mode] = path
-    for name, path in masks.items():
-        objects[name] = count_objects(mask_levels(path) >= CUT)
+                write_labels(masks[mode], labels, probability.shape[2])
     seams = {"rows": list(grid.seam_rows), "columns": list(grid.seam_columns)}
     return Segmentation(image, masks, objects, seams)
 
@@ -90,7 +88,7 @@ def load_model(uri: str) -> "Predictor":
 
 @cache
 def _load_tensorflow() -> None:
-    """Looking for garbage need not go through TensorFlow, ever."""
+    """Load TensorFlow, and keep its objects out of garbage collection."""
     from tiledseg.backend import load_backend  # noqa: PLC0415
 
     load_backend()
@@ -98,12 +96,13 @@ def _load_tensorflow() -> None:
     gc.freeze()
 
 
-def count_objects(mask: NDArray[np.bool_]) -> Objects:
-    """Connected foreground, 8 neighbors.
+def count_objects(labels: Labels, classes: Sequence[Class]) -> Objects:
+    """Count the objects of a label map, each class on its own, as ``tiledseg predict`` does.
 
     Args:
-        mask: (H, W).
+        labels: (H, W), uint8; 0 is the background.
+        classes: What the other labels stand for.
     """
-    areas = np.bincount(label_instances(mask).ravel())[1:]
-    median = float(np.median(areas)) if len(areas) else 0.0
-    return Objects(len(areas), median, float(mask.mean()))
+    found = ClassObjects(lambda: iter((labels,)), classes)
+    median = float(np.median(found.areas)) if found.count else 0.0
+    return Objects(found.count, median, found.area / labels.size)

@@ -1,4 +1,4 @@
-"""What pages know of the store, remembered for a few seconds so that pages stay quick."""
+"""What pages read from the store, cached for a few seconds."""
 
 import json
 from collections.abc import Sequence
@@ -14,27 +14,35 @@ from tiledseg.config.format_version import require_format
 from tiledseg.errors import ImageError, TiledsegError
 from tiledseg.tracking import queries
 from tiledseg.tracking.files import RunFiles
-from tiledseg.tracking.names import FORMAT_TAG, SCORES_FILE
+from tiledseg.tracking.names import (
+    FORMAT_TAG,
+    IMAGE_LAYER,
+    MODES,
+    SCORES_FILE,
+    TARGET_LAYER,
+    grid_file,
+    predictions_folder,
+)
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 
 VERSIONS_FRESH = 15.0
 """Seconds for which the list of model versions is good; a promotion here is seen at once."""
 MOST_OPEN = 50
 """Of runs that go on, those that are shown."""
-LAYERS = ("image", "target", "tiled", "resized")
+LAYERS = (IMAGE_LAYER, TARGET_LAYER, *MODES)
 CURVES = ("loss", "val_loss", "dice", "val_dice", "dice_coef", "val_dice_coef", "learning_rate")
 
 
 def latest_runs(limit: int) -> list[RunSummary]:
     """The newest runs but launchers, without waiting until all are read."""
-    known = run_table().known()
+    known = run_table().peek()
     newest = queries.read_runs(limit=2 * limit) if known is None else known
     return [run for run in newest if run.kind != "launcher"][:limit]
 
 
 def running_runs() -> list[RunSummary]:
     """Runs that are open now, but launchers."""
-    known = run_table().known()
+    known = run_table().peek()
     if known is None:
         found = queries.read_runs(condition=OPEN, limit=MOST_OPEN)
     else:
@@ -48,7 +56,7 @@ def one_run(run_id: str) -> RunSummary:
     Raises:
         TrackingError: There is none of that id, or the store does not answer.
     """
-    return run_table().ended(run_id) or _read_run(run_id)
+    return run_table().find_ended(run_id) or _read_run(run_id)
 
 
 @st.cache_data(ttl=FRESH, max_entries=64, show_spinner=False)
@@ -114,7 +122,7 @@ class Predictions:
         name = self.names[layer].get(stem)
         if name is None:
             return None
-        return self.files.path(f"predictions/{self.split}/{layer}/{name}")
+        return self.files.path(f"{predictions_folder(self.split, layer)}/{name}")
 
 
 @st.cache_resource(ttl=60, max_entries=256, show_spinner=False)  # shared: nobody changes it
@@ -122,7 +130,7 @@ def predictions_of(run_id: str, split: str) -> Predictions:
     """What a run predicted for a split."""
     files = files_of(run_id)
     names = {
-        layer: {Path(name).stem: name for name in files.names(f"predictions/{split}/{layer}")}
+        layer: {Path(name).stem: name for name in files.names(predictions_folder(split, layer))}
         for layer in LAYERS
     }
     return Predictions(files, split, names)
@@ -151,7 +159,7 @@ def datasets(runs: Sequence[RunSummary]) -> list[str]:
     return list(dict.fromkeys(run.dataset for run in runs if run.kind not in {"", "launcher"}))
 
 
-def quietly_registered() -> list[VersionSummary]:
+def versions_if_any() -> list[VersionSummary]:
     """All versions, or none where the store has no registry."""
     try:
         return versions()
@@ -163,7 +171,7 @@ def quietly_registered() -> list[VersionSummary]:
 def seams_of(run_id: str, split: str, stem: str) -> dict[str, list[int]] | None:
     """Rows and columns at which tiles met, or None where the run did not write them down."""
     files = files_of(run_id)
-    name = f"predictions/{split}/grid/{stem}.json"
+    name = grid_file(split, stem)
     if not files.has(name):
         return None
     found = json.loads(files.path(name).read_text(encoding="utf-8"))

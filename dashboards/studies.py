@@ -1,4 +1,4 @@
-"""What a study logged in its run when its last session ended."""
+"""The results that a study wrote into its run when its last session ended."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Small pictures of large ones, with masks painted over them.
+"""Thumbnails of images, with masks painted over them.
 
 They are made from pyramids that are there, else from the files: a strip of them must not wait
 until every picture in it has been cut into tiles.
@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.masks import mask_levels
+from dashboards.masks import read_probability
 from dashboards.pictures import Picture
-from dashboards.pyramids import Kind, cut_tile, find_pyramid
+from dashboards.pyramids import Kind, binarize, find_pyramid
 from tiledseg.errors import ImageError
 from tiledseg.images.reading import read_image
 from tiledseg.masks.drawing import FALSE_NEGATIVE, FALSE_POSITIVE, GREEN, TRUE_POSITIVE
@@ -37,16 +37,16 @@ def thumbnail(picture: Picture) -> NDArray[np.uint8]:
         shown = _reduce(picture.path, picture.kind, picture.label)
         return shown if picture.kind == "image" else np.repeat(shown[..., np.newaxis], 3, axis=2)
     image = _reduce(picture.under, "image")
-    cover = _cover(picture.path, image, picture.label)
+    cover = _measure_cover(picture.path, image, picture.label)
     if picture.against is not None:
-        return _with_errors(image, cover, _cover(picture.against, image, picture.label))
+        return _paint_errors(image, cover, _measure_cover(picture.against, image, picture.label))
     inside = (cover >= 0.5).astype(np.uint8)
     edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
     share = np.maximum(0.45 * cover, edge * 0.95)[..., np.newaxis]
     return np.asarray(image * (1 - share) + np.array(GREEN) * share, np.uint8)
 
 
-def _with_errors(
+def _paint_errors(
     image: NDArray[np.uint8], cover: NDArray[np.float64], target: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
     found = np.minimum(cover, target)
@@ -61,7 +61,7 @@ def _with_errors(
     return shown.astype(np.uint8)
 
 
-def _cover(path: Path, image: NDArray[np.uint8], label: int | None) -> NDArray[np.float64]:
+def _measure_cover(path: Path, image: NDArray[np.uint8], label: int | None) -> NDArray[np.float64]:
     """How much of each of an image's pixels a mask covers, 0 to 1."""
     size = (image.shape[1], image.shape[0])
     cover = cv2.resize(_reduce(path, "mask", label), size, interpolation=cv2.INTER_AREA)
@@ -83,9 +83,9 @@ def _decode(
 ) -> NDArray[np.uint8]:
     pyramid = find_pyramid(path, kind, label=label)
     if pyramid is not None:
-        pixels = pyramid.reduced(2 * SIDE)  # of a level hardly larger it would be soft
+        pixels = pyramid.reduce(2 * SIDE)  # of a level hardly larger it would be soft
     else:
-        pixels = read_image(path) if kind == "image" else cut_tile(mask_levels(path, label))
+        pixels = read_image(path) if kind == "image" else binarize(read_probability(path, label))
     factor = SIDE / max(pixels.shape[:2])
     if factor >= 1:
         return pixels

@@ -6,6 +6,7 @@ import re
 import mlflow
 import optuna
 import pytest
+from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
@@ -128,3 +129,31 @@ def test_a_study(tiny_experiment, version, words):
     study.set_user_attr(FORMAT_TAG, version)
     with pytest.raises(FormatError, match=re.escape(words)):
         join_study(storage, "filters", definition)
+
+
+@either
+def test_the_files_of_a_run_on_the_dashboard(own_tables, version, words):
+    """The page says it in one line, and shows nothing of the run."""
+
+    def show(run_id):
+        from dashboards import empty_states, store
+
+        with empty_states.guard_store("files"):
+            store.files_of(run_id).names("")
+            empty_states.st.write("shown")
+
+    def visit(**tags):
+        with mlflow.start_run(tags=tags) as run:
+            mlflow.log_text("a,b", "scores.csv")
+        return run.info.run_id, AppTest.from_function(show, args=(run.info.run_id,)).run()
+
+    _, own = visit(**{FORMAT_TAG: str(FORMAT_VERSION)})
+    assert [text.value for text in own.markdown] == ["shown"]
+    assert not own.error
+    run_id, other = visit(**({} if version is None else {FORMAT_TAG: str(version)}))
+    (told,) = other.error
+    assert told.value.startswith(f"this tiledseg reads format 1, run {run_id} has ")
+    assert words in told.value
+    assert "\n" not in told.value
+    assert not other.markdown
+    assert not other.exception

@@ -1,4 +1,4 @@
-// A row of small pictures, or of pairs; one is open, a click opens another.
+// A row of thumbnails, or of pairs; a click opens an image.
 
 const MOST_LOADING = 2; // a browser asks a server for six things at once; the viewer's tiles need the rest
 const loaders = new WeakMap();
@@ -34,24 +34,24 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => setTimeout(() => list.isConnected || loaderOf(list).close());
 }
 
-// Asks for pictures when they come into sight, a few at once.
+// Loads thumbnails when they come into sight, a few at once.
 class Loader {
   constructor() {
     this.waiting = new Set();
     this.loading = new Set();
     const near = { rootMargin: "200px", scrollMargin: "200px" };
-    this.watch = new IntersectionObserver((entries) => this.looked(entries), near);
+    this.watch = new IntersectionObserver((entries) => this.look(entries), near);
   }
 
-  looked(entries) {
+  look(entries) {
     for (const { target, isIntersecting } of entries) {
       if (isIntersecting) this.waiting.add(target);
       else this.waiting.delete(target);
     }
-    this.pump();
+    this.loadNext();
   }
 
-  pump() {
+  loadNext() {
     for (const picture of this.waiting) {
       if (this.loading.size >= MOST_LOADING) return;
       this.waiting.delete(picture);
@@ -64,12 +64,12 @@ class Loader {
     this.loading.add(picture);
     picture.onload = picture.onerror = () => {
       this.loading.delete(picture);
-      this.pump();
+      this.loadNext();
     };
     picture.src = picture.dataset.src;
   }
 
-  // Who left the page waits for the next one's pictures, not for these.
+  // The next page's thumbnails must not wait for those of this one.
   close() {
     this.watch.disconnect();
     this.waiting.clear();

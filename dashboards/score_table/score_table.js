@@ -13,7 +13,7 @@ class Scores {
     this.box = box;
     this.head = make("tr");
     this.body = make("tbody");
-    this.rows = new Map(); // id to element; kept, so that who pressed a key stays where he was
+    this.rows = new Map(); // id to element; kept, so that the keyboard focus stays where it is
     box.replaceChildren(make("table", make("thead", this.head), this.body));
   }
 
@@ -29,7 +29,7 @@ class Scores {
     const before = this.rows;
     this.rows = new Map(data.rows.map((row) => [row.id, this.row(row, before.get(row.id), open)]));
     this.arrange();
-    if (this.seen !== data.chosen) this.bringIntoSight(data.chosen);
+    if (this.seen !== data.chosen) this.scrollIntoView(data.chosen);
     this.seen = data.chosen;
   }
 
@@ -49,7 +49,7 @@ class Scores {
     name.firstChild.type = "button";
     name.firstChild.textContent = name.title = id;
     cells.forEach((cell) => cell.remove());
-    line.append(...values.map((value, at) => make("td", written(value, this.data.columns[at].signed))));
+    line.append(...values.map((value, at) => make("td", format(value, this.data.columns[at].signed))));
     line.setAttribute("aria-current", String(id === this.data.chosen));
     line.onclick = () => open(id);
     return line;
@@ -67,7 +67,7 @@ class Scores {
     if (this.order) {
       const { column, sign } = this.order;
       const key = (row) => (column ? row.values[column - 1] : row.id);
-      rows.sort((one, two) => compared(key(one), key(two), sign));
+      rows.sort((one, two) => compare(key(one), key(two), sign));
     }
     [...this.head.children].forEach((cell, column) => {
       if (this.order?.column !== column) cell.removeAttribute("aria-sort");
@@ -78,8 +78,8 @@ class Scores {
     if (focused && this.body.contains(focused)) focused.focus({ preventScroll: true });
   }
 
-  // Within the box alone: the page stays where its reader is.
-  bringIntoSight(id) {
+  // Scrolls the table alone, not the page.
+  scrollIntoView(id) {
     const line = this.rows.get(id);
     if (!line) return;
     const [outer, inner, head] = [this.box, line, this.head].map((one) => one.getBoundingClientRect());
@@ -88,14 +88,14 @@ class Scores {
   }
 }
 
-// What is not there comes last, whichever way.
-function compared(one, two, sign) {
+// Missing values come last in both directions.
+function compare(one, two, sign) {
   if (one === null || two === null) return (one === null) - (two === null);
   if (typeof one === "number") return sign * (one - two);
   return sign * one.localeCompare(two, undefined, { numeric: true });
 }
 
-function written(value, signed) {
+function format(value, signed) {
   if (value === null) return "-";
   return `${signed && value > 0 ? "+" : ""}${value.toFixed(4)}`;
 }

@@ -1,4 +1,4 @@
-// Colors of one tile: what a pane paints over the image, or instead of it.
+// Painting the mask of one tile, over the image or instead of it.
 
 // Inferno (Smith & van der Walt, 2015), nine stops.
 const INFERNO = [
@@ -6,19 +6,19 @@ const INFERNO = [
   [227, 89, 51], [249, 140, 10], [249, 201, 50], [252, 255, 164],
 ];
 
-const DOUBT = Array.from({ length: 256 }, (_, value) => {
+const UNCERTAINTY = Array.from({ length: 256 }, (_, value) => {
   const at = (value / 255) * (INFERNO.length - 1);
   const low = Math.min(Math.floor(at), INFERNO.length - 2);
   return INFERNO[low].map((part, i) => Math.round(part + (INFERNO[low + 1][i] - part) * (at - low)));
 });
 
-function blank(tile) {
+function blankPicture(tile) {
   const side = 2 * tile.apron;
   return new ImageData(tile.width - side, tile.height - side);
 }
 
 // Calls paint(index in the tile, index in the picture) for every pixel inside the apron.
-function everyPixel(tile, picture, paint) {
+function forEachPixel(tile, picture, paint) {
   for (let row = 0; row < picture.height; row++) {
     let from = (row + tile.apron) * tile.width + tile.apron;
     let to = row * picture.width * 4;
@@ -27,9 +27,9 @@ function everyPixel(tile, picture, paint) {
 }
 
 function paintMask(tile, [red, green, blue]) {
-  const picture = blank(tile);
+  const picture = blankPicture(tile);
   const { data } = picture;
-  everyPixel(tile, picture, (from, to) => {
+  forEachPixel(tile, picture, (from, to) => {
     data[to] = red;
     data[to + 1] = green;
     data[to + 2] = blue;
@@ -38,13 +38,13 @@ function paintMask(tile, [red, green, blue]) {
   return picture;
 }
 
-// Both, only the first, only the second. Of a pixel that stands for many, the overlap is taken
-// to be as large as it can be; at full size it is exact.
+// Three colors: both masks, only the first, only the second. At full size this is exact; of a
+// pixel that stands for many, the largest possible overlap is assumed.
 function paintPair(first, second, colors) {
-  const picture = blank(first);
+  const picture = blankPicture(first);
   const { data } = picture;
   const [both, one, two] = colors;
-  everyPixel(first, picture, (from, to) => {
+  forEachPixel(first, picture, (from, to) => {
     const a = first.cover[from];
     const b = second.cover[from];
     const shared = Math.min(a, b);
@@ -58,12 +58,12 @@ function paintPair(first, second, colors) {
   return picture;
 }
 
-function paintDoubt(tile, opaque) {
-  const picture = blank(tile);
+function paintUncertainty(tile, opaque) {
+  const picture = blankPicture(tile);
   const { data } = picture;
-  everyPixel(tile, picture, (from, to) => {
-    const value = tile.doubt[from];
-    [data[to], data[to + 1], data[to + 2]] = DOUBT[value];
+  forEachPixel(tile, picture, (from, to) => {
+    const value = tile.uncertainty[from];
+    [data[to], data[to + 1], data[to + 2]] = UNCERTAINTY[value];
     data[to + 3] = opaque ? 255 : Math.min(255, value * 1.5);
   });
   return picture;
@@ -72,10 +72,10 @@ function paintDoubt(tile, opaque) {
 // Pixels at the edge of the mask; of a reduced level also their outer neighbors, so that the
 // line stays visible.
 function paintEdge(tile, [red, green, blue], both) {
-  const picture = blank(tile);
+  const picture = blankPicture(tile);
   const { data } = picture;
   const { cover, width } = tile;
-  everyPixel(tile, picture, (from, to) => {
+  forEachPixel(tile, picture, (from, to) => {
     const inside = cover[from] >= 128;
     if (!inside && !both) return;
     const other = (near) => (cover[near] >= 128) !== inside;
@@ -90,7 +90,7 @@ function paintEdge(tile, [red, green, blue], both) {
 }
 
 // The same edge as lines between pixels, in pixels of the tile: for magnified views.
-function edgePath(tile) {
+function traceEdge(tile) {
   const path = new Path2D();
   const { cover, width, height, apron } = tile;
   const inside = (row, column) => cover[(row + apron) * width + column + apron] >= 128;

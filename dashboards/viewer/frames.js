@@ -1,10 +1,10 @@
-// A slider through pictures of the same place at different times: the epochs of a training.
+// A slider through the frames of a scene: the epochs of a training.
 
 const PLAY_EVERY = 350; // milliseconds
 
 class Frames {
-  constructor(chosen) {
-    this.chosen = chosen;
+  constructor(onChosen) {
+    this.onChosen = onChosen;
     this.all = [];
     this.at = 0;
     this.slider = el("input", {
@@ -18,7 +18,7 @@ class Frames {
       this.player, press("next", "Next epoch (.)", () => this.go(1)), this.slider, this.label);
   }
 
-  // Returns the frame that is open now: the one at hand where the same ones are shown again.
+  // Returns the frame that is shown now; it stays where the same frames are given again.
   show(all, at) {
     const same = JSON.stringify(all) === JSON.stringify(this.all);
     this.all = all;
@@ -34,7 +34,7 @@ class Frames {
     if (next === this.at || !this.all.length) return;
     this.at = next;
     this.update();
-    this.chosen(this.all[next]);
+    this.onChosen(this.all[next]);
   }
 
   update() {

@@ -1,4 +1,4 @@
-// Mouse, touch and keys become movements of the view and switches of the style.
+// Mouse, touch and keys: they move the view and switch the style.
 
 const KEYS = [
   ["arrows", "move (with Shift: far)"],
@@ -23,7 +23,7 @@ class Gestures {
     this.stage = stage;
     this.actions = actions;
     this.pointers = new Map();
-    this.held = null; // the canvas that was taken hold of; all fingers are measured on it
+    this.held = null; // the canvas where the gesture began; all pointers are measured on it
     stage.addEventListener("pointerdown", (event) => this.down(event));
     stage.addEventListener("pointermove", (event) => this.move(event));
     for (const end of ["pointerup", "pointercancel"]) {
@@ -32,19 +32,19 @@ class Gestures {
     stage.addEventListener("pointerleave", () => actions.point(null));
     stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     stage.addEventListener("dblclick", (event) => {
-      if (event.target.closest("canvas")) actions.step(event.shiftKey ? -2 : 2, this.place(event));
+      if (event.target.closest("canvas")) actions.step(event.shiftKey ? -2 : 2, this.positionOf(event));
     });
-    stage.addEventListener("keydown", (event) => this.pressed(event));
+    stage.addEventListener("keydown", (event) => this.pressKey(event));
   }
 
   // Position in device pixels within a pane, by default the one that the event is over.
-  place(event, canvas = this.over(event)) {
+  positionOf(event, canvas = this.paneAt(event)) {
     const box = canvas.getBoundingClientRect();
     const ratio = canvas.width / box.width;
     return { x: (event.clientX - box.left) * ratio, y: (event.clientY - box.top) * ratio, ratio };
   }
 
-  over(event) {
+  paneAt(event) {
     const panes = [...this.stage.querySelectorAll("canvas")];
     const inside = ({ left, right, top, bottom }) =>
       event.clientX >= left && event.clientX < right && event.clientY >= top && event.clientY < bottom;
@@ -56,24 +56,24 @@ class Gestures {
     this.stage.focus({ preventScroll: true });
     this.stage.setPointerCapture(event.pointerId);
     if (!this.pointers.size || !this.held.isConnected) this.hold(event);
-    this.pointers.set(event.pointerId, this.place(event, this.held));
+    this.pointers.set(event.pointerId, this.positionOf(event, this.held));
   }
 
   hold(event) {
-    this.held = this.over(event);
+    this.held = this.paneAt(event);
     this.pointers.clear();
   }
 
   move(event) {
-    this.actions.point(event.pointerType === "touch" ? null : this.place(event));
+    this.actions.point(event.pointerType === "touch" ? null : this.positionOf(event));
     const before = this.pointers.get(event.pointerId);
     if (!before) return;
     if (!this.held.isConnected) { // panes were arranged anew meanwhile
       this.hold(event);
-      this.pointers.set(event.pointerId, this.place(event, this.held));
+      this.pointers.set(event.pointerId, this.positionOf(event, this.held));
       return;
     }
-    const now = this.place(event, this.held);
+    const now = this.positionOf(event, this.held);
     const others = [...this.pointers.entries()].filter(([id]) => id !== event.pointerId);
     this.pointers.set(event.pointerId, now);
     if (!others.length) {
@@ -93,11 +93,11 @@ class Gestures {
     while (Math.abs(this.turned) >= notch) {
       const direction = this.turned > 0 ? -1 : 1;
       this.turned += direction * notch;
-      this.actions.step(direction, this.place(event));
+      this.actions.step(direction, this.positionOf(event));
     }
   }
 
-  pressed(event) {
+  pressKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("select, input, [role=slider]")) return;
     const far = event.shiftKey ? 5 : 1;

@@ -1,4 +1,4 @@
-// The view and the style as one word that fits into a link, and back.
+// The view and the style as a short text for the page's address, and back.
 //
 //     812.5,1033,4;image.target;40meo;target|tiled;0.5
 //     where and scale; panes; opacity and switches; swiped panes; place of the divider

@@ -46,24 +46,24 @@ class Painter {
     const own = pane.show === "image" ? layers[pane.of] : null;
     const base = own ?? layers.image;
     if (onImage && base) {
-      whole = this.every(context, [base], view, area, (place) => {
+      whole = this.drawTiles(context, [base], view, area, (place) => {
         const tile = tiles.peek(base, place);
         return tile && { source: tile.bitmap, width: tile.width, height: tile.height };
       });
     }
     if (pane.show === "image") return whole;
-    const needs = this.needs(pane, layers, style);
+    const needs = this.layersOf(pane, layers, style);
     if (!needs.length) return whole;
     context.globalAlpha = onImage ? style.opacity : 1;
-    whole = this.every(context, needs, view, area, (place) => this.fill(pane, needs, place, onImage, style)) && whole;
+    whole = this.drawTiles(context, needs, view, area, (place) => this.paintTile(pane, needs, place, onImage, style)) && whole;
     context.globalAlpha = 1;
     if (style.outline && onImage && pane.show === "mask") {
-      this.outline(context, needs[0], view, area, this.edgeColor(needs));
+      this.drawOutline(context, needs[0], view, area, this.edgeColor(needs));
     }
     return whole;
   }
 
-  needs(pane, layers, style) {
+  layersOf(pane, layers, style) {
     const own = layers[pane.of];
     const other = layers[pane.against];
     if (!own) return [];
@@ -71,8 +71,8 @@ class Painter {
     return pane.show === "mask" && other && style.errors ? [own, other] : [own];
   }
 
-  // Draws every visible tile, from the level that fits or the nearest coarser one that is there.
-  every(context, layers, view, area, picture) {
+  // Draws every visible tile, from the level that fits or the nearest coarser one that is loaded.
+  drawTiles(context, layers, view, area, picture) {
     const { tiles } = this;
     const { levels } = layers[0];
     let whole = true;
@@ -90,13 +90,13 @@ class Painter {
         context.drawImage(source, 0, 0, width, height, target.x, target.y, target.width, target.height);
       } else {
         whole = false;
-        this.stand(context, place, layers, levels, target, picture);
+        this.drawCoarser(context, place, layers, levels, target, picture);
       }
     }
     return whole;
   }
 
-  stand(context, place, layers, levels, target, picture) {
+  drawCoarser(context, place, layers, levels, target, picture) {
     const { tiles } = this;
     for (let up = 1; place.level + up < levels; up++) {
       const parent = { level: place.level + up, column: place.column >> up, row: place.row >> up };
@@ -113,14 +113,14 @@ class Painter {
     }
   }
 
-  fill(pane, layers, place, onImage, style) {
+  paintTile(pane, layers, place, onImage, style) {
     const found = layers.map((layer) => this.tiles.peek(layer, place));
     if (!found.every(Boolean)) return null;
     const { colors } = this;
     const kind = `${pane.show}${onImage}${layers.length}`;
     const key = [kind, ...layers.map((layer) => Tiles.key(layer, place))].join("|");
     const canvas = this.canvas(key, () => {
-      if (pane.show === "uncertainty") return paintDoubt(found[0], !onImage);
+      if (pane.show === "uncertainty") return paintUncertainty(found[0], !onImage);
       if (layers.length === 1) return paintMask(found[0], onImage ? colors.mask : colors.truePositive);
       return paintPair(found[0], found[1], [colors.truePositive, colors.falsePositive, colors.falseNegative]);
     });
@@ -131,9 +131,9 @@ class Painter {
     return needs.length > 1 ? this.colors.truePositive : this.colors.mask;
   }
 
-  outline(context, layer, view, area, color) {
+  drawOutline(context, layer, view, area, color) {
     if (view.scale < LINES_FROM) {
-      this.every(context, [layer], view, area, (place) => {
+      this.drawTiles(context, [layer], view, area, (place) => {
         const tile = this.tiles.peek(layer, place);
         const canvas = tile && this.canvas(`edge${color}|${Tiles.key(layer, place)}`, () =>
           paintEdge(tile, color, place.level > 0));
@@ -147,7 +147,7 @@ class Painter {
     for (const place of view.tiles(0, this.tiles.side, area)) {
       const tile = this.tiles.peek(layer, place);
       if (!tile) continue;
-      const path = this.remember(`path|${Tiles.key(layer, place)}`, () => edgePath(tile));
+      const path = this.remember(`path|${Tiles.key(layer, place)}`, () => traceEdge(tile));
       const target = view.rectangle(place, this.tiles.side, area);
       context.setTransform(view.scale, 0, 0, view.scale, target.x, target.y);
       context.lineWidth = (2 * (window.devicePixelRatio || 1)) / view.scale;
@@ -157,7 +157,7 @@ class Painter {
   }
 
   // Seams of the tiled inference: where one tile's core ends and the next begins.
-  seams(context, grid, view, area) {
+  drawSeams(context, grid, view, area) {
     const { left, top } = view.origin(area);
     const end = { x: left + view.width * view.scale, y: top + view.height * view.scale };
     for (const [dash, color] of [[[], "rgba(0,0,0,.55)"], [[6, 6], `rgb(${this.colors.seam})`]]) {
@@ -180,7 +180,7 @@ class Painter {
     context.setLineDash([]);
   }
 
-  raster(context, view, area) {
+  drawRaster(context, view, area) {
     if (view.scale < RASTER_FROM) return;
     const { left, top } = view.origin(area);
     context.beginPath();

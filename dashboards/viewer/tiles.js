@@ -1,13 +1,13 @@
-// Tiles: asked for, decoded once, and forgotten when there is no room for them.
+// Tiles: fetched, decoded once, and dropped when they take too much memory.
 
 const MOST_BYTES = 320 * 2 ** 20;
 const MOST_REQUESTS = 6;
-const AHEAD = 1e12; // urgency from which nobody sees a tile yet
+const AHEAD = 1e12; // urgency from which a tile is only prefetched
 
 class Tiles {
-  constructor(side, changed) {
+  constructor(side, onChange) {
     this.side = side;
-    this.changed = changed;
+    this.onChange = onChange;
     this.kept = new Map(); // insertion order is order of use
     this.bytes = 0;
     this.running = new Map();
@@ -20,7 +20,7 @@ class Tiles {
     return `${layer.url}/${level}/${column}/${row}`;
   }
 
-  // A decoded tile, or null while it is not there; asks for it.
+  // A decoded tile; null while it is missing, and then it is fetched after this frame.
   get(layer, place, urgency = 0) {
     const key = Tiles.key(layer, place);
     const tile = this.kept.get(key);
@@ -42,7 +42,7 @@ class Tiles {
   // Called after a frame is drawn: what it lacked is fetched, the most urgent first; what an
   // earlier frame wanted and this one does not is not fetched any more. What is only looked ahead
   // for waits until everything visible is there: a picture's first tile costs its whole decoding.
-  pump() {
+  fetchWanted() {
     this.wanted.sort((a, b) => a.urgency - b.urgency);
     while (this.running.size < MOST_REQUESTS && this.wanted.length) {
       const next = this.wanted.shift();
@@ -52,7 +52,7 @@ class Tiles {
     this.wanted.length = 0;
   }
 
-  // Whether something that is to be seen is under way.
+  // Whether a visible tile is being fetched.
   get busy() {
     return [...this.running.values()].some(({ urgency }) => urgency < AHEAD);
   }
@@ -69,7 +69,7 @@ class Tiles {
       if (!stop.signal.aborted) this.failed.set(key, Date.now() + 10000);
     }
     this.running.delete(key);
-    this.changed();
+    this.onChange();
   }
 
   async decode(layer, place, blob) {
@@ -84,7 +84,7 @@ class Tiles {
     canvas.height = height;
     this.scratch.drawImage(bitmap, 0, 0);
     bitmap.close();
-    return planes(this.scratch.getImageData(0, 0, width, height), place.level, layer.apron);
+    return splitChannels(this.scratch.getImageData(0, 0, width, height), place.level, layer.apron);
   }
 
   keep(key, tile) {
@@ -99,7 +99,7 @@ class Tiles {
   }
 
   close() {
-    this.changed = () => {}; // what is stopped now is not to be asked for again
+    this.onChange = () => {}; // what is stopped now is not to be asked for again
     for (const { stop } of this.running.values()) stop.abort();
     for (const { bitmap } of this.kept.values()) if (bitmap) bitmap.close();
     this.kept.clear();
@@ -107,19 +107,19 @@ class Tiles {
 }
 
 // What a mask's tile holds for each pixel, as bytes: probability, covered fraction, uncertainty.
-// At full size a file has the probability alone, and a pixel is foreground from 128 on: the cut
-// of evaluation. Smaller levels come with all three, averaged over the pixels they stand for.
-function planes(pixels, level, apron) {
+// At full size a file has the probability alone, and a pixel is foreground from 128 on: the
+// threshold of evaluation. Smaller levels come with all three, averaged over the pixels they stand for.
+function splitChannels(pixels, level, apron) {
   const { data, width, height } = pixels;
   const size = width * height;
   const probability = new Uint8Array(size);
   const cover = new Uint8Array(size);
-  const doubt = new Uint8Array(size);
+  const uncertainty = new Uint8Array(size);
   for (let i = 0, at = 0; i < size; i++, at += 4) {
     const value = data[at];
     probability[i] = value;
     cover[i] = level ? data[at + 1] : value >= 128 ? 255 : 0;
-    doubt[i] = level ? data[at + 2] : 255 - Math.abs(2 * value - 255);
+    uncertainty[i] = level ? data[at + 2] : 255 - Math.abs(2 * value - 255);
   }
-  return { probability, cover, doubt, width, height, apron, bytes: size * 3 };
+  return { probability, cover, uncertainty, width, height, apron, bytes: size * 3 };
 }

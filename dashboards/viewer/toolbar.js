@@ -1,4 +1,4 @@
-// The controls around the panes. They show the style and change it through one function.
+// The controls above the panes. They show the style and change it through one function.
 
 function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -42,12 +42,12 @@ class Toolbar {
 
   build(panes, style, options) {
     this.panes = panes;
-    const groups = [this.chooser(style), this.masks(options), this.zooms()];
+    const groups = [this.makePaneGroup(), this.makeMaskGroup(options), this.makeZoomGroup()];
     this.element.replaceChildren(...groups);
     this.update(style);
   }
 
-  chooser() {
+  makePaneGroup() {
     this.chips = this.panes.map((pane) =>
       el("button", { class: "chip", type: "button", onclick: () => this.toggle(pane.id) }, pane.label));
     this.sides = ["left", "right"].map((side, i) =>
@@ -59,17 +59,17 @@ class Toolbar {
           this.change({ swipe });
         },
       }, ...this.panes.map((pane) => el("option", { value: pane.id }, pane.label))));
-    this.swipe = this.button("Swipe", "swipe_on", "Compare two panes with a divider (S)");
+    this.swipe = this.makeSwitch("Swipe", "swipe_on", "Compare two panes with a divider (S)");
     this.side = el("span", { class: "group" }, ...this.chips);
     this.pair = el("span", { class: "group" }, this.sides[0], el("span", {}, "|"), this.sides[1]);
     return el("span", { class: "group", role: "group", "aria-label": "Panes" }, this.side, this.pair, this.swipe);
   }
 
-  masks({ hasTarget, hasGrid }) {
-    this.over = this.button("On image", "onImage", "Mask over the image, or alone (M)");
-    this.errors = hasTarget ? this.button("Errors", "errors", "Color errors against the target (E)") : null;
-    this.outline = this.button("Outline", "outline", "Outline of the mask (L)");
-    this.grid = this.button(hasGrid ? "Tiles" : "Raster", "grid", hasGrid
+  makeMaskGroup({ hasTarget, hasGrid }) {
+    this.over = this.makeSwitch("On image", "onImage", "Mask over the image, or alone (M)");
+    this.errors = hasTarget ? this.makeSwitch("Errors", "errors", "Color errors against the target (E)") : null;
+    this.outline = this.makeSwitch("Outline", "outline", "Outline of the mask (L)");
+    this.grid = this.makeSwitch(hasGrid ? "Tiles" : "Raster", "grid", hasGrid
       ? "Seams of the tiles, and the pixel raster from 16:1 on (G)"
       : "Pixel raster, from 16:1 on (G)");
     this.slider = el("input", {
@@ -81,7 +81,7 @@ class Toolbar {
     return el("span", { class: "group", role: "group", "aria-label": "Mask" }, ...parts.filter(Boolean));
   }
 
-  zooms() {
+  makeZoomGroup() {
     const press = (name, label, title, act) =>
       el("button", { class: "icon", type: "button", title, "aria-label": title, onclick: () => this.act(act) },
         name ? icon(name) : label);
@@ -92,7 +92,7 @@ class Toolbar {
       press("full", "", "Full screen (F)", "full"), press("", "?", "Keyboard (?)", "help"));
   }
 
-  button(label, part, title) {
+  makeSwitch(label, part, title) {
     const press = () => this.change({ [part]: !this.style[part] });
     const button = el("button", { class: "chip", type: "button", title, onclick: press }, label);
     button.dataset.part = part;

@@ -1,7 +1,7 @@
 // The viewer: panes that move together, or two that are swiped.
 
 const GAP = 6;
-const REPORT_AFTER = 600; // milliseconds of rest after which Python learns of the view
+const REPORT_AFTER = 600; // milliseconds without movement after which Python is told of the view
 
 class Viewer {
   constructor(root) {
@@ -23,12 +23,12 @@ class Viewer {
       el("button", { class: "chip", type: "button", onclick: () => this.help.close() }, "Close"));
     root.replaceChildren(this.toolbar.element, this.frames.element, this.stage, this.footer, this.help);
     new Gestures(this.stage, {
-      pan: (dx, dy) => this.moved(() => this.view.pan(dx, dy)),
-      nudge: (x, y) => this.moved(() => this.view.pan((x * this.area.width) / 10, (y * this.area.height) / 10)),
-      step: (direction, at) => this.zoomed(direction, at),
-      zoomBy: (factor, at) => this.moved(() => this.view.zoomTo(this.view.zoom * factor, this.area, at)),
+      pan: (dx, dy) => this.moveView(() => this.view.pan(dx, dy)),
+      nudge: (x, y) => this.moveView(() => this.view.pan((x * this.area.width) / 10, (y * this.area.height) / 10)),
+      step: (direction, at) => this.zoomBySteps(direction, at),
+      zoomBy: (factor, at) => this.moveView(() => this.view.zoomTo(this.view.zoom * factor, this.area, at)),
       point: (at) => this.point(at),
-      key: (key) => this.key(key),
+      key: (key) => this.pressKey(key),
     });
     this.resized = new ResizeObserver(() => this.layout());
     this.resized.observe(root);
@@ -49,7 +49,7 @@ class Viewer {
     if (this.tiles) this.tiles.close();
   }
 
-  // What Python wants shown. Another picture starts anew; the same one keeps its place.
+  // Shows what Python asks for. Another picture opens anew; the same one keeps its place.
   show(data) {
     const first = !this.data;
     const other = first || this.data.picture !== data.picture;
@@ -65,7 +65,7 @@ class Viewer {
     const known = new Set(data.panes.map((pane) => pane.id));
     if (!this.style.panes.every((id) => known.has(id))) this.style.panes = data.style.panes;
     if (!this.style.swipe.every((id) => known.has(id))) this.style.swipe = data.style.swipe;
-    if (other) this.begin(first ? data.link : "");
+    if (other) this.openPicture(first ? data.link : "");
     this.takeFrame(this.frames.show(data.frames || [], data.frame || 0));
     const changed = other || this.structure !== structure;
     if (this.structure !== structure) {
@@ -74,12 +74,12 @@ class Viewer {
       this.toolbar.build(data.panes, this.style, { hasTarget, hasGrid: Boolean(data.grid) });
     }
     this.stage.dataset.picture = data.picture;
-    // A page that runs again shows the same: whoever drags the divider keeps hold of it.
+    // A page that reruns shows the same; a divider that is being dragged must stay in hand.
     if (changed) this.arrange();
     else this.redraw();
   }
 
-  begin(link) {
+  openPicture(link) {
     const { width, height } = this.data;
     const fitted = !this.view || this.view.fitted || this.view.width !== width || this.view.height !== height;
     const before = this.view;
@@ -90,7 +90,7 @@ class Viewer {
     if (kept.view) Object.assign(this.view, kept.view, { fitted: false });
   }
 
-  shown() {
+  openPanes() {
     const of = (id) => this.data.panes.find((pane) => pane.id === id);
     const ids = this.style.swipe_on ? this.style.swipe : this.style.panes;
     return ids.map(of).filter(Boolean);
@@ -98,23 +98,23 @@ class Viewer {
 
   // One canvas for each pane, or one for both sides of the swipe.
   arrange() {
-    const panes = this.shown();
+    const panes = this.openPanes();
     const groups = this.style.swipe_on ? [panes] : panes.map((pane) => [pane]);
-    this.boxes = groups.map((group) => this.box(group));
+    this.boxes = groups.map((group) => this.makeBox(group));
     this.stage.replaceChildren(...this.boxes.map(({ element }) => element));
     this.toolbar.update(this.style);
     this.showLegend(panes);
     this.layout();
   }
 
-  box(group) {
+  makeBox(group) {
     const canvas = el("canvas", { role: "img", "aria-label": group.map((pane) => this.title(pane)).join(", beside ") });
     const labels = group.map((pane, i) =>
       el("figcaption", { class: i ? "right" : "" }, el("b", {}, pane.label), pane.note ? ` ${pane.note}` : ""));
     const cross = el("div", { class: "cross", hidden: true });
     const bar = el("div", { class: "bar" }, el("i"), el("span"));
     const element = el("figure", {}, canvas, ...labels, cross, bar);
-    const divider = group.length > 1 ? this.divider() : null;
+    const divider = group.length > 1 ? this.makeDivider() : null;
     if (divider) element.append(divider);
     return { element, canvas, group, cross, bar, divider };
   }
@@ -123,7 +123,7 @@ class Viewer {
     return pane.note ? `${pane.label}, ${pane.note}` : pane.label;
   }
 
-  divider() {
+  makeDivider() {
     const set = (share) => this.change({ divider: Math.min(1, Math.max(0, share)) }, false);
     const handle = el("div", {
       class: "divider", role: "slider", tabindex: 0, "aria-label": "Divider", "aria-valuemin": 0, "aria-valuemax": 100,
@@ -147,7 +147,7 @@ class Viewer {
     if (!this.data || !this.boxes.length) return;
     const ratio = window.devicePixelRatio || 1;
     const shape = this.view.width / this.view.height;
-    const stage = { width: this.stage.clientWidth, height: this.room() };
+    const stage = { width: this.stage.clientWidth, height: this.availableHeight() };
     if (!stage.width || !stage.height) return;
     const { columns, rows } = arrange(this.boxes.length, stage, shape, GAP);
     if (!document.fullscreenElement) {
@@ -171,7 +171,7 @@ class Viewer {
   }
 
   // Height for the panes: most of the window, or what full screen leaves.
-  room() {
+  availableHeight() {
     if (document.fullscreenElement) {
       const others = [...this.root.children].filter((part) => part !== this.stage && !part.hidden);
       return window.innerHeight - 40 - others.reduce((sum, part) => sum + part.offsetHeight + 8, 0);
@@ -193,7 +193,7 @@ class Viewer {
     let whole = true;
     for (const box of this.boxes) whole = this.drawBox(box) && whole;
     this.frames.prefetch(this.tiles, this.view, this.area, this.layers);
-    this.tiles.pump();
+    this.tiles.fetchWanted();
     this.toolbar.showScale(began);
     this.stage.dataset.ready = String(whole && !this.tiles.busy);
     if (this.pointed) this.readOut(this.pointed);
@@ -216,8 +216,8 @@ class Viewer {
       context.restore();
     });
     if (style.grid) {
-      if (this.data.grid) this.painter.seams(context, this.data.grid, view, area);
-      this.painter.raster(context, view, area);
+      if (this.data.grid) this.painter.drawSeams(context, this.data.grid, view, area);
+      this.painter.drawRaster(context, view, area);
     }
     if (divider) {
       divider.style.left = `${style.divider * 100}%`;
@@ -264,31 +264,31 @@ class Viewer {
     const only = Object.keys(part);
     if (rearrange && only.some((name) => name !== "opacity")) this.arrange();
     else this.redraw();
-    this.later();
+    this.reportSoon();
   }
 
-  moved(move) {
+  moveView(move) {
     move();
     this.redraw();
-    this.later();
+    this.reportSoon();
   }
 
-  zoomed(direction, at) {
-    this.moved(() => {
+  zoomBySteps(direction, at) {
+    this.moveView(() => {
       for (let i = 0; i < Math.abs(direction); i++) this.view.step(direction, this.area, at);
     });
   }
 
   act(name) {
-    if (name === "in" || name === "out") this.zoomed(name === "in" ? 1 : -1);
-    else if (name === "fit") this.moved(() => this.view.fit(this.area));
-    else if (name === "one") this.moved(() => this.view.zoomTo(1, this.area));
+    if (name === "in" || name === "out") this.zoomBySteps(name === "in" ? 1 : -1);
+    else if (name === "fit") this.moveView(() => this.view.fit(this.area));
+    else if (name === "one") this.moveView(() => this.view.zoomTo(1, this.area));
     else if (name === "help") this.help.open ? this.help.close() : this.help.showModal();
     else if (document.fullscreenElement) document.exitFullscreen();
     else this.root.requestFullscreen?.().catch(() => {});
   }
 
-  key(key) {
+  pressKey(key) {
     const flip = (part) => this.change({ [part]: !this.style[part] });
     const fade = (by) => (this.style.swipe_on
       ? this.change({ divider: Math.min(1, Math.max(0, this.style.divider + by / 2)) }, false)
@@ -306,7 +306,7 @@ class Viewer {
     return Boolean(action);
   }
 
-  // The layers as they are in a frame, without one as they came.
+  // Shows the layers of a frame; without one they stay as they are.
   takeFrame(frame) {
     if (!frame) return;
     for (const [id, url] of Object.entries(frame.urls)) {
@@ -317,7 +317,7 @@ class Viewer {
     }
   }
 
-  // Python learns of frames that the visitor chose, and of no other.
+  // Python is told of the frames that the visitor chose, not of those it chose itself.
   chooseFrame(frame) {
     this.takeFrame(frame);
     this.arrange();
@@ -325,7 +325,7 @@ class Viewer {
     this.framing = setTimeout(() => this.report("frame", frame.value), REPORT_AFTER);
   }
 
-  // The pointed place in every pane, and what the pixels there are.
+  // Marks the pointed place in every pane, and reads its pixels out.
   point(at) {
     this.pointed = at;
     for (const { cross } of this.boxes) {
@@ -363,7 +363,7 @@ class Viewer {
     return `${layer.label} ${layer.binary ? Math.round(value) : value.toFixed(2)}`;
   }
 
-  later() {
+  reportSoon() {
     clearTimeout(this.reporting);
     this.reporting = setTimeout(() => this.report("link", writeLink(this.view, this.style)), REPORT_AFTER);
   }

@@ -23,7 +23,7 @@ def page(name: str) -> Any:
     """A page; made anew in every run, because Streamlit notes in it whether it is open."""
     body, title, icon = LISTED[name]
     return st.Page(
-        empty_states.page(body),
+        empty_states.guard_page(body),
         title=title,
         icon=f":material/{icon}:",
         url_path=name,

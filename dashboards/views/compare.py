@@ -8,18 +8,19 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from dashboards import empty_states, formatting, navigation, store
+from dashboards import empty_states, navigation, store
 from dashboards.comparison import (
     SPLITS,
     Side,
-    classes,
     join_scores,
-    scene,
-    scores_text,
-    sides,
-    sources,
+    list_shared_classes,
+    list_sides,
+    list_sources,
+    mean_dice,
 )
+from dashboards.comparison_scene import build_scene
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
+from dashboards.formatting import format_score
 from dashboards.run_table import run_table
 from dashboards.score_table import Column, Row, show_score_table
 from dashboards.viewer import show_viewer
@@ -34,22 +35,22 @@ def show() -> None:
     runs = run_table().runs()
     names = store.datasets(runs)
     if not names:
-        empty_states.nothing_yet()
+        empty_states.show_no_runs()
         return
     st.title("Compare", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         dataset = navigation.choose("Dataset", names, "dataset", always=True, width=190)
         linked = {str(st.query_params.get(side, "")).partition(".")[0] for side in ("a", "b")}
-        found = sides(sources(dataset, runs, store.quietly_registered(), linked))
+        found = list_sides(list_sources(dataset, runs, store.versions_if_any(), linked))
         if not found:
-            empty_states.no_pictures(f"No run of {dataset} has predictions to compare.")
+            empty_states.show_no_pictures(f"No run of {dataset} has predictions to compare.")
             return
         split = navigation.pick("Split", list(SPLITS), "split", "test")
         left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
         name = _class(left, right)
     table = join_scores(split, left, right, name)
     if table.empty:
-        empty_states.no_pictures(f"The two sides share no predicted image of {split}.")
+        empty_states.show_no_pictures(f"The two sides share no predicted image of {split}.")
         return
     _summary(table, split, left, right, name)
     panes = st.container()
@@ -79,7 +80,7 @@ def _side(name: str, found: dict[str, Side], key: str, place: int) -> Side:
 
 def _class(left: Side, right: Side) -> str:
     """The class that is looked at where both sides have the same several; empty for all."""
-    names = classes(left, right)
+    names = list_shared_classes(left, right)
     if not names:
         return ""
     every = "all classes"
@@ -88,12 +89,12 @@ def _class(left: Side, right: Side) -> str:
 
 
 def _label(left: Side, right: Side, name: str) -> int | None:
-    return classes(left, right).index(name) if name else None
+    return list_shared_classes(left, right).index(name) if name else None
 
 
 def _summary(table: pd.DataFrame, split: str, left: Side, right: Side, name: str) -> None:
     """The answer in one line, before any picture."""
-    values = scores_text(left, split, name), scores_text(right, split, name)
+    values = mean_dice(left, split, name), mean_dice(right, split, name)
     if None in values or left.mode == "target" or right.mode == "target":
         return
     one, two = (float(value or 0) for value in values)
@@ -103,8 +104,8 @@ def _summary(table: pd.DataFrame, split: str, left: Side, right: Side, name: str
     if left.source.key != right.source.key:
         names = [f"{side.label} {side.source.key}" for side in (left, right)]
     st.markdown(
-        f"**{names[0]} {formatting.score(one)}** against "
-        f"**{names[1]} {formatting.score(two)}** mean Dice "
+        f"**{names[0]} {format_score(one)}** against "
+        f"**{names[1]} {format_score(two)}** mean Dice "
         f"{f'of *{name}* ' if name else ''}over {len(table)} images of *{split}*: "
         f"better on {better}, worse on {worse}."
     )
@@ -154,12 +155,12 @@ def _item(row: dict[str, object], found: store.Predictions, left: Side, label: i
     return Item(stem, shots, stem, " / ".join(scores), badge)
 
 
-@empty_states.fragment
+@empty_states.guard_fragment
 def _viewer(table: pd.DataFrame, split: str, stem: str, left: Side, right: Side, name: str) -> None:
     """The panes; moving in them reruns this alone."""
-    shown = scene(split, stem, left, right, name)
+    shown = build_scene(split, stem, left, right, name)
     if shown is None:
-        empty_states.no_pictures(f"The masks of {stem} are not in the store any more.")
+        empty_states.show_no_pictures(f"The masks of {stem} are not in the store any more.")
         return
     events = show_viewer(shown, key="compare-viewer")
     if events.step:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import charts, empty_states, formatting, navigation, store
+from dashboards import charts, empty_states, navigation, store
 from dashboards.comparison import MODE_NAMES
+from dashboards.formatting import format_age
 from dashboards.run_table import run_table
 from dashboards.viewer import Frame, Layer, Pane, Scene, show_viewer
 from tiledseg.errors import TiledsegError
@@ -28,7 +29,7 @@ def show() -> None:
     """The page."""
     runs = [run for run in run_table().runs() if run.kind in {"train", "trial"}]
     if not runs:
-        empty_states.nothing_yet()
+        empty_states.show_no_runs()
         return
     runs.sort(key=lambda run: run.kind != "train")  # a sweep's trials after them
     st.title("Epochs", anchor=False)
@@ -69,7 +70,7 @@ def _first_with_pictures(run_ids: Sequence[str]) -> int:
     return 0
 
 
-@empty_states.fragment
+@empty_states.guard_fragment
 def _film(run: RunSummary, stem: str, pictures: dict[tuple[str, str], dict[int, str]]) -> None:
     """The viewer beside the curves; the slider reruns this alone."""
     shown = scene(run, stem, pictures, _epoch_in_link())
@@ -163,4 +164,4 @@ def _epoch_in_link() -> int | None:
 
 
 def _label(run: RunSummary) -> str:
-    return f"{run.dataset} · {run.name} · {formatting.ago(run.started)}"
+    return f"{run.dataset} · {run.name} · {format_age(run.started)}"

@@ -1,14 +1,16 @@
-"""Models: versions, aliases, the model card, and Promote, the only thing that changes anything."""
+"""Models: versions, aliases, the model card; Promote is the only action that changes the store."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from dashboards import empty_states, formatting, navigation, store
-from dashboards.comparison import SPLITS, Source, version_label
+from dashboards import empty_states, navigation, store
+from dashboards.comparison import SPLITS, Source, name_version
 from dashboards.filmstrip import show_filmstrip
+from dashboards.formatting import format_age
 from dashboards.previews import KEY_TO_COLORS, worst_images
+from tiledseg.config.durations import format_duration
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
 from tiledseg.tracking.queries import RunSummary, VersionSummary
@@ -23,7 +25,7 @@ def show() -> None:
     """The page."""
     found = store.versions()
     if not found:
-        empty_states.no_model()
+        empty_states.show_no_models()
         return
     st.title("Models", anchor=False)
     names = list(dict.fromkeys(item.model for item in found))
@@ -32,7 +34,7 @@ def show() -> None:
         own = sorted(
             (item for item in found if item.model == model), key=lambda item: -int(item.version)
         )
-        labels = {item.version: version_label(item) for item in own}
+        labels = {item.version: name_version(item) for item in own}
         champions = [item.version for item in own if CHAMPION in item.aliases]
         chosen = navigation.choose(
             "Version",
@@ -57,8 +59,8 @@ def _card(version: VersionSummary) -> None:
         st.subheader(f"{version.model}, version {version.version}", anchor=False)
         aliases = " ".join(f":blue-badge[{alias}]" for alias in version.aliases)
         st.markdown(
-            f"{aliases} trained on **{run.dataset}** in {formatting.duration(run.seconds)}, "
-            f"registered {formatting.ago(version.created)}, run `{run.short_id}`"
+            f"{aliases} trained on **{run.dataset}** in {format_duration(run.seconds)}, "
+            f"registered {format_age(version.created)}, run `{run.short_id}`"
         )
         if version.description:
             st.markdown(version.description)

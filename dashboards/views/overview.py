@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import empty_states, formatting, navigation, store, trials
+from dashboards import empty_states, navigation, store, trials
 from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
+from dashboards.formatting import format_age, format_score
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from dashboards.run_table import run_table
+from tiledseg.config.durations import format_duration
 from tiledseg.tracking.names import MODES, WANTED_TAG
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 from tiledseg.tracking.store import store_address
@@ -22,13 +24,13 @@ def show() -> None:
     """The page."""
     runs = store.latest_runs(MOST_RUNS)
     if not runs:
-        empty_states.nothing_yet()
+        empty_states.show_no_runs()
         return
     st.title("Overview", anchor=False)
     _running()
-    champions = [item for item in store.quietly_registered() if "champion" in item.aliases]
+    champions = [item for item in store.versions_if_any() if "champion" in item.aliases]
     if not champions:
-        empty_states.no_model()
+        empty_states.show_no_models()
     for version in champions:
         with empty_states.guard_store(f"card-{version.model}"):  # one that is gone hides no other
             _card(version)
@@ -52,7 +54,7 @@ def _running() -> None:
 
 def progress(run: RunSummary) -> tuple[float, str]:
     """How far a run is, as a fraction and in words."""
-    began = f"began {formatting.ago(run.started)}"
+    began = f"began {format_age(run.started)}"
     if run.kind == "sweep":
         own = [trial for trial in run_table().runs() if trial.parent == run.run_id]
         ended = sum(trials.has_ended(trial) for trial in own)
@@ -79,7 +81,7 @@ def _card(version: VersionSummary) -> None:
             st.subheader(version.model, anchor=False)
             st.markdown(
                 f":blue-badge[champion] **version {version.version}**, "
-                f"registered {formatting.ago(version.created)}"
+                f"registered {format_age(version.created)}"
             )
             if split:
                 _figures(run, split)
@@ -98,8 +100,8 @@ def _figures(run: RunSummary, split: str) -> None:
     tiled, resized = (run.metrics.get(f"{split}/{mode}/dice") for mode in MODES)
     gain = None if tiled is None or resized is None else f"{tiled - resized:+.4f} over non-tiled"
     with st.container(horizontal=True):
-        st.metric(f"Dice, tiled ({split})", formatting.score(tiled), gain, width=180)
-        st.metric("Dice, non-tiled", formatting.score(resized), width=130)
+        st.metric(f"Dice, tiled ({split})", format_score(tiled), gain, width=180)
+        st.metric("Dice, non-tiled", format_score(resized), width=130)
     seam = run.metrics.get(f"{split}/seam/max_difference")
     if seam is not None:
         st.caption(
@@ -127,14 +129,14 @@ def _latest(runs: Sequence[RunSummary]) -> None:
     st.subheader("Latest runs", anchor=False)
     table = pd.DataFrame(
         {
-            "when": formatting.ago(run.started),
+            "when": format_age(run.started),
             "dataset": run.dataset,
             "run": run.name,
             "kind": run.kind or "other",
             "status": run.status.lower(),
             "valid, tiled": run.metrics.get("valid/tiled/dice"),
             "valid, non-tiled": run.metrics.get("valid/resized/dice"),
-            "took": formatting.duration(run.seconds),
+            "took": format_duration(run.seconds),
         }
         for run in runs
     )

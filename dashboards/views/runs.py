@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import charts, empty_states, formatting, navigation, store
+from dashboards import charts, empty_states, navigation, store
 from dashboards.run_table import run_table
+from tiledseg.config.durations import format_duration
 from tiledseg.tracking.queries import RunSummary
 
 FIXED = ("when", "dataset", "run", "kind", "status", "took")
@@ -28,7 +29,7 @@ def show() -> None:
     """The page."""
     runs = [run for run in run_table().runs() if run.kind != "launcher"]
     if not runs:
-        empty_states.nothing_yet()
+        empty_states.show_no_runs()
         return
     st.title("Runs", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -137,7 +138,7 @@ def table_of(runs: Sequence[RunSummary], columns: Sequence[str]) -> pd.DataFrame
         "dataset": [run.dataset for run in runs],
         "kind": [run.kind for run in runs],
         "status": [run.status.lower() for run in runs],
-        "took": [formatting.duration(run.seconds) for run in runs],
+        "took": [format_duration(run.seconds) for run in runs],
     }
     for name in columns:
         values = [run.metrics.get(name, run.params.get(name)) for run in runs]

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboards import charts, empty_states, formatting, navigation, store, studies, trials
+from dashboards import charts, empty_states, navigation, store, studies, trials
 from dashboards.commands import set_options
+from dashboards.formatting import format_score
 from dashboards.run_table import run_table
 from dashboards.studies import StudyFiles
 from tiledseg.tracking.names import BEST_TAG, SPEED, direction_sign, is_maximized
@@ -29,7 +30,7 @@ def show() -> None:
             children.setdefault(run.parent, []).append(run)
     found = {key: run for key, run in found.items() if children.get(key)}
     if not found:
-        empty_states.no_sweep()
+        empty_states.show_no_sweeps()
         return
     st.title("Sweeps", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -106,7 +107,7 @@ def _show_best(
         st.subheader("Best settings", anchor=False)
         names = [name for name in trials.list_settings(table) if not pd.isna(best[name])]
         with st.container(horizontal=True):
-            st.metric(objective, formatting.score(best["score"]), width=190)
+            st.metric(objective, format_score(best["score"]), width=190)
             st.metric("trial", str(best["number"]), width=110)
             for name in names[:6]:
                 st.metric(name.rpartition(".")[2], _format_value(best[name], 3), width=150)
@@ -147,7 +148,7 @@ def _show_experiment(run: RunSummary, files: StudyFiles) -> None:
         st.caption(
             f"Of {len(files.retrained)} trials that were trained in full afterwards, trial "
             f"{final['number']} came out best, with a validation Dice of "
-            f"{formatting.score(final['score'])}."
+            f"{format_score(final['score'])}."
         )
 
 

@@ -1,4 +1,4 @@
-"""Try: segment an image of your own, tiled beside non-tiled."""
+"""Try: segment an uploaded image, tiled beside non-tiled."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 import streamlit as st
 
 from dashboards import empty_states, navigation, store
-from dashboards.comparison import MODE_NAMES, SPLITS, version_label
+from dashboards.comparison import MODE_NAMES, SPLITS, name_version
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
-from dashboards.masks import holds_labels, mask_levels
-from dashboards.pyramids import CUT
+from dashboards.masks import holds_labels, read_probability
+from dashboards.pyramids import binarize
 from dashboards.segmentation import Objects, Segmentation, segment
 from dashboards.uploads import ACCEPTED, MOST_PIXELS, Upload, UploadFolder
 from dashboards.viewer import Layer, Pane, Scene, show_viewer
@@ -39,7 +38,7 @@ def show() -> None:
     """The page."""
     found = store.versions()
     if not found:
-        empty_states.no_model()
+        empty_states.show_no_models()
         return
     st.title("Try a model on an image", anchor=False)
     left, right = st.columns([1.3, 1], gap="medium", vertical_alignment="top")
@@ -74,7 +73,7 @@ def _choose_version(found: Sequence[VersionSummary]) -> tuple[VersionSummary, st
             list(by_number),
             "version",
             always=True,
-            format_func=lambda key: version_label(by_number[key]),
+            format_func=lambda key: name_version(by_number[key]),
             width=200,
         )
         mode = navigation.pick(
@@ -169,7 +168,7 @@ def _counts(result: Segmentation) -> None:
             st.metric(f"{name}: foreground", f"{100 * objects.foreground:.2f} %", width=190)
 
 
-@empty_states.fragment
+@empty_states.guard_fragment
 def _viewer(upload: Upload, result: Segmentation) -> None:
     """The panes; moving in them reruns this alone."""
     show_viewer(scene(upload, result), key="try-viewer")
@@ -192,7 +191,7 @@ def scene(upload: Upload, result: Segmentation) -> Scene:
         layers.append(Layer(f"{mode}-classes", name, result.masks[mode], "image"))
         panes.append(Pane(f"{mode}-classes", name, "image", f"{mode}-classes"))
     panes += [
-        Pane(f"{mode}-doubt", f"Uncertainty, {MODE_NAMES[mode].lower()}", "uncertainty", mode)
+        Pane(f"{mode}-uncertainty", f"Uncertainty, {MODE_NAMES[mode].lower()}", "uncertainty", mode)
         for mode in result.masks
         if mode not in several
     ]
@@ -234,7 +233,7 @@ def _mask_bytes(path: Path) -> bytes:
     """0 and 255, or a palette, as ``tiledseg predict`` writes it."""
     if holds_labels(path):
         return path.read_bytes()
-    _, data = cv2.imencode(".png", np.where(mask_levels(path) >= CUT, 255, 0).astype(np.uint8))
+    _, data = cv2.imencode(".png", binarize(read_probability(path)))
     return data.tobytes()
 
 

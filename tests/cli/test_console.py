@@ -20,6 +20,13 @@ def test_an_epoch_is_one_line_with_dice_and_time_left(capsys):
     assert "*" not in second
 
 
+def test_a_long_training_is_told_in_hours(capsys):
+    with ConsoleObserver() as observer:
+        observer.epoch_ended(report(3, elapsed=3725.0, remaining=7200.0))
+    shown = capsys.readouterr().out
+    assert "1:02:05 gone, at most 2:00:00 left" in shown
+
+
 def test_scores_stand_tiled_beside_whole(capsys):
     show_scores(
         {"test/tiled/dice": 0.91, "test/resized/dice": 0.02, "test/seam/max_difference": 0.0}

@@ -1,7 +1,8 @@
 import pytest
 
 from dashboards import comparison, store
-from dashboards.comparison import join_scores, scene, sides, sources
+from dashboards.comparison import join_scores, list_sides, list_sources
+from dashboards.comparison_scene import build_scene
 from dashboards.run_table import run_table
 from dashboards.store import Predictions
 from dashboards.viewer import scene_data
@@ -10,7 +11,7 @@ from dashboards.views.compare import describe_pixel_format, order, table_of, zip
 
 @pytest.fixture
 def found(at_store):
-    return sides(sources("Discs", run_table().runs(), store.versions()))
+    return list_sides(list_sources("Discs", run_table().runs(), store.versions()))
 
 
 def test_the_champion_comes_first_then_the_other_versions(found):
@@ -65,9 +66,9 @@ def test_the_table_shows_what_there_is(found):
 
 def test_panes_of_tiled_against_resized(found):
     stem = join_scores("test", found["v1.tiled"], found["v1.resized"])["image"][0]
-    shown = scene("test", stem, found["v1.tiled"], found["v1.resized"])
+    shown = build_scene("test", stem, found["v1.tiled"], found["v1.resized"])
     assert [pane.id for pane in shown.panes] == [
-        "image", "target", "b", "a", "difference", "a-doubt",
+        "image", "target", "b", "a", "difference", "a-uncertainty",
     ]  # fmt: skip
     assert [pane.label for pane in shown.panes][:4] == [
         "Image",
@@ -82,7 +83,7 @@ def test_panes_of_tiled_against_resized(found):
 
 def test_seams_are_those_of_the_grid(found):
     stem = join_scores("test", found["v1.tiled"], found["v1.resized"])["image"][0]
-    shown = scene("test", stem, found["v1.tiled"], found["v1.resized"])
+    shown = build_scene("test", stem, found["v1.tiled"], found["v1.resized"])
     assert shown.seams is not None
     assert len(shown.seams["rows"]) == 2  # three windows of 512 at most over 1100
     data = scene_data(shown, "")
@@ -91,20 +92,20 @@ def test_seams_are_those_of_the_grid(found):
 
 def test_two_versions_are_told_apart_by_name(found):
     stem = join_scores("test", found["v1.tiled"], found["v2.tiled"])["image"][0]
-    shown = scene("test", stem, found["v1.tiled"], found["v2.tiled"])
+    shown = build_scene("test", stem, found["v1.tiled"], found["v2.tiled"])
     assert {"Tiled v1", "Tiled v2"} <= {pane.label for pane in shown.panes}
 
 
 def test_target_beside_tiled_needs_no_second_mask(found):
     stem = join_scores("test", found["v1.tiled"], found["v1.target"])["image"][0]
-    shown = scene("test", stem, found["v1.tiled"], found["v1.target"])
+    shown = build_scene("test", stem, found["v1.tiled"], found["v1.target"])
     assert "difference" not in [pane.id for pane in shown.panes]
     assert shown.swiped == ("target", "a")
 
 
 def test_target_against_target_is_shown(found):
     stem = join_scores("test", found["v1.target"], found["v2.target"])["image"][0]
-    shown = scene("test", stem, found["v1.target"], found["v2.target"])
+    shown = build_scene("test", stem, found["v1.target"], found["v2.target"])
     assert [pane.id for pane in shown.panes] == ["image", "target"]
     assert shown.swiped == ("image", "target")
 
@@ -117,7 +118,7 @@ def test_target_against_target_where_no_image_is_kept(found, monkeypatch):
         lambda self, layer, stem: None if layer == "image" else kept(self, layer, stem),
     )
     stem = join_scores("test", found["v1.target"], found["v1.target"])["image"][0]
-    shown = scene("test", stem, found["v1.target"], found["v1.target"])
+    shown = build_scene("test", stem, found["v1.target"], found["v1.target"])
     assert [pane.id for pane in shown.panes] == ["target"]
     assert set(shown.swiped) == {"target"}
     assert scene_data(shown, "")["width"] == 1100
@@ -148,10 +149,10 @@ def test_a_run_of_a_link_is_offered_however_old_it_is(at_store, monkeypatch):
     monkeypatch.setattr(comparison, "MOST_RUNS", 0)
     runs, versions = run_table().runs(), store.versions()
     oldest = min((run for run in runs if run.kind == "trial"), key=lambda run: run.started)
-    keys = [source.key for source in sources("Discs", runs, versions, {oldest.short_id})]
+    keys = [source.key for source in list_sources("Discs", runs, versions, {oldest.short_id})]
     assert keys == ["v2", "v1", oldest.short_id]
-    assert len(sources("Discs", runs, versions)) == 2
+    assert len(list_sources("Discs", runs, versions)) == 2
 
 
 def test_a_dataset_without_predictions(at_store):
-    assert comparison.sources("Other", run_table().runs(), store.versions()) == []
+    assert comparison.list_sources("Other", run_table().runs(), store.versions()) == []

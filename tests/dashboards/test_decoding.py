@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dashboards.decoding import AT_ONCE, decoding
+from dashboards.decoding import AT_ONCE, take_turn
 
 
 def queue_up(*urgency):
@@ -13,7 +13,7 @@ def queue_up(*urgency):
     order, threads = [], []
 
     def work(name, urgent):
-        with decoding(urgent=urgent):
+        with take_turn(urgent=urgent):
             order.append(name)
             time.sleep(0.02)
 
@@ -25,7 +25,7 @@ def queue_up(*urgency):
 
 
 def test_the_urgent_pass():
-    with decoding(urgent=True), decoding(urgent=True):
+    with take_turn(urgent=True), take_turn(urgent=True):
         order, threads = queue_up(False, False, True, True)
         assert order == []
     for thread in threads:
@@ -35,7 +35,7 @@ def test_the_urgent_pass():
 
 
 def test_small_pictures_leave_a_place():
-    with decoding(urgent=False):
+    with take_turn(urgent=False):
         order, threads = queue_up(False, True)
         threads[1].join()
         assert order == [1]
@@ -47,7 +47,7 @@ def test_never_more_than_memory_allows():
     now, most, guard = [], [0], threading.Lock()
 
     def work(urgent):
-        with decoding(urgent=urgent):
+        with take_turn(urgent=urgent):
             with guard:
                 now.append(1)
                 most[0] = max(most[0], len(now))
@@ -66,5 +66,5 @@ def test_never_more_than_memory_allows():
 @pytest.mark.parametrize("urgent", [False, True])
 def test_a_fault_gives_the_turn_back(urgent):
     for _ in range(AT_ONCE + 1):
-        with pytest.raises(OSError, match="broken"), decoding(urgent=urgent):
+        with pytest.raises(OSError, match="broken"), take_turn(urgent=urgent):
             raise OSError("broken")

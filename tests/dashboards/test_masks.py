@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from dashboards import comparison, store
-from dashboards.comparison import Side, Source, classes, join_scores, scene, scores_text
+from dashboards.comparison import Side, Source, join_scores, list_shared_classes, mean_dice
+from dashboards.comparison_scene import build_scene
 from dashboards.filmstrip import thumbnail_url
-from dashboards.masks import holds_labels, mask_levels
+from dashboards.masks import holds_labels, read_probability
 from dashboards.pictures import Picture
 from dashboards.pyramids import open_pyramid
 from dashboards.store import Predictions
@@ -32,8 +33,8 @@ def test_one_class_is_shown_as_it_is_stored(tmp_path):
     write_probability(tmp_path / "p.png", probability)
     write_mask(tmp_path / "m.png", LABELS == 1)
     assert not holds_labels(tmp_path / "p.png")
-    assert np.abs(mask_levels(tmp_path / "p.png") / 255 - probability).max() < 0.01
-    assert np.array_equal(mask_levels(tmp_path / "m.png"), (LABELS == 1) * np.uint8(255))
+    assert np.abs(read_probability(tmp_path / "p.png") / 255 - probability).max() < 0.01
+    assert np.array_equal(read_probability(tmp_path / "m.png"), (LABELS == 1) * np.uint8(255))
 
 
 @pytest.mark.parametrize("label", [None, 0, 1, 2])
@@ -42,7 +43,7 @@ def test_several_classes_are_shown_together_or_one_alone(tmp_path, label):
     write_labels(path, LABELS, 3)
     assert holds_labels(path)
     wanted = (LABELS == 1) | (LABELS == 2) if label is None else np.equal(LABELS, label)
-    assert np.array_equal(mask_levels(path, label), wanted * np.uint8(255))
+    assert np.array_equal(read_probability(path, label), wanted * np.uint8(255))
     tile = open_pyramid(path, "mask", label=label).tile(0, 0, 0)
     assert np.array_equal(tile[1:-1, 1:-1], wanted * np.uint8(255))
     small = thumbnail(Picture(path, "mask", label=label))
@@ -76,14 +77,14 @@ def sides(tmp_path, monkeypatch) -> tuple[Side, Side]:
 
 class TestCompare:
     def test_scores_of_a_class(self, sides):
-        assert classes(*sides) == NAMES
+        assert list_shared_classes(*sides) == NAMES
         assert join_scores("test", *sides)["left"].tolist() == [0.5]
         assert join_scores("test", *sides, "nucleus")["gain"].tolist() == [0.25]
-        assert scores_text(sides[0], "test", "nucleus") == 0.75
-        assert scores_text(sides[0], "test") == 0.5
+        assert mean_dice(sides[0], "test", "nucleus") == 0.75
+        assert mean_dice(sides[0], "test") == 0.5
 
     def test_all_classes_are_shown_as_colors(self, sides):
-        shown = scene("test", "a", *sides)
+        shown = build_scene("test", "a", *sides)
         assert set(shown.shown) == {"image", "target-classes", "a-classes", "b-classes"}
         panes = {pane.id: pane for pane in shown.panes}
         assert panes["a-classes"].show == "image"
@@ -95,7 +96,7 @@ class TestCompare:
         assert scene_data(shown, "")["layers"]
 
     def test_one_class_is_shown_as_a_mask(self, sides):
-        shown = scene("test", "a", *sides, "nucleus")
+        shown = build_scene("test", "a", *sides, "nucleus")
         assert set(shown.shown) == {"image", "target", "a", "b"}
         masks = [layer for layer in shown.layers if layer.kind == "mask"]
         assert {layer.label_shown for layer in masks} == {2}
@@ -108,4 +109,4 @@ class TestCompare:
     def test_sides_of_other_classes_share_no_class(self, sides, monkeypatch):
         names = iter([NAMES, NAMES[:2]])
         monkeypatch.setattr(comparison.store, "classes_of", lambda _: next(names))
-        assert classes(*sides) == []
+        assert list_shared_classes(*sides) == []

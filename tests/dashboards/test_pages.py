@@ -26,11 +26,11 @@ def script(name):
     """A page with the navigation that its links need."""
     import streamlit as st
 
-    from dashboards.empty_states import page as guarded
+    from dashboards.empty_states import guard_page
     from dashboards.views import LISTED, page
 
     st.navigation([page(item) for item in LISTED])
-    guarded(LISTED[name][0])()
+    guard_page(LISTED[name][0])()
 
 
 def opened(name, **state):

@@ -108,10 +108,10 @@ def test_an_answer_is_good_for_a_while(rows, monkeypatch):
 def test_known_runs_do_not_wait_for_the_first_reading(rows):
     table = RunTable()
     rows[1] = run(1)
-    assert table.known() is None
+    assert table.peek() is None
     table.runs()
     rows[2] = run(2)
-    assert [row.name for row in table.known()] == ["run 2", "run 1"]
+    assert [row.name for row in table.peek()] == ["run 2", "run 1"]
 
 
 def test_all_are_read_anew_beside_the_pages(rows, monkeypatch):

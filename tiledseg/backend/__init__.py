@@ -1,4 +1,4 @@
-"""What depends on the machine and on Keras's backend; nothing else imports TensorFlow or JAX."""
+"""Everything that depends on the machine or on Keras' backend; only this room imports one."""
 
 from tiledseg.backend.arithmetic import compiles_by_xla, fast_precision
 from tiledseg.backend.forward import (

@@ -1,10 +1,10 @@
-"""The arithmetic that a machine is good at."""
+"""The precision to train in on this machine, and whether XLA compiles the training step."""
 
 from pathlib import Path
 
 
 def fast_precision(cpu_flags: Path = Path("/proc/cpuinfo")) -> str:
-    """The Keras dtype policy that trains fastest here without losing float32 weights.
+    """Choose the Keras dtype policy that trains fastest here; weights stay float32.
 
     Returns:
         ``mixed_bfloat16`` on processors that compute with bfloat16 (others emulate it, many
@@ -12,7 +12,7 @@ def fast_precision(cpu_flags: Path = Path("/proc/cpuinfo")) -> str:
     """
     try:
         flags = set(cpu_flags.read_text(encoding="utf-8").split())
-    except OSError:  # Linux alone tells
+    except OSError:  # only Linux has the file
         return "float32"
     return "mixed_bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
 
@@ -26,6 +26,6 @@ def compiles_by_xla(precision: str) -> bool:
     Args:
         precision: ``float32`` or ``mixed_bfloat16``.
     """
-    import keras  # noqa: PLC0415  # this module is imported before a backend is wanted
+    import keras  # noqa: PLC0415  # importing this module must not load a backend
 
     return precision != "float32" or bool(keras.config.backend() == "jax")

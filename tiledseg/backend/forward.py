@@ -1,4 +1,4 @@
-"""A model's pass over a batch, compiled."""
+"""Compiled forward passes of Keras models, for TensorFlow, JAX and OpenVINO."""
 
 import gc
 import hashlib
@@ -18,17 +18,17 @@ _KEPT_SIZES = 8
 
 Forward = Callable[[Any], Any]
 Apply = Callable[[Any, Any, Any, Hashable], Any]
-"""Maps a batch, places, sizes, and what is fixed to an answer, by the layers of a model."""
+"""Maps a batch, places, sizes and fixed settings to an output, by the layers of a model."""
 Application = Apply
 """The same for arrays, but for sizes: tuples, all alike."""
 Sizes = tuple[tuple[int, ...], ...]
 Compiled = TypeVar("Compiled", Forward, Application)
-Traced = Callable[[int | None, int | None], Any]
+Trace = Callable[[int | None, int | None], Any]
 """TensorFlow's graph of a model for windows of some height and width; None leaves one open."""
 
 
 def compile_forward(model: Any) -> Forward:
-    """The pass of a model over a batch, compiled once for the weights that it has now.
+    """Compile the forward pass of a model, once for the weights that it has now.
 
     The function is kept on the model, where it goes when the model goes, and may be called from
     several threads. Ask again after the weights have changed: one that is held keeps those of
@@ -71,7 +71,7 @@ def hold_weights(model: Any) -> Iterator[None]:
 
 
 def compile_application(model: Any, name: str, apply: Apply) -> Application:
-    """A pass of a model whose layers are applied by a function of one's own, compiled.
+    """Compile a pass in which the caller's own function applies the layers of a model.
 
     Kept like that of ``compile_forward``.
 
@@ -99,7 +99,7 @@ def compile_application(model: Any, name: str, apply: Apply) -> Application:
 
 
 def openvino_forward(model: Any, precision: str) -> Forward:
-    """The pass of a model over a batch, converted for OpenVINO, which compiles it once per shape.
+    """Convert the forward pass of a model for OpenVINO, which compiles it once per shape.
 
     Kept like that of ``compile_forward``.
 
@@ -118,12 +118,12 @@ def openvino_forward(model: Any, precision: str) -> Forward:
         model,
         f"openvino {precision}",
         _digest(model),
-        lambda: _openvino_forward(_frozen(model), core, precision),
+        lambda: _openvino_forward(_freeze(model), core, precision),
     )
 
 
 def _reuse(model: Any, runtime: str, weights: bytes, make: Callable[[], Compiled]) -> Compiled:
-    """The function that was made for a runtime and these weights, made now if there is none."""
+    """The function compiled for a runtime and these weights; compiled now if there is none."""
     made: dict[str, tuple[bytes, Compiled] | None] = vars(model).setdefault(_KEPT, {})
     known = made.get(runtime)
     if known is not None and known[0] != weights:
@@ -135,7 +135,7 @@ def _reuse(model: Any, runtime: str, weights: bytes, make: Callable[[], Compiled
 
 
 def _digest(model: Any) -> bytes:
-    """Tells one set of weights from another, at more than a gigabyte per second."""
+    """A digest of a model's weights, at more than a gigabyte per second."""
     held: bytes | None = vars(model).get(_HELD)
     if held is not None:
         return held
@@ -145,8 +145,8 @@ def _digest(model: Any) -> bytes:
     return digest.digest()
 
 
-def _frozen(model: Any) -> Traced:
-    """TensorFlow's graphs of a model with its present weights as constants.
+def _freeze(model: Any) -> Trace:
+    """Make TensorFlow graphs of a model with its present weights as constants.
 
     oneDNN lays constants out once, as its fast convolutions want them. Weights that are variables
     are laid out at every pass or, for a batch of one, not at all: TensorFlow 2.21 then falls back
@@ -162,12 +162,12 @@ def _frozen(model: Any) -> Traced:
         answer, _ = model.stateless_call(trainable, other, batch, training=False)
         return tensorflow.cast(answer, "float32")
 
-    def traced(height: int | None, width: int | None) -> Any:
+    def trace(height: int | None, width: int | None) -> Any:
         spec = tensorflow.TensorSpec((None, height, width, model.input_shape[-1]), "uint8")
         function = tensorflow.function(compute, input_signature=[spec], autograph=False)
         return function.get_concrete_function()
 
-    return traced
+    return trace
 
 
 def _tensorflow_forward(model: Any) -> Forward:
@@ -176,11 +176,11 @@ def _tensorflow_forward(model: Any) -> Forward:
     Keras 3.15's bilinear UpSampling2D compares sizes with 0, which fails where they are open.
     """
     tensorflow, numpy = import_module("tensorflow"), import_module("numpy")
-    traced = _frozen(model)
+    trace = _freeze(model)
     try:
-        every_size = traced(*model.input_shape[1:3])
+        every_size = trace(*model.input_shape[1:3])
     except (TypeError, ValueError):
-        of_size = lru_cache(_KEPT_SIZES)(traced)
+        of_size = lru_cache(_KEPT_SIZES)(trace)
         return lambda batch: numpy.asarray(
             of_size(*batch.shape[1:3])(tensorflow.convert_to_tensor(batch))
         )
@@ -188,12 +188,12 @@ def _tensorflow_forward(model: Any) -> Forward:
 
 
 def _tensorflow_application(model: Any, apply: Apply) -> Application:
-    """Weights as constants and one graph for all sizes where that can be, as in ``_frozen``."""
+    """Weights as constants and one graph for all sizes where that can be, as in ``_freeze``."""
     tensorflow, keras = import_module("tensorflow"), import_module("keras")
     weights = [(variable, variable.numpy()) for variable in model.variables]
 
     @lru_cache(_KEPT_SIZES)
-    def traced(shape: tuple[int | None, ...], sizes: Sizes | None, fixed: Hashable) -> Any:
+    def trace(shape: tuple[int | None, ...], sizes: Sizes | None, fixed: Hashable) -> Any:
         def compute(batch: Any, places: Any, open_sizes: Any) -> Any:
             with keras.StatelessScope(state_mapping=weights):
                 return tensorflow.cast(apply(batch, places, sizes or open_sizes, fixed), "float32")
@@ -206,12 +206,12 @@ def _tensorflow_application(model: Any, apply: Apply) -> Application:
     @lru_cache(_KEPT_SIZES)
     def every_size(fixed: Hashable) -> Any:
         try:
-            return traced((1, None, None, model.input_shape[-1]), None, fixed)
+            return trace((1, None, None, model.input_shape[-1]), None, fixed)
         except (TypeError, ValueError):
             return None
 
     def application(batch: Any, places: Any, sizes: Sizes, fixed: Hashable) -> Any:
-        function = every_size(fixed) or traced(batch.shape, sizes, fixed)
+        function = every_size(fixed) or trace(batch.shape, sizes, fixed)
         constant = tensorflow.constant
         return function(constant(batch), constant(places), constant(sizes, "int32")).numpy()
 
@@ -220,7 +220,7 @@ def _tensorflow_application(model: Any, apply: Apply) -> Application:
 
 @cache
 def _openvino_core() -> Any:
-    """One for the life of the process.
+    """The one OpenVINO core of this process.
 
     Each core of OpenVINO 2026.4 gives the thread another stack for its signal handlers, and takes
     it away when it goes. After two cores that go in the order they came, that stack is no memory
@@ -231,19 +231,19 @@ def _openvino_core() -> Any:
     return import_module("openvino").Core()
 
 
-def _openvino_forward(traced: Traced, core: Any, precision: str) -> Forward:
+def _openvino_forward(trace: Trace, core: Any, precision: str) -> Forward:
     openvino, hints = import_module("openvino"), {"INFERENCE_PRECISION_HINT": precision}
     one_at_a_time = Lock()
 
     @lru_cache(_KEPT_SIZES)
-    def compiled(shape: tuple[int, ...]) -> Any:
-        graph = openvino.convert_model(traced(shape[1], shape[2]))
+    def compile_shape(shape: tuple[int, ...]) -> Any:
+        graph = openvino.convert_model(trace(shape[1], shape[2]))
         graph.reshape(list(shape))
         return core.compile_model(graph, "CPU", hints)
 
     def forward(batch: Any) -> Any:
         with one_at_a_time:  # a compiled model holds the buffers of one request
-            return compiled(batch.shape)(batch)[0]
+            return compile_shape(batch.shape)(batch)[0]
 
     return forward
 

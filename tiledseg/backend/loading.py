@@ -1,4 +1,4 @@
-"""Loading Keras and its backend: quietly, and without what nothing here uses."""
+"""Loading Keras and its backend, without their messages and their unused packages."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def load_backend() -> None:
         standard_error = os.dup(2)
         os.dup2(chatter.fileno(), 2)
         try:
-            with _without(_find_unused()):
+            with _hide(_list_unused()):
                 import_module("keras")
         except BaseException:
             chatter.seek(0)
@@ -64,8 +64,8 @@ def _check(backend: str, place: str) -> None:
         )
 
 
-def _find_unused() -> tuple[str, ...]:
-    """Packages that Keras and TensorFlow load in vain, which takes a third of the time."""
+def _list_unused() -> tuple[str, ...]:
+    """Packages that Keras and TensorFlow load without need; they take a third of the time."""
     return (*_UNUSED, "jax") if _choose_backend()[0] == "tensorflow" else _UNUSED
 
 
@@ -83,8 +83,8 @@ def _choose_backend() -> tuple[str, str]:
 
 
 @contextmanager
-def _without(packages: tuple[str, ...]) -> Iterator[None]:
-    """Optional packages look as if they were not installed, unless they are loaded already."""
+def _hide(packages: tuple[str, ...]) -> Iterator[None]:
+    """Make packages look as if they were not installed, unless they are loaded already."""
     hidden = [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not to be found
     try:

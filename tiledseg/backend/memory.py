@@ -1,4 +1,4 @@
-"""The memory that TensorFlow computes in."""
+"""Reserving memory in TensorFlow's pool."""
 
 from functools import cache
 from importlib import import_module
@@ -7,7 +7,7 @@ from tiledseg.backend.loading import find_loaded_backend
 
 
 def reserve_memory(size: int) -> None:
-    """Give TensorFlow's pool one piece that a pass fits into, before it grows by itself.
+    """Reserve one piece of memory that a forward pass fits into, before the pool grows by itself.
 
     With oneDNN, TensorFlow 2.21 computes on a CPU in a pool that grows by pieces, each larger than
     the last. Pieces are never joined nor given back, so that a tensor that finds no gap can double

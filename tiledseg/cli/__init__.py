@@ -1,6 +1,6 @@
-"""Verbs of the command line: read arguments, call one function, show the result.
+"""Commands: each reads its arguments, calls one function and shows the result.
 
-A verb is listed in the order in which it is imported here.
+`tiledseg --help` lists them in the order in which they are imported here.
 """
 
 # isort: off

@@ -1,4 +1,4 @@
-"""The application that verbs are added to, and its version."""
+"""The typer application that commands are added to, and the option --version."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The verb that tells which networks there are."""
+"""The command ``architectures``: the networks there are."""
 
 from tiledseg.cli.app import app
 from tiledseg.cli.console import show_line

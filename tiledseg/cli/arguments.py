@@ -1,4 +1,4 @@
-"""Which experiment and model the words on the command line mean."""
+"""Arguments that commands share: how they name an experiment, its settings and a model."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset."""
+"""The command ``check``: faults of a dataset."""
 
 from pathlib import Path
 from typing import Annotated

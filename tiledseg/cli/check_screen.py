@@ -1,4 +1,4 @@
-"""What the command line shows of a check."""
+"""What ``check`` prints: numbers, findings, summary."""
 
 from rich.markup import escape
 from rich.table import Table

@@ -1,4 +1,4 @@
-"""What the command line shows: progress while work goes on, results when it is done."""
+"""Output of the commands: progress bars while they work, results when they are done."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +15,8 @@ from rich.progress import (
     TextColumn,
 )
 from rich.table import Table
+
+from tiledseg.config.durations import format_duration
 
 if TYPE_CHECKING:
     from tiledseg.data.dataset import Dataset
@@ -96,12 +98,12 @@ class ConsoleObserver:
     def epoch_ended(self, report: "EpochReport") -> None:
         """Print one line for the epoch."""
         metrics = report.metrics
-        self._note = f"at most {_duration(report.remaining)} left"
+        self._note = f"at most {format_duration(report.remaining)} left"
         show_line(
             f"epoch {report.epoch:>3}/{report.epochs}  loss {metrics['loss']:.4f}  "
             f"val_loss {metrics['val_loss']:.4f}  val_dice {metrics['val_dice']:.4f}"
             f"{' *' if report.is_best else '  '}  rate {metrics['learning_rate']:.1e}  "
-            f"{_duration(report.elapsed)} gone, {self._note}"
+            f"{format_duration(report.elapsed)} gone, {self._note}"
         )
 
     def masks_predicted(self, picture: "EpochPicture") -> None:
@@ -118,7 +120,7 @@ class ConsoleObserver:
 
 
 def show_scores(metrics: Mapping[str, float]) -> None:
-    """A table of final scores, tiled beside whole; of several classes with the Dice of each."""
+    """A table of final scores, tiled beside resized; of several classes with the Dice of each."""
     modes = ("tiled", "resized")
     classes = dict.fromkeys(name.partition("/dice/")[2] for name in metrics if "/dice/" in name)
     scores = (
@@ -184,11 +186,6 @@ class PredictionScreen:
 def show_line(text: str) -> None:
     """A plain line, never folded."""
     console.print(_escape(text), soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
 
 
 def _escape(text: str) -> str:

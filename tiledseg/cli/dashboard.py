@@ -1,4 +1,4 @@
-"""The pages in a browser."""
+"""The command ``dashboard``: pages in a browser."""
 
 from typing import Annotated
 

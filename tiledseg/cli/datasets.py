@@ -1,4 +1,4 @@
-"""Named datasets: what there is, what is on disk, and how to get the rest."""
+"""The commands ``datasets``: list, fetch and convert named datasets."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Configurations of the source program."""
+"""The command ``import-config``: configurations of the source program become experiments."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Masks for files."""
+"""The command ``predict``: masks for image files."""
 
 from pathlib import Path
 from typing import Annotated, Literal

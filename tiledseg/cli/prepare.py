@@ -1,4 +1,4 @@
-"""Datasets made ready, and cut into others."""
+"""The command ``prepare``: checks a dataset, or cuts it into a new one."""
 
 from pathlib import Path
 from typing import Annotated

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tiledseg.cli.console import console, show_line
+from tiledseg.config.durations import format_duration
 
 if TYPE_CHECKING:
     from tiledseg.tuning.results.progress import StudyProgress, TrialRow
@@ -117,7 +118,7 @@ def _make_table(progress: "StudyProgress", most: int) -> Table:
             Text(f"{row.state} {_ORIGINS.get(row.origin, '')}", _COLORS.get(row.state, "red")),
             _format_values(row),
             str(row.epochs),
-            _format_seconds(row.seconds),
+            format_duration(row.seconds, missing=""),
             *(_format_value(row.params.get(key, "")) for key in varying),
         )
     return table
@@ -128,9 +129,9 @@ def _summarize(progress: "StudyProgress") -> Text:
     parts = [f"{progress.finished_count}{wanted} trials"]
     if progress.best:
         parts.append(f"best {_format_values(progress.best[0])} (trial {progress.best[0].number})")
-    parts.append(f"{_format_seconds(progress.elapsed)} gone")
+    parts.append(f"{format_duration(progress.elapsed)} gone")
     if progress.remaining is not None:
-        parts.append(f"about {_format_seconds(progress.remaining)} left")
+        parts.append(f"about {format_duration(progress.remaining)} left")
     return Text(", ".join(parts))
 
 
@@ -139,7 +140,8 @@ def _format_row(row: "TrialRow") -> str:
     values = (
         f"trial {row.number:>3} {row.state:<12} {_format_values(row):<8} {row.epochs:>3} epochs"
     )
-    return f"{values}  {_format_seconds(row.seconds)}  {_format_settings(row.params)}{tail}"
+    took = format_duration(row.seconds, missing="")
+    return f"{values}  {took}  {_format_settings(row.params)}{tail}"
 
 
 def _format_scores(result: "StudyResult", row: "TrialRow") -> str:
@@ -159,11 +161,3 @@ def _format_values(row: "TrialRow") -> str:
 
 def _format_value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _format_seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

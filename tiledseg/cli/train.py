@@ -1,4 +1,4 @@
-"""Verbs that train and score."""
+"""The commands ``train`` and ``evaluate``."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +29,7 @@ def train(
     set_: Overrides = None,
     resume: Annotated[str, typer.Option(help="Id of an interrupted run to go on with.")] = "",
 ) -> None:
-    """Train, evaluate tiled beside whole, log to MLflow, register."""
+    """Train, evaluate tiled beside resized, log to MLflow, register."""
     given = {"--dataset": dataset, "--experiment": experiment, "--set": split_overrides(set_)}
     if resume and any(given.values()):
         raise ExperimentError(
@@ -51,7 +51,7 @@ def evaluate(
     experiment: ExperimentFile = "",
     split: Annotated[str, typer.Option(help="train, valid, test; all but train if absent.")] = "",
 ) -> None:
-    """Score a model on a dataset, tiled beside whole, image by image."""
+    """Score a model on a dataset, tiled beside resized, image by image."""
     load_backend()
     from tiledseg.pipeline import EVALUATED_SPLITS  # noqa: PLC0415
     from tiledseg.pipeline import evaluate as run_evaluation  # noqa: PLC0415
@@ -68,7 +68,7 @@ def evaluate(
 
 
 def train_and_show(experiment: Experiment, resume: str | None = None) -> "TrainingResult":
-    """Train, and show what came of it."""
+    """Train, and show the results."""
     load_backend()
     from tiledseg.pipeline import train as run_training  # noqa: PLC0415
 

@@ -31,7 +31,9 @@ def build_attention_unet(settings: ModelSettings, channels: int) -> keras.Model:
             name=name,
         )
 
-    def gated(skip: keras.KerasTensor, decoded: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    def pass_gate(
+        skip: keras.KerasTensor, decoded: keras.KerasTensor, name: str
+    ) -> keras.KerasTensor:
         filters = max(1, skip.shape[-1] // 2)
         merged = layers.Add(name=f"{name}_sum")(
             [
@@ -59,4 +61,4 @@ def build_attention_unet(settings: ModelSettings, channels: int) -> keras.Model:
         )
         return layers.Multiply(name=name)([skip, gate])
 
-    return build_levels(settings, channels, enlarge, gated, bias=True)
+    return build_levels(settings, channels, enlarge, pass_gate, bias=True)

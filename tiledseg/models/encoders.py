@@ -1,4 +1,4 @@
-"""Encoders of keras.applications: their graphs, and where their weights start.
+"""Encoders of keras.applications: their graphs, and their initial weights.
 
 Images come in as 0..255; the preprocessing that an encoder's published weights were trained
 with is part of the graph.
@@ -114,11 +114,11 @@ def resnet50_encoder(settings: ModelSettings, channels: int) -> keras.Model:
         if layer["config"]["name"].endswith("_2_conv"):
             layer["config"]["dilation_rate"] = (dilations[stage],) * 2
 
-    def centered(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    def center(tensor: keras.KerasTensor) -> keras.KerasTensor:
         offsets = [-mean for mean in RESNET_MEAN]
         return layers.Rescaling(1.0, offset=offsets, name="intensity")(tensor)
 
-    return _edit(keras.applications.ResNet50, channels, edit, centered)
+    return _edit(keras.applications.ResNet50, channels, edit, center)
 
 
 def _edit(

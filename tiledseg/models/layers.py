@@ -1,4 +1,4 @@
-"""Layers that Keras does not have. Whoever loads a saved network imports them first.
+"""Layers that Keras does not have; import them before loading a saved network.
 
 They take images of any size (B, H, W, C), and compute nothing that depends on the backend.
 """
@@ -69,7 +69,7 @@ class WindowAttention(layers.Layer):
         tokens = ops.reshape(tokens, (batch, rows, window, columns, window, channels))
         tokens = ops.transpose(tokens, (0, 1, 3, 2, 4, 5))
         tokens = ops.reshape(tokens, (batch, rows * columns, window * window, channels))
-        allowed = self._allowed((height, width), (rows, columns), shifts)
+        allowed = self._allow_pairs((height, width), (rows, columns), shifts)
         tokens = self._attend(tokens, ops.where(allowed, 0.0, _MASKED))
         tokens = ops.reshape(tokens, (batch, rows, columns, window, window, channels))
         tokens = ops.transpose(tokens, (0, 1, 3, 2, 4, 5))
@@ -97,8 +97,8 @@ class WindowAttention(layers.Layer):
         bias = ops.take(ops.cast(self.position_bias, "float32"), index.ravel(), axis=0)
         return ops.transpose(ops.reshape(bias, (*index.shape, self.heads)), (2, 0, 1))
 
-    def _allowed(self, size: Any, counts: Any, shifts: Any) -> Any:
-        """Which token of a window may attend to which, (windows, N, N) bool."""
+    def _allow_pairs(self, size: Any, counts: Any, shifts: Any) -> Any:
+        """The pairs of tokens of a window that may attend to each other, (windows, N, N) bool."""
         regions, inside = [], []
         for length, count, shift in zip(size, counts, shifts, strict=True):
             position = ops.arange(count * self.window)

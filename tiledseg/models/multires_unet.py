@@ -43,7 +43,7 @@ def _block(
     """
     width = ALPHA * settings.base_filters * 2**level
     shares = [max(1, int(width * share)) for share in (0.167, 0.333, 0.5)]
-    residual = _bare(tensor, sum(shares), f"{name}_residual")
+    residual = _project(tensor, sum(shares), f"{name}_residual")
     scales: list[keras.KerasTensor] = []
     for index, filters in enumerate(shares):
         tensor = convolution(
@@ -63,7 +63,7 @@ def _path(
     filters = settings.base_filters * 2**level
     for step in range(length):
         name = f"path{level}_{step}"
-        residual = _bare(tensor, filters, f"{name}_residual")
+        residual = _project(tensor, filters, f"{name}_residual")
         tensor = convolution(
             tensor, filters, activation=settings.activation, scale=False, name=f"{name}_main"
         )
@@ -71,7 +71,7 @@ def _path(
     return tensor
 
 
-def _bare(tensor: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
+def _project(tensor: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
     """A 1 x 1 convolution, normalized."""
     return convolution(tensor, filters, kernel=1, activation="linear", scale=False, name=name)
 

@@ -10,14 +10,14 @@ import numpy as np
 from keras import layers
 
 from tiledseg.config import ModelSettings
-from tiledseg.models.unet import build_levels, enlarge_transposed
+from tiledseg.models.unet import build_levels, transpose_convolve
 
 LAPLACIAN = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
 
 
 def build_sharp_unet(settings: ModelSettings, channels: int) -> keras.Model:
     """Build the Sharp U-Net; see ``tiledseg.models.build_model`` for shapes and dtypes."""
-    return build_levels(settings, channels, enlarge_transposed, _sharpen)
+    return build_levels(settings, channels, transpose_convolve, _sharpen)
 
 
 def _sharpen(skip: keras.KerasTensor, _: keras.KerasTensor, name: str) -> keras.KerasTensor:

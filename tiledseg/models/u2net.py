@@ -94,7 +94,7 @@ def _block(
     inner = max(1, (1 if compact else stage.inner) * settings.base_filters // 4)
     outer = (1 if compact else stage.outer) * settings.base_filters
 
-    def convolved(
+    def convolve(
         tensor: keras.KerasTensor, filters: int, dilation: int, part: str
     ) -> keras.KerasTensor:
         return convolution(
@@ -107,21 +107,21 @@ def _block(
             name=f"{name}_{part}",
         )
 
-    start = convolved(tensor, outer, 1, "in")
+    start = convolve(tensor, outer, 1, "in")
     tensor, skips = start, []
     bottom = stage.depth - 1
     for level in range(bottom):
         if level and not stage.dilated:
             tensor = layers.MaxPooling2D(2, name=f"{name}_pool{level - 1}")(tensor)
         dilation = 2**level if stage.dilated else 1
-        tensor = convolved(tensor, inner, dilation, f"down{level}")
+        tensor = convolve(tensor, inner, dilation, f"down{level}")
         skips.append(tensor)
-    tensor = convolved(tensor, inner, 2**bottom if stage.dilated else 2, "bottom")
+    tensor = convolve(tensor, inner, 2**bottom if stage.dilated else 2, "bottom")
     for level in reversed(range(bottom)):
         if level < bottom - 1 and not stage.dilated:
             tensor = enlarge(tensor, 2, f"{name}_enlarge{level}")
         tensor = layers.Concatenate(name=f"{name}_join{level}")([tensor, skips[level]])
         dilation = 2**level if stage.dilated else 1
-        tensor = convolved(tensor, inner if level else outer, dilation, f"up{level}")
+        tensor = convolve(tensor, inner if level else outer, dilation, f"up{level}")
     tensor = dropout(tensor, settings.dropout_rate, f"{name}_dropout")
     return layers.Add(name=f"{name}_sum")([tensor, start])

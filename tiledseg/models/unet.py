@@ -19,7 +19,7 @@ Skip = Callable[[keras.KerasTensor, keras.KerasTensor, str], keras.KerasTensor]
 
 def build_unet(settings: ModelSettings, channels: int) -> keras.Model:
     """Build the U-Net; see ``tiledseg.models.build_model`` for shapes and dtypes."""
-    return build_levels(settings, channels, enlarge_transposed, lambda skip, _, __: skip)
+    return build_levels(settings, channels, transpose_convolve, lambda skip, _, __: skip)
 
 
 def build_levels(
@@ -57,7 +57,7 @@ def build_levels(
     return keras.Model(image, probability, name=settings.architecture)
 
 
-def enlarge_transposed(tensor: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
+def transpose_convolve(tensor: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
     """Double a tensor's sides by a learned filter of 2 x 2."""
     return layers.Conv2DTranspose(filters, 2, strides=2, padding="same", name=name)(tensor)
 

@@ -35,7 +35,7 @@ def build_unet3plus(settings: ModelSettings, channels: int) -> keras.Model:
     for level in reversed(range(settings.num_layers - 1)):
         decoded[level] = _fuse(level, encoded, decoded, settings)
     if settings.deep_supervision:
-        return keras.Model(image, _mean_answer(decoded, settings), name="UNet3Plus")
+        return keras.Model(image, _average_levels(decoded, settings), name="UNet3Plus")
     probability = probabilities(decoded[0], settings.num_classes, kernel=3)
     return keras.Model(image, probability, name="UNet3Plus")
 
@@ -62,7 +62,7 @@ def _fuse(
     return _convolution(joined, filters, settings, f"up{level}")
 
 
-def _mean_answer(
+def _average_levels(
     decoded: dict[int, keras.KerasTensor], settings: ModelSettings
 ) -> keras.KerasTensor:
     """Mean of what each level predicts, enlarged to full size.

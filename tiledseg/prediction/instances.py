@@ -56,9 +56,14 @@ class ClassObjects:
         return int(self._before[-1])
 
     @property
+    def areas(self) -> NDArray[np.int64]:
+        """Pixels of each, in the order of their numbers."""
+        return np.concatenate([found.areas[1:] for found in self._found])
+
+    @property
     def area(self) -> int:
         """Pixels of all of them."""
-        return int(sum(found.areas.sum() for found in self._found))
+        return int(self.areas.sum())
 
     def numbers(self) -> Iterator[NDArray[np.int32]]:
         """The number of the object that each pixel belongs to, (h, W) for each band."""

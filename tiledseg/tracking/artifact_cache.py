@@ -1,6 +1,5 @@
-"""Files of runs that a server keeps, fetched once to this machine, and not without bound."""
+"""Files of runs that were fetched from a server, kept on this machine within a disk quota."""
 
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -9,33 +8,32 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tiledseg.data.cache import default_cache_folder
+from tiledseg.data.disk_quota import free_space, list_files, remove_abandoned
 from tiledseg.errors import OutputError
 
-logger = logging.getLogger(__name__)
-
 MOST_BYTES = 8 * 2**30
-"""Together; beyond it, those that were not used for longest are removed."""
+"""Of all files; beyond it, those that were used the longest ago are removed."""
 KEPT_SECONDS = 3600.0
 """What was used so recently is never removed: somebody may be looking at it."""
 PAUSE_SECONDS = 60.0
-"""How long to wait before the files are counted again."""
-_COUNTED = ".counted"
+"""How long to wait before the files are measured again."""
+_CHECKED = ".checked"
 _FETCHING = ".fetching-"
 
 
-def find_cached_folder() -> Path:
+def run_cache_folder() -> Path:
     """Where fetched files lie, by the ids of their runs."""
     return default_cache_folder() / "runs"
 
 
 @contextmanager
-def fetching() -> Iterator[Path]:
-    """An empty folder to fetch into, on the disk of ``find_cached_folder``; removed afterwards.
+def open_fetch_folder() -> Iterator[Path]:
+    """Make an empty folder to fetch into, on the disk of ``run_cache_folder``; removed afterwards.
 
     Raises:
         OutputError: It cannot be made.
     """
-    home = find_cached_folder()
+    home = run_cache_folder()
     try:
         home.mkdir(parents=True, exist_ok=True)
         folder = TemporaryDirectory(prefix=_FETCHING, dir=home, ignore_cleanup_errors=True)
@@ -52,33 +50,24 @@ def keep(file: Path, place: Path) -> None:
     """Give a fetched file its place, in one step: a reader never meets half of it."""
     place.parent.mkdir(parents=True, exist_ok=True)
     file.replace(place)
-    _bound_size(find_cached_folder())
+    _free_space(run_cache_folder())
 
 
 def mark_used(place: Path) -> None:
-    """Note that a file is of use."""
-    with suppress(OSError):  # a folder that can only be read is as good
+    """Renew the time of a file's last use."""
+    with suppress(OSError):  # the folder may be read-only
         os.utime(place)
 
 
-def _bound_size(home: Path) -> None:
-    """Remove what is too much, if that was not looked at just now."""
-    now, mark = time.time(), home / _COUNTED
+def _free_space(home: Path) -> None:
+    """Remove files beyond the quota, unless that was done just now."""
+    mark = home / _CHECKED
     with suppress(FileNotFoundError):
-        if now - mark.stat().st_mtime < PAUSE_SECONDS:
+        if time.time() - mark.stat().st_mtime < PAUSE_SECONDS:
             return
     mark.touch()
-    found = []
-    for path in home.rglob("*"):
-        with suppress(OSError):  # another process removes, too
-            if path.is_file() and path != mark:
-                state = path.stat()
-                found.append((state.st_mtime, state.st_size, path))
-    total = sum(size for _, size, _ in found)
-    for moment, size, path in sorted(found):
-        if total <= MOST_BYTES or now - moment < KEPT_SECONDS:
-            return
-        with suppress(OSError):
-            path.unlink()
-            logger.info("removed %s, fetched from a server and not used since", path)
-            total -= size
+    folders = [path for path in home.iterdir() if path.is_dir()]
+    remove_abandoned(path for path in folders if path.name.startswith(_FETCHING))
+    runs = (path for path in folders if not path.name.startswith(_FETCHING))
+    files = (file for run in runs for file in list_files(run))
+    free_space(files, MOST_BYTES, keep_seconds=KEPT_SECONDS)

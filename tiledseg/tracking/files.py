@@ -1,4 +1,4 @@
-"""Files of a run on this machine: where they lie, or fetched once from the server."""
+"""Files of a run: read where they lie, or fetched once from the server."""
 
 import re
 from pathlib import Path
@@ -9,11 +9,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.artifact_cache import fetching, find_cached_folder, keep, mark_used
+from tiledseg.tracking.artifact_cache import keep, mark_used, open_fetch_folder, run_cache_folder
+from tiledseg.tracking.names import EPOCH_PICTURES_FOLDER, EPOCHS_KEY, MODES
 from tiledseg.tracking.store import connect, store_errors
 
 _EPOCH_PICTURE = re.compile(
-    r"epochs[~#%](?P<stem>.+)[~#%](?P<mode>tiled|resized)[+%]step[+%](?P<epoch>\d+)[+%]"
+    rf"{EPOCHS_KEY}[~#%](?P<stem>.+)[~#%](?P<mode>{'|'.join(MODES)})[+%]step[+%](?P<epoch>\d+)[+%]"
 )
 """How ``mlflow.log_image`` names the files of the key ``epochs/STEM/MODE``."""
 
@@ -35,7 +36,7 @@ class RunFiles:
                 uri = connect().get_run(run_id).info.artifact_uri
         self.run_id = run_id
         self._local = _local_folder(uri)
-        self._root = (self._local or find_cached_folder() / run_id).resolve()
+        self._root = (self._local or run_cache_folder() / run_id).resolve()
 
     def names(self, folder: str) -> list[str]:
         """Names of the files directly in a folder of the run; empty if there is none.
@@ -43,7 +44,7 @@ class RunFiles:
         Raises:
             TrackingError: The server does not answer, or the folder leads out of the run.
         """
-        place = self._inside(folder)
+        place = self._resolve(folder)
         if self._local is not None:
             return sorted(item.name for item in place.iterdir()) if place.is_dir() else []
         with store_errors():
@@ -57,7 +58,7 @@ class RunFiles:
             TrackingError: The run has no such file, or the name leads out of the run.
             OutputError: The cache folder cannot be written.
         """
-        place = self._inside(name)
+        place = self._resolve(name)
         if self._local is None:
             if place.is_file():
                 mark_used(place)
@@ -78,16 +79,16 @@ class RunFiles:
     def epoch_pictures(self) -> dict[tuple[str, str], dict[int, str]]:
         """Epoch-change masks: (stem, mode) to epoch to the file's name, epochs in order."""
         found: dict[tuple[str, str], dict[int, str]] = {}
-        for name in self.names("images"):
+        for name in self.names(EPOCH_PICTURES_FOLDER):
             match = _EPOCH_PICTURE.match(name)
             if match and name.endswith(".png"):
                 key = (match["stem"], match["mode"])
-                found.setdefault(key, {})[int(match["epoch"])] = f"images/{name}"
+                found.setdefault(key, {})[int(match["epoch"])] = f"{EPOCH_PICTURES_FOLDER}/{name}"
         return {key: dict(sorted(epochs.items())) for key, epochs in found.items()}
 
     def _fetch(self, name: str, place: Path) -> None:
         """Fetch a file to its place; nothing is there afterwards where the run has none."""
-        with fetching() as folder, store_errors():
+        with open_fetch_folder() as folder, store_errors():
             try:
                 file = Path(
                     mlflow.artifacts.download_artifacts(
@@ -101,7 +102,7 @@ class RunFiles:
             if file.is_file():
                 keep(file, place)
 
-    def _inside(self, name: str) -> Path:
+    def _resolve(self, name: str) -> Path:
         place = (self._root / name).resolve()
         if not place.is_relative_to(self._root):
             raise TrackingError(f"{name!r} leads out of run {self.run_id}; name a file of the run")

@@ -10,7 +10,7 @@ PARENT_TAG = "mlflow.parentRunId"
 PREFIX = "tiledseg."
 """Of every tag of ours."""
 FORMAT_TAG = "tiledseg.format"
-"""Version of the form of a run, see ``config.format_version``."""
+"""Version of the format of a run, see ``config.format_version``."""
 KIND_TAG = "tiledseg.kind"
 """train, evaluate, sweep or trial."""
 ERROR_TAG = "tiledseg.error"
@@ -53,8 +53,29 @@ PRUNED_ON = "val_dice_coef"
 THRESHOLD = "threshold"
 """The threshold that was chosen on validation images."""
 
+EXPERIMENT_FILE = "experiment.yaml"
 SCORES_FILE = "scores.csv"
-HISTORY_FILE = "curves/history.csv"
+"""One row per image and mode."""
+SCORES_TABLE_FILE = "scores.json"
+"""The same, as MLflow's own pages show it."""
+CURVES_FOLDER = "curves"
+HISTORY_FILE = f"{CURVES_FOLDER}/history.csv"
+CURVES_PICTURE = "curves.png"
+"""In the folder of curves."""
+MODEL = "model"
+"""The logged model: ``runs:/ID/model``."""
+PREDICTIONS_FOLDER = "predictions"
+"""``SPLIT/LAYER/STEM.png`` in it; images keep their own suffix."""
+IMAGE_LAYER, TARGET_LAYER, GRID_LAYER = "image", "target", "grid"
+"""Layers beside those of the modes; a grid is where tiles met, as JSON."""
+COMPARISON_FOLDER = "comparison"
+"""``SPLIT/STEM.png`` in it: image, target and predictions on one sheet."""
+EPOCHS_KEY = "epochs"
+"""MLflow's key of epoch-change masks is ``epochs/STEM/MODE``."""
+EPOCH_PICTURES_FOLDER = "images"
+"""Where MLflow keeps them."""
+PLOTS_FOLDER = "plots"
+"""Of a study."""
 TRIALS_FILE = "trials.csv"
 BEST_FILE = "best.yaml"
 IMPORTANCE_FILE = "importance.csv"
@@ -86,6 +107,21 @@ _COST = re.compile(
     rf"(?:{'|'.join(SPLITS)})/(?:(?:{'|'.join(MODES)})/{SPEED}|seam/(?:{'|'.join(SEAMS)}))"
 )
 _FIGURES = ("training_seconds", "trial_seconds", "peak_memory_gb")
+
+
+def predictions_folder(split: str, layer: str) -> str:
+    """The folder of a run with one layer of a split's images.
+
+    Args:
+        split: ``valid`` or ``test``.
+        layer: A mode, or one of ``IMAGE_LAYER``, ``TARGET_LAYER`` and ``GRID_LAYER``.
+    """
+    return f"{PREDICTIONS_FOLDER}/{split}/{layer}"
+
+
+def grid_file(split: str, stem: str) -> str:
+    """The file of a run that says where the tiles of an image met."""
+    return f"{predictions_folder(split, GRID_LAYER)}/{stem}.json"
 
 
 def has_direction(metric: str) -> bool:

@@ -1,4 +1,4 @@
-"""Runs, curves, files and model versions, as people look at them.
+"""Reading runs, curves and model versions from the store.
 
 Reading never changes anything, and never imports Keras.
 """
@@ -153,20 +153,20 @@ def read_versions(model: str | None = None) -> list[VersionSummary]:
     quoted = (model or "").replace("'", "\\'")
     condition = f"name = '{quoted}'" if model else None
     with store_errors():
-        models = _every(client.search_registered_models, filter_string=condition)
+        models = _search_all(client.search_registered_models, filter_string=condition)
         aliases = {item.name: _versions_to_aliases(item) for item in models}
         found = [
             _version(item, aliases.get(item.name, {}))
-            for item in _every(client.search_model_versions, filter_string=condition)
+            for item in _search_all(client.search_model_versions, filter_string=condition)
         ]
     return sorted(found, key=lambda item: item.created, reverse=True)
 
 
 def _experiment_names(client: mlflow.MlflowClient) -> dict[str, str]:
-    return {item.experiment_id: item.name for item in _every(client.search_experiments)}
+    return {item.experiment_id: item.name for item in _search_all(client.search_experiments)}
 
 
-def _every(search: Callable[..., Any], **conditions: Any) -> Iterator[Any]:
+def _search_all(search: Callable[..., Any], **conditions: Any) -> Iterator[Any]:
     """All that a search of MLflow finds, page by page."""
     token: str | None = None
     while True:

@@ -1,4 +1,4 @@
-"""Registered models: versions, the two aliases, and loading them back."""
+"""Registered models: logging, versions, the two aliases, loading."""
 
 import importlib.metadata
 import logging
@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import tiledseg
 from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.errors import RegistryError
-from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, FORMAT_TAG, LATEST
+from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, FORMAT_TAG, LATEST, MODEL
 from tiledseg.tracking.store import connect, reason_of, store_address, store_errors
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def log_model(predictor: "Predictor", folder: Path) -> str:
     with warnings.catch_warnings():  # the signature is given, so hints and examples are not needed
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
-            name="model",
+            name=MODEL,
             python_model=str(package / "tracking" / "serving.py"),
             artifacts={"predictor": str(folder)},
             code_paths=[str(package)],
@@ -102,7 +102,7 @@ def register(
     best = champion_score(client, name)
     is_champion = best is None or score > best
     if is_champion:
-        is_champion = _crown_best(client, name) == str(version)
+        is_champion = _promote_best(client, name) == str(version)
     return Registration(name, str(version), is_champion)
 
 
@@ -173,8 +173,8 @@ def _best(scores: Mapping[str, float]) -> str:
     return max(scores, key=lambda version: (scores[version], -int(version)))
 
 
-def _crown_best(client: mlflow.MlflowClient, name: str) -> str:
-    """Make the best version champion; returns it.
+def _promote_best(client: mlflow.MlflowClient, name: str) -> str:
+    """Give the best version the alias champion; returns its number.
 
     Another machine may do the same with what it saw a moment ago. Who looks again after moving
     the alias sees the version that the other one made before it looked.

@@ -1,4 +1,4 @@
-"""Which run a job fills: a new one, or the one that ``mlflow run`` made for it."""
+"""The run that a job logs to: a new one, or the one that ``mlflow run`` made for it."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""MLflow runs: opened, filled as the contract says, and always closed."""
+"""Runs in MLflow: opened, filled with results, and always closed."""
 
 import logging
 import shutil
@@ -21,8 +21,23 @@ from tiledseg.evaluation.figures import comparison_sheet, learning_curves, save_
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
 from tiledseg.masks.classes import labels_of, paint
-from tiledseg.prediction.predictor import EXPERIMENT_FILE
-from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG, HISTORY_FILE, SCORES_FILE, THRESHOLD
+from tiledseg.tracking.names import (
+    COMPARISON_FOLDER,
+    CURVES_FOLDER,
+    CURVES_PICTURE,
+    EPOCHS_KEY,
+    ERROR_TAG,
+    EXPERIMENT_FILE,
+    FORMAT_TAG,
+    HISTORY_FILE,
+    IMAGE_LAYER,
+    PREDICTIONS_FOLDER,
+    SCORES_FILE,
+    SCORES_TABLE_FILE,
+    TARGET_LAYER,
+    THRESHOLD,
+    grid_file,
+)
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
 from tiledseg.tracking.store import connect, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
@@ -31,12 +46,12 @@ logger = logging.getLogger(__name__)
 
 
 class TrackedRun:
-    """An open MLflow run; listens to a training and files what comes out of it.
+    """An open MLflow run; observes a training and logs its results.
 
     Args:
         client: The store.
         run_id: The open run.
-        files: A folder for files on their way into the store.
+        files: A folder for files until they are in the store.
     """
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str, files: Path) -> None:
@@ -89,7 +104,7 @@ class TrackedRun:
         several = picture.labels > 2
         mlflow.log_image(
             paint(picture.mask, picture.labels) if several else picture.mask * np.uint8(255),
-            key=f"epochs/{picture.stem}/{picture.mode}",
+            key=f"{EPOCHS_KEY}/{picture.stem}/{picture.mode}",
             step=picture.epoch,
             synchronous=True,
         )
@@ -97,8 +112,9 @@ class TrackedRun:
     def log_history(self, history: pd.DataFrame, best_epoch: int, seconds: float) -> None:
         """Log the curves as CSV and PNG, which epoch was best, and how long it all took."""
         mlflow.log_text(history.to_csv(index=False), HISTORY_FILE)
-        save_figure(learning_curves(history, best_epoch), self.files / "curves.png")
-        mlflow.log_artifact(str(self.files / "curves.png"), "curves")
+        picture = self.files / CURVES_PICTURE
+        save_figure(learning_curves(history, best_epoch), picture)
+        mlflow.log_artifact(str(picture), CURVES_FOLDER)
         mlflow.log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
 
     def log_threshold(self, threshold: float) -> None:
@@ -111,39 +127,40 @@ class TrackedRun:
         """Log one image's predictions, and its picture, target and comparison sheet if asked."""
         split, stem = evaluation.split, evaluation.sample.stem
         root = self.files / split
+        predictions, comparison = root / PREDICTIONS_FOLDER, root / COMPARISON_FOLDER
         for mode, probability in evaluation.probabilities.items():
-            path = root / "predictions" / mode / f"{stem}.png"
+            path = predictions / mode / f"{stem}.png"
             if probability.shape[2] == 1:
                 write_probability(path, probability[..., 0])
             else:
                 write_labels(path, labels_of(probability), len(evaluation.classes))
         if evaluation.grid is not None:
             seams = {"rows": evaluation.grid.seam_rows, "columns": evaluation.grid.seam_columns}
-            mlflow.log_dict(seams, f"predictions/{split}/grid/{stem}.json")
+            mlflow.log_dict(seams, grid_file(split, stem))
         if with_image:
             image = evaluation.sample.image
-            folder = root / "predictions" / "image"
+            folder = predictions / IMAGE_LAYER
             folder.mkdir(parents=True, exist_ok=True)
             if image.is_file():  # named like its masks, whatever dataset.image_suffix is
                 shutil.copyfile(image, folder / f"{stem}{image.suffix}")
             else:  # a store is a folder of many files
                 write_image(folder / f"{stem}.png", read_image(image))
-            path = root / "predictions" / "target" / f"{stem}.png"
+            path = predictions / TARGET_LAYER / f"{stem}.png"
             if (evaluation.target > 1).any() or len(evaluation.classes) > 2:
                 write_labels(path, evaluation.target, len(evaluation.classes))
             else:
                 write_mask(path, evaluation.target)
         if with_sheet:
-            (root / "comparison").mkdir(parents=True, exist_ok=True)
-            save_figure(comparison_sheet(evaluation), root / "comparison" / f"{stem}.png")
-        for kind in ("predictions", "comparison"):
-            if (root / kind).is_dir():
-                mlflow.log_artifacts(str(root / kind), f"{kind}/{split}")
+            comparison.mkdir(parents=True, exist_ok=True)
+            save_figure(comparison_sheet(evaluation), comparison / f"{stem}.png")
+        for folder in (predictions, comparison):
+            if folder.is_dir():
+                mlflow.log_artifacts(str(folder), f"{folder.name}/{split}")
         shutil.rmtree(root)
 
     def log_scores(self, table: pd.DataFrame, metrics: Mapping[str, float]) -> None:
         """Log one row per image and mode as a table, and the final metrics."""
-        mlflow.log_table(table, "scores.json")
+        mlflow.log_table(table, SCORES_TABLE_FILE)
         mlflow.log_text(table.to_csv(index=False), SCORES_FILE)
         mlflow.log_metrics(dict(metrics))
 

@@ -1,4 +1,4 @@
-"""Which MLflow store is used, and whether it answers."""
+"""The MLflow store in use: its address, a client, its errors."""
 
 import os
 import time
@@ -40,7 +40,7 @@ def connect() -> mlflow.MlflowClient:
 
 
 def page_command() -> str:
-    """How to look at the store: the server's address, or the command that shows the database."""
+    """How to open MLflow's pages: the server's address, or the command that serves the database."""
     uri, address = mlflow.get_tracking_uri(), store_address()
     if uri.startswith("http"):
         return address
@@ -78,7 +78,7 @@ def store_errors() -> Iterator[None]:
 
 
 def _ask_server(uri: str) -> None:
-    """MLflow itself retries for minutes before it says that nobody is there."""
+    """Ask whether a server is alive; MLflow itself would retry for minutes."""
     try:
         answer = requests.get(
             f"{uri.rstrip('/')}/health",

@@ -14,7 +14,14 @@ from sqlalchemy.engine import URL
 from tiledseg.config.experiment import Experiment
 from tiledseg.errors import DatasetError, SweepError
 from tiledseg.tracking import sweeps
-from tiledseg.tracking.names import HOURS_TAG, PRUNER_TAG, SAMPLER_TAG, SEED_TAG, WANTED_TAG
+from tiledseg.tracking.names import (
+    EXPERIMENT_FILE,
+    HOURS_TAG,
+    PRUNER_TAG,
+    SAMPLER_TAG,
+    SEED_TAG,
+    WANTED_TAG,
+)
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.resources import memory_per_worker
 from tiledseg.tuning.execution.signals import stop_on_signals
@@ -128,7 +135,7 @@ def _log_definition(
     for name, parameter in definition.space.parameters.items():
         fields = parameter.model_dump(exclude_defaults=True)
         params[f"space.{name}"] = ", ".join(f"{key} {value}" for key, value in fields.items())
-    run.log_definition(params, {"experiment.yaml": content["experiment"]})
+    run.log_definition(params, {EXPERIMENT_FILE: content["experiment"]})
     run.log_tags(
         {
             SAMPLER_TAG: options.sampler,

@@ -11,7 +11,13 @@ import pandas as pd
 from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
-from tiledseg.tracking.names import BEST_FILE, BEST_TAG, IMPORTANCE_FILE, TRIALS_FILE
+from tiledseg.tracking.names import (
+    BEST_FILE,
+    BEST_TAG,
+    IMPORTANCE_FILE,
+    PLOTS_FOLDER,
+    TRIALS_FILE,
+)
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.results.candidates import Candidate, make_full_experiment, rank_trials
 from tiledseg.tuning.results.export import export_experiment
@@ -74,7 +80,7 @@ def close_study(
         run.log_tags({BEST_TAG: best.run_id})
     with tempfile.TemporaryDirectory(prefix="tiledseg-") as place:
         draw_plots(study, names, importance, Path(place))
-        run.log_folder(Path(place), "plots")
+        run.log_folder(Path(place), PLOTS_FOLDER)
     file, write_error = None, ""
     if best is not None and experiment is not None:
         try:
