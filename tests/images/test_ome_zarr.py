@@ -12,10 +12,11 @@ from tiledseg.checking.check import check_folder
 from tiledseg.checking.suggestion import suggest_section
 from tiledseg.config import DatasetSettings
 from tiledseg.config.experiment import Experiment
-from tiledseg.data.cache import PixelCache, content_hash
+from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.integrity import check_dataset
 from tiledseg.errors import ImageError
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.pixel_format import PixelFormat, read_pixel_format
 from tiledseg.images.reading import image_shape, list_images, read_as_stored, read_image, read_mask
 
@@ -156,8 +157,8 @@ class TestADataset:
 
     def test_a_store_is_known_by_its_content(self, root):
         store = root / "Stores" / "images" / "0.ome.zarr"
-        before = content_hash(store)
+        before = hash_content(store)
         copy = Path(shutil.copytree(store, root / "copy.zarr"))
-        assert content_hash(copy) == before
+        assert hash_content(copy) == before
         zarr.open_group(copy, mode="r+")["0"][0, 0] = 1
-        assert content_hash(copy) != before
+        assert hash_content(copy) != before

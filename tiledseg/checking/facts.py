@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.cache import content_hash
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.pixel_format import PixelFormat, read_pixel_format
 from tiledseg.images.reading import read_image
 from tiledseg.masks.classes import value_counts
@@ -123,8 +123,8 @@ def measure_image(
         masks=masks,
         shape=(pixels.shape[0], pixels.shape[1]),
         form=read_pixel_format(image),
-        digest=content_hash(image),
-        mask_digest="".join(content_hash(mask) for mask in masks),
+        digest=hash_content(image),
+        mask_digest="".join(hash_content(mask) for mask in masks),
         brightness=float(mean[0][0]),
         contrast=float(deviation[0][0]),
         thumbnail=cv2.resize(gray, side, interpolation=cv2.INTER_AREA).astype(np.float32),
