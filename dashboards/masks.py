@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.images.pixel_format import read_pixel_format
-from tiledseg.images.reading import read_indices, read_mask_levels
+from tiledseg.images.reading import read_header, read_indices, read_mask_levels
 from tiledseg.masks.classes import foreground
 
 
@@ -40,5 +39,5 @@ def holds_labels(path: Path) -> bool:
     Raises:
         ImageError: The file cannot be read.
     """
-    form = read_pixel_format(path)
-    return form.palette and form.kind == "png"
+    header = read_header(path)
+    return header.palette and header.kind == "png"

@@ -17,7 +17,8 @@ import zarr
 from tiledseg.errors import ImageError, OutputError, TilingError
 from tiledseg.images.opening import open_slide
 from tiledseg.images.writing import probability_levels, write_mask
-from tiledseg.masks.instances import clean, label_instances, measure
+from tiledseg.masks.cleaning import clean
+from tiledseg.masks.instances import label_instances, measure
 from tiledseg.masks.outlines import geojson
 from tiledseg.prediction.canvas import PredictionCanvas
 from tiledseg.prediction.job import predict_image

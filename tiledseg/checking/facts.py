@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.cache import content_hash
-from tiledseg.images.pixel_format import PixelFormat, read_pixel_format
-from tiledseg.images.reading import read_image
+from tiledseg.images.hashing import hash_content
+from tiledseg.images.headers import Header
+from tiledseg.images.reading import read_header, read_image
 from tiledseg.masks.classes import value_counts
 from tiledseg.masks.drawing import GREEN
 
@@ -66,7 +66,7 @@ class ImageFacts:
         image: The image file.
         masks: The mask files; more than one where each holds one object.
         shape: Height and width, in pixels.
-        form: How the image is stored.
+        header: How the image is stored.
         digest: Hash of the image file's bytes.
         mask_digest: Hash of the mask files' bytes.
         brightness: Mean of the gray image, 0 to 255.
@@ -81,7 +81,7 @@ class ImageFacts:
     image: Path
     masks: tuple[Path, ...]
     shape: tuple[int, int]
-    form: PixelFormat
+    header: Header
     digest: str
     mask_digest: str
     brightness: float
@@ -122,14 +122,14 @@ def measure_image(
         image=image,
         masks=masks,
         shape=(pixels.shape[0], pixels.shape[1]),
-        form=read_pixel_format(image),
-        digest=content_hash(image),
-        mask_digest="".join(content_hash(mask) for mask in masks),
+        header=read_header(image),
+        digest=hash_content(image),
+        mask_digest="".join(hash_content(mask) for mask in masks),
         brightness=float(mean[0][0]),
         contrast=float(deviation[0][0]),
         thumbnail=cv2.resize(gray, side, interpolation=cv2.INTER_AREA).astype(np.float32),
         preview=_preview(pixels, levels > threshold),
-        mask=measure_mask(levels, threshold, read_pixel_format(masks[0]).kind),
+        mask=measure_mask(levels, threshold, read_header(masks[0]).kind),
     )
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from tiledseg.checking.finding import Finding
 from tiledseg.config import DatasetSettings
-from tiledseg.data.dataset import SPLITS, find_splits, with_drawn_splits
+from tiledseg.data.dataset import find_splits, with_drawn_splits
 from tiledseg.data.pairing import Sample, match_files, no_images_fault
+from tiledseg.data.split import SPLITS
 from tiledseg.errors import DatasetError
 from tiledseg.images.reading import READ_SUFFIXES, is_image
 

@@ -5,6 +5,7 @@ from statistics import median
 
 from tiledseg.checking.facts import ImageFacts
 from tiledseg.checking.finding import Finding, Severity
+from tiledseg.data.split import SPLITS
 
 _RINGING = 32
 """JPEG may leave values up to this in an empty mask."""
@@ -121,7 +122,7 @@ def _of_coverage(facts: ImageFacts, usual: float) -> Iterator[Finding]:
 
 
 def _without_foreground(images: Sequence[ImageFacts], threshold: int) -> Iterator[Finding]:
-    for split in ("train", "valid", "test"):
+    for split in SPLITS:
         masks = [facts for facts in images if facts.split == split]
         empty = sum(facts.mask.foreground == 0 for facts in masks)
         if not masks or not empty:

@@ -15,7 +15,7 @@ from tiledseg.config import DatasetSettings
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.data.pairing import Pairing, home_of, match_files
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.images.label_files import colors_of
+from tiledseg.images.label_files import colors_of, is_lossy
 from tiledseg.images.reading import READ_SUFFIXES, list_images, read_as_stored, read_mask_levels
 
 _MASK_NAMES = ("mask", "label", "annot", "target", "gt", "target", "seg")
@@ -71,7 +71,7 @@ def suggest_section(folder: Path, name: str) -> Suggestion:
     _, naming, found = best
     naming = {
         **naming,
-        **_mask_rule([path for sample in found.samples for path in sample.mask_files]),
+        **_suggest_mask_rule([path for sample in found.samples for path in sample.mask_files]),
     }
     usual = DatasetSettings(name=name).model_dump(mode="json")
     section = {key: value for key, value in naming.items() if usual[key] != value}
@@ -145,11 +145,59 @@ def _sounds_like_masks(images: str, masks: str) -> int:
     return heard(images) + (not heard(masks))
 
 
-def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
-    """The rule that finds foreground, told from some of the masks.
+@dataclass(frozen=True)
+class _MaskValues:
+    """What some of the masks of a dataset hold.
 
-    Where only one of several gray levels is 255, the mask is taken for a soft one, not for labels.
+    Attributes:
+        background: The commonest value; one number, or three of a color.
+        others: All other values.
+        brightest: On the 8-bit scale, of all channels.
+        lossy: Whether a mask is a JPEG, which changes values.
     """
+
+    background: tuple[int, ...]
+    others: tuple[tuple[int, ...], ...]
+    brightest: int
+    lossy: bool
+
+    @property
+    def is_on_color(self) -> bool:
+        """Whether a few colors lie on one that is not black.
+
+        Black is then one of the objects' colors, or there is none.
+        """
+        few = 0 < len(self.others) <= _MOST_COLORS
+        return any(self.background) and len(self.background) == 3 and few
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether values on black are numbers of objects, some of which a threshold would lose.
+
+        Where only one of several gray values is 255, the mask is taken for a soft one.
+        """
+        if not self.others or self.lossy or any(self.background):
+            return False
+        heights = [max(value) for value in self.others]
+        soft = len(self.background) == 1 and len(heights) > 1 and max(heights) == 255
+        return not soft and (min(heights) <= 127 or max(heights) > 255)
+
+
+def _suggest_mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
+    """The settings that find foreground, told from some of the masks."""
+    held = _sample_values(paths)
+    if held.is_on_color:
+        listed = ", ".join(_as_value(value) for value in sorted(held.others))
+        return {"mask_form": "values", "mask_values": listed}
+    if held.is_numbered:
+        return {"mask_form": "nonzero"}
+    if 0 < held.brightest <= 127:
+        return {"mask_threshold": held.brightest // 2}
+    return {}
+
+
+def _sample_values(paths: Sequence[Path]) -> _MaskValues:
+    """Values of at most ``_LOOKED_AT`` masks from all over; those that cannot be read left out."""
     step = max(1, len(paths) // _LOOKED_AT)
     values: Counter[tuple[int, ...]] = Counter()
     brightest = 0
@@ -161,20 +209,12 @@ def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
             continue
         values.update(_count_values(pixels))
     background = values.most_common(1)[0][0] if values else (0,)
-    marks = [value for value in values if value != background]
-    if any(background) and 0 < len(marks) <= _MOST_COLORS and len(background) == 3:
-        # A colored ground: black is one of the objects' colors, or there is none.
-        listed = ", ".join(_as_value(value) for value in sorted(marks))
-        return {"mask_form": "values", "mask_values": listed}
-    levels = [max(value) for value in marks]
-    lossy = any(path.suffix.lower() in (".jpg", ".jpeg") for path in paths)
-    gray = len(background) == 1 and len(marks) > 1 and max(levels) == 255
-    named = levels and not lossy and not gray and not any(background)
-    if named and (min(levels) <= 127 or max(levels) > 255):
-        return {"mask_form": "nonzero"}
-    if 0 < brightest <= 127:
-        return {"mask_threshold": brightest // 2}
-    return {}
+    return _MaskValues(
+        background=background,
+        others=tuple(value for value in values if value != background),
+        brightest=brightest,
+        lossy=any(is_lossy(path) for path in paths),
+    )
 
 
 def _count_values(pixels: NDArray[Any]) -> dict[tuple[int, ...], int]:

@@ -12,18 +12,17 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import repeat
 from pathlib import Path
 
 from tiledseg.config import DatasetSettings, SplitSettings
-from tiledseg.data.cache import content_hash
+from tiledseg.config.messages import nearest
 from tiledseg.data.mask_encoding import spec_of, with_one_mask
 from tiledseg.data.pairing import Sample, home_of, pair
-from tiledseg.data.split import draw_splits, group_reader, source_reader
+from tiledseg.data.split import SPLITS, draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
+from tiledseg.images.hashing import hash_content
 
-SPLITS = ("train", "valid", "test")
 _THREADS = 2
 
 
@@ -165,9 +164,8 @@ def require_folder(folder: Path, root: Path) -> None:
             f"{folder.name}/"
         )
     known = sorted(path.name for path in root.iterdir() if path.is_dir())
-    by_folded = {name.casefold(): name for name in known}
-    near = get_close_matches(folder.name.casefold(), by_folded, n=3, cutoff=0.5)
-    names = [by_folded[match] for match in near] or known[:10] or ["nothing"]
+    near = nearest(folder.name, known, most=3)
+    names = near or known[:10] or ["nothing"]
     offer = f"{'nearest folders' if near else 'the data root holds'}: {', '.join(names)}"
     raise DatasetError(
         f"{folder} does not exist; {offer}; correct the name, or "
@@ -177,8 +175,8 @@ def require_folder(folder: Path, root: Path) -> None:
 
 def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -> str:
     def line(split: str, sample: Sample) -> bytes:
-        mask = spec_of(sample, settings) if sample.sources else content_hash(sample.mask)
-        return "\0".join((split, sample.stem, content_hash(sample.image), mask)).encode() + b"\n"
+        mask = spec_of(sample, settings) if sample.sources else hash_content(sample.mask)
+        return "\0".join((split, sample.stem, hash_content(sample.image), mask)).encode() + b"\n"
 
     digest = hashlib.blake2b(digest_size=16)
     with ThreadPoolExecutor(_THREADS) as pool:

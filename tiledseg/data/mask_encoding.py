@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.config import DatasetSettings
-from tiledseg.data.cache import content_hash, default_cache_folder
+from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, OutputError
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.label_files import LOSSY_TOLERANCE, colors_of, is_lossy, read_labels, rgb_of
 from tiledseg.images.reading import read_as_stored, read_mask
 from tiledseg.images.writing import write_image, write_mask
@@ -60,7 +61,7 @@ def spec_of(sample: Sample, settings: DatasetSettings) -> str:
     if settings.holds_labels:
         colors = " ".join(settings.mask_colors)
         rule = f"{settings.mask_form} {len(settings.classes)} {colors} {settings.ignore_label}"
-    parts = (_FORMAT, rule, *(content_hash(path) for path in sample.sources))
+    parts = (_FORMAT, rule, *(hash_content(path) for path in sample.sources))
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.images.ome_zarr import STORE_SUFFIX
+from tiledseg.images.opening import stem_of
 from tiledseg.images.reading import READ_SUFFIXES, is_image, list_images
 
 _SEPARATORS = "_-. "
@@ -142,16 +142,14 @@ def no_images_fault() -> str:
     return f"holds no images; add some ({', '.join(READ_SUFFIXES)})"
 
 
-def stem_of(path: Path, suffix: str) -> str | None:
-    """A file's name without what follows its stem, or None where that is something else.
+def _strip_suffix(path: Path, suffix: str) -> str | None:
+    """A file's name without a suffix, or None where it ends in something else.
 
     Args:
         path: The file.
         suffix: An end with extension (``_mask.png``, ``.png``), without (``_mask``), or nothing.
     """
-    name = path.name if "." in suffix else path.stem
-    if "." not in suffix and path.suffix.lower() == STORE_SUFFIX:
-        name = name.removesuffix(".ome")  # a.ome.zarr is called a
+    name = path.name if "." in suffix else stem_of(path)
     if not name.endswith(suffix) or name == suffix:
         return None
     return name.removesuffix(suffix)
@@ -166,7 +164,7 @@ def _is_mask(path: Path, settings: DatasetSettings) -> bool:
         (len(settings.image_suffix), False, settings.image_suffix),
         (len(settings.mask_suffix), True, settings.mask_suffix),
     )
-    fitting = [end for end in ends if stem_of(path, end[2]) is not None]
+    fitting = [end for end in ends if _strip_suffix(path, end[2]) is not None]
     return max(fitting, default=(0, False, ""))[1]
 
 
@@ -192,7 +190,7 @@ def _by_stem(
     found: dict[str, Path] = {}
     doubled, strangers = [], []
     for path in paths:
-        stem = stem_of(path, suffix)
+        stem = _strip_suffix(path, suffix)
         if stem is None:
             strangers.append(path)
         elif stem in found:

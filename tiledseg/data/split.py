@@ -9,6 +9,8 @@ from pathlib import Path
 from tiledseg.config import SplitSettings
 from tiledseg.errors import DatasetError
 
+SPLITS = ("train", "valid", "test")
+
 OriginOf = Callable[[str], str]
 """The source image, or the patient or slide, of a stem."""
 

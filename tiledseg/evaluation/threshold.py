@@ -17,7 +17,7 @@ from tiledseg.evaluation.scores import mask_scores
 from tiledseg.images.label_files import read_label_map
 from tiledseg.images.reading import read_image
 from tiledseg.masks.classes import IGNORED, Labels
-from tiledseg.masks.instances import clean
+from tiledseg.masks.cleaning import clean
 from tiledseg.prediction.predictor import Predictor
 
 LOGITS = np.arange(-2.0, 3.01, 0.25)

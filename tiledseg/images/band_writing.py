@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
 from tiledseg.images.canvas import BAND, cannot_write
-from tiledseg.images.palettes import GRAY, PALETTE
 from tiledseg.images.pyramid import Picture, level_shapes, levels
 from tiledseg.images.reading import MAX_PIXELS
 
 Format = Literal["png", "ome-tiff", "ome-zarr"]
 SUFFIXES: dict[Format, str] = {"png": ".png", "ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr"}
 
+_PNG_GRAY, _PNG_PALETTE = 0, 3
+"""Color types of PNG."""
 _TILE = 512
 """Side of a tile of a TIFF, in pixels; the bands are cut into them."""
 _CHUNK = 2 * BAND
@@ -67,7 +68,7 @@ def _write_png(path: Path, picture: Picture, _: Path) -> None:
         )
     with path.open("xb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        kind = GRAY if picture.palette is None else PALETTE
+        kind = _PNG_GRAY if picture.palette is None else _PNG_PALETTE
         _png_chunk(file, b"IHDR", struct.pack(">IIBBBBB", picture.width, picture.height,
                                               depth, kind, 0, 0, 0))  # fmt: skip
         if picture.palette is not None:

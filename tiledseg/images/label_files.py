@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError
-from tiledseg.images.pixel_format import read_pixel_format
 from tiledseg.images.reading import (
     read_as_stored,
+    read_header,
     read_indices,
     read_mask,
     read_mask_levels,
@@ -67,8 +67,8 @@ def read_label_values(path: Path) -> NDArray[Any]:
         DatasetError: The file holds colors.
         ImageError: The file cannot be read.
     """
-    form = read_pixel_format(path)
-    if form.palette and form.kind != "bmp":  # whose gray files have one, too
+    header = read_header(path)
+    if header.palette and header.kind != "bmp":  # whose gray files have one, too
         values = read_indices(path)
     else:
         pixels = colors_of(read_as_stored(path))
@@ -77,7 +77,7 @@ def read_label_values(path: Path) -> NDArray[Any]:
                 f"{path}: holds colors, not labels; use dataset.mask_form colors with "
                 "dataset.mask_colors"
             )
-        values = unstretch(pixels[..., 0], form.bits) if form.kind == "png" else pixels[..., 0]
+        values = unstretch(pixels[..., 0], header.bits) if header.kind == "png" else pixels[..., 0]
     if values.dtype.kind not in "iub":
         raise DatasetError(f"{path}: holds {values.dtype} values, no labels; save whole numbers")
     return values

@@ -1,6 +1,5 @@
 """Images on disk, read a rectangle at a time, as the 8-bit RGB that networks are shown."""
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any, Protocol
@@ -143,23 +142,6 @@ class DecodedSlide:
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-def content_digest(path: Path) -> str:
-    """A digest of what a file holds, or of all files in a folder and their names."""
-    digest = hashlib.blake2b(digest_size=16)
-    files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
-    try:
-        for file in files:
-            digest.update(f"{file.relative_to(path).as_posix()} {file.stat().st_size} ".encode())
-            with file.open("rb") as opened:
-                while data := opened.read(2**22):
-                    digest.update(data)
-    except OSError as error:
-        raise ImageError(
-            f"{file}: cannot be read ({error.strerror}); check that it is a readable file"
-        ) from None
-    return digest.hexdigest()
 
 
 def fits_in_one_piece(height: int, width: int) -> bool:

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from tiledseg import __version__
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.band_writing import check_format
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.opening import open_slide
 from tiledseg.images.reading import MAX_PIXELS
-from tiledseg.images.sources import Slide, content_digest
+from tiledseg.images.sources import Slide
 from tiledseg.prediction.canvas import PredictionCanvas
 from tiledseg.prediction.instances import classes_of
 from tiledseg.prediction.journal import JournaledWorkplace, digest_key
@@ -163,8 +164,8 @@ def work_key(predictor: Predictor, image: Path, options: PredictionOptions) -> M
         "threshold": predictor.threshold,
         "runtime": predictor.runtime,
         "settings": {**settings, "mode": options.mode},
-        "image": content_digest(image),
-        "region of interest": None if interest is None else content_digest(interest),
+        "image": hash_content(image),
+        "region of interest": None if interest is None else hash_content(interest),
         "skipping of background": options.skip_background,
     }
 

@@ -15,8 +15,8 @@ from tiledseg.images.canvas import cannot_write
 from tiledseg.images.pyramid import Picture
 from tiledseg.images.sources import Slide
 from tiledseg.images.writing import write_image
-from tiledseg.masks.band_cleaning import LabelBands, clean_label_bands
 from tiledseg.masks.classes import label_palette
+from tiledseg.masks.cleaning import LabelBands, clean_label_bands
 from tiledseg.masks.outlines import feature
 from tiledseg.prediction.canvas import FOREGROUND, PredictionCanvas
 from tiledseg.prediction.instances import Class, ClassObjects

@@ -16,8 +16,8 @@ import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to 
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.format_version import FORMAT_VERSION, require_format
 from tiledseg.errors import RegistryError, TilingError
-from tiledseg.masks.band_cleaning import clean_probability
 from tiledseg.masks.classes import labels_of, move_threshold
+from tiledseg.masks.cleaning import clean_probability
 from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.execution.single_pass import predict_resized, predict_single_pass

@@ -6,6 +6,8 @@ meaning, so it is here as well.
 
 import re
 
+from tiledseg.data.split import SPLITS
+
 PARENT_TAG = "mlflow.parentRunId"
 PREFIX = "tiledseg."
 """Of every tag of ours."""
@@ -83,7 +85,6 @@ IMPORTANCE_FILE = "importance.csv"
 RETRAINING_FILE = "retraining.csv"
 """Trial, its value at the budget of a trial and in full, and the run."""
 
-SPLITS = ("train", "valid", "test")
 MODES = ("tiled", "resized")
 SCORES = ("dice", "iou", "precision", "recall", "accuracy")
 SPEED = "seconds_per_megapixel"

@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 from tiledseg.cli import app
 from tiledseg.config.experiment import load_experiment
-from tiledseg.data.cache import content_hash
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.prepare.prepare import prepare_dataset
 from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.data.split import source_of
 from tiledseg.errors import DatasetError, ExperimentError, OutputError
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.label_files import read_label_map
 from tiledseg.images.reading import read_image, read_mask
 from tiledseg.images.writing import write_image
@@ -84,7 +84,7 @@ class TestTheNewDataset:
             for kind, digest in (("images", row.image_digest), ("masks", row.mask_digest)):
                 name = f"{row.split}/{kind}/{row.stem}.png"
                 named.add(name)
-                assert content_hash(prepared.folder / name) == digest
+                assert hash_content(prepared.folder / name) == digest
             mask = read_mask(prepared.folder / row.split / "masks" / f"{row.stem}.png")
             assert mask.sum() == row.foreground
             if row.kind == "tile" and row.copy == 0:

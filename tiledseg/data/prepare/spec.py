@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tiledseg.config import AugmentationSettings
+from tiledseg.data.split import SPLITS
 from tiledseg.errors import ExperimentError
 
 _LEAST_SIDE, _LARGEST_SIDE = 16, 32768
@@ -62,7 +63,7 @@ class PreparationSpec:
             raise ExperimentError(f"--empty {self.empty}: use a share of the tiles, 0 to 1")
         if not 0 <= self.augment <= 1000:
             raise ExperimentError(f"--augment {self.augment}: use 0 to 1000 copies")
-        strangers = set(self.uncut) - {"train", "valid", "test"}
+        strangers = set(self.uncut) - set(SPLITS)
         if strangers:
             raise ExperimentError(
                 f"--uncut {', '.join(sorted(strangers))}: no such split; use train, valid or test"

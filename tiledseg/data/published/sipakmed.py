@@ -21,7 +21,7 @@ from tiledseg.data.published.format import (
     not_of_format,
     pictures_in,
 )
-from tiledseg.errors import DatasetError
+from tiledseg.errors import DatasetError, one_line
 from tiledseg.images.reading import read_image
 
 EXPECTED = "im_Metaplastic/001.bmp beside 001_cyt01.dat, 001_nuc01.dat and so on"
@@ -74,7 +74,7 @@ def read_outline(path: Path) -> NDArray[np.float64]:
         points = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
     except (OSError, ValueError) as error:
         raise DatasetError(
-            f"{path}: is no outline ({' '.join(str(error).split())}); expected one point a line, "
+            f"{path}: is no outline ({one_line(error)}); expected one point a line, "
             "as in 1034.2,553.8"
         ) from None
     if points.shape[1:] != (2,) or len(points) < 3 or not np.isfinite(points).all():
