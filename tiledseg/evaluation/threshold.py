@@ -93,7 +93,7 @@ def _mean_dice(
     tiling: TilingSettings,
 ) -> NDArray[np.float64]:
     """Dice at each cut, averaged over images; one pass over them."""
-    cut_masks = predictor.experiment.dataset.cut
+    cut_masks = predictor.experiment.dataset.foreground_threshold
     dice = [
         _dice_by_threshold(
             predictor.probability(read_image(sample.image))[..., 0],

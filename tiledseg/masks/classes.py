@@ -41,7 +41,7 @@ def labels_of(probability: NDArray[np.floating[Any]]) -> Labels:
     return np.asarray(probability.argmax(axis=2), np.uint8)
 
 
-def value_counts(values: Labels) -> NDArray[np.int64]:
+def count_values(values: Labels) -> NDArray[np.int64]:
     """How often each value occurs, (256,), int64.
 
     Args:

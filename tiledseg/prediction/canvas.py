@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.images.canvas import AnyCanvas
-from tiledseg.images.writing import probability_levels
+from tiledseg.images.writing import quantize_probability
 from tiledseg.masks.classes import Labels, labels_of
 from tiledseg.tiling.geometry.regions import Region
 
@@ -45,7 +45,7 @@ class PredictionCanvas:
         Raises:
             OutputError: The disk is full, or fails.
         """
-        levels = probability_levels(probability)
+        levels = quantize_probability(probability)
         labels = labels_of(probability)
         if inside is not None:
             levels *= inside[..., np.newaxis]
