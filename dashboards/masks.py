@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.images.reading import read_header, read_indices, read_mask_levels
+from tiledseg.images.reading import read_header, read_indices, read_mask_brightness
 from tiledseg.masks.classes import foreground
 
 
@@ -27,7 +27,7 @@ def read_probability(path: Path, label: int | None = None) -> NDArray[np.uint8]:
         ImageError: The file cannot be read.
     """
     if not holds_labels(path):
-        return read_mask_levels(path)
+        return read_mask_brightness(path)
     labels = read_indices(path)
     shown = foreground(labels) if label is None else labels == label
     return shown * np.uint8(255)

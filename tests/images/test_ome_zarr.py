@@ -154,7 +154,9 @@ class TestADataset:
         assert summary.splits["train"].megapixels * 1e6 % (41 * 53) == 0
         assert summary.splits["train"].foreground > 0.1
         report = check_folder(root / "Stores", experiment, halo=0)
-        assert report.sound, [finding for finding in report.findings if finding.severity == "error"]
+        assert report.is_sound, [
+            finding for finding in report.findings if finding.severity == "error"
+        ]
 
     def test_is_suggested(self, root):
         section = suggest_section(root / "Stores", "Stores").section

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.masks.instances import find_connected, label_instances, measure
+from tiledseg.masks.instances import label_instances, label_regions, measure
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -33,7 +33,7 @@ def test_labels_are_1_to_n_in_reading_order(mask):
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_labels_of_a_mask_that_threads_share_are_in_reading_order_too(share, connectivity):
     mask = np.random.default_rng(0).random((700, 900)) < share
-    count, labels = find_connected(mask, connectivity=connectivity)
+    count, labels = label_regions(mask, connectivity=connectivity)
     found, firsts = np.unique(labels, return_index=True)
     assert np.array_equal(found, np.arange(count + 1))
     assert np.all(np.diff(firsts[1:]) > 0)

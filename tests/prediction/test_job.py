@@ -16,7 +16,7 @@ import zarr
 
 from tiledseg.errors import ImageError, OutputError, TilingError
 from tiledseg.images.opening import open_slide
-from tiledseg.images.writing import probability_levels, write_mask
+from tiledseg.images.writing import quantize_probability, write_mask
 from tiledseg.masks.cleaning import clean
 from tiledseg.masks.instances import label_instances, measure
 from tiledseg.masks.outlines import geojson
@@ -107,7 +107,7 @@ def test_is_the_prediction_in_memory(
     else:
         assert np.array_equal(found >= 128, mask)
         same = mask == to_mask(probability)
-        assert np.array_equal(found[same], probability_levels(probability[..., 0])[same])
+        assert np.array_equal(found[same], quantize_probability(probability[..., 0])[same])
         assert set(found[~same].tolist()) <= {127, 128}
     assert done.foreground == pytest.approx(mask.mean())
     assert done.objects == label_instances(mask).max() > 1
@@ -130,7 +130,7 @@ def test_objects_are_those_in_memory(
     probability = slide_predictor.probability(slide_pixels)
     labels = label_instances(clean(to_mask(probability), smallest=2))
     assert np.array_equal(tifffile.imread(out / "objects" / "s.tif"), labels)
-    table = measure(labels, probability_levels(probability[..., 0]) / np.float32(255))
+    table = measure(labels, quantize_probability(probability[..., 0]) / np.float32(255))
     found = pd.read_csv(out / "objects" / "s.csv")
     assert np.allclose(found, table, rtol=1e-5)
     outlines = json.loads((out / "objects" / "s.geojson").read_text())
@@ -358,7 +358,7 @@ def test_glass_is_skipped_where_asked_and_recorded(
         )
         assert columns.start >= 120, "tissue was skipped"
         predicted[rows, columns] = False
-    expected = probability_levels(slide_predictor.probability(slide_pixels)[..., 0]) * predicted
+    expected = quantize_probability(slide_predictor.probability(slide_pixels)[..., 0]) * predicted
     assert np.array_equal(read(tmp_path / "out", "png"), expected)
 
 

@@ -16,21 +16,23 @@ _SOFT = 0.6
 _INVERTED, _FULL = 0.5, 0.98
 
 
-def mask_findings(images: Sequence[ImageFacts], cut: int | None) -> Iterator[Finding]:
+def mask_findings(
+    images: Sequence[ImageFacts], foreground_threshold: int | None
+) -> Iterator[Finding]:
     """Judge masks by their values.
 
     Args:
         images: What was measured.
-        cut: Foreground is brighter than this; None where masks hold several classes, which may
-            cover an image.
+        foreground_threshold: Foreground is brighter than this; None where masks hold several
+            classes, which may cover an image.
     """
-    threshold = 0 if cut is None else cut
+    threshold = 0 if foreground_threshold is None else foreground_threshold
     usual = median([facts.mask.foreground for facts in images]) if images else 0.0
     for facts in images:
         yield from _of_values(facts, threshold)
-        if cut is not None:
+        if foreground_threshold is not None:
             yield from _of_coverage(facts, usual)
-    if cut is not None and usual > _INVERTED:
+    if foreground_threshold is not None and usual > _INVERTED:
         place = images[0].masks[0].parent
         yield Finding(
             "warning",

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from tiledseg.config import DatasetSettings
 from tiledseg.config.strict_yaml import to_yaml
-from tiledseg.data.pairing import Pairing, home_of, match_files
+from tiledseg.data.pairing import Pairing, match_files, split_folder
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.images.label_files import colors_of, is_lossy
-from tiledseg.images.reading import READ_SUFFIXES, list_images, read_as_stored, read_mask_levels
+from tiledseg.images.reading import READ_SUFFIXES, list_images, read_as_stored, read_mask_brightness
 
 _MASK_NAMES = ("mask", "label", "annot", "target", "gt", "target", "seg")
 _LOOKED_AT = 12
@@ -37,12 +37,12 @@ class Suggestion:
     Attributes:
         section: The ``dataset`` section, as YAML.
         settings: The same, checked.
-        told: What was found, in words.
+        summary: What was found, in words.
     """
 
     section: str
     settings: DatasetSettings
-    told: str
+    summary: str
 
 
 def suggest_section(folder: Path, name: str) -> Suggestion:
@@ -55,7 +55,7 @@ def suggest_section(folder: Path, name: str) -> Suggestion:
     Raises:
         DatasetError: They do not; the message says what is there, and the section to write.
     """
-    split, folders = _with_images(folder)
+    split, folders = _find_image_folders(folder)
     best: tuple[int, dict[str, Any], Pairing] | None = None
     for here, naming in _namings(folder, split, folders):
         try:
@@ -67,7 +67,7 @@ def suggest_section(folder: Path, name: str) -> Suggestion:
         if found.samples and (best is None or score > best[0]):
             best = score, naming, found
     if best is None:
-        raise _fits_no_format(folder)
+        raise _no_layout_error(folder)
     _, naming, found = best
     naming = {
         **naming,
@@ -79,12 +79,12 @@ def suggest_section(folder: Path, name: str) -> Suggestion:
     return Suggestion(
         to_yaml({"dataset": {"name": name, **section}}).rstrip(),
         DatasetSettings.model_validate({"name": name, **naming}),
-        f"{len(found.samples)} images with masks in {found.homes[0]}"
+        f"{len(found.samples)} images with masks in {found.folders[0]}"
         + (f", {lonely} files without partner" if lonely else ""),
     )
 
 
-def _with_images(folder: Path) -> tuple[str, list[str]]:
+def _find_image_folders(folder: Path) -> tuple[str, list[str]]:
     """The split to look at (empty: none), and the folders in it that hold images."""
     split = "train" if (folder / "train").is_dir() else ""
     home = folder / split
@@ -103,12 +103,12 @@ def _namings(
     folder: Path, split: str, folders: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Splits, and ways to name files that might fit; those that need least saying come first."""
-    pairs = sorted(permutations(folders, 2), key=lambda pair: _sounds_like_masks(*pair))
+    pairs = sorted(permutations(folders, 2), key=lambda pair: _rank_folder_names(*pair))
     for images, masks in (*pairs, *((one, one) for one in folders)):
         last = not split and (folder / images / "train").is_dir()
         here, end = ("train", "/{split}") if last else (split, "")
         named = {"images": images + end, "masks": masks + end}
-        homes = [home_of(folder, here, pattern) for pattern in named.values()]
+        homes = [split_folder(folder, here, pattern) for pattern in named.values()]
         if not all(home.is_dir() for home in homes):
             continue
         if images != masks:
@@ -127,7 +127,7 @@ def _suffixes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     stems = [Path(name).stem for name in names]
     ends = Counter("_" + part for stem in stems for part in stem.split("_")[1:])
     words = [end for end, _ in ends.most_common(12) if not end[1:].isdigit()]
-    for end in sorted(words, key=lambda end: _sounds_like_masks("", end)):
+    for end in sorted(words, key=lambda end: _rank_folder_names("", end)):
         yield "", end
         for other in words:
             if other != end:
@@ -136,13 +136,13 @@ def _suffixes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     yield from permutations(kinds, 2)
 
 
-def _sounds_like_masks(images: str, masks: str) -> int:
+def _rank_folder_names(images: str, masks: str) -> int:
     """0 where only the second is a word for masks, so that it sorts first."""
 
-    def heard(text: str) -> bool:
+    def names_masks(text: str) -> bool:
         return any(word in text.casefold() for word in _MASK_NAMES)
 
-    return heard(images) + (not heard(masks))
+    return names_masks(images) + (not names_masks(masks))
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def _count_values(pixels: NDArray[Any]) -> dict[tuple[int, ...], int]:
 
 def _brightest(path: Path) -> int:
     try:
-        return int(read_mask_levels(path).max())
+        return int(read_mask_brightness(path).max())
     except ImageError:  # 32 bits: labels, which have no brightness
         return 0
 
@@ -246,7 +246,7 @@ def _as_value(value: Sequence[int]) -> str:
     return "#" + "".join(f"{channel:02x}" for channel in value)
 
 
-def _fits_no_format(folder: Path) -> DatasetError:
+def _no_layout_error(folder: Path) -> DatasetError:
     held = []
     for path in [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())][:20]:
         files = list_images(path)

@@ -62,13 +62,13 @@ class PixelCache:
         stored: tuple[int, ...] = (settings.channels,)
         return self._pixels(path, spec, stored, lambda: preprocess(read_image(path), settings))
 
-    def mask(self, path: Path, cut: int | None) -> NDArray[np.uint8]:
+    def mask(self, path: Path, threshold: int | None) -> NDArray[np.uint8]:
         """The mask as labels.
 
         Args:
-            path: The mask file, of the form that ``with_one_mask`` gives it.
-            cut: ``DatasetSettings.cut``: foreground is brighter than this, on the 8-bit scale;
-                None for a file of labels.
+            path: The mask file, as ``encode_mask`` leaves it.
+            threshold: ``DatasetSettings.foreground_threshold``: foreground is brighter than
+                this, on the 8-bit scale; None for a file of labels.
 
         Returns:
             (H, W), uint8, 0 or 1, or labels; read-only, mapped from disk.
@@ -77,24 +77,24 @@ class PixelCache:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        spec = "labels" if cut is None else f"mask{cut}"
-        return self._pixels(path, spec, (), lambda: read_label_map(path, cut))
+        spec = "labels" if threshold is None else f"mask{threshold}"
+        return self._pixels(path, spec, (), lambda: read_label_map(path, threshold))
 
-    def foreground_pixels(self, path: Path, cut: int | None) -> int:
+    def foreground_pixels(self, path: Path, threshold: int | None) -> int:
         """How many pixels of a mask are of an object; counted once, as reading them all takes long.
 
         Args:
             path: The mask file, as for ``mask``.
-            cut: As for ``mask``.
+            threshold: As for ``mask``.
 
         Raises:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        entry = self._entry(path, f"foreground{cut}", "count")
+        entry = self._entry(path, f"foreground{threshold}", "count")
         with suppress(OSError, ValueError):
             return int(entry.read_text(encoding="ascii"))
-        count = int(np.count_nonzero(foreground(self.mask(path, cut))))
+        count = int(np.count_nonzero(foreground(self.mask(path, threshold))))
         try:
             with atomic_file(entry) as file:
                 file.write(str(count).encode())

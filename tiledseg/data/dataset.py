@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.config.messages import nearest
-from tiledseg.data.mask_encoding import spec_of, with_one_mask
-from tiledseg.data.pairing import Sample, home_of, pair
+from tiledseg.data.mask_encoding import digest_masks, encode_mask
+from tiledseg.data.pairing import Sample, pair, split_folder
 from tiledseg.data.split import SPLITS, draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
 from tiledseg.images.hashing import hash_content
@@ -73,8 +73,8 @@ def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
     for split, place in find_splits(folder, settings).items():
         samples = pair(folder, place, settings)
         with ThreadPoolExecutor(_THREADS) as pool:
-            found[split] = tuple(pool.map(lambda sample: with_one_mask(sample, settings), samples))
-    splits, drawn = with_drawn_splits(found, settings.split, folder)
+            found[split] = tuple(pool.map(lambda sample: encode_mask(sample, settings), samples))
+    splits, drawn = draw_missing_splits(found, settings.split, folder)
     return Dataset(settings.name, folder, splits, _digest(splits, settings), drawn=drawn)
 
 
@@ -103,13 +103,13 @@ def find_splits(folder: Path, settings: DatasetSettings) -> dict[str, str]:
     present = [
         split
         for split in SPLITS
-        if (home_of(folder, split, settings.images) if last else folder / split).is_dir()
+        if (split_folder(folder, split, settings.images) if last else folder / split).is_dir()
     ]
     if not present and not last and (folder / settings.images).is_dir():
         return {"train": ""}
     if "train" not in present:
-        train = home_of(Path(), "train", settings.images).as_posix()
-        masks = home_of(Path(), "train", settings.masks).as_posix()
+        train = split_folder(Path(), "train", settings.images).as_posix()
+        masks = split_folder(Path(), "train", settings.masks).as_posix()
         raise DatasetError(
             f"{folder}: neither {train} nor {settings.images} is there; lay it out as "
             f"{folder.name}/{train} and {folder.name}/{masks}, or write dataset.images and "
@@ -118,7 +118,7 @@ def find_splits(folder: Path, settings: DatasetSettings) -> dict[str, str]:
     return {split: split for split in present}
 
 
-def with_drawn_splits(
+def draw_missing_splits(
     found: Mapping[str, tuple[Sample, ...]], settings: SplitSettings, folder: Path
 ) -> tuple[dict[str, tuple[Sample, ...]], bool]:
     """Draw the splits that are missing from ``train``.
@@ -175,7 +175,7 @@ def require_folder(folder: Path, root: Path) -> None:
 
 def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -> str:
     def line(split: str, sample: Sample) -> bytes:
-        mask = spec_of(sample, settings) if sample.sources else hash_content(sample.mask)
+        mask = digest_masks(sample, settings) if sample.sources else hash_content(sample.mask)
         return "\0".join((split, sample.stem, hash_content(sample.image), mask)).encode() + b"\n"
 
     digest = hashlib.blake2b(digest_size=16)

@@ -44,17 +44,17 @@ class Pairing:
         lonely_images: Images without mask.
         lonely_masks: Masks without image.
         doubled: Files of a stem that an earlier file in the same folder has, after it.
-        homes: The folder of the images and that of the masks.
+        folders: That of the images and that of the masks.
     """
 
     samples: tuple[Sample, ...]
     lonely_images: tuple[Path, ...]
     lonely_masks: tuple[Path, ...]
     doubled: tuple[tuple[Path, Path], ...]
-    homes: tuple[Path, Path]
+    folders: tuple[Path, Path]
 
 
-def home_of(folder: Path, split: str, pattern: str) -> Path:
+def split_folder(folder: Path, split: str, pattern: str) -> Path:
     """The folder of a split's images or masks.
 
     Args:
@@ -78,14 +78,17 @@ def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
     Raises:
         DatasetError: A folder is missing or cannot be listed.
     """
-    homes = home_of(folder, split, settings.images), home_of(folder, split, settings.masks)
-    listed = _list_files(homes[0])
-    if homes[0] == homes[1]:
+    folders = (
+        split_folder(folder, split, settings.images),
+        split_folder(folder, split, settings.masks),
+    )
+    listed = _list_files(folders[0])
+    if folders[0] == folders[1]:
         mask_paths = [path for path in listed if _is_mask(path, settings)]
         taken = set(mask_paths)
         listed = [path for path in listed if path not in taken]
     else:
-        mask_paths = _list_files(homes[1], with_folders=settings.masks_per_image == "several")
+        mask_paths = _list_files(folders[1], with_folders=settings.masks_per_image == "several")
     images, twins, strangers = _by_stem(listed, settings.image_suffix)
     if settings.masks_per_image == "several":
         groups, lonely = _group(mask_paths, settings.mask_suffix, images)
@@ -106,7 +109,7 @@ def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
         ),
         lonely_masks=tuple(lonely),
         doubled=(*twins, *mask_twins),
-        homes=homes,
+        folders=folders,
     )
 
 
@@ -130,8 +133,8 @@ def pair(folder: Path, split: str = "", settings: DatasetSettings = _USUAL) -> t
         raise DatasetError(f"{first} and {second.name} have the same stem; rename or remove one")
     count = len(found.samples)
     if not count and not found.lonely_images and not found.lonely_masks:
-        raise DatasetError(f"{found.homes[0]} {no_images_fault()}")
-    images, masks = found.homes
+        raise DatasetError(f"{found.folders[0]} {no_images_fault()}")
+    images, masks = found.folders
     _require_none(found.lonely_images, count, "image", "mask", masks, settings.mask_suffix)
     _require_none(found.lonely_masks, count, "mask", "image", images, settings.image_suffix)
     return found.samples

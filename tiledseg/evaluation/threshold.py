@@ -66,7 +66,7 @@ def _mean_dice(
     predictor: Predictor, samples: Sequence[Sample], tiling: TilingSettings
 ) -> NDArray[np.float64]:
     """Dice at each threshold, averaged over images; one pass over them."""
-    above = predictor.experiment.dataset.cut
+    above = predictor.experiment.dataset.foreground_threshold
     dice = [
         _dice_by_threshold(
             predictor.probability(read_image(sample.image))[..., 0],

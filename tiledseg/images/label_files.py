@@ -17,7 +17,7 @@ from tiledseg.images.reading import (
     read_header,
     read_indices,
     read_mask,
-    read_mask_levels,
+    read_mask_brightness,
     unstretch,
 )
 from tiledseg.masks.classes import IGNORED, Labels
@@ -83,20 +83,22 @@ def read_label_values(path: Path) -> NDArray[Any]:
     return values
 
 
-def read_label_map(path: Path, cut: int | None) -> Labels:
-    """Read a mask that is in one of the two forms of this package.
+def read_label_map(path: Path, threshold: int | None) -> Labels:
+    """Read a mask as ``encode_mask`` leaves it: 0 and 255, or labels.
 
     Args:
-        path: A mask of 0 and 255, or a gray PNG of labels as ``with_one_mask`` makes it.
-        cut: Foreground is brighter than this, on the 8-bit scale; None for a file of labels.
+        path: A mask of 0 and 255, or a gray PNG of labels.
+        threshold: Foreground is brighter than this, on the 8-bit scale; None for a file of labels.
 
     Returns:
-        (H, W), uint8; labels 0 and 1 of a mask that is cut.
+        (H, W), uint8; 0 and 1 of a mask of foreground.
 
     Raises:
         ImageError: The file cannot be read.
     """
-    return read_mask_levels(path) if cut is None else read_mask(path, cut).view(np.uint8)
+    if threshold is None:
+        return read_mask_brightness(path)
+    return read_mask(path, threshold).view(np.uint8)
 
 
 def colors_of(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -93,10 +93,10 @@ def read_mask(path: Path, threshold: int = 127) -> NDArray[np.bool_]:
     Raises:
         ImageError: As for ``read_image``.
     """
-    return np.asarray(read_mask_levels(path) > threshold)
+    return np.asarray(read_mask_brightness(path) > threshold)
 
 
-def read_mask_levels(path: Path) -> NDArray[np.uint8]:
+def read_mask_brightness(path: Path) -> NDArray[np.uint8]:
     """The brightest of the first three channels of a mask, before any threshold.
 
     Returns:
@@ -190,7 +190,7 @@ def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
     raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
 
 
-def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def drop_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Gray (H, W) or RGB (H, W, 3) of pixels that may have an alpha channel.
 
     Args:
@@ -210,7 +210,7 @@ def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _read_pixels(path: Path) -> NDArray[np.uint8]:
     """(H, W) gray or (H, W, 3) RGB, uint8."""
-    return without_alpha(path, to_8_bits(path, read_as_stored(path)))
+    return drop_alpha(path, to_8_bits(path, read_as_stored(path)))
 
 
 def _read_bytes(path: Path) -> bytes:

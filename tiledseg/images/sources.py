@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError, one_line
 from tiledseg.images.pixel_size import PixelSize
-from tiledseg.images.reading import MAX_PIXELS, read_image, to_8_bits, without_alpha
+from tiledseg.images.reading import MAX_PIXELS, drop_alpha, read_image, to_8_bits
 from tiledseg.tiling.geometry.regions import Region
 
 LARGEST_PIECE = 2**28
@@ -92,7 +92,7 @@ class RegionSlide:
             ) from error
         left = [axis for axis in self._axes if axis in "yxsc"]
         order = [left.index(axis) for axis in "yxsc" if axis in left]
-        shown = without_alpha(self.path, to_8_bits(self.path, stored.transpose(order)))
+        shown = drop_alpha(self.path, to_8_bits(self.path, stored.transpose(order)))
         if self._inverted:
             shown = np.invert(shown)
         return shown if shown.ndim == 3 else np.repeat(shown[..., np.newaxis], 3, axis=2)

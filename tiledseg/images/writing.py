@@ -92,8 +92,8 @@ def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> Non
     """Write probabilities as a gray PNG of 8 bits, whole or not at all.
 
     The value is ``floor(255 p + 1/2)``. 127.5 lies half-way between two values and is rounded
-    up, so a pixel reads back as value / 255 >= 0.5 exactly where p >= 0.5: cutting the file
-    gives the same mask as cutting the probabilities.
+    up, so a pixel reads back as value / 255 >= 0.5 exactly where p >= 0.5: a threshold on
+    the file gives the same mask as on the probabilities.
 
     Args:
         path: The file, ending in .png.
@@ -109,11 +109,11 @@ def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> Non
             f"{path}: the prediction holds values that are not numbers; the model has diverged, "
             "train it again with a lower learning rate"
         )
-    write_image(path, probability_levels(probability))
+    write_image(path, quantize_probability(probability))
 
 
-def probability_levels(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Probabilities in 8 bits, as ``write_probability`` has it.
+def quantize_probability(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Round probabilities to 8 bits, as ``write_probability`` has it.
 
     Args:
         probability: Any shape and float dtype, in [0, 1] (values outside are clipped).
@@ -122,14 +122,14 @@ def probability_levels(probability: NDArray[np.floating[Any]]) -> NDArray[np.uin
         The same shape, uint8; at least 128 exactly where the probability is at least 0.5.
     """
     given = np.ascontiguousarray(probability)
-    levels = np.empty(given.shape, np.uint8)
-    values, written = given.reshape(-1), levels.reshape(-1)
+    quantized = np.empty(given.shape, np.uint8)
+    values, written = given.reshape(-1), quantized.reshape(-1)
     for first in range(0, values.size, _AT_ONCE):
         piece = slice(first, first + _AT_ONCE)
         # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
         scaled = values[piece].astype(np.float64) * 255.0
         written[piece] = np.floor(np.clip(scaled, 0.0, 255.0, out=scaled) + 0.5)
-    return levels
+    return quantized
 
 
 def _require_png(path: Path) -> None:

@@ -58,7 +58,7 @@ def move_threshold(probability: NDArray[np.float32], threshold: float) -> NDArra
     return np.asarray(moved, np.float32)
 
 
-def value_counts(values: Labels) -> NDArray[np.int64]:
+def count_values(values: Labels) -> NDArray[np.int64]:
     """How often each value occurs, (256,), int64.
 
     Args:

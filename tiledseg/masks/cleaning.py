@@ -137,7 +137,7 @@ def merge_classes(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Are
 def clean_probability(
     probability: NDArray[np.float32], *, smallest: int, holes: int
 ) -> NDArray[np.float32]:
-    """Change probabilities where cleaning changes what they are cut to.
+    """Change probabilities where cleaning changes what they are thresholded to.
 
     What is measured, stored, served and shown are probabilities, so that all of them agree on
     which objects there are.
@@ -166,7 +166,7 @@ def clean_probability(
     old, new = before[rows, columns], after[rows, columns]
     largest = probability[rows, columns, old]
     kept[rows, columns, old] = probability[rows, columns, new]
-    # Equal probabilities are cut to the first of their labels, which may be another one.
+    # Of equal probabilities the first label counts, which may be another one.
     tied = kept[rows, columns].max(axis=1) >= largest
     kept[rows, columns, new] = np.where(tied, np.nextafter(largest, np.float32(2)), largest)
     return kept

@@ -22,10 +22,10 @@ def label_instances(mask: Mask) -> InstanceLabels:
     Returns:
         (H, W), int32.
     """
-    return find_connected(mask, connectivity=8)[1]
+    return label_regions(mask, connectivity=8)[1]
 
 
-def find_connected(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[int, InstanceLabels]:
+def label_regions(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[int, InstanceLabels]:
     """How many regions a mask has, and their labels from 1, in the order of their first pixels.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.images.canvas import AnyCanvas
-from tiledseg.images.writing import probability_levels
+from tiledseg.images.writing import quantize_probability
 from tiledseg.masks.classes import Labels, labels_of
 from tiledseg.tiling.geometry.regions import Region
 
@@ -46,7 +46,7 @@ class PredictionCanvas:
         Raises:
             OutputError: The disk is full, or fails.
         """
-        rounded = probability_levels(probability)
+        rounded = quantize_probability(probability)
         if inside is not None:
             rounded *= inside[..., np.newaxis]
         for output, canvas in enumerate(self.probabilities):

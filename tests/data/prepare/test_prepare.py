@@ -152,9 +152,11 @@ class TestSeveralClasses:
         dataset = load_dataset(made, tmp_path)
         (whole,) = dataset.splits["test"]
         expected = np.where(labels == 9, IGNORED, labels)
-        np.testing.assert_array_equal(read_label_map(whole.mask, made.cut), expected)
+        np.testing.assert_array_equal(
+            read_label_map(whole.mask, made.foreground_threshold), expected
+        )
         for sample in dataset.splits["train"]:
-            found = read_label_map(sample.mask, made.cut)
+            found = read_label_map(sample.mask, made.foreground_threshold)
             assert set(np.unique(found)) <= {0, 1, 2, IGNORED}
             if "_r" in sample.stem:
                 top, left = (int(part[1:]) for part in sample.stem.split("_")[1:])
@@ -240,7 +242,7 @@ class TestRefusing:
     def test_another_reading_of_the_masks(self, root, tiny_experiment):
         prepare(root, tiny_experiment)
         changed = tiny_experiment(dataset={"mask_threshold": 50})
-        with pytest.raises(OutputError, match=r"another spec \(mask_cut 127, now 50\)"):
+        with pytest.raises(OutputError, match=r"another spec \(mask_threshold 127, now 50\)"):
             prepare_dataset(changed, root, "Cut", SPEC)
 
     def test_masks_that_mark_nothing(self, root, tiny_experiment):

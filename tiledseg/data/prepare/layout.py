@@ -105,7 +105,7 @@ def _require(folder: Path, splits: Iterable[str], rows: Iterable[Mapping[str, An
         )
 
 
-def require_ours(folder: Path) -> str:
+def require_own_folder(folder: Path) -> str:
     """Refuse a folder that holds what was not written here.
 
     Returns:
@@ -146,7 +146,7 @@ def read_manifest(folder: Path) -> pd.DataFrame:
 
 def _claim(folder: Path, spec: Mapping[str, Any]) -> bool:
     """Make the folder ours; True where everything is written already."""
-    text = require_ours(folder)
+    text = require_own_folder(folder)
     if text:
         _require_same(folder, text, spec)
         return (folder / MANIFEST).is_file()

@@ -82,17 +82,17 @@ class PreparationSpec:
             for name, value in chosen.items()
         )
 
-    def written(
-        self, source: str, digest: str, cut: int | None, changes: AugmentationSettings
+    def record(
+        self, source: str, digest: str, threshold: int | None, changes: AugmentationSettings
     ) -> dict[str, Any]:
         """Everything that decides what comes out, as it is kept beside the dataset.
 
         Args:
             source: Name of the dataset that is cut.
             digest: Its digest.
-            cut: Foreground of its masks is brighter than this; None for labels.
+            threshold: Foreground of its masks is brighter than this; None for labels.
             changes: The random changes; kept where copies are made.
         """
-        origin = {"source": source, "source_digest": digest, "mask_cut": cut}
+        origin = {"source": source, "source_digest": digest, "mask_threshold": threshold}
         kept = {**origin, **asdict(self), "uncut": [*self.uncut]}
         return kept | ({"changes": changes.model_dump(mode="json")} if self.augment else {})

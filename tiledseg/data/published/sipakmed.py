@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
-    incomplete,
-    not_of_format,
+    format_error,
+    incomplete_error,
     pictures_in,
 )
 from tiledseg.errors import DatasetError, one_line
@@ -51,13 +51,13 @@ def find_metaplastic(folder: Path) -> list[PublishedImage]:
         images = [path for path in pictures_in(home) if path.suffix.lower() == ".bmp"]
         lonely = [path.name for path in images if path.stem not in outlines]
         if lonely:
-            raise incomplete(home, lonely, "images without an outline", EXPECTED)
+            raise incomplete_error(home, lonely, "images without an outline", EXPECTED)
         for image in images:
             name = f"Metaplastic_{image.stem}"
             reader = _reader(name, image, outlines[image.stem])
             found.append(PublishedImage(name, name, "", reader))
     if not found:
-        raise not_of_format(folder, EXPECTED)
+        raise format_error(folder, EXPECTED)
     return found
 
 
