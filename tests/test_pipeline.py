@@ -18,25 +18,25 @@ class Listener:
         self.heard = []
         self._interrupt_after = interrupt_after
 
-    def run_opened(self, run_id):
+    def on_run_start(self, run_id):
         self.run_id = run_id
         self.heard.append("run")
 
-    def dataset_checked(self, dataset, summary):
+    def on_dataset(self, dataset, summary):
         self.heard.append("dataset")
 
-    def batch_ended(self, epoch, batch, batches, metrics):
+    def on_batch_end(self, epoch, batch, batches, metrics):
         self.heard.append("batch")
 
-    def epoch_ended(self, report):
+    def on_epoch_end(self, report):
         self.heard.append("epoch")
 
-    def masks_predicted(self, picture):
+    def on_epoch_masks(self, picture):
         self.heard.append("picture")
         if picture.epoch == self._interrupt_after:
             raise KeyboardInterrupt
 
-    def image_evaluated(self, evaluation):
+    def on_image(self, evaluation):
         self.heard.append("image")
 
 

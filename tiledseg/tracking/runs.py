@@ -66,7 +66,7 @@ class TrackedRun:
 
     def log_experiment(self, experiment: Experiment) -> None:
         """Log the settings, flattened, and the YAML that gives them back."""
-        mlflow.log_params(experiment.flattened())
+        mlflow.log_params(experiment.flatten())
         mlflow.log_text(experiment.to_yaml(), EXPERIMENT_FILE)
 
     def log_dataset(self, dataset: Dataset) -> None:
@@ -90,16 +90,16 @@ class TrackedRun:
                 )
             mlflow.log_input(pairs, context=split, tags={"split_drawn": str(dataset.drawn)})
 
-    def batch_ended(
+    def on_batch_end(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
     ) -> None:
         """Nothing: a run keeps epochs."""
 
-    def epoch_ended(self, report: EpochReport) -> None:
+    def on_epoch_end(self, report: EpochReport) -> None:
         """Log an epoch's metrics with the epoch as step."""
         mlflow.log_metrics(dict(report.metrics), step=report.epoch)
 
-    def masks_predicted(self, picture: EpochPicture) -> None:
+    def on_epoch_masks(self, picture: EpochPicture) -> None:
         """Log an epoch-change mask with the epoch as step."""
         several = picture.labels > 2
         mlflow.log_image(

@@ -48,7 +48,7 @@ def test_samplers_that_need_a_package(sampler, package, space_of, monkeypatch):
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
 def test_a_trial_gets_the_same_settings_whoever_runs_it(sampler, space_of, tiny_experiment):
-    own, space = tiny_experiment().flattened(), space_of()
+    own, space = tiny_experiment().flatten(), space_of()
 
     def suggested(number):
         sampler_ = make_sampler(sampler, make_trial_seed(7, number), space, 20)
@@ -98,8 +98,8 @@ def test_no_trial_ends_after_one_epoch(name, epochs):
 
 
 def test_a_grid_has_every_setting_once(space_of, tiny_experiment):
-    points = grid_points(space_of(LISTED), tiny_experiment().flattened(), seed=1)
+    points = grid_points(space_of(LISTED), tiny_experiment().flatten(), seed=1)
     assert len(points) == 3 * 3 + 3  # kernels vary only with two layers
     assert len({str(sorted(point.items())) for point in points}) == 12
-    assert points == grid_points(space_of(LISTED), tiny_experiment().flattened(), seed=1)
-    assert points != grid_points(space_of(LISTED), tiny_experiment().flattened(), seed=2)
+    assert points == grid_points(space_of(LISTED), tiny_experiment().flatten(), seed=1)
+    assert points != grid_points(space_of(LISTED), tiny_experiment().flatten(), seed=2)

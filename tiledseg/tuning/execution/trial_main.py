@@ -68,18 +68,18 @@ class TrialReporter:
         self.training_began: float | None = None
         self.evaluation_ended: float | None = None
 
-    def run_opened(self, run_id: str) -> None:
+    def on_run_start(self, run_id: str) -> None:
         """Nothing: the worker made the run."""
 
-    def dataset_checked(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
+    def on_dataset(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
         """Nothing: the sweep checked it before."""
 
-    def batch_ended(
+    def on_batch_end(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
     ) -> None:
         """Nothing: a sweep looks at epochs."""
 
-    def epoch_ended(self, report: "EpochReport") -> None:
+    def on_epoch_end(self, report: "EpochReport") -> None:
         """Report, and end when the worker says so."""
         if self.training_began is None:
             self.training_began = time.monotonic() - report.elapsed
@@ -93,10 +93,10 @@ class TrialReporter:
         if answer is None or not answer["go_on"]:
             sys.exit()  # the open run is closed as KILLED on the way out
 
-    def masks_predicted(self, picture: "EpochPicture") -> None:
+    def on_epoch_masks(self, picture: "EpochPicture") -> None:
         """Nothing: pictures are for the run."""
 
-    def image_evaluated(self, evaluation: "ImageEvaluation") -> None:
+    def on_image(self, evaluation: "ImageEvaluation") -> None:
         """Note the time."""
         self.evaluation_ended = time.monotonic()
 

@@ -29,7 +29,7 @@ def check_space(space: SearchSpace, experiment: Experiment) -> None:
         experiment = experiment.override(space.trial)
     except ExperimentError as error:
         raise SweepError(f"{space.source}: trial: {error}") from None
-    own = experiment.flattened()
+    own = experiment.flatten()
     for name, parameter in space.parameters.items():
         _check_name(space, name, parameter, own)
         _check_conditions(space, name, parameter, own)
@@ -83,7 +83,7 @@ def _hint(key: str, known: Iterable[str]) -> str:
 
 
 def _check_values(space: SearchSpace, name: str, experiment: Experiment) -> None:
-    parameter, own = space.parameters[name], experiment.flattened()
+    parameter, own = space.parameters[name], experiment.flatten()
     for value in parameter.extremes():
         problem = _find_problem(space, name, value, experiment)
         if problem and not _is_possible_somewhere(space, name, value, experiment):
@@ -94,7 +94,7 @@ def _check_values(space: SearchSpace, name: str, experiment: Experiment) -> None
 
 def _find_problem(space: SearchSpace, name: str, value: Any, experiment: Experiment) -> str:
     """What is wrong with a value where nothing else changes; empty if nothing is."""
-    own, known = experiment.flattened(), set(list_keys(Experiment))
+    own, known = experiment.flatten(), set(list_keys(Experiment))
     parameter = space.parameters[name]
     settings = {key: values[0] for key, values in parameter.conditions.items() if key in known}
     settings.update(parameter.settings(name, value, own))
@@ -108,7 +108,7 @@ def _find_problem(space: SearchSpace, name: str, value: Any, experiment: Experim
 def _is_possible_somewhere(
     space: SearchSpace, name: str, value: Any, experiment: Experiment
 ) -> bool:
-    rng, own = random.Random(0), experiment.flattened()
+    rng, own = random.Random(0), experiment.flatten()
     if name not in own and not isinstance(space.parameters[name], Scale):
         return False
     applied = False

@@ -32,7 +32,7 @@ class StudyDefinition:
     @property
     def own_settings(self) -> dict[str, Any]:
         """The experiment's settings, flattened."""
-        return self.experiment.flattened()
+        return self.experiment.flatten()
 
     @property
     def trial_base(self) -> Experiment:
@@ -124,7 +124,7 @@ def _flatten(content: Mapping[str, Any]) -> dict[str, Any]:
         "space": content["space"]["parameters"],
         "trial": content["space"]["trial"],
         "limits": content["space"]["limits"],
-        "experiment": experiment.flattened(),
+        "experiment": experiment.flatten(),
         "objectives": content["objectives"],
     }
 
