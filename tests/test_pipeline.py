@@ -31,6 +31,9 @@ class Listener:
     def on_epoch_end(self, report):
         self.heard.append("epoch")
 
+    def on_saved(self, saved):
+        pass
+
     def on_epoch_masks(self, picture):
         self.heard.append("picture")
         if picture.epoch == self._interrupt_after:

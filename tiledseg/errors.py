@@ -8,6 +8,7 @@ Every message says what was wrong, with the value and the place, and what to do.
     +-- ImageError          one image or mask file
     +-- TilingError         geometry of tiles, or a model that cannot be tiled exactly
     +-- TrainingError       a training that cannot go on (loss is not a number, nothing to resume)
+    +-- StoppedError        the user or the system asked the program to stop
     +-- OutputError         a folder or file that cannot be written, or would be overwritten
     +-- TrackingError       the MLflow tracking server or store
     |   +-- RegistryError   a registered model, version or alias
@@ -39,6 +40,10 @@ class TilingError(TiledsegError):
 
 class TrainingError(TiledsegError):
     """A training cannot go on."""
+
+
+class StoppedError(TiledsegError):
+    """The user or the system asked the program to stop, and everything is saved."""
 
 
 class OutputError(TiledsegError):

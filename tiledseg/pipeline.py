@@ -29,9 +29,9 @@ from tiledseg.tracking import registry
 from tiledseg.tracking.names import CHAMPION_METRIC
 from tiledseg.tracking.registry import Registration
 from tiledseg.tracking.runs import TrackedRun, open_run
-from tiledseg.training.callbacks import STATE_FILE
 from tiledseg.training.fit import decide_precision, fit
 from tiledseg.training.observer import TrainingObserver
+from tiledseg.training.session import STATE_FILE
 
 EVALUATED_SPLITS = ("valid", "test")
 

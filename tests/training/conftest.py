@@ -9,6 +9,7 @@ import pytest
 
 from tiledseg.config import TrainingSettings
 from tiledseg.training.observer import EpochPicture, EpochReport
+from tiledseg.training.session import SavedTraining
 
 
 class PowerCutError(Exception):
@@ -23,6 +24,7 @@ class Listener:
         self.batches: list[tuple[int, int, int, Mapping[str, float]]] = []
         self.reports: list[EpochReport] = []
         self.pictures: list[EpochPicture] = []
+        self.saves: list[SavedTraining] = []
 
     def on_batch_end(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
@@ -33,6 +35,9 @@ class Listener:
         self.reports.append(report)
         if report.epoch == self.interrupt_in:
             raise PowerCutError
+
+    def on_saved(self, saved: SavedTraining) -> None:
+        self.saves.append(saved)
 
     def on_epoch_masks(self, picture: EpochPicture) -> None:
         self.pictures.append(picture)

@@ -4,8 +4,6 @@ import json
 import logging
 import math
 from collections.abc import Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,13 +12,12 @@ import pytest
 
 from tiledseg.config import ModelSettings, TrainingSettings
 from tiledseg.data.dataset import load_dataset
-from tiledseg.errors import OutputError, TrainingError
+from tiledseg.errors import TrainingError
 from tiledseg.images.reading import read_image
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.training import callbacks, schedule
+from tiledseg.training import schedule
 from tiledseg.training.callbacks import (
-    STATE_FILE,
     AveragedWeights,
     BestEpoch,
     EpochPictures,
@@ -28,8 +25,6 @@ from tiledseg.training.callbacks import (
     PlateauRate,
     Reports,
     ReseededDropout,
-    SavedState,
-    epoch_file,
 )
 from tiledseg.training.schedule import Clock
 
@@ -241,81 +236,3 @@ class TestEpochPictures:
             sample = next(sample for sample in shown if sample.stem == picture.stem)
             expected = predictor.mask(read_image(sample.image), picture.mode)
             np.testing.assert_array_equal(picture.mask, expected)
-
-
-class TestSavedState:
-    @pytest.fixture
-    def saving(self, tmp_path):
-        """Callbacks that choose and save, over a scripted validation."""
-
-        def make(values: Sequence[float], **changes: Any) -> list[keras.callbacks.Callback]:
-            chosen = settings(**changes)
-            best = BestEpoch(chosen)
-            plateau = PlateauRate(chosen, best)
-            reports = Reports(chosen, Clock(chosen), best, [])
-            saved = SavedState(tmp_path, Clock(chosen), best, plateau, reports)
-            return [Script(values), best, reports, plateau, saved]
-
-        return make
-
-    @staticmethod
-    def state(folder: Path) -> dict[str, Any]:
-        return json.loads((folder / STATE_FILE).read_text())
-
-    def test_files_of_the_last_and_the_best_epoch_are_kept(self, train, saving, tmp_path):
-        recorder = train(settings(epochs=5), *saving([0.1, 0.9, 0.2, 0.3, 0.4]))
-        assert {path.name for path in tmp_path.iterdir()} == {
-            "epoch2.keras",
-            "epoch5.keras",
-            STATE_FILE,
-        }
-        for epoch in (2, 5):
-            network = keras.saving.load_model(epoch_file(tmp_path, epoch))
-            assert network.get_weights()[0].item() == np.float32(recorder.weights[epoch - 1])
-        assert recorder.weights[1] != recorder.weights[4]
-
-    def test_all_that_changes_is_kept(self, train, saving, tmp_path):
-        made = saving([0.9, 0.1, 0.2, 0.3], reducer_patience=2, patience=3)
-        train(settings(epochs=9), *made)
-        state = self.state(tmp_path)
-        assert state["epoch"] == 4
-        assert state["stopped"] is True
-        assert state["best"] == {"value": 0.9, "epoch": 1}
-        assert state["lowered_at"] == 3
-        assert state["elapsed"] > 0
-        assert [row["epoch"] for row in state["history"]] == [1, 2, 3, 4]
-
-    def test_comes_back(self, train, saving, tmp_path):
-        train(settings(epochs=3), *saving([0.9, 0.1, 0.2], reducer_patience=1))
-        state = self.state(tmp_path)
-        _, best, reports, plateau, saved = saving([])
-        saved.restore(state)
-        assert best.state() == state["best"]
-        assert plateau.lowered_at == 3
-        assert reports.history == state["history"]
-
-    def test_a_kill_before_the_state_is_written_leaves_the_epoch_before(
-        self, train, saving, tmp_path, monkeypatch
-    ):
-        made = saving([0.9, 0.1, 0.2])
-
-        @contextmanager
-        def killed(path: Path):
-            if (tmp_path / STATE_FILE).exists() and self.state(tmp_path)["epoch"] == 2:
-                raise KeyboardInterrupt
-            with original(path) as file:
-                yield file
-
-        original = callbacks.atomic_file
-        monkeypatch.setattr(callbacks, "atomic_file", killed)
-        with pytest.raises(KeyboardInterrupt):
-            train(settings(), *made)
-        state = self.state(tmp_path)
-        assert state["epoch"] == 2
-        for epoch in (state["epoch"], state["best"]["epoch"]):
-            assert keras.saving.load_model(epoch_file(tmp_path, epoch)).count_params() == 1
-
-    def test_a_folder_that_cannot_be_written_is_told_with_a_remedy(self, train, saving, tmp_path):
-        epoch_file(tmp_path, 1).mkdir()
-        with pytest.raises(OutputError, match=r"epoch1\.keras: a checkpoint.*TILEDSEG_STATE"):
-            train(settings(), *saving([0.1] * 8))

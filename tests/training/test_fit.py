@@ -22,11 +22,11 @@ from tiledseg.data.dataset import Dataset, load_dataset
 from tiledseg.data.sampling.validation_tiles import ValidationTiles
 from tiledseg.errors import TilingError, TrainingError
 from tiledseg.training import fit as fit_module
-from tiledseg.training.callbacks import STATE_FILE, epoch_file
 from tiledseg.training.fit import Training, compile_model, fit
 from tiledseg.training.losses import LOSSES
 from tiledseg.training.metrics import Dice
 from tiledseg.training.schedule import cosine_rate
+from tiledseg.training.session import STATE_FILE, epoch_file
 
 Sit = Callable[..., Training]
 COLUMNS = {"loss", "val_loss", "dice_coef", "val_dice_coef", "dice", "val_dice", "learning_rate"}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tiledseg.evaluation.evaluate import ImageEvaluation
     from tiledseg.prediction.job import PredictedImage
     from tiledseg.training.observer import EpochPicture, EpochReport
+    from tiledseg.training.session import SavedTraining
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -105,6 +106,9 @@ class ConsoleObserver:
             f"{' *' if report.is_best else '  '}  rate {metrics['learning_rate']:.1e}  "
             f"{format_duration(report.elapsed)} gone, {self._note}"
         )
+
+    def on_saved(self, saved: "SavedTraining") -> None:
+        """Nothing."""
 
     def on_epoch_masks(self, picture: "EpochPicture") -> None:
         """Nothing: pictures are for the run."""

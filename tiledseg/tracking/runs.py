@@ -41,6 +41,7 @@ from tiledseg.tracking.names import (
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
 from tiledseg.tracking.store import connect, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
+from tiledseg.training.session import SavedTraining
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,9 @@ class TrackedRun:
     def on_epoch_end(self, report: EpochReport) -> None:
         """Log an epoch's metrics with the epoch as step."""
         mlflow.log_metrics(dict(report.metrics), step=report.epoch)
+
+    def on_saved(self, saved: SavedTraining) -> None:
+        """Nothing."""
 
     def on_epoch_masks(self, picture: EpochPicture) -> None:
         """Log an epoch-change mask with the epoch as step."""

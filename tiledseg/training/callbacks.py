@@ -2,11 +2,9 @@
 
 # ruff: noqa: ARG002 - Keras chooses the arguments of its callbacks.
 
-import json
 import logging
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,8 +13,7 @@ import numpy as np
 from tiledseg.config import TrainingSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.pairing import Sample
-from tiledseg.errors import OutputError, TrainingError
-from tiledseg.images.atomic import atomic_file
+from tiledseg.errors import TrainingError
 from tiledseg.images.reading import read_image
 from tiledseg.masks.classes import labels_of
 from tiledseg.prediction.predictor import Mode, Predictor
@@ -25,7 +22,6 @@ from tiledseg.training.schedule import Clock
 
 logger = logging.getLogger(__name__)
 
-STATE_FILE = "state.json"
 _SEEDS = 2**31 - 2
 """Random states that every backend tells apart."""
 
@@ -54,6 +50,7 @@ class ReseededDropout(keras.callbacks.Callback):
     """Makes an epoch's dropout depend on seed and epoch alone.
 
     Keras does not save the state of random layers, so a resumed training would draw anew.
+    In the middle of an epoch the state is saved by ``session.SavedSession``.
     """
 
     def __init__(self, settings: TrainingSettings) -> None:
@@ -63,9 +60,13 @@ class ReseededDropout(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Seed every random layer."""
         rng = np.random.default_rng([self._seed, epoch])
-        for layer in self.model.layers:
-            if hasattr(layer, "seed_generator"):
-                layer.seed_generator.state.assign(rng.integers(_SEEDS, size=2))
+        for layer in random_layers(self.model):
+            layer.seed_generator.state.assign(rng.integers(_SEEDS, size=2))
+
+
+def random_layers(model: keras.Model) -> list[Any]:
+    """The layers that draw at random, in the model's order."""
+    return [layer for layer in model.layers if hasattr(layer, "seed_generator")]
 
 
 class AveragedWeights(keras.callbacks.SwapEMAWeights):
@@ -111,11 +112,17 @@ class BestEpoch(keras.callbacks.Callback):
             logger.info("no better %s for %d epochs: stopping", self._monitor, self._patience)
             self.model.stop_training = True
 
-    def state(self) -> dict[str, float]:
-        """What ``restore`` needs."""
+    def rank(self, history: Sequence[Mapping[str, float]], count: int) -> list[int]:
+        """Numbers of the best epochs of a history, best first; of equals the earlier."""
+        finite = [row for row in history if math.isfinite(row[self._monitor])]
+        finite.sort(key=lambda row: -self._sign * row[self._monitor])
+        return [int(row["epoch"]) for row in finite[:count]]
+
+    def state(self) -> dict[str, Any]:
+        """What ``restore`` needs, as JSON."""
         return {"value": self._best, "epoch": self.epoch}
 
-    def restore(self, state: dict[str, float]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from an earlier session."""
         self._best, self.epoch = state["value"], int(state["epoch"])
 
@@ -136,6 +143,14 @@ class PlateauRate(keras.callbacks.Callback):
             optimizer = self.model.optimizer
             optimizer.learning_rate = float(optimizer.learning_rate) * self._factor
             self.lowered_at = epoch + 1
+
+    def state(self) -> dict[str, Any]:
+        """What ``restore`` needs, as JSON."""
+        return {"lowered_at": self.lowered_at}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier session; the rate itself is the optimizer's."""
+        self.lowered_at = int(state["lowered_at"])
 
 
 class EpochPictures(keras.callbacks.Callback):
@@ -213,64 +228,14 @@ class Reports(keras.callbacks.Callback):
         for observer in self._observers:
             observer.on_epoch_end(report)
 
+    def state(self) -> dict[str, Any]:
+        """What ``restore`` needs, as JSON."""
+        return {"history": self.history}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier session."""
+        self.history = list(state["history"])
+
     def _remaining(self, epoch: int) -> float:
         pace = (self._clock.elapsed - self._began) / self._epochs_here
         return min(self._clock.remaining, pace * (self._settings.epochs - epoch))
-
-
-class SavedState(keras.callbacks.Callback):
-    """Saves after every epoch what another session needs to go on.
-
-    Network and optimizer go into ``epochN.keras``, the rest into ``state.json``, which is
-    replaced atomically and last: whenever the program is killed, it names complete files. Those
-    of the last and of the best epoch are kept.
-
-    Args:
-        folder: Where; made for this training alone.
-        clock: Tells the time spent.
-        best: Tells the best epoch.
-        plateau: Tells when the rate was lowered.
-        reports: Holds the history.
-    """
-
-    def __init__(
-        self, folder: Path, clock: Clock, best: BestEpoch, plateau: PlateauRate, reports: Reports
-    ) -> None:
-        super().__init__()
-        self._folder, self._clock = folder, clock
-        self._best, self._plateau, self._reports = best, plateau, reports
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write the state of this epoch, then forget those that are not needed any more."""
-        path = epoch_file(self._folder, epoch + 1)
-        try:
-            self.model.save(path)
-        except OSError as error:
-            raise OutputError(
-                f"{path}: a checkpoint cannot be written ({error}); make room, or point "
-                "TILEDSEG_STATE to a folder that can be written"
-            ) from error
-        state = {
-            "epoch": epoch + 1,
-            "elapsed": self._clock.elapsed,
-            "stopped": bool(self.model.stop_training),
-            "best": self._best.state(),
-            "lowered_at": self._plateau.lowered_at,
-            "history": self._reports.history,
-        }
-        with atomic_file(self._folder / STATE_FILE) as file:
-            file.write(json.dumps(state).encode())
-        kept = {path, epoch_file(self._folder, self._best.epoch)}
-        for other in set(self._folder.glob("epoch*.keras")) - kept:
-            other.unlink(missing_ok=True)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what an earlier session wrote; network and clock are not touched."""
-        self._best.restore(state["best"])
-        self._plateau.lowered_at = state["lowered_at"]
-        self._reports.history = state["history"]
-
-
-def epoch_file(folder: Path, epoch: int) -> Path:
-    """Where network and optimizer are kept as they were after an epoch."""
-    return folder / f"epoch{epoch}.keras"

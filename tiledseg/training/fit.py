@@ -1,11 +1,11 @@
 """Teaching a network: from an experiment and a dataset to the best weights."""
 
-import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import keras
@@ -22,7 +22,6 @@ from tiledseg.errors import TrainingError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.training.callbacks import (
-    STATE_FILE,
     AveragedWeights,
     BestEpoch,
     EpochPictures,
@@ -30,14 +29,23 @@ from tiledseg.training.callbacks import (
     PlateauRate,
     Reports,
     ReseededDropout,
-    SavedState,
-    epoch_file,
 )
 from tiledseg.training.hard_examples import HardExamples
 from tiledseg.training.losses import make_loss
 from tiledseg.training.metrics import make_metrics
 from tiledseg.training.observer import TrainingObserver
 from tiledseg.training.schedule import Clock, CosineRate, TimeBudget
+from tiledseg.training.session import (
+    STATE_FILE,
+    Part,
+    ResumedEpoch,
+    SavedSession,
+    SavedTraining,
+    describe_unreadable,
+    epoch_file,
+    load_network,
+    read_session,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +72,7 @@ def fit(
     observers: Sequence[TrainingObserver] = (),
     *,
     resume: bool = False,
+    stop: Event | None = None,
 ) -> Training:
     """Train a network as an experiment says.
 
@@ -74,46 +83,76 @@ def fit(
         folder: Where checkpoints and the state for another session are kept.
         observers: Told about batches, epochs and epoch-change masks.
         resume: Go on from the state in ``folder``.
+        stop: Set by whoever wants the training to stop at the end of the step.
 
     Raises:
         TrainingError: The loss is not a number any more, or there is nothing to resume.
         TilingError: An image cannot be tiled as ``tiling`` says; found before training.
         OutputError: A checkpoint cannot be written.
+        StoppedError: It was asked to stop; the state is saved.
     """
     settings = experiment.training
-    state = _read_state(folder) if resume else None
-    done = state["epoch"] if state else 0
+    state = read_session(folder) if resume else None
+    done, batch = (state["epoch"], state.get("batch", 0)) if state else (0, 0)
     keras.utils.set_random_seed(settings.seed)
-    model = _load(epoch_file(folder, done), to_train=True) if state else compile_model(experiment)
+    model = (
+        load_network(epoch_file(folder, done, batch), to_train=True)
+        if state
+        else compile_model(experiment)
+    )
     _check_tiling(model, experiment, dataset, cache)
     clock = Clock(settings, earlier=state["elapsed"] if state else 0.0)
     best = BestEpoch(settings)
     plateau = PlateauRate(settings, best)
+    budget = TimeBudget(clock)
     reports = Reports(settings, clock, best, observers)
-    saved = SavedState(folder, clock, best, plateau, reports)
-    if state:
-        saved.restore(state)
-    schedules = {"cosine": [CosineRate(settings, clock)], "plateau": [plateau], "constant": []}
-    callbacks: list[keras.callbacks.Callback] = [
-        *([AveragedWeights(resumed=resume)] if settings.ema_momentum else []),
-        FiniteLoss(),
-        ReseededDropout(settings),
-        best,
-        EpochPictures(experiment, dataset.splits["valid"], observers),
-        TimeBudget(clock),
-        reports,  # before the rate is lowered: an epoch's rate is the one it was trained with
-        *schedules[settings.schedule],
-        saved,
-    ]
-    if not (state and state["stopped"]) and done < settings.epochs:
+    parts: dict[str, Part] = {
+        "best": best,
+        "plateau": plateau,
+        "budget": budget,
+        "reports": reports,
+    }
+    if state and (state["stopped"] or done >= settings.epochs):
+        _restore(parts, state, folder)
+    else:
         samples = dataset.splits["train"]
-        sampler = TileSampler(samples, experiment, cache, start_epoch=done)
-        if settings.hard_example_fraction:
-            hard = HardExamples(sampler, samples, experiment, cache)
-            callbacks.append(hard)
-            if done:
-                hard.measure(model, done)
-        with closing(sampler):
+        with closing(
+            TileSampler(samples, experiment, cache, start_epoch=done, start_step=batch)
+        ) as sampler:
+            if settings.hard_example_fraction:
+                parts["hard_examples"] = HardExamples(sampler, samples, experiment, cache)
+            if state:
+                _restore(parts, state, folder)
+            saving = SavedSession(
+                folder,
+                settings,
+                experiment.tracking,
+                clock=clock,
+                best=best,
+                reports=reports,
+                parts=parts,
+                start=(done, batch),
+                stop=stop,
+                on_saved=lambda saved: _tell(observers, saved),
+            )
+            schedules = {
+                "cosine": [CosineRate(settings, clock)],
+                "plateau": [plateau],
+                "constant": [],
+            }
+            callbacks: list[keras.callbacks.Callback] = [
+                *([AveragedWeights(resumed=resume and not batch)] if settings.ema_momentum else []),
+                FiniteLoss(),
+                ReseededDropout(settings),
+                *([ResumedEpoch(done, batch, state["within"])] if state and batch else []),
+                best,
+                EpochPictures(experiment, dataset.splits["valid"], observers),
+                budget,
+                reports,  # before the rate is lowered: an epoch's rate is that of its training
+                *schedules[settings.schedule],
+                *([parts["hard_examples"]] if "hard_examples" in parts else []),
+                saving,
+            ]
             model.fit(
                 sampler,
                 validation_data=ValidationTiles(dataset.splits["valid"], experiment, cache),
@@ -130,6 +169,19 @@ def fit(
         best_epoch=best.epoch,
         seconds=clock.elapsed,
     )
+
+
+def _restore(parts: Mapping[str, Part], state: Mapping[str, Any], folder: Path) -> None:
+    try:
+        for name, part in parts.items():
+            part.restore(state["parts"][name])
+    except (KeyError, TypeError, ValueError) as error:
+        raise describe_unreadable(folder / STATE_FILE, error) from error
+
+
+def _tell(observers: Sequence[TrainingObserver], saved: SavedTraining) -> None:
+    for observer in observers:
+        observer.on_saved(saved)
 
 
 def decide_precision(experiment: Experiment) -> Experiment:
@@ -183,34 +235,6 @@ def _check_tiling(
             predictor.grid(height, width)
 
 
-def _read_state(folder: Path) -> dict[str, Any]:
-    path = folder / STATE_FILE
-    try:
-        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise TrainingError(
-            f"nothing to resume: {path} does not exist (no epoch of that run ended on this "
-            "machine); start a new training without --resume"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    return state
-
-
-def _load(path: Path, *, to_train: bool) -> keras.Model:
-    try:
-        return keras.saving.load_model(path, compile=to_train)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> TrainingError:
-    reason = " ".join(str(error).split())[:300]
-    return TrainingError(
-        f"{path}: the saved state cannot be read ({reason}); start a new training without --resume"
-    )
-
-
 def _best_model(experiment: Experiment, folder: Path, epoch: int) -> keras.Model:
     """The best network in float32, which every processor runs at full speed."""
     if not epoch:
@@ -219,5 +243,5 @@ def _best_model(experiment: Experiment, folder: Path, epoch: int) -> keras.Model
             "a number; lower training.learning_rate"
         )
     plain = build_model(experiment.model, experiment.image.channels)
-    plain.set_weights(_load(epoch_file(folder, epoch), to_train=False).get_weights())
+    plain.set_weights(load_network(epoch_file(folder, epoch), to_train=False).get_weights())
     return plain

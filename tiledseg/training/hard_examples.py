@@ -2,7 +2,7 @@
 
 # ruff: noqa: ARG002 - Keras chooses the arguments of its callbacks.
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -46,6 +46,7 @@ class HardExamples(keras.callbacks.Callback):
         self._sampler, self._samples = sampler, samples
         self._experiment, self._cache = experiment, cache
         self._loss = make_loss(experiment.training)
+        self._known: dict[str, Any] = {}
         self._origins = [self._draw_origins(number) for number in range(len(samples))]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -69,7 +70,20 @@ class HardExamples(keras.callbacks.Callback):
                 float(self._loss(labels[at : at + CROPS], predicted[at : at + CROPS]))
                 for at in range(0, len(crops), CROPS)
             ]
-        self._sampler.set_losses(epoch, np.maximum(losses, 0.0))
+        self._tell(epoch, np.maximum(losses, 0.0).tolist())
+
+    def state(self) -> dict[str, Any]:
+        """What ``restore`` needs, as JSON; empty before anything was measured."""
+        return self._known
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier session."""
+        if state:
+            self._tell(int(state["epoch"]), list(state["losses"]))
+
+    def _tell(self, epoch: int, losses: list[float]) -> None:
+        self._known = {"epoch": epoch, "losses": losses}
+        self._sampler.set_losses(epoch, np.array(losses))
 
     def _crops(self, number: int) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         experiment, sample = self._experiment, self._samples[number]

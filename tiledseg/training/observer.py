@@ -5,10 +5,13 @@ The screen and the MLflow run both listen; training itself knows neither.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tiledseg.training.session import SavedTraining
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class TrainingObserver(Protocol):
 
     def on_epoch_end(self, report: EpochReport) -> None:
         """An epoch ended, validation included."""
+
+    def on_saved(self, saved: "SavedTraining") -> None:
+        """The state was saved, after an epoch or within one."""
 
     def on_epoch_masks(self, picture: EpochPicture) -> None:
         """A validation image was segmented after an epoch."""

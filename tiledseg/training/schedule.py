@@ -4,6 +4,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -95,6 +96,14 @@ class TimeBudget(keras.callbacks.Callback):
             self._validation_seconds = self._clock.elapsed - self._validation_began
         if self._clock.remaining <= self._validation_seconds:
             self.model.stop_training = True
+
+    def state(self) -> dict[str, Any]:
+        """What ``restore`` needs, as JSON."""
+        return {"validation_seconds": self._validation_seconds}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier session."""
+        self._validation_seconds = float(state["validation_seconds"])
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stop in the middle of an epoch when the rest of the budget is for validation."""

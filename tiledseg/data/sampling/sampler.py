@@ -60,6 +60,7 @@ class TileSampler(keras.utils.PyDataset):
         cache: Where decoded pixels are kept.
         steps: Batches of an epoch; by default ``training.steps_per_epoch``.
         start_epoch: Epochs already trained, when resuming.
+        start_step: Batches of the epoch after those that are trained already: they are empty.
         workers: Threads that prepare batches; by default ``training.workers``. With 0, batches
             are drawn when they are asked for.
 
@@ -77,12 +78,14 @@ class TileSampler(keras.utils.PyDataset):
         *,
         steps: int | None = None,
         start_epoch: int = 0,
+        start_step: int = 0,
         workers: int | None = None,
     ) -> None:
         super().__init__(workers=0)
         if not samples:
             raise ValueError("a sampler needs at least one sample")
         self.start_epoch = start_epoch
+        self._start_step = start_step
         self.steps = experiment.training.steps_per_epoch if steps is None else steps
         self._samples = tuple(samples)
         self._experiment = experiment
@@ -152,7 +155,10 @@ class TileSampler(keras.utils.PyDataset):
             return self._ahead.pop(index)
 
     def _draw_batch(self, index: int) -> Batch:
-        training = self._experiment.training
+        training, image = self._experiment.training, self._experiment.image
+        if index < self._start_step:
+            shape = training.batch_size, image.size, image.size
+            return np.zeros((*shape, image.channels), np.uint8), np.zeros((*shape, 1), np.float32)
         epoch, step = divmod(index, self.steps)
         rng = np.random.default_rng([training.seed, self.start_epoch + epoch, step])
         losses = self._losses_in(self.start_epoch + epoch)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tiledseg.data.integrity import DatasetSummary
     from tiledseg.evaluation.evaluate import ImageEvaluation
     from tiledseg.training.observer import EpochPicture, EpochReport
+    from tiledseg.training.session import SavedTraining
 
 OUTCOMES: Mapping[type[Exception], str] = {
     TilingError: "infeasible",
@@ -92,6 +93,9 @@ class TrialReporter:
         answer = self._channel.receive()
         if answer is None or not answer["go_on"]:
             sys.exit()  # the open run is closed as KILLED on the way out
+
+    def on_saved(self, saved: "SavedTraining") -> None:
+        """Nothing."""
 
     def on_epoch_masks(self, picture: "EpochPicture") -> None:
         """Nothing: pictures are for the run."""
