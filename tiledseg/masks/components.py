@@ -62,7 +62,7 @@ class Components:
 
 
 def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Components:
-    """Find what belongs together, in one pass over a mask.
+    """Find the connected components of a mask, in one pass over its bands.
 
     Takes some 25 bytes for each component of a band while it looks, of which half stay.
 
@@ -94,7 +94,7 @@ def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Co
 
 @dataclass(frozen=True)
 class _Part:
-    """What is known of a band's own components; index 0 is its background."""
+    """The components of one band; index 0 is its background."""
 
     start: int
     """Node of label 0; label n is node ``start + n``."""
@@ -103,7 +103,7 @@ class _Part:
 
 
 def _find_roots(edges: list[Edges], nodes: int) -> NDArray[np.int32]:
-    """Of every node the smallest one that it is connected with; (nodes,)."""
+    """Find the smallest node that each node is connected with; (nodes,)."""
     roots = np.arange(nodes, dtype=np.int32)
     if edges:
         # Only labels at lines between bands are in the graph: few of all.
