@@ -133,6 +133,13 @@ class TestParseHeader:
         Image.fromarray(GRAY).convert(mode).save(file, "PNG")
         assert parse_header(file.getvalue()).bits == {"1": 1, "L": 8}[mode]
 
+    def test_a_bmp_of_32_bits_has_alpha_only_where_it_says_so(self) -> None:
+        sizes = struct.pack("<IiiHHIIiiII", 40, 7, 5, 1, 32, 0, 0, 0, 0, 0, 0)
+        data = struct.pack("<2sIHHI", b"BM", 54 + 140, 0, 0, 54) + sizes + bytes(140)
+        assert parse_header(data) == Header("bmp", 5, 7, 3, 8)
+        with pytest.raises(ValueError, match="truncated BMP"):
+            parse_header(data[:-1])
+
     def test_the_first_header_block_of_a_png_counts(self) -> None:
         """A reader that believes the last one would make room for a picture of another size."""
         small = png_block(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))

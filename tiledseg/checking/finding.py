@@ -1,4 +1,4 @@
-"""A finding, and all of them."""
+"""Findings, and the report that holds them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a dataset that its owner should know.
+    """A fault or oddity of a dataset.
 
     Attributes:
         severity: ``error``, ``warning`` or ``note``.
@@ -53,7 +53,7 @@ class Report:
 
     @property
     def is_sound(self) -> bool:
-        """True where nothing stands against training."""
+        """Whether there are no errors."""
         return not any(finding.severity == "error" for finding in self.findings)
 
     @property
@@ -65,13 +65,13 @@ class Report:
         }
 
     def shorten_path(self, path: Path) -> str:
-        """A path as it is shown: from the dataset's folder on, where it lies in it."""
+        """Shorten a path to what follows the dataset's folder, where it lies in it."""
         inside = path.is_relative_to(self.folder) and path != self.folder
         return (path.relative_to(self.folder) if inside else path).as_posix()
 
 
 def group_by_kind(findings: Sequence[Finding]) -> list[Sequence[Finding]]:
-    """Findings of one severity and code together; all stay in order, and no group is empty."""
+    """Group findings of one severity and code; all stay in order, and no group is empty."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.severity, finding.code), []).append(finding)
@@ -79,7 +79,7 @@ def group_by_kind(findings: Sequence[Finding]) -> list[Sequence[Finding]]:
 
 
 def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Errors first, then by kind, then by file."""
+    """Sort findings: errors first, then by kind, then by file."""
     return tuple(
         sorted(
             findings,

@@ -1,4 +1,4 @@
-"""What images hold: odd ones out in brightness, channels and bits; nothing to see."""
+"""Rules for images: outliers in brightness, channels and bits; images that show nothing."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

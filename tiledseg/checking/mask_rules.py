@@ -1,4 +1,4 @@
-"""What masks hold: values that the threshold misreads, nothing, everything, copies."""
+"""Rules for masks: values that the threshold misreads, empty and full masks, copies."""
 
 from collections.abc import Iterator, Sequence
 from statistics import median

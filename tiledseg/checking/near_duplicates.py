@@ -1,4 +1,4 @@
-"""Images that show the same: reduced, hashed, compared in all eight orientations.
+"""Near-duplicate images: reduced, hashed, compared in all eight orientations.
 
 The hash is pHash (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions",
 2010): signs of the lowest 63 frequencies of the discrete cosine transform about their median.
@@ -28,7 +28,7 @@ _BLOCK, _PAIRS_AT_ONCE = 256, 2**14
 
 @dataclass(frozen=True)
 class NearDuplicate:
-    """Two images that resemble each other.
+    """Two images that are near-duplicates.
 
     Attributes:
         first: Index of the earlier image.
@@ -44,7 +44,7 @@ class NearDuplicate:
 
 
 def find_near_duplicates(thumbnails: NDArray[np.float32]) -> list[NearDuplicate]:
-    """Pairs of images that are copies (in any orientation), or alike (in the same).
+    """Find pairs of images that are copies (in any orientation), or alike (in the same).
 
     Args:
         thumbnails: (n, 32, 32), float32.
@@ -79,7 +79,7 @@ def find_near_duplicates(thumbnails: NDArray[np.float32]) -> list[NearDuplicate]
 
 
 def near_duplicate_findings(images: Sequence[ImageFacts]) -> Iterator[Finding]:
-    """Judge images by whether others show the same.
+    """Report images that are near-duplicates of others.
 
     Each image is told of once at most: with the one of another split that it resembles most, or
     else with that of its own. Files of the same bytes are told of elsewhere.

@@ -1,4 +1,4 @@
-"""Sizes of objects against training crop, receptive field and reduction; how rare they are."""
+"""Rules for objects: their sizes against crop, receptive field and reduction; their share."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -54,7 +54,7 @@ def read_samples(
 
 @contextmanager
 def _single_threaded_opencv() -> Iterator[None]:
-    """OpenCV's own threads wait for each other on small images: three times as slow."""
+    """Turn off OpenCV's own threads, which wait for each other on small images."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -1,4 +1,4 @@
-"""Splits that are too small, or share what they must not share."""
+"""Rules for splits: too small, or with sources, groups or files in common."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations

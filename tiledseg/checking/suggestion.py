@@ -1,4 +1,4 @@
-"""What a folder holds, and the section of an experiment that reads it."""
+"""Suggestion of the ``dataset`` section that reads a folder."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -94,7 +94,7 @@ def _find_image_folders(folder: Path) -> tuple[str, list[str]]:
 
 
 def _holds_images(folder: Path) -> bool:
-    """Itself, or in the folders of it: splits, or one folder for the masks of an image."""
+    """Whether a folder, or one in it (a split, the masks of an image), holds images."""
     inside = [path for path in folder.iterdir() if path.is_dir()]
     return any(list_images(path) for path in (folder, *inside))
 
@@ -137,7 +137,7 @@ def _suffixes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _rank_folder_names(images: str, masks: str) -> int:
-    """0 where only the second is a word for masks, so that it sorts first."""
+    """Rank two names: 0 where only the second is a word for masks, so that it sorts first."""
 
     def names_masks(text: str) -> bool:
         return any(word in text.casefold() for word in _MASK_NAMES)

@@ -1,4 +1,4 @@
-"""What each split holds, in numbers."""
+"""Statistics of each split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Images and masks decoded once, then mapped into memory.
+"""A cache of decoded images and masks, which are mapped into memory.
 
 Entries are keyed by what is in the file, so a moved or copied dataset is not decoded again and
 a changed image is never mistaken for its old self. Entries are never removed: the folder may be
@@ -42,7 +42,7 @@ class PixelCache:
         self._hashes: dict[Path, str] = {}
 
     def image(self, path: Path, settings: ImageSettings) -> NDArray[np.uint8]:
-        """The image as the network sees it.
+        """Map the image as the network sees it, decoded on the first call.
 
         Args:
             path: The image file.
@@ -63,7 +63,7 @@ class PixelCache:
         return self._pixels(path, spec, stored, lambda: preprocess(read_image(path), settings))
 
     def mask(self, path: Path, threshold: int | None) -> NDArray[np.uint8]:
-        """The mask as labels.
+        """Map the mask as labels, decoded on the first call.
 
         Args:
             path: The mask file, as ``encode_mask`` leaves it.
@@ -81,7 +81,7 @@ class PixelCache:
         return self._pixels(path, spec, (), lambda: read_label_map(path, threshold))
 
     def foreground_pixels(self, path: Path, threshold: int | None) -> int:
-        """How many pixels of a mask are of an object; counted once, as reading them all takes long.
+        """Count the foreground pixels of a mask, once: the count is kept beside the pixels.
 
         Args:
             path: The mask file, as for ``mask``.
@@ -123,7 +123,7 @@ class PixelCache:
         return self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.{kind}"
 
     def _hash_content(self, path: Path) -> str:
-        """``hash_content``; that of a folder once, for asking after thousands of chunks takes long.
+        """Hash a file, or a folder once: a store has thousands of chunks.
 
         A store that changes while one cache is in use is therefore not noticed by that cache.
         """

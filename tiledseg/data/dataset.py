@@ -54,7 +54,7 @@ def data_root() -> Path:
 def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
     """Find, pair and split a dataset; a synthetic one that is not there yet is drawn first.
 
-    Nothing is decoded but masks of other forms, once; ``soundness.check_dataset`` does the rest.
+    Nothing is decoded but masks of other forms, once; ``integrity.check_dataset`` does the rest.
 
     Args:
         settings: Name, synthetic drawing, names of files, form of masks, and split.

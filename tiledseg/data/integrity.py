@@ -1,4 +1,4 @@
-"""Every image and mask decoded once, and what a training would trip over refused."""
+"""Checks before training: every image and mask is decoded once, and faults are refused."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +44,7 @@ class DatasetSummary:
 
 
 def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -> DatasetSummary:
-    """Decode every image and mask once and refuse what a training would trip over.
+    """Decode every image and mask once, and refuse what training cannot use.
 
     Args:
         dataset: The dataset.
@@ -81,7 +81,7 @@ def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple
 
 
 def size_fault(image: Path, image_size: Sequence[int], mask_size: Sequence[int]) -> str:
-    """What is said of a mask whose size is not its image's; fault and remedy.
+    """Message for a mask whose size is not its image's: fault and remedy.
 
     Args:
         image: The image.

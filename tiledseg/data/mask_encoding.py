@@ -1,4 +1,4 @@
-"""Masks of other forms, turned once into 0 and 255, or into labels: several files, colors.
+"""Conversion of masks (several files, colors, values) into one file of 0 and 255, or of labels.
 
 What comes out is a PNG in the cache folder, named by the bytes it was made from and the rule, so
 that everything behind it reads one form of mask.
@@ -26,7 +26,7 @@ _FORMAT = "tiledseg-mask-1"
 
 
 def encode_mask(sample: Sample, settings: DatasetSettings) -> Sample:
-    """A sample whose mask is one file of 0 and 255, or of labels, made now unless it is there.
+    """Convert a sample's masks into one file of 0 and 255, or of labels, unless it is there.
 
     A file of labels is a gray PNG of 8 bits whose values are the labels.
 
@@ -56,7 +56,7 @@ def encode_mask(sample: Sample, settings: DatasetSettings) -> Sample:
 
 
 def digest_masks(sample: Sample, settings: DatasetSettings) -> str:
-    """32 hexadecimal digits of the mask files' bytes and the rule that reads them."""
+    """Digest the mask files' bytes and the rule that reads them, to 32 hexadecimal digits."""
     rule = f"{settings.mask_form} {settings.mask_threshold} {settings.mask_values}"
     if settings.holds_labels:
         colors = " ".join(settings.mask_colors)
@@ -66,7 +66,7 @@ def digest_masks(sample: Sample, settings: DatasetSettings) -> str:
 
 
 def read_union(paths: Sequence[Path], settings: DatasetSettings) -> NDArray[np.bool_]:
-    """Foreground of any of several masks.
+    """Read the union of several masks.
 
     Args:
         paths: At least one.
@@ -115,7 +115,7 @@ def read_foreground(path: Path, settings: DatasetSettings) -> NDArray[np.bool_]:
 
 
 def _channels(value: str) -> list[int]:
-    """A number stands for gray; a color for its red, green and blue."""
+    """Parse a value: a number for gray, ``#rrggbb`` for red, green and blue."""
     if not value.startswith("#"):
         return [int(value)]
     return list(rgb_of(value))

@@ -37,7 +37,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Pairing:
-    """What two folders hold, sound or not.
+    """Images and masks of two folders, paired, and the files that have no partner.
 
     Attributes:
         samples: Those that have both, sorted by stem.
@@ -141,7 +141,7 @@ def pair(folder: Path, split: str = "", settings: DatasetSettings = _USUAL) -> t
 
 
 def no_images_fault() -> str:
-    """What is said of a folder without images, after its name."""
+    """Message for a folder without images; follows its name."""
     return f"holds no images; add some ({', '.join(READ_SUFFIXES)})"
 
 
@@ -159,7 +159,7 @@ def _strip_suffix(path: Path, suffix: str) -> str | None:
 
 
 def _is_mask(path: Path, settings: DatasetSettings) -> bool:
-    """In a folder of both: the longer of the suffixes that fit decides."""
+    """Whether a file in a folder of both is a mask: the longer suffix that fits decides."""
     numbered = settings.masks_per_image == "several" and settings.mask_suffix in path.stem
     if settings.mask_suffix and numbered:
         return True

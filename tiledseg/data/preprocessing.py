@@ -1,4 +1,4 @@
-"""What the network is shown: stain, gamma, sharpening and color space, alike everywhere.
+"""Pre-processing of images for the network: stain, gamma, sharpening and color space.
 
 An image too large for memory is shown region by region, and looks as it would look in one piece:
 
@@ -44,7 +44,7 @@ _SAMPLED = 1024
 
 
 class PixelSample:
-    """Every so many rows and columns of an image, gathered from regions in any order.
+    """A regular sample of an image's pixels, gathered from regions in any order.
 
     Args:
         height: Rows of the image.
@@ -124,7 +124,7 @@ def to_rgb(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
 
 
 def from_rgb(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
-    """What ``to_rgb`` was given, but for rounding."""
+    """Undo ``to_rgb``, but for rounding."""
     code = _FROM_RGB[color_space] if color_space in _TO_RGB else None
     return image if code is None else np.asarray(cv2.cvtColor(image, code), np.uint8)
 

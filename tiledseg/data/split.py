@@ -29,7 +29,7 @@ def source_of(stem: str) -> str:
 
 
 def source_reader(settings: SplitSettings) -> OriginOf:
-    """``source_of``, or the stem itself where names say nothing of tiles."""
+    """Choose ``source_of``, or the stem itself where names say nothing of tiles."""
     return source_of if settings.tiles else str
 
 
@@ -91,7 +91,7 @@ def draw_splits(
 
 
 def group_reader(settings: SplitSettings, folder: Path) -> OriginOf | None:
-    """What tells the patient or slide of a stem.
+    """Make the function that tells the patient or slide of a stem.
 
     Args:
         settings: Pattern or file.

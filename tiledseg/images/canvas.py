@@ -70,12 +70,12 @@ class Canvas:
         return wanted
 
     def bands(self, height: int = BAND) -> Iterator[NDArray[Any]]:
-        """The rows from top to bottom, so many at once."""
+        """The rows from top to bottom, ``height`` at a time."""
         for top in range(0, self.height, height):
             yield self.rows(top, min(top + height, self.height))
 
     def sync(self) -> None:
-        """Have what was written survive a loss of power."""
+        """Flush what was written to the disk, so that it survives a loss of power."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -115,10 +115,10 @@ class MemoryCanvas:
             yield self._pixels[top : top + height].copy()
 
     def sync(self) -> None:
-        """Nothing survives a loss of power."""
+        """Do nothing: memory does not survive a loss of power."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""
 
 
 AnyCanvas = Canvas | MemoryCanvas

@@ -58,7 +58,7 @@ def read_labels(path: Path, settings: DatasetSettings) -> Labels:
 
 
 def read_label_values(path: Path) -> NDArray[Any]:
-    """The numbers that a mask file holds: gray values as stored, or indices of a palette.
+    """Read the numbers that a mask file holds: gray values as stored, or indices of a palette.
 
     Returns:
         (H, W), integers.
@@ -120,7 +120,7 @@ def rgb_of(color: str) -> tuple[int, int, int]:
 
 
 def _labels_of_colors(path: Path, settings: DatasetSettings) -> Labels:
-    """Of a lossy file the nearest color counts, of others the very color."""
+    """Label by the nearest color in a lossy file, by the exact color in others."""
     stored = colors_of(read_as_stored(path))
     if stored.dtype != np.uint8:
         raise DatasetError(f"{path}: holds {stored.dtype} colors; save it with 8 bits a channel")

@@ -28,7 +28,7 @@ def is_store(path: Path) -> bool:
 
 
 def read_store_header(path: Path) -> Header:
-    """What the finest level holds; none of its chunks is read.
+    """Read the header of the finest level; none of its chunks is read.
 
     Raises:
         ValueError: The store is damaged, or no image of one plane; the message follows its name.
@@ -99,7 +99,7 @@ def _is_blosc(array: Any) -> bool:
 
 
 def require_complete_chunks(path: Path, array: Any) -> None:
-    """Blosc decodes what is left of a chunk and says nothing; its header knows the length.
+    """Refuse chunks that are cut short: Blosc decodes what is left of one and says nothing.
 
     Source of the header: C-Blosc's README_CHUNK_FORMAT, cbytes at byte 12, little-endian.
 

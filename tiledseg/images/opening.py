@@ -1,4 +1,4 @@
-"""Which reader a file needs."""
+"""Open an image of any kind with the reader it needs."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tiledseg.images.tiff_source import open_tiff
 from tiledseg.images.zarr_source import open_zarr
 
 SLIDE_SUFFIXES = (".ndpi", ".scn", ".svs", ".bif", ".btf", ".tf8")
-"""Of slide scanners' files and large TIFFs, beside those of ``data.images``."""
+"""Of slide scanners' files and large TIFFs, beside those of ``reading``."""
 _ENDINGS = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.zarr")
 
 
@@ -50,14 +50,14 @@ def is_slide(path: Path) -> bool:
 
 
 def stem_of(path: Path) -> str:
-    """The name without what says only the format: ``a`` of a.png, a.ome.tif and a.ome.zarr."""
+    """A file's name without its suffix: ``a`` of a.png, a.ome.tif and a.ome.zarr."""
     lower = path.name.lower()
     ending = next((ending for ending in _ENDINGS if lower.endswith(ending)), None)
     return path.name[: -len(ending)] if ending else path.stem
 
 
 def _open_regions(path: Path) -> RegionSlide | None:
-    """What is read as it lies on disk, or None for what is decoded whole."""
+    """Open a TIFF or OME-Zarr that is read in regions; None for what is decoded whole."""
     if path.is_dir():
         return open_zarr(path)
     return open_tiff(path) if _head_is_tiff(path) else None

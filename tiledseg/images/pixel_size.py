@@ -1,4 +1,4 @@
-"""How large a pixel is, as files say it."""
+"""Size of a pixel in micrometers, from the metadata of image files."""
 
 import re
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class PixelSize:
 
     @classmethod
     def of(cls, height: Any, width: Any, unit: str, unit_of_width: str = "") -> Self | None:
-        """From numbers in a unit, or in two; None where that is no size."""
+        """Convert numbers in one unit, or in two; None where they are no size."""
         factors = [MICROMETERS.get(name, 0.0) for name in (unit, unit_of_width or unit)]
         try:
             size = cls(float(height) * factors[0], float(width) * factors[1])
@@ -34,7 +34,7 @@ class PixelSize:
 
 
 def tiff_pixel_size(file: Any) -> PixelSize | None:
-    """Of a tifffile.TiffFile's first image, or None where it does not say.
+    """Size of a pixel in a TIFF's first image; None where the file does not say.
 
     OME-XML, Aperio's MPP, ImageJ's unit and resolutions per centimeter are believed. Resolutions
     per inch are not: they are the 72 or 300 of a program that had none to write.
@@ -57,7 +57,7 @@ def tiff_pixel_size(file: Any) -> PixelSize | None:
 
 
 def ngff_pixel_size(multiscale: dict[str, Any], axes: list[str]) -> PixelSize | None:
-    """Of the first level of an OME-Zarr multiscale, or None where it does not say."""
+    """Size of a pixel in an OME-Zarr's finest level; None where the metadata do not say."""
     transformations = [
         *multiscale["datasets"][0].get("coordinateTransformations", []),
         *multiscale.get("coordinateTransformations", []),

@@ -1,4 +1,4 @@
-"""Ever smaller copies of a picture, made while the picture itself is written."""
+"""Image pyramids: copies of half the size each, made while the picture is written."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
 def copy_bands(
     bands: Iterable[NDArray[Any]], smaller: Canvas | None, averages: bool
 ) -> Iterator[NDArray[Any]]:
-    """Pass bands on, leaving their copy at half the size behind.
+    """Pass bands on, and write a copy of half the size.
 
     Args:
         bands: (h, W) each; h is even but for the last.
@@ -74,7 +74,7 @@ def copy_bands(
 
 
 def build_levels(picture: Picture, folder: Path) -> Iterator[tuple[tuple[int, int], Iterator[Any]]]:
-    """The picture and its copies, largest first; each must be taken whole before the next.
+    """Build the levels of a pyramid, largest first; each is read whole before the next.
 
     Args:
         picture: What to copy.
@@ -100,7 +100,7 @@ def build_levels(picture: Picture, folder: Path) -> Iterator[tuple[tuple[int, in
 
 
 def means_of_squares(pixels: NDArray[Any], side: int) -> NDArray[Any]:
-    """Means of squares; those at the lower and right border are completed by their last pixels.
+    """Average squares; those at the lower and right border are completed by their last pixels.
 
     Args:
         pixels: (H, W) or (H, W, 3).

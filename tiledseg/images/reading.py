@@ -97,7 +97,7 @@ def read_mask(path: Path, threshold: int = 127) -> NDArray[np.bool_]:
 
 
 def read_mask_brightness(path: Path) -> NDArray[np.uint8]:
-    """The brightest of the first three channels of a mask, before any threshold.
+    """Read the brightest of the first three channels of a mask, before any threshold.
 
     Returns:
         (H, W), uint8.
@@ -110,7 +110,7 @@ def read_mask_brightness(path: Path) -> NDArray[np.uint8]:
 
 
 def read_as_stored(path: Path) -> NDArray[Any]:
-    """A file's own values, for masks whose values are names: labels, colors.
+    """Read a file's own values, for masks whose values are labels or colors.
 
     Returns:
         (H, W) or (H, W, C), channels as RGB(A); the file's own dtype. A palette's indices are
@@ -129,7 +129,7 @@ def read_as_stored(path: Path) -> NDArray[Any]:
 
 
 def read_indices(path: Path) -> NDArray[Any]:
-    """The indices of a PNG or TIFF with a palette, instead of the colors they stand for.
+    """Read the indices of a PNG or TIFF with a palette, not the colors they stand for.
 
     Returns:
         (H, W), integers.
@@ -149,12 +149,12 @@ def read_indices(path: Path) -> NDArray[Any]:
 
 
 def unstretch(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
-    """The numbers in a PNG of 1, 2 or 4 bits, which its reader stretches to 255."""
+    """Undo the stretching to 255 that OpenCV applies to PNG files of 1, 2 or 4 bits."""
     return pixels if bits >= _BYTE else pixels // (255 // (2**bits - 1))
 
 
 def read_header(path: Path) -> Header:
-    """What a file holds: kind, size, channels, bits, palette, pages; nothing is decoded.
+    """Read what a file holds: kind, size, channels, bits, palette, pages; nothing is decoded.
 
     Raises:
         ImageError: The file is missing, truncated, too large, or of another kind.
@@ -172,7 +172,7 @@ def image_shape(path: Path) -> tuple[int, int]:
 
 
 def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Values as stored, on the 8-bit scale: 16 bits are divided by 257 and rounded.
+    """Convert values to the 8-bit scale: 16 bits are divided by 257 and rounded.
 
     Args:
         path: Where they come from, for the message.
@@ -191,7 +191,7 @@ def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def drop_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Gray (H, W) or RGB (H, W, 3) of pixels that may have an alpha channel.
+    """Drop the alpha channel, if there is one: gray (H, W) or RGB (H, W, 3).
 
     Args:
         path: Where they come from, for the message.

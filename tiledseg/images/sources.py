@@ -19,7 +19,7 @@ _CHANNELS = {"s": (1, 2, 3, 4), "c": (1, 3, 4)}
 
 
 class Slide(Protocol):
-    """An image that is read in rectangles; see ``tiling.regions.RegionSource``."""
+    """An image that is read in rectangles; see ``tiling.geometry.regions.RegionSource``."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -28,7 +28,7 @@ class Slide(Protocol):
 
     @property
     def pixel_size(self) -> PixelSize | None:
-        """As the file says it, or None where it does not."""
+        """Size of a pixel by the file's metadata; None where it has none."""
         ...
 
     def read(self, region: Region) -> NDArray[np.uint8]:
@@ -41,7 +41,7 @@ class Slide(Protocol):
 
 
 class RegionSlide:
-    """The full resolution of a file whose tiles are decoded as they are needed.
+    """An image at full resolution, whose tiles on disk are decoded when they are read.
 
     Args:
         path: The file, for messages.
@@ -121,7 +121,7 @@ class RegionSlide:
 
 
 class DecodedSlide:
-    """An image of a format that is only read whole, in memory.
+    """An image decoded whole into memory, for formats without tiles.
 
     Args:
         path: The file.
@@ -141,7 +141,7 @@ class DecodedSlide:
         return self._image[region]
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: the image is in memory."""
 
 
 def fits_in_one_piece(height: int, width: int) -> bool:

@@ -42,7 +42,7 @@ def open_tiff_file(path: Path) -> tifffile.TiffFile:
 
 
 def read_tiff_header(path: Path) -> Header:
-    """What the first page holds, and how many pages there are; nothing is decoded.
+    """Read the header of the first page, and count the pages; nothing is decoded.
 
     Raises:
         ValueError: The file is truncated or damaged; the message follows the file's name.
@@ -66,7 +66,7 @@ def read_tiff(path: Path) -> NDArray[Any]:
 
 
 def read_tiff_indices(path: Path) -> NDArray[Any]:
-    """The first page's values, without the palette that gives them colors.
+    """Read the first page's indices, without the palette that gives them colors.
 
     Returns:
         (H, W), integers.

@@ -29,6 +29,6 @@ def open_zarr(path: Path) -> RegionSlide:
 
 
 def _has_chunks(array: Path) -> bool:
-    """Whether a single pixel was ever written."""
+    """Whether any chunk was ever written."""
     own = {".zarray", ".zattrs", "zarr.json"}
     return any(item.is_file() and item.name not in own for item in array.rglob("*"))

@@ -1,4 +1,4 @@
-"""Online augmentation of the source program: what an experiment can say of it."""
+"""Translation of the source program's online augmentation."""
 
 import math
 from collections.abc import Callable

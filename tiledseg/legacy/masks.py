@@ -1,4 +1,4 @@
-"""What a ``train_eval_infer.config`` says about masks: foreground alone, or several classes."""
+"""Translation of the keys about masks: foreground alone, or several classes."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _COLORS = ("mask.rgb_map", "dataset.rgb_mask", "mask.mask_colors")
 
 
 def translate_masks(reader: Reader) -> None:
-    """How masks are read; ``model.num_classes`` has been put down."""
+    """Put down how masks are read; ``model.num_classes`` must be there already."""
     count = reader.get("model.num_classes")
     if count == 1:
         _foreground(reader)

@@ -1,4 +1,4 @@
-"""What a ``train_eval_infer.config`` says about the network."""
+"""Translation of the keys about the network."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _MOST_HEADS = 16
 
 
 def translate_network(reader: Reader) -> None:
-    """The section ``model``, but for the loss and the optimizer."""
+    """Put down the section ``model``, but for the loss and the optimizer."""
     named = reader.value("model.model", words, "TensorflowUNet")
     named = re.sub("^tensorflow", "", named, flags=re.IGNORECASE)
     named = {known.casefold(): known for known in (*ARCHITECTURES, *_RENAMED)}.get(

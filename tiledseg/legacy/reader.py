@@ -1,4 +1,4 @@
-"""Keys of a configuration file on one side, settings on the other, and notes on every key."""
+"""Reader of a configuration file: values taken, settings put down, notes on every key."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ class Reader:
     def put(
         self, name: str, value: Any, *sources: str, words: str = "", instead: Any = None
     ) -> None:
-        """Write a setting down, with the keys of the file that it follows from.
+        """Put a setting down, with the keys of the file that it follows from.
 
         Args:
             name: For example ``model.base_kernels``.
@@ -134,13 +134,13 @@ class Reader:
         )
 
     def add_note(self, kind: Kind, words: str, *names: str) -> None:
-        """Say of some keys, where the file has them, why they have no effect."""
+        """Note why some keys, where the file has them, have no effect."""
         for name in names:
             if name in self._entries:
                 self._note(kind, self._entries[name], words)
 
     def note_the_rest(self, reasons: Mapping[str, str], known: Iterable[str]) -> None:
-        """Say why each key that is left has no effect.
+        """Note why each key that is left has no effect.
 
         Args:
             reasons: By ``section.key`` or by ``section``.

@@ -1,4 +1,4 @@
-"""What each key of a ``train_eval_infer.config`` means in an experiment.
+"""Translation of a ``train_eval_infer.config`` into the settings of an experiment.
 
 Facts about the source program (its defaults, what it does with a value) are those of its
 public code between 2023 and 2025.
@@ -44,7 +44,7 @@ _LIKE_SOURCE = "as the source program does"
 
 
 def translate(entries: Iterable[Entry], stem: str) -> Reader:
-    """Settings and notes that follow from the keys of a file.
+    """Translate the keys of a file into settings and notes.
 
     Args:
         entries: The file.

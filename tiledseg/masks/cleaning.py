@@ -1,4 +1,4 @@
-"""Small objects dropped and small holes filled, in masks and label maps, whole or in bands."""
+"""Cleaning of masks and label maps, whole or in bands: small objects dropped, holes filled."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import tee
@@ -41,7 +41,7 @@ def clean(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
 
 
 def clean_bands(bands: Bands, *, smallest: int = 0, holes: int = 0) -> Bands:
-    """The bands of what ``clean`` makes of the whole mask.
+    """Clean a mask that comes in bands; the result is that of ``clean`` on the whole mask.
 
     Args:
         bands: The mask; read once for each of the two kinds of cleaning that is asked for, and
@@ -58,7 +58,7 @@ def clean_bands(bands: Bands, *, smallest: int = 0, holes: int = 0) -> Bands:
 
 
 def _measure_holes(bands: Bands, holes: int) -> Callable[[], Iterator[tuple[Mask, Areas]]]:
-    """The bands of a mask, and for each pixel the size of the small hole it lies in.
+    """Measure small holes: the bands of a mask, each with the area of the hole at each pixel.
 
     Args:
         bands: The mask; read once if holes are wanted, and again each time the result is.
@@ -112,7 +112,7 @@ def clean_label_bands(
 
 
 def merge_classes(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Areas]]) -> Labels:
-    """Labels of classes that each have a mask, with holes filled where no class is.
+    """Merge the masks of several classes into labels, with holes filled where no class is.
 
     Args:
         shape: Height and width.
@@ -137,7 +137,7 @@ def merge_classes(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Are
 def clean_probability(
     probability: NDArray[np.float32], *, smallest: int, holes: int
 ) -> NDArray[np.float32]:
-    """Change probabilities where cleaning changes what they are thresholded to.
+    """Clean probabilities, so that they are thresholded to the cleaned label map.
 
     What is measured, stored, served and shown are probabilities, so that all of them agree on
     which objects there are.
@@ -173,7 +173,7 @@ def clean_probability(
 
 
 def select_label(bands: LabelBands, label: int) -> Bands:
-    """The bands of the mask of one label."""
+    """Select the mask of one label, in bands."""
 
     def masks() -> Iterator[Mask]:
         return (band == label for band in bands())

@@ -1,9 +1,10 @@
 """Connected components of a mask that comes in bands: whole across their borders.
 
-Each band is labeled by itself; labels that meet on the line between two bands are joined in a
-disjoint-set forest (Tarjan 1975, path halving; the two passes of Rosenfeld & Pfaltz 1966, with a
-band in place of a row). A band's own labels are not kept: they are the same when it is labeled
-again, so what stays in memory is one line and some numbers per component::
+Each band is labeled by itself (the two passes of Rosenfeld & Pfaltz 1966, with a band in place of
+a row). Labels are the nodes of a graph, with an edge where two meet on the line between two bands;
+its connected components are those of the mask. A band's own labels are not kept: they are the same
+when it is labeled again, so what stays in memory is one line, the edges, and some numbers per
+component::
 
     band 0   . 1 1 . . 2 .        1 and 2 meet 1 of band 1, so all three
              . 1 . . . 2 .        are one component
@@ -11,17 +12,20 @@ again, so what stays in memory is one line and some numbers per component::
     band 1   . 1 1 1 1 1 .
 """
 
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from tiledseg.masks.instances import InstanceLabels, Mask, label_regions
 
 Connectivity = Literal[4, 8]
+Edges = NDArray[np.int32]
+"""(2, edges), nodes of the graph."""
 _ROWS = 32
 """Rows whose pixels are counted at once."""
 
@@ -58,7 +62,7 @@ class Components:
 
 
 def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Components:
-    """Find what belongs together, in one pass over a mask.
+    """Find the connected components of a mask, in one pass over its bands.
 
     Takes some 25 bytes for each component of a band while it looks, of which half stay.
 
@@ -69,29 +73,28 @@ def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Co
     Returns:
         The components, numbered as ``label_instances`` numbers those of a mask in memory.
     """
-    forest = _Forest()
     parts: list[_Part] = []
-    line = None
+    edges: list[Edges] = []
+    line, start = None, 0
     for band in bands:
         count, own = label_regions(band, connectivity=connectivity)
-        start = forest.grow(count)
         top, bottom = (np.where(row > 0, row + start, 0) for row in (own[0], own[-1]))
         at_border = np.zeros(count + 1, np.bool_)
         at_border[own[:, 0]] = at_border[own[:, -1]] = True
         if line is None:
             at_border[own[0]] = True
         else:
-            _join_lines(forest, line, top, connectivity)
+            edges.append(_find_edges(line, top, connectivity))
         parts.append(_Part(start, _areas(own, count), at_border))
-        line = bottom
+        line, start = bottom, start + count + 1
     if line is not None:
         parts[-1].at_border[np.maximum(line - parts[-1].start, 0)] = True
-    return _number(forest, parts, connectivity)
+    return _number(parts, _find_roots(edges, start), connectivity)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What is known of a band's own components; index 0 is its background."""
+    """The components of one band; index 0 is its background."""
 
     start: int
     """Node of label 0; label n is node ``start + n``."""
@@ -99,16 +102,32 @@ class _Part:
     at_border: NDArray[np.bool_]
 
 
-def _number(forest: "_Forest", parts: list[_Part], connectivity: Connectivity) -> Components:
-    """Number the trees of the forest in the order of their roots, and add up their parts."""
-    # A root is the smallest node of its tree, and nodes come in reading order: it holds the
-    # tree's first pixel.
-    numbers = forest.number_trees()
+def _find_roots(edges: list[Edges], nodes: int) -> NDArray[np.int32]:
+    """Find the smallest node that each node is connected with; (nodes,)."""
+    roots = np.arange(nodes, dtype=np.int32)
+    if edges:
+        # Only labels at lines between bands are in the graph: few of all.
+        joined, ends = np.unique(np.concatenate(edges, axis=1), return_inverse=True)
+        graph = coo_array((np.ones(ends.shape[1], np.bool_), tuple(ends)), (len(joined),) * 2)
+        _, trees = connected_components(graph, directed=False)
+        _, firsts = np.unique(trees, return_index=True)
+        roots[joined] = joined[firsts[trees]]
+    return roots
+
+
+def _number(parts: list[_Part], roots: NDArray[np.int32], connectivity: Connectivity) -> Components:
+    """Number the components in the order of their roots, and add up their parts."""
+    # A root is the smallest node of its component, and nodes come in reading order: it holds the
+    # component's first pixel.
+    is_root = roots == np.arange(len(roots), dtype=np.int32)
+    is_root[[part.start for part in parts]] = False
+    numbers = np.cumsum(is_root, dtype=np.int32)[roots]
     count = int(numbers.max(initial=0))
     areas, at_border = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.bool_)
     of_bands = []
     for part in parts:
         own = numbers[part.start : part.start + len(part.areas)]
+        own[0] = 0
         np.add.at(areas, own, part.areas)
         at_border[own[part.at_border]] = True
         of_bands.append(own)
@@ -126,56 +145,10 @@ def _areas(labels: InstanceLabels, count: int) -> NDArray[np.int32]:
     return areas
 
 
-def _join_lines(
-    forest: "_Forest", above: NDArray[np.int32], below: NDArray[np.int32], connectivity: int
-) -> None:
+def _find_edges(above: NDArray[np.int32], below: NDArray[np.int32], connectivity: int) -> Edges:
+    """Nodes that meet where two bands do, each pair once."""
     pairs = [(above, below)]
     if connectivity == 8:
         pairs += [(above[1:], below[:-1]), (above[:-1], below[1:])]
-    for first, second in pairs:
-        meet = (first > 0) & (second > 0)
-        for a, b in np.unique(np.stack((first[meet], second[meet])), axis=1).T.tolist():
-            forest.join(a, b)
-
-
-class _Forest:
-    """Disjoint sets of nodes 0, 1, 2, ...; every node points to one that is not larger.
-
-    Node 0 is the background, and so is the first node of every band.
-    """
-
-    def __init__(self) -> None:
-        self._parents = array("i")
-
-    def grow(self, count: int) -> int:
-        """Add a band's background and so many nodes, each a set of its own.
-
-        Returns:
-            The node of the background.
-        """
-        start = len(self._parents)
-        nodes = np.arange(start, start + count + 1, dtype=np.intc)
-        nodes[0] = 0
-        self._parents.frombytes(nodes.tobytes())
-        return start
-
-    def join(self, a: int, b: int) -> None:
-        """Make the sets of two nodes one."""
-        a, b = self._root(a), self._root(b)
-        self._parents[max(a, b)] = min(a, b)
-
-    def number_trees(self) -> NDArray[np.int32]:
-        """For every node the rank of its root, from 1 up; 0 for the background."""
-        parents = np.frombuffer(self._parents, np.intc)
-        while not np.array_equal(above := parents[parents], parents):
-            parents = above
-        is_root = parents == np.arange(len(parents), dtype=np.intc)
-        is_root[:1] = False
-        return np.cumsum(is_root, dtype=np.int32)[parents] * (parents > 0)
-
-    def _root(self, node: int) -> int:
-        parents = self._parents
-        while parents[node] != node:
-            parents[node] = parents[parents[node]]
-            node = parents[node]
-        return node
+    meeting = [np.stack(pair)[:, (pair[0] > 0) & (pair[1] > 0)] for pair in pairs]
+    return np.unique(np.concatenate(meeting, axis=1), axis=1)

@@ -23,7 +23,7 @@ CONFUSED = (204, 121, 167)
 
 
 def overlay(image: NDArray[np.uint8], labels: Labels | NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Every class in its translucent color with an outline, on the image; one class is green.
+    """Draw every class on the image, translucent with an outline; one class is green.
 
     Args:
         image: (H, W, 3) RGB.
@@ -47,7 +47,7 @@ def overlay(image: NDArray[np.uint8], labels: Labels | NDArray[np.bool_]) -> NDA
 def difference(
     target: Labels | NDArray[np.bool_], predicted: Labels | NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """White for true positives, orange for false positives, blue for false negatives.
+    """Draw true positives white, false positives orange, false negatives blue.
 
     Purple is one class taken for another; gray is where the target is not known.
 

@@ -26,7 +26,7 @@ def label_instances(mask: Mask) -> InstanceLabels:
 
 
 def label_regions(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[int, InstanceLabels]:
-    """How many regions a mask has, and their labels from 1, in the order of their first pixels.
+    """Label the regions of a mask from 1, in the order of their first pixels.
 
     Args:
         mask: (H, W).
@@ -74,7 +74,7 @@ class Measurements:
         self._highs = np.zeros((2, count + 1), np.int64)
 
     def add(self, labels: InstanceLabels, probability: NDArray[np.float32], top: int = 0) -> None:
-        """Take a band.
+        """Add a band to the sums.
 
         Args:
             labels: (h, W); 0 is background.
@@ -95,7 +95,7 @@ class Measurements:
             np.maximum.at(high, met[names], index + 1)
 
     def table(self) -> pd.DataFrame:
-        """What ``measure`` returns."""
+        """The measurements of all objects; columns as in ``measure``."""
         means = self._sums / np.maximum(self._areas, 1)
         sizes = self._highs - self._lows
         table = pd.DataFrame(

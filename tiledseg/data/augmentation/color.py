@@ -1,4 +1,4 @@
-"""How the colors of a training crop change.
+"""Color augmentation of a training crop.
 
 Brightness, contrast, cast, hue and saturation are together one affine map of the channels,
 v -> A v + t, applied in a single pass in the network's color space.

@@ -95,7 +95,7 @@ def _sheet(height: int, width: int) -> Pixels:
 
 
 def _compress(image: Pixels, quality: int) -> Pixels:
-    """Through JPEG and back; OpenCV takes the first of three channels for blue."""
+    """Compress as JPEG and decompress; OpenCV takes the first of three channels for blue."""
     color = image.shape[2] == 3
     given = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if color else image
     _, stream = cv2.imencode(".jpg", given, [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -1,4 +1,4 @@
-"""Where the pixels of a training crop come from: one map, applied once.
+"""Geometric augmentation of a training crop: one coordinate map, applied once.
 
 Flips, turns, scale, shear, lenses and deformations are all maps from a place in the crop to a
 place in the image. They are composed at nodes a few pixels apart, enlarged to one coordinate per

@@ -85,7 +85,7 @@ def write_layout(
     missing = [job for job in jobs if job.name not in done]
     _write_missing(folder, missing, done, len(jobs), progress, len(classes))
     rows = [row for job in jobs for row in done[job.name]]
-    _require(folder, splits, rows)
+    _require_splits(folder, splits, rows)
     manifest = pd.DataFrame(rows)
     with atomic_file(folder / MANIFEST) as file:
         file.write(manifest.to_csv(index=False).encode())
@@ -93,8 +93,8 @@ def write_layout(
     return manifest
 
 
-def _require(folder: Path, splits: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Without one of its splits the new dataset would draw that from another, and mix them."""
+def _require_splits(folder: Path, splits: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse a dataset without one of its splits, which would be drawn from another."""
     made = {row["split"] for row in rows}
     absent = [split for split in splits if split not in made]
     if absent:
@@ -145,7 +145,7 @@ def read_manifest(folder: Path) -> pd.DataFrame:
 
 
 def _claim(folder: Path, spec: Mapping[str, Any]) -> bool:
-    """Make the folder ours; True where everything is written already."""
+    """Record the spec in the folder; True where everything is written already."""
     text = require_own_folder(folder)
     if text:
         _require_same(folder, text, spec)

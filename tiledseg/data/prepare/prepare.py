@@ -24,7 +24,7 @@ from tiledseg.masks.classes import IGNORED
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came out.
+    """A dataset that was prepared.
 
     Attributes:
         folder: The new dataset.

@@ -85,7 +85,7 @@ class PreparationSpec:
     def record(
         self, source: str, digest: str, threshold: int | None, changes: AugmentationSettings
     ) -> dict[str, Any]:
-        """Everything that decides what comes out, as it is kept beside the dataset.
+        """Everything that decides the outcome, as it is recorded beside the dataset.
 
         Args:
             source: Name of the dataset that is cut.

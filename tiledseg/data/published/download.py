@@ -66,7 +66,7 @@ def download(url: str, path: Path, sha256: str, progress: Progress | None = None
 
 
 def _receive(url: str, part: Path, progress: Progress | None) -> None:
-    """Ask for the rest until it is all there."""
+    """Request the rest of the file until it is complete."""
     idle = 0
     while True:
         before = _size(part)
@@ -95,7 +95,7 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
 
 
 def _receive_once(url: str, part: Path, progress: Progress | None) -> bool:
-    """One connection; True where the file is complete."""
+    """Receive over one connection; True where the file is complete."""
     start = _size(part)
     headers = {"User-Agent": f"tiledseg/{__version__}", "Accept-Encoding": "identity"}
     if start:
@@ -124,7 +124,7 @@ def _append(
     total: int,
     progress: Progress | None,
 ) -> int:
-    """Write what comes; the bytes that are here afterwards."""
+    """Append what is received; returns the bytes on disk afterwards."""
     here = start
     try:
         file = part.open("ab" if start else "wb")

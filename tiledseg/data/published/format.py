@@ -1,4 +1,4 @@
-"""What every published form is read into, and what is said where a folder is not of that form."""
+"""Images of published datasets, and errors for folders that are not laid out as expected."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def format_error(folder: Path, expected: str) -> DatasetError:
-    """What was found and what was expected."""
+    """Error for a folder of another layout: what was found, what was expected."""
     if not folder.is_dir():
         return DatasetError(f"{folder} is no folder; expected {expected}")
     names = sorted(
@@ -74,7 +74,7 @@ def format_error(folder: Path, expected: str) -> DatasetError:
 
 
 def incomplete_error(folder: Path, lonely: Sequence[str], what: str, expected: str) -> DatasetError:
-    """Some files have no partner."""
+    """Error for files without a partner."""
     shown = ", ".join(lonely[:_SHOWN]) + (", ..." if len(lonely) > _SHOWN else "")
     return DatasetError(
         f"{folder}: {len(lonely)} {what} ({shown}); expected {expected}; unpack the archive again"

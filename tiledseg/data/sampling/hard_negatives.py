@@ -28,7 +28,7 @@ _LEAST_AREA = 0.25
 
 
 class ColorContrast:
-    """How much more common each color is in objects than beside them.
+    """Contrast of colors: how much more common each is in objects than beside them.
 
     Args:
         pairs: Images (H, W, C), uint8, 1 to 3 channels, with their label maps (H, W), uint8; may

@@ -119,7 +119,7 @@ class TileSampler(keras.utils.PyDataset):
         return self._take_batch(self._pool, index).result()
 
     def set_losses(self, epoch: int, losses: NDArray[np.float64]) -> None:
-        """Say how hard images are in an epoch, counted from 0; the first one needs none.
+        """Set the losses of images for an epoch, counted from 0; the first one needs none.
 
         Args:
             epoch: In which these losses count.
@@ -130,7 +130,7 @@ class TileSampler(keras.utils.PyDataset):
             self._losses_changed.notify_all()
 
     def close(self) -> None:
-        """Have nobody wait for losses any more: the training has ended."""
+        """End the waiting for losses, after the training."""
         with self._losses_changed:
             self._closed = True
             self._losses_changed.notify_all()
@@ -184,7 +184,7 @@ class TileSampler(keras.utils.PyDataset):
     def _draw_center(
         self, rng: np.random.Generator, losses: NDArray[np.float64] | None
     ) -> tuple[int, NDArray[np.int32] | None]:
-        """An image, and the points of which one is to be in the crop; None for anywhere."""
+        """Draw an image, and the points of which one is to be in the crop; None for anywhere."""
         training = self._experiment.training
         kind = rng.random()
         if kind < training.foreground_fraction:
@@ -200,7 +200,7 @@ class TileSampler(keras.utils.PyDataset):
     def _draw_image(
         self, rng: np.random.Generator, images: Sequence[int], losses: NDArray[np.float64] | None
     ) -> int:
-        """One of some images; of those with losses a hard one more often."""
+        """Draw one of some images; where losses are known, hard ones more often."""
         if losses is not None and rng.random() < self._hard_example_fraction:
             weights = losses[list(images)]
             if weights.sum() > 0:
@@ -208,7 +208,7 @@ class TileSampler(keras.utils.PyDataset):
         return images[int(rng.integers(len(images)))]
 
     def _find_hard_negatives(self) -> dict[int, NDArray[np.int32]]:
-        """Images that have look-alikes, with the points of those."""
+        """Find background that looks like objects: its points, by image."""
         if not self._experiment.training.hard_negative_fraction:
             return {}
         images = range(len(self._samples))
@@ -229,7 +229,7 @@ class TileSampler(keras.utils.PyDataset):
         return chosen, self._points_of(chosen, label)
 
     def _find_images_by_class(self) -> dict[int, list[int]]:
-        """The images that hold each class; empty where there is but one."""
+        """Find the images that hold each class; empty where there is but one class."""
         dataset = self._experiment.dataset
         if not dataset.holds_labels or not self._experiment.training.foreground_fraction:
             return {}
@@ -242,7 +242,7 @@ class TileSampler(keras.utils.PyDataset):
         return {label: holders[label] for label in sorted(holders)} if len(holders) > 1 else {}
 
     def _points_of(self, index: int, label: int | None) -> NDArray[np.int32]:
-        """Found once per mask; two threads may both find them, and find the same."""
+        """Points of objects, kept per mask; two threads may both find them, and find the same."""
         key = index, label
         if key not in self._points:
             objects = self._objects(index) if label is None else self._mask(index) == label
