@@ -40,5 +40,5 @@ def holds_labels(path: Path) -> bool:
     Raises:
         ImageError: The file cannot be read.
     """
-    form = read_pixel_format(path)
-    return form.palette and form.kind == "png"
+    pixel_format = read_pixel_format(path)
+    return pixel_format.palette and pixel_format.kind == "png"

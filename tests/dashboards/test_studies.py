@@ -6,7 +6,7 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow.entities import Metric, Param
-from test_pages import opened, words
+from page_script import open_page, read_words
 
 from dashboards.studies import answer_of
 from dashboards.trials import competing, table_of
@@ -79,7 +79,7 @@ def test_a_table_that_is_being_written_is_empty(study, text):
 class TestPage:
     def test_the_answer_is_the_studys_own(self, study):
         close(study)
-        page = opened("sweeps")
+        page = open_page("sweeps")
         assert not page.exception
         assert "--experiment Discs-best.yaml" in page.code[0].value
         metrics = {item.label: item.value for item in page.metric}
@@ -90,16 +90,18 @@ class TestPage:
         close(study)
         table = pd.DataFrame({"number": [0, 2], "score": [0.91, 0.9], "run_id": ["a", "b"]})
         study[0].log_text(study[1], table.to_csv(index=False), "retraining.csv")
-        assert "trial 0 came out best, with a validation Dice of 0.9100" in words(opened("sweeps"))
+        assert "trial 0 came out best, with a validation Dice of 0.9100" in read_words(
+            open_page("sweeps")
+        )
 
     def test_an_open_study_is_judged_by_its_runs(self, study):
-        page = opened("sweeps")
+        page = open_page("sweeps")
         assert {item.label: item.value for item in page.metric}["trial"] == "2"
         assert "--set training.clipnorm=null" in page.code[0].value
 
     def test_a_better_trial_after_the_last_closing_reopens_the_question(self, study):
         close(study, best=0)
-        page = opened("sweeps")
+        page = open_page("sweeps")
         assert {item.label: item.value for item in page.metric}["trial"] == "2"
         assert "Discs-best.yaml" not in page.code[0].value
 
@@ -107,10 +109,12 @@ class TestPage:
         client, _, runs = study
         client.log_metric(runs[0], DICE, 0.8, step=1)
         close(study)
-        page = opened("sweeps")
+        page = open_page("sweeps")
         assert {item.label: item.value for item in page.metric}["trial"] == "2"
         assert "--experiment Discs-best.yaml" in page.code[0].value
 
     def test_of_another_metric_of_epochs_the_page_says_which_epoch(self, study):
-        assert "val_dice is that of its last epoch" in words(opened("sweeps", objective="val_dice"))
-        assert "last epoch" not in words(opened("sweeps"))
+        assert "val_dice is that of its last epoch" in read_words(
+            open_page("sweeps", objective="val_dice")
+        )
+        assert "last epoch" not in read_words(open_page("sweeps"))

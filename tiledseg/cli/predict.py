@@ -33,7 +33,7 @@ def predict(
             "resized finds something, too."
         ),
     ] = "tiled",
-    form: Annotated[
+    format_: Annotated[
         Literal["png", "ome-tiff", "ome-zarr"],
         typer.Option("--format", help="Of the masks; the latter two are pyramids."),
     ] = "png",
@@ -105,7 +105,7 @@ def predict(
     screen = PredictionScreen()
     settings = _tiling_settings(set_)
     options = PredictionOptions(
-        form=form,
+        form=format_,
         content=content,
         mode=mode,
         interest=roi,
