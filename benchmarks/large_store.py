@@ -168,7 +168,7 @@ def _pattern(
     if parent:
         tags[PARENT_TAG] = parent
     run = client.create_run(experiment, began, tags, f"{kind} 0").info.run_id
-    settings = load_experiment(PATTERN).flattened()
+    settings = load_experiment(PATTERN).flatten()
     client.log_batch(run, params=[Param(key, str(value)[:6000]) for key, value in settings.items()])
     points = [
         Metric(name, 1 - math.exp(-epoch / 9), began + epoch * 1000, epoch)

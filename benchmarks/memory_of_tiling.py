@@ -106,7 +106,9 @@ def measure(folder: Path, options: argparse.Namespace, told: Connection) -> None
     loaded = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
     began = time.perf_counter()
-    wanted = PredictionOptions(form="ome-zarr", content="probability", with_objects=options.objects)
+    wanted = PredictionOptions(
+        format="ome-zarr", content="probability", with_objects=options.objects
+    )
     done = predict_image(predictor, folder / "smear.tif", folder / "out", wanted)
     told.send((loaded, _status("VmHWM"), time.perf_counter() - began, done.objects))
 

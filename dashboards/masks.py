@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.images.pixel_format import read_pixel_format
-from tiledseg.images.reading import read_indices, read_mask_levels
+from tiledseg.images.reading import read_header, read_indices, read_mask_brightness
 from tiledseg.masks.classes import foreground
 
 
@@ -28,7 +27,7 @@ def read_probability(path: Path, label: int | None = None) -> NDArray[np.uint8]:
         ImageError: The file cannot be read.
     """
     if not holds_labels(path):
-        return read_mask_levels(path)
+        return read_mask_brightness(path)
     labels = read_indices(path)
     shown = foreground(labels) if label is None else labels == label
     return shown * np.uint8(255)
@@ -40,5 +39,5 @@ def holds_labels(path: Path) -> bool:
     Raises:
         ImageError: The file cannot be read.
     """
-    pixel_format = read_pixel_format(path)
-    return pixel_format.palette and pixel_format.kind == "png"
+    header = read_header(path)
+    return header.palette and header.kind == "png"

@@ -47,7 +47,7 @@ _LONGEST = (
     "test_every_view.py",
     "test_accessibility.py",
     "test_try_out_view.py",
-    "test_end_to_end.py",
+    "test_sweep_command.py",
     "test_front_door.py",
     "test_train.py",
     "test_sweep.py",

@@ -176,7 +176,7 @@ def test_pictures_tables_and_files_are_those_of_the_contract(client, run, place)
 def test_logged_experiment_trains_the_same_again(client, run):
     path = client.download_artifacts(run.info.run_id, "experiment.yaml")
     experiment = load_experiment(Path(path))
-    logged = {key: str(value) for key, value in experiment.flattened().items()}
+    logged = {key: str(value) for key, value in experiment.flatten().items()}
     assert logged == run.data.params
 
 
@@ -297,7 +297,7 @@ def test_experiments_like_another_differ_from_it_in_numbers_alone(name):
         load_experiment(PROJECT / "experiments" / f"{n}.yaml") for n in (name, "Tiled-Cell")
     )
     assert ours.dataset.name == name
-    chosen, known = ours.flattened(), other.flattened()
+    chosen, known = ours.flatten(), other.flatten()
     texts = {key for key, value in chosen.items() if isinstance(value, str)}
     differing = {key for key in texts if chosen[key] != known[key]}
     assert differing <= {"dataset.name", "dataset.description", "training.loss"}

@@ -18,25 +18,25 @@ class Listener:
         self.heard = []
         self._interrupt_after = interrupt_after
 
-    def run_opened(self, run_id):
+    def on_run_start(self, run_id):
         self.run_id = run_id
         self.heard.append("run")
 
-    def dataset_checked(self, dataset, summary):
+    def on_dataset(self, dataset, summary):
         self.heard.append("dataset")
 
-    def batch_ended(self, epoch, batch, batches, metrics):
+    def on_batch_end(self, epoch, batch, batches, metrics):
         self.heard.append("batch")
 
-    def epoch_ended(self, report):
+    def on_epoch_end(self, report):
         self.heard.append("epoch")
 
-    def masks_predicted(self, picture):
+    def on_epoch_masks(self, picture):
         self.heard.append("picture")
         if picture.epoch == self._interrupt_after:
             raise KeyboardInterrupt
 
-    def image_evaluated(self, evaluation):
+    def on_image(self, evaluation):
         self.heard.append("image")
 
 
@@ -105,17 +105,18 @@ def test_an_image_is_kept_under_the_stem_of_its_masks(client, tiny_dataset, tiny
     assert all(found == names["target"] for found in names.values()), names
 
 
-def test_a_calibrated_network_is_the_one_that_is_scored_registered_and_evaluated(
+def test_the_threshold_that_was_tuned_is_scored_registered_and_evaluated(
     client, tiny_dataset, tiny_experiment
 ):
     tiny_dataset()
     plain = train(tiny_experiment())
     result = train(tiny_experiment(training={"tune_threshold": True}))
-    cut = client.get_run(result.run_id).data.metrics["calibrated_threshold"]
-    assert 0.1 < cut < 0.96
-    assert "calibrated_threshold" not in client.get_run(plain.run_id).data.metrics
+    threshold = client.get_run(result.run_id).data.metrics["threshold"]
+    assert 0.1 < threshold < 0.96
+    assert "threshold" not in client.get_run(plain.run_id).data.metrics
     assert result.metrics["valid/tiled/dice"] >= plain.metrics["valid/tiled/dice"]
     predictor = load_predictor(f"runs:/{result.run_id}/model")
+    assert predictor.threshold == pytest.approx(threshold)
     assert_evaluated_alike(client, predictor, result)
 
 

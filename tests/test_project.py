@@ -58,7 +58,7 @@ def test_entry_points_call_commands_with_options_they_have(entry_points):
 
 
 def test_project_parameters_do_not_collide_with_logged_settings(entry_points, tiny_experiment):
-    settings = set(tiny_experiment().flattened())
+    settings = set(tiny_experiment().flatten())
     assert not settings & {key for point in entry_points.values() for key in point["parameters"]}
 
 

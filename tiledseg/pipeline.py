@@ -39,13 +39,13 @@ EVALUATED_SPLITS = ("valid", "test")
 class PipelineObserver(TrainingObserver, Protocol):
     """Listens to the whole job."""
 
-    def run_opened(self, run_id: str) -> None:
+    def on_run_start(self, run_id: str) -> None:
         """The MLflow run exists."""
 
-    def dataset_checked(self, dataset: Dataset, summary: DatasetSummary) -> None:
+    def on_dataset(self, dataset: Dataset, summary: DatasetSummary) -> None:
         """Every image and mask was read and found sound."""
 
-    def image_evaluated(self, evaluation: ImageEvaluation) -> None:
+    def on_image(self, evaluation: ImageEvaluation) -> None:
         """An image was scored, tiled and whole."""
 
 
@@ -117,7 +117,10 @@ def train(
         run.log_history(training.history, training.best_epoch, training.seconds)
         predictor = Predictor(training.model, experiment)
         if experiment.training.tune_threshold:
-            run.log_threshold(tune_threshold(predictor, dataset.splits["valid"]))
+            predictor = predictor.replace(
+                threshold=tune_threshold(predictor, dataset.splits["valid"])
+            )
+            run.log_threshold(predictor.threshold)
         metrics, table = _evaluate(predictor, dataset, splits, job)
         registration = _register(predictor, metrics, job)
         shutil.rmtree(folder)
@@ -173,7 +176,7 @@ def _open_dataset(
 ) -> Dataset:
     """Announce the run, log its settings and data, and hand out the checked dataset."""
     for observer in job.observers:
-        observer.run_opened(job.run.run_id)
+        observer.on_run_start(job.run.run_id)
     if log_settings:
         job.run.log_experiment(job.experiment)
     dataset = _check_and_load(job.experiment, root, cache, job.observers)
@@ -191,7 +194,7 @@ def _check_and_load(
     refuse_leaks(dataset.splits, experiment.dataset.split, dataset.folder)
     summary = check_dataset(dataset, experiment, cache)
     for observer in observers:
-        observer.dataset_checked(dataset, summary)
+        observer.on_dataset(dataset, summary)
     return dataset
 
 
@@ -212,7 +215,7 @@ def _evaluate(
             rows.extend(item.rows)
             seams.append(item.seams)
             for observer in job.observers:
-                observer.image_evaluated(item)
+                observer.on_image(item)
         metrics.update(summarize_seams(split, seams))
     table = pd.DataFrame(rows)
     metrics.update(summarize_scores(table))

@@ -75,9 +75,7 @@ def _card(version: VersionSummary) -> None:
                 ),
                 alt="Scores, tiled beside non-tiled",
             )
-            st.caption(
-                "Means over whole images, threshold 0.5. The champion is chosen by valid, never by test."
-            )
+            st.caption("Means over whole images. The champion is the best on valid, never on test.")
         with right:
             st.dataframe(_main_settings(run), height=TABLE_HEIGHT, alt="Main settings")
         uri = f"models:/{version.model}/{version.version}"

@@ -1,4 +1,4 @@
-"""Sweeps: what a search tried, what mattered, what was best."""
+"""The page Sweeps: trials of a study, importance of settings, the best of them."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,14 @@ from dashboards import charts, empty_states, navigation, store, studies, trials
 from dashboards.commands import set_options
 from dashboards.formatting import format_score
 from dashboards.run_table import run_table
-from dashboards.studies import Answer
-from tiledseg.tracking.names import BEST_TAG, is_maximized
+from dashboards.studies import StudyFiles
+from tiledseg.tracking.names import BEST_TAG, SPEED, direction_sign, is_maximized
 from tiledseg.tracking.queries import RunSummary
+from tiledseg.tuning.results.pareto import find_front
 
 MOST_AXES = 8
+FEWEST_TRIALS = 4
+"""Complete trials from which on importance is shown: of fewer it is chance."""
 
 
 def show() -> None:
@@ -40,38 +43,48 @@ def show() -> None:
             width=360,
         )
         own = children[chosen]
-        objectives = trials.objectives_of(own)
-        asked = found[chosen].params.get("study.objectives", "").split(", ")
-        objectives.sort(key=lambda name: asked.index(name) if name in asked else len(asked))
+        objectives = trials.list_objectives(own)
+        own_objectives = found[chosen].params.get("study.objectives", "").split(", ")
+        objectives.sort(
+            key=lambda name: (
+                own_objectives.index(name) if name in own_objectives else len(own_objectives)
+            )
+        )
         if not objectives:
             st.info("No trial has ended with a score yet.")
             return
         objective = navigation.choose("Objective", objectives, "objective", width=260)
-    table = trials.table_of(own, objective)
-    _summary(table, objective)
-    is_asked = objective in asked[:1]  # the study's answer is about the first
-    told = found[chosen].tags.get(BEST_TAG, "") if is_asked else ""
-    _best(table, {run.run_id: run for run in own}, objective, chosen, told)
-    if objective in store.CURVES and objective not in asked:
+    table = trials.make_trial_table(own, objective)
+    files = studies.read_study_files(chosen)
+    importance = files.importance_for(objective)
+    _show_summary(table, objective)
+    is_first = objective in own_objectives[:1]  # by which the study chose its best trial
+    best_run = found[chosen].tags.get(BEST_TAG, "") if is_first else ""
+    _show_best(table, {run.run_id: run for run in own}, objective, files, best_run)
+    if objective in store.CURVES and objective not in own_objectives:
         st.caption(f"Of each trial, {objective} is that of its last epoch.")
-    _history(table, objective)
-    _settings(table)
-    second = _second(objectives, objective)
+    _show_history(table, objective, importance)
+    _show_settings(table, list(importance["setting"]) if len(importance) else [])
+    second = _choose_second(objectives, objective)
     if second:
         others = {run.run_id: trials.score_of(run, second) for run in own}
-        _pareto(trials.competing(table), others, objective, second)
-    _trials(table)
+        _show_front(trials.select_complete(table), others, objective, second)
+    _show_trials(table)
 
 
-def _summary(table: pd.DataFrame, objective: str) -> None:
+def _show_summary(table: pd.DataFrame, objective: str) -> None:
     counts = table["state"].value_counts()
     parts = [f"{count} {state}" for state, count in counts.items()]
     direction = "larger" if is_maximized(objective) else "smaller"
     st.caption(f"{len(table)} trials: {', '.join(parts)}. A {direction} {objective} is better.")
 
 
-def _best(
-    table: pd.DataFrame, by_id: Mapping[str, RunSummary], objective: str, study: str, told: str
+def _show_best(
+    table: pd.DataFrame,
+    by_id: Mapping[str, RunSummary],
+    objective: str,
+    files: StudyFiles,
+    best_run: str,
 ) -> None:
     """The best trial, and how to train it in earnest.
 
@@ -79,34 +92,33 @@ def _best(
         table: Trials with their scores.
         by_id: Their runs.
         objective: What the scores are.
-        study: Run of the study.
-        told: Run of the trial that the study took for the best when its last session ended.
+        files: Of the study.
+        best_run: Of the trial that was the best when the study's last session ended.
     """
-    done = trials.competing(table)
+    done = trials.select_complete(table)
     if done.empty:
         return
-    most = done["score"].max() if is_maximized(objective) else done["score"].min()
-    first = done[done["score"] == most]
-    is_in_address = told in set(first["run_id"])
-    best = (first[first["run_id"] == told] if is_in_address else first).iloc[0]
+    values = direction_sign(objective) * done["score"]
+    first = done[values == values.max()]
+    is_up_to_date = best_run in set(first["run_id"])
+    best = (first[first["run_id"] == best_run] if is_up_to_date else first).iloc[0]
     run = by_id[str(best["run_id"])]
-    answer = studies.answer_of(study) if is_in_address else Answer()
     with st.container(border=True):
         st.subheader("Best settings", anchor=False)
-        names = [name for name in trials.settings_in(table) if not pd.isna(best[name])]
+        names = [name for name in trials.list_settings(table) if not pd.isna(best[name])]
         with st.container(horizontal=True):
             st.metric(objective, format_score(best["score"]), width=190)
             st.metric("trial", str(best["number"]), width=110)
             for name in names[:6]:
                 st.metric(name.rpartition(".")[2], _format_value(best[name], 3), width=150)
-        if answer.experiment:
-            _tell(run, answer)
+        if is_up_to_date and files.experiment:
+            _show_experiment(run, files)
         else:
             keys = [
                 key for key in trials.list_searched_keys(list(by_id.values())) if key in run.params
             ]
             options = set_options({key: run.params[key] for key in keys})
-            _command(f"tiledseg train --dataset {shlex.quote(run.dataset)} {options}")
+            _show_command(f"tiledseg train --dataset {shlex.quote(run.dataset)} {options}")
         with st.container(horizontal=True):
             navigation.link(
                 "compare",
@@ -119,32 +131,32 @@ def _best(
             navigation.link("epochs", "Its epochs", "movie", run=run.run_id)
 
 
-def _tell(run: RunSummary, answer: Answer) -> None:
-    """What the study itself gives as its answer."""
+def _show_experiment(run: RunSummary, files: StudyFiles) -> None:
+    """The best experiment as the study wrote it, and how it did when trained in full."""
     name = f"{run.dataset}-best.yaml"
     st.download_button(
         "Its experiment, at full budget (YAML)",
-        data=answer.experiment,
+        data=files.experiment,
         file_name=name,
         mime="application/yaml",
         icon=":material/download:",
         on_click="ignore",
     )
-    _command(f"tiledseg train --experiment {shlex.quote(name)}")
-    if not answer.retrained.empty:
-        final = answer.retrained.sort_values("score").iloc[-1]
+    _show_command(f"tiledseg train --experiment {shlex.quote(name)}")
+    if not files.retrained.empty:
+        final = files.retrained.sort_values("score").iloc[-1]
         st.caption(
-            f"Of {len(answer.retrained)} trials that were trained in full afterwards, trial "
+            f"Of {len(files.retrained)} trials that were trained in full afterwards, trial "
             f"{final['number']} came out best, with a validation Dice of "
             f"{format_score(final['score'])}."
         )
 
 
-def _command(text: str) -> None:
+def _show_command(text: str) -> None:
     st.code(text, language=None, wrap_lines=True)
 
 
-def _history(table: pd.DataFrame, objective: str) -> None:
+def _show_history(table: pd.DataFrame, objective: str, importance: pd.DataFrame) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("History", anchor=False)
@@ -153,39 +165,44 @@ def _history(table: pd.DataFrame, objective: str) -> None:
         st.caption("Dots: trials. Line: the best complete one so far.")
     with right:
         st.subheader("What mattered", anchor=False)
-        found = trials.importance(table)
-        if found.empty:
-            st.info("Importance needs at least four complete trials with a score.")
+        if importance.empty or len(trials.select_complete(table)) < FEWEST_TRIALS:
+            st.info(
+                "The importance of settings for an objective of the study is measured when the "
+                "sweep ends, from at least four complete trials."
+            )
             return
-        title = "share of variance, each on its own"
-        chart = charts.bars(found.head(8), "setting", "share", title)
-        charts.show(chart, "Share of the objective's variance that each setting explains")
-        st.caption("Adjusted for chance; what settings do together is not seen here.")
+        chart = charts.bars(importance.head(8), "setting", "share", "share of the importance")
+        charts.show(chart, "Importance of each setting for the objective")
+        st.caption("For reaching the best tenth of trials (PED-ANOVA), when the sweep last ended.")
 
 
-def _settings(table: pd.DataFrame) -> None:
+def _show_settings(table: pd.DataFrame, ranked: Sequence[str]) -> None:
+    """All settings side by side, the most important ones first where that is known."""
     st.subheader("All settings together", anchor=False)
-    done = trials.competing(table)
-    ranked = list(trials.importance(table)["setting"]) or trials.settings_in(table)
-    if not ranked or len(done) < 2:
+    done = trials.select_complete(table)
+    names = trials.list_settings(table)
+    names.sort(key=lambda name: ranked.index(name) if name in ranked else len(ranked))
+    if not names or len(done) < 2:
         st.info("Two complete trials with a score are needed.")
         return
-    chart = charts.parallel(done, ranked[:MOST_AXES])
+    chart = charts.parallel(done, names[:MOST_AXES])
     charts.show(chart, "Parallel coordinates: each trial is a line through its settings")
 
 
-def _second(objectives: Sequence[str], objective: str) -> str:
-    """What the objective is weighed against; empty where there is no other metric."""
+def _choose_second(objectives: Sequence[str], objective: str) -> str:
+    """The metric on the other axis; empty where there is no other metric."""
     others = [name for name in objectives if name != objective]
     if not others:
         return ""
     st.subheader("Two objectives", anchor=False)
-    usual = "valid/tiled/seconds_per_megapixel"
+    usual = f"valid/tiled/{SPEED}"
     others.sort(key=lambda name: name != usual)
     return navigation.choose("Against", others, "against", width=300)
 
 
-def _pareto(table: pd.DataFrame, others: Mapping[str, float], objective: str, second: str) -> None:
+def _show_front(
+    table: pd.DataFrame, others: Mapping[str, float], objective: str, second: str
+) -> None:
     both = pd.DataFrame(
         {
             "name": table["name"],
@@ -196,12 +213,13 @@ def _pareto(table: pd.DataFrame, others: Mapping[str, float], objective: str, se
     if both.empty:
         st.info("No trial has both.")
         return
-    front = trials.pareto_front(both, objective, second)
+    names = [objective, second]
+    front = pd.Series(find_front(both[names].to_numpy().tolist(), names), both.index)
     chart = charts.scatter(both, second, objective, front)
     charts.show(chart, f"{objective} against {second}; trials that none beats in both are joined")
 
 
-def _trials(table: pd.DataFrame) -> None:
+def _show_trials(table: pd.DataFrame) -> None:
     st.subheader("Trials", anchor=False)
     st.dataframe(
         table.drop(columns=["run_id"]).sort_values("number"),

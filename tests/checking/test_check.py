@@ -15,7 +15,7 @@ SHARED = Path(__file__).parents[2] / ".." / "shared" / "datasets"
 
 def test_a_sound_dataset(sound, check):
     report = check(sound)
-    assert report.sound
+    assert report.is_sound
     assert report.findings == ()
     assert len(report.images) == 12
     assert not report.drawn
@@ -30,7 +30,7 @@ def test_a_planted_fault(sound, check, fault):
     assert found[0].severity == fault.severity
     assert fault.words in found[0].message
     assert found[0].remedy
-    assert report.sound == (fault.severity != "error")
+    assert report.is_sound == (fault.severity != "error")
 
 
 def test_many_faults_together(sound, check):
@@ -57,7 +57,7 @@ def test_masks_of_several_classes(sound, check):
         cv2.imwrite(str(path), np.where(read(path) > 0, 1, 2).astype(np.uint8))
     labels = {"mask_form": "labels", "classes": ["ground", "disc", "other"]}
     model = {"num_classes": 3}
-    assert check(sound, dataset=labels, model=model).sound
+    assert check(sound, dataset=labels, model=model).is_sound
     assert not told(check(sound, dataset=labels, model=model), "masks-inverted")
     path = disc(sound, "masks", 0)
     cv2.imwrite(str(path), read(path) + 5)
@@ -127,7 +127,7 @@ class TestLayouts:
                 path.rename(tmp_path / "Flat" / kind / path.name)
         report = check(tmp_path / "Flat")
         assert report.drawn
-        assert report.sound
+        assert report.is_sound
         assert {facts.split for facts in report.images} == {"train", "valid", "test"}
 
     def test_too_few_to_draw(self, tiny_dataset, check):
@@ -164,6 +164,6 @@ class TestRealDatasets:
     def test_no_errors_and_honest_warnings(self, name, images, codes):
         experiment = Experiment.model_validate({"dataset": {"name": name}})
         report = check_folder(SHARED / name, experiment)
-        assert report.sound, list(report.findings)
+        assert report.is_sound, list(report.findings)
         assert len(report.images) == images
         assert codes <= {finding.code for finding in report.findings}

@@ -52,7 +52,7 @@ def test_the_page_shows_every_finding_and_loads_nothing(report, tmp_path):
     HTMLParser().feed(page)
     for finding in report.findings:
         assert finding.code in page
-        assert report.named(finding.place) in page
+        assert report.shorten_path(finding.place) in page
     assert "unsound (2 errors, 1 note)" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<script" not in page

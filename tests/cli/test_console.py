@@ -12,8 +12,8 @@ def report(epoch, **changes):
 
 def test_an_epoch_is_one_line_with_dice_and_time_left(capsys):
     with ConsoleObserver() as observer:
-        observer.epoch_ended(report(3))
-        observer.epoch_ended(report(4, is_best=False))
+        observer.on_epoch_end(report(3))
+        observer.on_epoch_end(report(4, is_best=False))
     first, second = capsys.readouterr().out.splitlines()
     for word in ("3/12", "val_dice 0.9000 *", "1:01 gone", "at most 2:00 left"):
         assert word in first
@@ -22,7 +22,7 @@ def test_an_epoch_is_one_line_with_dice_and_time_left(capsys):
 
 def test_a_long_training_is_told_in_hours(capsys):
     with ConsoleObserver() as observer:
-        observer.epoch_ended(report(3, elapsed=3725.0, remaining=7200.0))
+        observer.on_epoch_end(report(3, elapsed=3725.0, remaining=7200.0))
     shown = capsys.readouterr().out
     assert "1:02:05 gone, at most 2:00:00 left" in shown
 

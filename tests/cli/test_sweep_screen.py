@@ -52,10 +52,10 @@ def screen(monkeypatch):
 def test_trials_best_so_far_and_time_left(screen, is_terminal):
     recorder = screen(is_terminal)
     with SweepScreen() as shown:
-        shown.study_opened("Tiny-default", "sqlite:///sweeps.db", "0123")
-        shown.progressed(replace(PROGRESS, rows=()))
-        shown.progressed(PROGRESS)
-        shown.progressed(PROGRESS)
+        shown.on_study("Tiny-default", "sqlite:///sweeps.db", "0123")
+        shown.on_progress(replace(PROGRESS, rows=()))
+        shown.on_progress(PROGRESS)
+        shown.on_progress(PROGRESS)
     text = recorder.export_text()
     for word in ("Tiny-default", "sqlite:///sweeps.db", "0123", "0.9000", "0.00369", "1:05"):
         assert word in text, text
@@ -68,8 +68,8 @@ def test_trials_best_so_far_and_time_left(screen, is_terminal):
 def test_trials_of_earlier_sessions_are_not_told_again(screen):
     recorder = screen(False)
     with SweepScreen() as shown:
-        shown.progressed(replace(PROGRESS, rows=PROGRESS.rows[:2]))
-        shown.progressed(PROGRESS)
+        shown.on_progress(replace(PROGRESS, rows=PROGRESS.rows[:2]))
+        shown.on_progress(PROGRESS)
     lines = recorder.export_text().splitlines()
     assert lines[0].startswith("earlier     2/8 trials")
     assert [line.split()[:2] for line in lines[1:]] == [["trial", "2"]]
@@ -99,7 +99,7 @@ def test_what_was_found(screen):
 
 def test_what_was_found_and_could_not_be_written(screen):
     recorder = screen(False)
-    found = replace(result(PROGRESS.rows[2]), unwritten="experiments: cannot be written")
+    found = replace(result(PROGRESS.rows[2]), write_error="experiments: cannot be written")
     show_study(found)
     text = recorder.export_text()
     assert "experiment  experiments: cannot be written" in text

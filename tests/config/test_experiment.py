@@ -73,7 +73,7 @@ class TestRoundTrip:
 
 class TestFlattened:
     def test_one_level_of_dotted_keys_with_plain_values(self):
-        flat = parse_experiment(MINIMAL + "model: {num_layers: 3}\n", "a").flattened()
+        flat = parse_experiment(MINIMAL + "model: {num_layers: 3}\n", "a").flatten()
         assert flat["model.num_layers"] == 3
         assert flat["training.max_minutes"] is None
         assert flat["dataset.synthetic"] is None
@@ -83,7 +83,7 @@ class TestFlattened:
 
     def test_holds_every_key(self):
         experiment = parse_experiment("dataset: {name: Tiny, synthetic: {size: 64}}", "a")
-        assert set(experiment.flattened()) == set(list_keys(Experiment))
+        assert set(experiment.flatten()) == set(list_keys(Experiment))
 
 
 class TestRefusals:

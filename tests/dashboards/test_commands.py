@@ -39,7 +39,7 @@ def test_a_setting_comes_back_as_it_was(key, value):
         settings["model"] = {"num_classes": len(value)}
         settings["dataset"]["mask_form"] = "labels"
     wanted = Experiment.model_validate(settings)
-    params = {name: str(each) for name, each in wanted.flattened().items()}
+    params = {name: str(each) for name, each in wanted.flatten().items()}
     keys = {key, "model.num_classes", "dataset.mask_form"}
     assert read_back({name: params[name] for name in keys}) == wanted
 
@@ -48,8 +48,8 @@ def test_all_settings_of_an_experiment_come_back():
     wanted = Experiment.model_validate(
         {"dataset": {"name": "Discs"}, "training": {"epochs": 3, "clipnorm": None}}
     )
-    params = {key: str(value) for key, value in wanted.flattened().items()}
-    assert read_back(params).flattened() == wanted.flattened()
+    params = {key: str(value) for key, value in wanted.flatten().items()}
+    assert read_back(params).flatten() == wanted.flatten()
 
 
 def test_plain_settings_are_written_plainly():

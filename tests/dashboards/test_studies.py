@@ -8,8 +8,8 @@ import pytest
 from mlflow.entities import Metric, Param
 from page_script import open_page, read_words
 
-from dashboards.studies import answer_of
-from dashboards.trials import competing, table_of
+from dashboards.studies import read_study_files
+from dashboards.trials import make_trial_table, select_complete
 from tiledseg.tracking.queries import read_runs
 
 DICE = "valid/tiled/dice"
@@ -56,13 +56,13 @@ def close(study, best=2):
 
 
 def table(study, objective=DICE):
-    return table_of([run for run in read_runs() if run.parent == study[1]], objective)
+    return make_trial_table([run for run in read_runs() if run.parent == study[1]], objective)
 
 
 def test_what_breaks_a_limit_does_not_compete(study):
     found = table(study)
     assert found["state"].tolist() == ["complete", "infeasible", "complete", "infeasible", "pruned"]
-    assert competing(found)["number"].tolist() == [0, 2]
+    assert select_complete(found)["number"].tolist() == [0, 2]
 
 
 def test_a_metric_of_epochs_is_the_best_epochs_where_the_study_was_after_it(study):
@@ -72,8 +72,11 @@ def test_a_metric_of_epochs_is_the_best_epochs_where_the_study_was_after_it(stud
 
 @pytest.mark.parametrize("text", ["", "\n"])
 def test_a_table_that_is_being_written_is_empty(study, text):
-    study[0].log_text(study[1], text, "retraining.csv")
-    assert answer_of(study[1]).retrained.empty
+    for name in ("retraining.csv", "importance.csv"):
+        study[0].log_text(study[1], text, name)
+    files = read_study_files(study[1])
+    assert files.retrained.empty
+    assert files.importance_for(DICE).empty
 
 
 class TestPage:
@@ -93,6 +96,27 @@ class TestPage:
         assert "trial 0 came out best, with a validation Dice of 0.9100" in read_words(
             open_page("sweeps")
         )
+
+    @pytest.mark.parametrize(("others", "is_shown"), [((1,), False), ((1, 3), True)])
+    def test_the_importance_of_four_complete_trials_is_what_the_study_logged(
+        self, study, others, is_shown
+    ):
+        client, parent, runs = study
+        for number in others:
+            client.set_tag(runs[number], "tiledseg.outcome", "complete")
+            client.set_tag(runs[number], "tiledseg.feasible", "true")
+            client.set_terminated(runs[number], "FINISHED")
+        rows = [(DICE, "training.seed", 0.7), (DICE, "training.clipnorm", 0.3)]
+        table = pd.DataFrame(rows, columns=["objective", "setting", "share"])
+        client.log_text(parent, table.to_csv(index=False), "importance.csv")
+        assert list(read_study_files(parent).importance_for(DICE)["share"]) == [0.7, 0.3]
+        assert ("PED-ANOVA" in read_words(open_page("sweeps"))) == is_shown
+        assert "PED-ANOVA" not in read_words(open_page("sweeps", objective="val_dice"))
+
+    def test_before_a_study_has_ended_the_page_says_when_importance_is_measured(self, study):
+        page = open_page("sweeps")
+        assert "PED-ANOVA" not in read_words(page)
+        assert any("measured when the sweep ends" in item.value for item in page.info)
 
     def test_an_open_study_is_judged_by_its_runs(self, study):
         page = open_page("sweeps")

@@ -2,20 +2,17 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from dashboards.trials import (
     STATES,
-    competing,
     has_ended,
-    importance,
+    list_objectives,
     list_searched_keys,
-    objectives_of,
-    pareto_front,
-    settings_in,
+    list_settings,
+    make_trial_table,
+    select_complete,
     state_of,
-    table_of,
 )
 from tiledseg.tracking.queries import RunSummary
 
@@ -75,7 +72,7 @@ def test_what_the_space_gave_goes_before_the_keys_that_it_set():
             number,
             0.5 + number / 10,
             {"augmentation.hue": str(0.1 * number), "augmentation.scale": str(number)},
-            tags={"tiledseg.trial": str(number), "tiledseg.config": json.dumps(settings)},
+            tags={"tiledseg.trial": str(number), "tiledseg.settings": json.dumps(settings)},
         )
         for number, settings in enumerate(
             [
@@ -85,73 +82,26 @@ def test_what_the_space_gave_goes_before_the_keys_that_it_set():
             ]
         )
     ]
-    table = table_of(runs, "valid/tiled/dice")
-    assert settings_in(table) == ["model.normalization", "strength"]
+    table = make_trial_table(runs, "valid/tiled/dice")
+    assert list_settings(table) == ["model.normalization", "strength"]
     assert table["strength"].tolist() == [0.5, 1.5, 1.0]
     assert table["model.normalization"].tolist() == ["none", "batch", "none"]
 
 
 def test_where_one_trial_does_not_tell_the_keys_are_compared():
-    told = {"tiledseg.trial": "1", "tiledseg.config": '{"strength": 1.5}'}
+    told = {"tiledseg.trial": "1", "tiledseg.settings": '{"strength": 1.5}'}
     runs = [trial(0, 0.5, {"a": "1"}), trial(1, 0.6, {"a": "2"}, tags=told)]
-    assert settings_in(table_of(runs, "valid/tiled/dice")) == ["a"]
+    assert list_settings(make_trial_table(runs, "valid/tiled/dice")) == ["a"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "0.5"])
 def test_tags_that_somebody_has_changed_say_nothing(text):
-    tags = {"tiledseg.trial": "0", "tiledseg.config": text, "tiledseg.objective": text}
-    table = table_of(
+    tags = {"tiledseg.trial": "0", "tiledseg.settings": text, "tiledseg.objective": text}
+    table = make_trial_table(
         [trial(0, 0.5, {"a": "1"}, tags=tags), trial(1, 0.6, {"a": "2"})], "valid/tiled/dice"
     )
     assert table["score"].tolist() == [0.5, 0.6]
-    assert settings_in(table) == ["a"]
-
-
-def test_importance_finds_what_was_planted():
-    found = importance(table_of(list(planted()), "valid/tiled/dice"))
-    shares = dict(zip(found["setting"], found["share"], strict=True))
-    assert found["setting"].iloc[0] == "training.learning_rate"
-    assert shares["training.learning_rate"] > 0.9
-    assert shares["training.seed"] < 0.1
-
-
-def test_importance_of_noise_is_nearly_nothing():
-    rng = np.random.default_rng(5)
-    noise = [
-        trial(number, rng.normal(), {f"s{i}": str(rng.normal()) for i in range(4)})
-        for number in range(40)
-    ]
-    assert importance(table_of(noise, "valid/tiled/dice"))["share"].max() < 0.25
-
-
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_importance_of_too_few_trials(count):
-    assert importance(table_of(list(planted(count)), "valid/tiled/dice")).empty
-
-
-def test_importance_when_all_scores_are_equal():
-    same = [trial(i, 0.5, {"a": str(i)}) for i in range(8)]
-    assert importance(table_of(same, "valid/tiled/dice"))["share"].tolist() == [0.0]
-
-
-def test_nobody_beats_the_front_and_everybody_else_is_beaten():
-    rng = np.random.default_rng(7)
-    names = ["valid/tiled/dice", "valid/tiled/seconds_per_megapixel"]
-    table = pd.DataFrame(rng.random((50, 2)), columns=names)
-    front = pareto_front(table, *names)
-
-    def beats(one, two):
-        better = one[names[0]] >= two[names[0]] and one[names[1]] <= two[names[1]]
-        return better and tuple(one) != tuple(two)
-
-    for i, row in table.iterrows():
-        beaten = any(beats(other, row) for _, other in table.iterrows())
-        assert front[i] == (not beaten)
-
-
-def test_equal_trials_are_both_on_the_front():
-    table = pd.DataFrame({"valid/tiled/dice": [1.0, 1.0], "loss": [0.5, 0.5]})
-    assert pareto_front(table, "valid/tiled/dice", "loss").tolist() == [True, True]
+    assert list_settings(table) == ["a"]
 
 
 def test_states_are_those_of_the_study():
@@ -181,17 +131,17 @@ def test_only_complete_trials_compete():
         trial(4, 0.9, status="FAILED"),
         trial(5),
     ]
-    table = table_of([trial(0, 0.5), *others], "valid/tiled/dice")
-    assert competing(table)["number"].tolist() == [0]
+    table = make_trial_table([trial(0, 0.5), *others], "valid/tiled/dice")
+    assert select_complete(table)["number"].tolist() == [0]
     assert set(table["state"]) == set(STATES)
 
 
 def test_test_scores_are_no_objective():
     run = trial(0, 0.5, metrics={"test/tiled/dice": 1, "valid/tiled/dice": 1, "val_loss": 1})
-    assert objectives_of([run]) == ["valid/tiled/dice", "val_loss"]
+    assert list_objectives([run]) == ["valid/tiled/dice", "val_loss"]
 
 
 def test_trials_come_in_their_order_with_gaps_for_missing_scores():
-    table = table_of([trial(2, 0.5), trial(0), trial(1, 0.7)], "valid/tiled/dice")
+    table = make_trial_table([trial(2, 0.5), trial(0), trial(1, 0.7)], "valid/tiled/dice")
     assert table["number"].tolist() == [0, 1, 2]
     assert np.isnan(table["score"][0])

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tiledseg.config import ImageSettings
 from tiledseg.data import cache as cache_module
-from tiledseg.data.cache import PixelCache, content_hash
+from tiledseg.data.cache import PixelCache
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.mapped import write_array
 from tiledseg.images.reading import read_image
 from tiledseg.masks.classes import IGNORED
@@ -128,9 +129,9 @@ class TestFolders:
 
         def hashed(path: Path) -> str:
             asked.append(path)
-            return content_hash(path)
+            return hash_content(path)
 
-        monkeypatch.setattr(cache_module, "content_hash", hashed)
+        monkeypatch.setattr(cache_module, "hash_content", hashed)
         monkeypatch.setattr(cache_module, "read_image", lambda path: RGB)
         store.mkdir()
         for _ in range(3):
@@ -206,17 +207,3 @@ class TestFolder:
         (tmp_path / "t.png").write_text("text")
         with pytest.raises(ImageError, match=r"t\.png: is not a JPEG"):
             cache.image(tmp_path / "t.png", ImageSettings())
-
-
-class TestContentHash:
-    def test_follows_the_bytes(self, tmp_path: Path) -> None:
-        a, b = tmp_path / "a", tmp_path / "b"
-        a.write_bytes(b"same")
-        b.write_bytes(b"same")
-        assert content_hash(a) == content_hash(b)
-        b.write_bytes(b"other")
-        assert content_hash(a) != content_hash(b)
-
-    def test_missing(self, tmp_path: Path) -> None:
-        with pytest.raises(ImageError, match=r"no\.png: cannot be read"):
-            content_hash(tmp_path / "no.png")

@@ -180,7 +180,7 @@ def test_declared(folder, write, keys):
     summary = check_dataset(dataset, experiment, PixelCache())
     assert summary.splits["train"].foreground > 0.1
     report = check_folder(root, experiment)
-    assert report.sound
+    assert report.is_sound
     assert len(report.images) == 4
 
 
@@ -190,7 +190,7 @@ def test_suggested(folder, write, keys):
     suggestion = suggest_section(root, "Mine")
     assert parse_yaml(suggestion.section) == {"dataset": {"name": "Mine", **keys}}
     count = 2 if write is split_last else 4
-    assert f"{count} images with masks" in suggestion.told
+    assert f"{count} images with masks" in suggestion.summary
 
 
 def test_a_folder_that_fits_no_form(tmp_path):

@@ -30,6 +30,10 @@ class TestPaired:
             ("b", "b.jpg", "b.jpeg"),
         ]
 
+    def test_what_says_only_the_format_is_no_part_of_a_stem(self, folder: Path) -> None:
+        fill(folder, "a.ome.tif b.b.tif", "a.png b.b.ome.tiff")
+        assert [one.stem for one in pair(folder)] == ["a", "b.b"]
+
     def test_images_without_mask(self, folder: Path) -> None:
         fill(folder, "a.png b.png c.png d.png e.png", "b.png")
         told = r"images: 4 of 5 images without mask: a\.png, c\.png, d\.png, \.\.\.; add .*masks/a"

@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 
 from tiledseg.data.dataset import data_root, load_dataset
-from tiledseg.errors import TrainingError
+from tiledseg.errors import RegistryError, TrainingError
 from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_mask
 from tiledseg.models import build_model
-from tiledseg.prediction.predictor import Predictor
+from tiledseg.prediction.predictor import MODES, THRESHOLD_FILE, Predictor
 
 
 @pytest.fixture
@@ -27,29 +27,53 @@ def predictor(tiny_experiment):
     return Predictor(model, experiment)
 
 
-def targets_cut_at(predictor, samples, cut):
+def write_targets(predictor, samples, threshold):
     for sample in samples:
         probability = predictor.probability(read_image(sample.image))[..., 0]
-        assert 0 < (probability >= cut).mean() < 1
-        write_mask(sample.mask, probability >= cut)
+        assert 0 < (probability >= threshold).mean() < 1
+        write_mask(sample.mask, probability >= threshold)
 
 
-@pytest.mark.parametrize("shift", [-1.5, 0.0, 1.25])
-def test_the_cut_that_made_the_target_is_found(predictor, samples, shift):
-    cut = 1 / (1 + np.exp(-shift))
-    targets_cut_at(predictor, samples, cut)
-    wanted = [predictor.probability(read_image(s.image))[..., 0] >= cut for s in samples]
-    assert tune_threshold(predictor, samples) == pytest.approx(cut)
-    for sample, mask in zip(samples, wanted, strict=True):
-        differing = predictor.mask(read_image(sample.image)) != mask
-        assert differing.mean() < 1e-3, "0.5 is the cut now"
+@pytest.mark.parametrize("logit", [-1.5, 0.0, 1.25])
+@pytest.mark.parametrize("mode", MODES)
+def test_the_threshold_that_made_the_target_is_found(predictor, samples, logit, mode):
+    threshold = 1 / (1 + np.exp(-logit))
+    write_targets(predictor, samples, threshold)
+    weights = predictor.model.get_weights()
+    assert tune_threshold(predictor, samples) == pytest.approx(threshold)
+    assert tune_threshold(predictor.replace(threshold=0.9), samples) == pytest.approx(threshold)
+    moved = predictor.replace(threshold=threshold)
+    for sample in samples:
+        image = read_image(sample.image)
+        wanted = predictor.probability(image, mode)[..., 0] >= threshold
+        if mode == "intersection":
+            resized, tiled = (
+                predictor.probability(image, each)[..., 0] >= threshold
+                for each in ("resized", "tiled")
+            )
+            wanted = resized & tiled
+        assert (moved.mask(image, mode) != wanted).mean() < 1e-3
+    for before, after in zip(weights, predictor.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_threshold_is_kept_with_the_network(predictor, samples, tmp_path):
+    predictor.replace(threshold=0.75).save(tmp_path)
+    image = read_image(samples[0].image)
+    loaded = Predictor.load(tmp_path)
+    assert loaded.threshold == 0.75
+    assert np.array_equal(loaded.mask(image), predictor.replace(threshold=0.75).mask(image))
+    assert not np.array_equal(loaded.mask(image), predictor.mask(image))
+    (tmp_path / THRESHOLD_FILE).write_text("{}")
+    with pytest.raises(RegistryError, match="holds no threshold"):
+        Predictor.load(tmp_path)
 
 
 @pytest.mark.parametrize(("min_object_area", "found"), [(20, 0.5), (0, 0.75)])
-def test_objects_that_are_too_small_do_not_count_at_any_cut(
+def test_objects_that_are_too_small_do_not_count_at_any_threshold(
     samples, tiny_experiment, min_object_area, found
 ):
-    """A cone cut at a logit of 0.5 is the target; faint dots beside it reach one of 0.6."""
+    """A cone at a logit of 0.5 is the target; faint dots beside it reach one of 0.6."""
     rows, columns = np.indices((96, 96))
     logits = np.clip(4.0 - np.hypot(rows - 48, columns - 48) / 6, -4, 4)
     target = logits >= 0.5
@@ -66,6 +90,29 @@ def test_objects_that_are_too_small_do_not_count_at_any_cut(
     assert tune_threshold(predictor, samples) == pytest.approx(1 / (1 + np.exp(-found)))
 
 
+def test_the_threshold_of_means_of_orientations_is_that_of_the_means(samples, tiny_experiment):
+    """Of four views of a faint part one sees nothing, so that its mean is 0.75 * 0.39."""
+    rows, columns = np.indices((96, 96))
+    logits = np.full((96, 96), -4.0)
+    logits[10:30, 10:80] = 4.0
+    faint = np.s_[40:60, 10:80]
+    logits[faint] = -0.44
+    image = np.zeros((96, 96, 3), np.uint8)
+    image[..., 0] = np.rint((logits + 4) * 25)
+    seen = np.s_[39:61, 9:81]
+    # Of the four corners of any pixel one is green.
+    image[seen][..., 1] = np.where((rows % 4 < 2) & (columns % 4 < 2), 255, 0)[seen]
+    for sample in samples:
+        write_image(sample.image, image)
+        write_mask(sample.mask, logits > -1)
+    predictor = Predictor(network_that_looks_to_one_side(), tiny_experiment(tiling={"tta": 4}))
+    threshold = tune_threshold(predictor, samples)
+    assert 0.1 < threshold < 0.75 * 0.39
+    found = predictor.replace(threshold=threshold).mask(image)
+    assert found[45:55, 15:75].all()
+    assert not predictor.mask(image)[45:55, 15:75].any()
+
+
 def network_that_looks_to_one_side():
     """Red sets the logit, a 25th of it less 4; green to the upper left says that it is none."""
     image = keras.Input((None, None, 3))
@@ -76,38 +123,6 @@ def network_that_looks_to_one_side():
     layer.kernel.assign(kernel)
     layer.bias.assign([-4.0])
     return keras.Model(image, probability)
-
-
-def test_a_shift_that_makes_means_of_orientations_worse_is_undone(samples, tiny_experiment, caplog):
-    """Of four views of a faint part one sees nothing, in which a shift changes nothing.
-
-    A cut at a logit of -1 finds the faint part (0.75 * 0.39) and some ground (0.31). Shifted by
-    as much, the ground is above 0.5 (0.55), and the faint part is not (0.75 * 0.64).
-    """
-    rows, columns = np.indices((96, 96))
-    logits = np.full((96, 96), -4.0)
-    logits[10:30, 10:80] = 4.0
-    faint, ground = np.s_[40:60, 10:80], np.s_[70:76, 10:80]
-    logits[faint], logits[ground] = -0.44, -0.8
-    target = logits == 4.0
-    target[faint] = True
-    image = np.zeros((96, 96, 3), np.uint8)
-    image[..., 0] = np.rint((logits + 4) * 25)
-    seen = np.s_[39:61, 9:81]
-    # Of the four corners of any pixel one is green.
-    image[seen][..., 1] = np.where((rows % 4 < 2) & (columns % 4 < 2), 255, 0)[seen]
-    for sample in samples:
-        write_image(sample.image, image)
-        write_mask(sample.mask, target)
-    experiment = tiny_experiment(tiling={"tta": 4})
-    predictor = Predictor(network_that_looks_to_one_side(), experiment)
-    before = predictor.probability(image)
-    with caplog.at_level("INFO"):
-        assert tune_threshold(predictor, samples) == 0.5
-    assert np.array_equal(predictor.probability(image), before)
-    assert "stays at 0.5: moved to 0.269, Dice on validation images 0.6" in caplog.text
-    alone = Predictor(predictor.model, tiny_experiment())
-    assert tune_threshold(alone, samples) != 0.5, "without the mean a shift does what it says"
 
 
 def network_of_brightness():
@@ -121,15 +136,12 @@ def network_of_brightness():
 
 
 def test_nothing_moves_where_nothing_is_gained(predictor, samples):
-    targets_cut_at(predictor, samples, 0.5)
-    before = predictor.probability(read_image(samples[0].image))
+    write_targets(predictor, samples, 0.5)
     assert tune_threshold(predictor, samples) == 0.5
-    assert np.array_equal(predictor.probability(read_image(samples[0].image)), before)
 
 
-def test_a_network_without_a_bias_is_refused(tiny_experiment, samples):
+def test_several_classes_are_refused(samples, tiny_experiment):
     image = keras.Input((None, None, 3))
-    bare = keras.layers.Conv2D(1, 1, use_bias=False, activation="sigmoid", name="logits")(image)
-    predictor = Predictor(keras.Model(image, bare), tiny_experiment())
+    network = keras.Model(image, keras.layers.Conv2D(3, 1, activation="softmax")(image))
     with pytest.raises(TrainingError, match=r"training\.tune_threshold"):
-        tune_threshold(predictor, samples)
+        tune_threshold(Predictor(network, tiny_experiment()), samples)

@@ -9,11 +9,11 @@ from PIL import Image
 from tiledseg.config import DatasetSettings
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
-from tiledseg.data.mask_encoding import spec_of
+from tiledseg.data.mask_encoding import digest_masks
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.images.label_files import read_label_map, read_labels
-from tiledseg.images.reading import read_image, read_indices, read_mask_levels
+from tiledseg.images.reading import read_image, read_indices, read_mask_brightness
 from tiledseg.images.writing import write_labels
 from tiledseg.masks.classes import IGNORED, class_colors, label_palette
 
@@ -137,7 +137,7 @@ class TestWritten:
         labels[3, 4] = IGNORED
         write_labels(tmp_path / "a.png", labels, 19)
         expected = (labels > 0) & (labels != IGNORED)
-        assert np.array_equal(read_mask_levels(tmp_path / "a.png") > 127, expected)
+        assert np.array_equal(read_mask_brightness(tmp_path / "a.png") > 127, expected)
 
     def test_neighboring_classes_differ_in_color(self):
         assert len(set(class_colors(9))) == 9
@@ -156,7 +156,7 @@ class TestADataset:
     def test_is_read_as_labels_into_the_cache(self, tmp_path):
         root = dataset_of(tmp_path, LABELS, np.fliplr(LABELS), LABELS)
         dataset = load_dataset(settings(), root)
-        found = PixelCache().mask(dataset.splits["train"][0].mask, settings().cut)
+        found = PixelCache().mask(dataset.splits["train"][0].mask, settings().foreground_threshold)
         assert np.array_equal(found, LABELS)
         assert np.array_equal(
             read_label_map(dataset.splits["valid"][0].mask, None), LABELS[:, ::-1]
@@ -179,9 +179,9 @@ class TestADataset:
             settings(mask_form="colors", mask_colors=COLORS[::-1]),
             settings(mask_form="nonzero", classes=()),
         ]
-        assert len({spec_of(sample, rule) for rule in rules}) == len(rules)
+        assert len({digest_masks(sample, rule) for rule in rules}) == len(rules)
         renamed = settings(classes=("a", "b", "c"))
-        assert spec_of(sample, renamed) == spec_of(sample, settings())
+        assert digest_masks(sample, renamed) == digest_masks(sample, settings())
 
 
 @pytest.mark.parametrize(

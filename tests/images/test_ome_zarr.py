@@ -12,12 +12,20 @@ from tiledseg.checking.check import check_folder
 from tiledseg.checking.suggestion import suggest_section
 from tiledseg.config import DatasetSettings
 from tiledseg.config.experiment import Experiment
-from tiledseg.data.cache import PixelCache, content_hash
+from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.integrity import check_dataset
 from tiledseg.errors import ImageError
-from tiledseg.images.pixel_format import PixelFormat, read_pixel_format
-from tiledseg.images.reading import image_shape, list_images, read_as_stored, read_image, read_mask
+from tiledseg.images.hashing import hash_content
+from tiledseg.images.headers import Header
+from tiledseg.images.reading import (
+    image_shape,
+    list_images,
+    read_as_stored,
+    read_header,
+    read_image,
+    read_mask,
+)
 
 RGB = np.random.default_rng(7).integers(0, 256, (41, 53, 3), dtype=np.uint8)
 LAYOUTS = ["yxc", "cyx", "tczyx"]
@@ -54,7 +62,7 @@ class TestReading:
         path = write_store(tmp_path / "a.zarr", RGB, axes, version)
         np.testing.assert_array_equal(read_image(path), RGB)
         assert image_shape(path) == (41, 53)
-        assert read_pixel_format(path) == PixelFormat("zarr", 3, 8)
+        assert read_header(path) == Header("zarr", 41, 53, 3, 8)
 
     @pytest.mark.parametrize("axes", ["yx", "cyx", "tczyx"])
     def test_gray_of_sixteen_bits(self, tmp_path, axes):
@@ -62,13 +70,13 @@ class TestReading:
         path = write_store(tmp_path / "a.zarr", deep, axes)
         np.testing.assert_array_equal(read_as_stored(path), deep)
         np.testing.assert_array_equal(read_image(path, 1)[..., 0], RGB[..., 0])
-        assert read_pixel_format(path).bits == 16
+        assert read_header(path).bits == 16
 
     def test_color_of_sixteen_bits_and_alpha(self, tmp_path):
         deep = np.dstack([RGB.astype(np.uint16) * 257, np.full((41, 53), 65535, np.uint16)])
         path = write_store(tmp_path / "a.zarr", deep, "cyx")
         np.testing.assert_array_equal(read_image(path), RGB)
-        assert read_pixel_format(path).alpha
+        assert read_header(path).alpha
 
     def test_a_mask(self, tmp_path):
         path = write_store(tmp_path / "a.zarr", (RGB[..., 0] > 99).astype(np.uint8) * 255, "yx")
@@ -101,11 +109,9 @@ class TestFaults:
             shutil.rmtree(path / "0")
         else:
             (path / ".zattrs").write_text("{")
-        for read in (read_image, image_shape):
+        for read in (read_image, image_shape, read_header):
             with pytest.raises(ImageError, match=r"a.zarr: is a Zarr store, but expected an OME"):
                 read(path)
-        with pytest.raises(ImageError):
-            read_pixel_format(path)
 
     @pytest.mark.parametrize("version", ["0.4", "0.5"])
     def test_a_chunk_that_is_cut_short(self, tmp_path, version):
@@ -148,7 +154,9 @@ class TestADataset:
         assert summary.splits["train"].megapixels * 1e6 % (41 * 53) == 0
         assert summary.splits["train"].foreground > 0.1
         report = check_folder(root / "Stores", experiment, halo=0)
-        assert report.sound, [finding for finding in report.findings if finding.severity == "error"]
+        assert report.is_sound, [
+            finding for finding in report.findings if finding.severity == "error"
+        ]
 
     def test_is_suggested(self, root):
         section = suggest_section(root / "Stores", "Stores").section
@@ -156,8 +164,8 @@ class TestADataset:
 
     def test_a_store_is_known_by_its_content(self, root):
         store = root / "Stores" / "images" / "0.ome.zarr"
-        before = content_hash(store)
+        before = hash_content(store)
         copy = Path(shutil.copytree(store, root / "copy.zarr"))
-        assert content_hash(copy) == before
+        assert hash_content(copy) == before
         zarr.open_group(copy, mode="r+")["0"][0, 0] = 1
-        assert content_hash(copy) != before
+        assert hash_content(copy) != before

@@ -13,7 +13,6 @@ from tiledseg.images import sources
 from tiledseg.images.opening import open_slide, slide_shape, stem_of
 from tiledseg.images.pixel_size import PixelSize
 from tiledseg.images.reading import read_image
-from tiledseg.images.sources import content_digest
 from tiledseg.images.writing import write_image
 
 REGIONS = (np.s_[0:1, 0:1], np.s_[30:70, 5:93], np.s_[0:97, 0:131], np.s_[96:97, 130:131])
@@ -234,16 +233,6 @@ def test_what_is_no_image_is_named(tmp_path):
         open_slide(tmp_path / "a.zarr")
     with pytest.raises(ImageError, match=r"b\.tif"):
         open_slide(tmp_path / "b.tif")
-
-
-def test_digests_follow_content_not_names(tmp_path):
-    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
-        (tmp_path / name).write_bytes(content)
-    a, b, c = (content_digest(tmp_path / name) for name in "abc")
-    assert a == b != c
-    before = content_digest(tmp_path)
-    (tmp_path / "a").rename(tmp_path / "d")
-    assert content_digest(tmp_path) != before
 
 
 def test_stems():

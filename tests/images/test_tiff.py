@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from tiledseg.images.tiff import read_tiff, tiff_shape
+from tiledseg.images.tiff import read_tiff, read_tiff_header
 
 RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
 
@@ -22,7 +22,7 @@ class TestReadTiff:
             path, pixels, photometric="rgb", planarconfig=layout, compression=compression
         )
         np.testing.assert_array_equal(read_tiff(path), RGB)
-        assert tiff_shape(path) == (37, 53)
+        assert read_tiff_header(path).shape == (37, 53)
 
     def test_tiles_of_sixteen_bits(self, tmp_path: Path) -> None:
         pixels = np.arange(70 * 90, dtype=np.uint16).reshape(70, 90)

@@ -77,7 +77,7 @@ _KEYS = [
 class TestWhatKeysMean:
     def test_all_that_the_experiment_has(self, imports):
         experiment = imports.experiment(ALL)
-        flat = experiment.flattened()
+        flat = experiment.flatten()
         expected = {
             "dataset.name": "Smears",
             "dataset.mask_threshold": 59,
@@ -121,7 +121,7 @@ class TestWhatKeysMean:
         assert {key: flat[key] for key in expected} == expected
 
     def test_defaults_of_the_source_program(self, imports):
-        flat = imports.experiment("[model]\nnum_layers = 4\n").flattened()
+        flat = imports.experiment("[model]\nnum_layers = 4\n").flatten()
         assert flat["dataset.name"] == "Tiny"  # the file's own name
         assert (flat["model.base_kernels"], flat["model.normalization"]) == (3, "none")
         assert (flat["training.clipvalue"], flat["training.schedule"]) == (0.2, "constant")
@@ -131,7 +131,7 @@ class TestWhatKeysMean:
         assert not any(flat[key] for key in amplitudes), "off unless generator is True"
 
     def test_generator_alone_turns_the_default_augmentation_on(self, imports):
-        flat = imports.experiment("[model]\ngenerator = True\n").flattened()
+        flat = imports.experiment("[model]\ngenerator = True\n").flatten()
         assert flat["augmentation.hflip"]
         assert flat["augmentation.quarter_turns"]
         assert flat["augmentation.scale"] == 0.2
@@ -192,7 +192,7 @@ class TestWhatKeysMean:
     )
     def test_what_the_experiment_cannot_take_is_said(self, imports, line, key, value):
         text = f"[model]\n{line}\n"
-        assert imports.experiment(text).flattened()[key] == value
+        assert imports.experiment(text).flatten()[key] == value
         if "kernels" not in line:
             assert list(imports.notes(text, "unavailable")) == [line.split()[0]]
 

@@ -52,7 +52,7 @@ def test_equals_the_page(name, tmp_path):
     config = import_config(path)
     assert config.count("unreadable") == 0
     experiment, imported = load_experiment(SOURCE / f"{name}.yaml"), load_file(path)
-    ours, theirs = experiment.flattened(), imported.flattened()
+    ours, theirs = experiment.flatten(), imported.flatten()
     differing = {key for key in ours if ours[key] != theirs[key]} - {"dataset.description"}
     assert differing <= SAID_IN_WORDS.get(name, set())
 

@@ -16,8 +16,7 @@ from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.errors import DatasetError
 from tiledseg.evaluation.scores import label_scores
 from tiledseg.images.label_files import read_label_values
-from tiledseg.images.pixel_format import read_pixel_format
-from tiledseg.images.reading import read_indices
+from tiledseg.images.reading import read_header, read_indices
 from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import IGNORED
 from tiledseg.pipeline import evaluate, train
@@ -122,7 +121,7 @@ class TestTheModel:
         given = [*arguments, "--output", str(output), "--overlay", "--objects"]
         done = CliRunner().invoke(app, ["predict", *given])
         assert done.exit_code == 0, done.output
-        assert read_pixel_format(output / "a.png").palette
+        assert read_header(output / "a.png").palette
         predictor = load_predictor(f"runs:/{trained.run_id}/model")
         expected = predictor.probability(image).argmax(axis=-1)
         labels = read_label_values(output / "a.png")

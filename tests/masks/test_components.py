@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tiledseg.masks.band_cleaning import clean_bands
 from tiledseg.masks.components import find_components
-from tiledseg.masks.instances import Measurements, clean, label_instances, measure
+from tiledseg.masks.instances import Measurements, label_instances, measure
 from tiledseg.masks.outlines import geojson, stream_polygons
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 16), st.integers(1, 12)))
@@ -107,16 +106,3 @@ def test_outlines_leave_as_soon_as_their_object_ends():
     first, _ = next(stream_polygons(watched()))
     assert first == 1
     assert len(taken) <= 2
-
-
-@settings(max_examples=25)
-@given(MASKS, HEIGHTS, st.integers(0, 9), st.integers(0, 9))
-def test_cleaning_is_that_of_the_mask_in_memory(mask, heights, min_object_area, max_hole_area):
-    bands = clean_bands(
-        lambda: iter(cut(mask, heights)),
-        smallest=min_object_area,
-        holes=max_hole_area,
-    )
-    expected = clean(mask, smallest=min_object_area, holes=max_hole_area)
-    for _ in range(2):
-        assert np.array_equal(np.vstack(list(bands())), expected)

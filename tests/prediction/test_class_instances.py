@@ -11,8 +11,7 @@ import tifffile
 import zarr
 
 from tiledseg.errors import OutputError
-from tiledseg.images.pixel_format import read_pixel_format
-from tiledseg.images.reading import read_indices
+from tiledseg.images.reading import read_header, read_indices
 from tiledseg.masks.classes import label_palette
 from tiledseg.prediction.files import predict_files
 from tiledseg.prediction.job import predict_image
@@ -53,7 +52,7 @@ def test_the_labels_with_their_palette(class_predictor, slide_file, tmp_path, in
     labels = read_indices(memory / "s.png")
     assert set(np.unique(labels)) == {0, 1, 2}
     assert done.tiles > 4
-    assert read_pixel_format(out / "s.png").palette
+    assert read_header(out / "s.png").palette
     assert np.array_equal(read_indices(out / "s.png"), labels)
     assert np.array_equal(cv2.imread(str(out / "s.png"))[..., ::-1], label_palette(3)[labels])
     assert done.foreground == pytest.approx(expected.foreground)
@@ -89,7 +88,7 @@ def test_small_objects_of_the_settings_and_of_the_command(
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
 def test_the_labels_as_a_pyramid(class_predictor, slide_file, tmp_path, in_memory, form):
     memory, _ = in_memory()
-    predict_image(class_predictor, slide_file, tmp_path / "out", PredictionOptions(form=form))
+    predict_image(class_predictor, slide_file, tmp_path / "out", PredictionOptions(format=form))
     found = (
         tifffile.imread(tmp_path / "out" / "s.ome.tif")
         if form == "ome-tiff"

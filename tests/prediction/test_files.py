@@ -9,7 +9,7 @@ import tifffile
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.opening import SLIDE_SUFFIXES
 from tiledseg.images.writing import write_image
-from tiledseg.masks.instances import clean
+from tiledseg.masks.cleaning import clean
 from tiledseg.models import build_model
 from tiledseg.prediction.files import find_images, predict_files
 from tiledseg.prediction.options import PredictionOptions

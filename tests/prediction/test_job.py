@@ -16,8 +16,9 @@ import zarr
 
 from tiledseg.errors import ImageError, OutputError, TilingError
 from tiledseg.images.opening import open_slide
-from tiledseg.images.writing import probability_levels, write_mask
-from tiledseg.masks.instances import clean, label_instances, measure
+from tiledseg.images.writing import quantize_probability, write_mask
+from tiledseg.masks.cleaning import clean
+from tiledseg.masks.instances import label_instances, measure
 from tiledseg.masks.outlines import geojson
 from tiledseg.prediction.canvas import PredictionCanvas
 from tiledseg.prediction.job import predict_image
@@ -94,7 +95,7 @@ def test_is_the_prediction_in_memory(
     slide_predictor, slide_file, slide_pixels, tmp_path, monkeypatch, form, content, large
 ):
     monkeypatch.setattr(LARGE, large)
-    options = PredictionOptions(form=form, content=content, min_object_area=4, max_hole_area=3)
+    options = PredictionOptions(format=form, content=content, min_object_area=4, max_hole_area=3)
     done = predict_image(slide_predictor, slide_file, tmp_path / "out", options)
     probability = slide_predictor.probability(slide_pixels)
     mask = clean(to_mask(probability), smallest=4, holes=3)
@@ -106,7 +107,7 @@ def test_is_the_prediction_in_memory(
     else:
         assert np.array_equal(found >= 128, mask)
         same = mask == to_mask(probability)
-        assert np.array_equal(found[same], probability_levels(probability[..., 0])[same])
+        assert np.array_equal(found[same], quantize_probability(probability[..., 0])[same])
         assert set(found[~same].tolist()) <= {127, 128}
     assert done.foreground == pytest.approx(mask.mean())
     assert done.objects == label_instances(mask).max() > 1
@@ -129,7 +130,7 @@ def test_objects_are_those_in_memory(
     probability = slide_predictor.probability(slide_pixels)
     labels = label_instances(clean(to_mask(probability), smallest=2))
     assert np.array_equal(tifffile.imread(out / "objects" / "s.tif"), labels)
-    table = measure(labels, probability_levels(probability[..., 0]) / np.float32(255))
+    table = measure(labels, quantize_probability(probability[..., 0]) / np.float32(255))
     found = pd.read_csv(out / "objects" / "s.csv")
     assert np.allclose(found, table, rtol=1e-5)
     outlines = json.loads((out / "objects" / "s.geojson").read_text())
@@ -147,14 +148,14 @@ def test_other_modes_and_small_formats(slide_predictor, slide_pixels, tmp_path, 
     path = tmp_path / "s.png"
     cv2.imwrite(str(path), slide_pixels[..., ::-1])
     predict_image(
-        slide_predictor, path, tmp_path / "out", PredictionOptions(form="ome-tiff", mode=mode)
+        slide_predictor, path, tmp_path / "out", PredictionOptions(format="ome-tiff", mode=mode)
     )
     expected = to_mask(slide_predictor.probability(slide_pixels, mode))
     assert np.array_equal(read(tmp_path / "out", "ome-tiff"), expected * np.uint8(255))
 
 
 def test_a_second_start_does_the_rest_only(slide_predictor, slide_file, tmp_path, caplog):
-    options = PredictionOptions(form="ome-tiff", content="probability", with_objects=True)
+    options = PredictionOptions(format="ome-tiff", content="probability", with_objects=True)
     whole = predict_image(slide_predictor, slide_file, tmp_path / "whole", options)
     told = []
     for count in (2, 5):
@@ -257,7 +258,9 @@ def test_another_models_work_is_not_used_but_said(
     assert np.array_equal(read(out, "png"), expected * np.uint8(255))
     caplog.clear()
     brighter = Predictor(slide_predictor.model, tiny_experiment(image={"gamma": 0.5}))
-    assert predict_image(brighter, slide_file, out, PredictionOptions(form="ome-tiff")).resumed == 0
+    assert (
+        predict_image(brighter, slide_file, out, PredictionOptions(format="ome-tiff")).resumed == 0
+    )
     assert "with another settings; it is not used" in caplog.text
 
 
@@ -355,19 +358,19 @@ def test_glass_is_skipped_where_asked_and_recorded(
         )
         assert columns.start >= 120, "tissue was skipped"
         predicted[rows, columns] = False
-    expected = probability_levels(slide_predictor.probability(slide_pixels)[..., 0]) * predicted
+    expected = quantize_probability(slide_predictor.probability(slide_pixels)[..., 0]) * predicted
     assert np.array_equal(read(tmp_path / "out", "png"), expected)
 
 
 @pytest.mark.parametrize("form", NAMES)
 def test_what_exists_is_kept_unless_asked(slide_predictor, slide_file, tmp_path, form):
     out = tmp_path / "out"
-    predict_image(slide_predictor, slide_file, out, PredictionOptions(form=form))
+    predict_image(slide_predictor, slide_file, out, PredictionOptions(format=form))
     before = contents(out)
     with pytest.raises(OutputError, match="exists"):
-        predict_image(slide_predictor, slide_file, out, PredictionOptions(form=form))
+        predict_image(slide_predictor, slide_file, out, PredictionOptions(format=form))
     assert contents(out) == before
-    options = PredictionOptions(form=form, content="probability", overwrite=True)
+    options = PredictionOptions(format=form, content="probability", overwrite=True)
     predict_image(slide_predictor, slide_file, out, options)
     assert contents(out) != before
     assert [path.name for path in out.iterdir()] == [NAMES[form]]
@@ -376,7 +379,7 @@ def test_what_exists_is_kept_unless_asked(slide_predictor, slide_file, tmp_path,
 def test_an_image_is_never_replaced(slide_predictor, slide_file):
     path = slide_file.with_name("s.ome.tif")
     slide_file.rename(path)
-    options = PredictionOptions(form="ome-tiff", overwrite=True)
+    options = PredictionOptions(format="ome-tiff", overwrite=True)
     with pytest.raises(OutputError, match="would replace its image"):
         predict_image(slide_predictor, path, path.parent, options)
 
@@ -386,7 +389,7 @@ def test_a_full_disk_leaves_nothing_under_the_name_and_is_gone_on_with(
     slide_predictor, slide_file, tmp_path, room
 ):
     """Files over a limit are refused as on a full disk: the canvas, then what is made of it."""
-    out, options = tmp_path / "out", PredictionOptions(with_objects=True, form="ome-tiff")
+    out, options = tmp_path / "out", PredictionOptions(with_objects=True, format="ome-tiff")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
@@ -413,7 +416,7 @@ def test_no_room_while_tiles_are_written(slide_predictor, slide_file, tmp_path, 
 
 def test_whole_mode_refuses_what_would_not_fit(slide_predictor, slide_file, tmp_path, monkeypatch):
     monkeypatch.setattr("tiledseg.prediction.job.MAX_PIXELS", 1000)
-    options = PredictionOptions(form="ome-tiff", mode="resized")
+    options = PredictionOptions(format="ome-tiff", mode="resized")
     with pytest.raises(ImageError, match="--mode tiled"):
         predict_image(slide_predictor, slide_file, tmp_path / "out", options)
 

@@ -1,6 +1,5 @@
 """An output belongs to one at a time, although the lock's file comes and goes."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
@@ -8,8 +7,6 @@ import pytest
 
 from tiledseg.errors import OutputError
 from tiledseg.prediction.output_lock import OutputLock
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows locks nothing")
 
 
 def test_others_wait_until_it_is_released(tmp_path):

@@ -17,6 +17,7 @@ from tiledseg.prediction.predictor import (
     EXPERIMENT_FILE,
     FORMAT_FILE,
     MODEL_FILE,
+    THRESHOLD_FILE,
     Predictor,
     to_mask,
 )
@@ -301,9 +302,10 @@ def test_a_broken_model_file_is_named(predictor, tmp_path):
         Predictor.load(tmp_path)
 
 
-def test_the_experiment_lies_beside_the_model(predictor, tmp_path):
+def test_the_experiment_and_the_threshold_lie_beside_the_model(predictor, tmp_path):
     predictor.save(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {MODEL_FILE, EXPERIMENT_FILE, FORMAT_FILE}
+    names = {MODEL_FILE, EXPERIMENT_FILE, FORMAT_FILE, THRESHOLD_FILE}
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 class TestNetworksThatLookAtTheWholeTile:

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dashboards.trials import objectives_of
-from tiledseg.tracking.names import has_direction, is_maximized
+from dashboards.trials import list_objectives
+from tiledseg.tracking.names import direction_sign, has_direction, is_maximized
 from tiledseg.tuning.search.objectives import parse_objectives
 
 
@@ -23,6 +23,7 @@ from tiledseg.tuning.search.objectives import parse_objectives
 )
 def test_more_is_better(metric):
     assert is_maximized(metric)
+    assert direction_sign(metric) == 1
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_more_is_better(metric):
 )
 def test_less_is_better(metric):
     assert not is_maximized(metric)
+    assert direction_sign(metric) == -1
 
 
 @pytest.mark.parametrize(
@@ -55,4 +57,4 @@ def test_a_sweep_and_the_page_agree():
         assert (objective.direction == "maximize") == is_maximized(objective.metric)
     metrics = dict.fromkeys([*names, "learning_rate", "valid/tiled/dice/glossy"], 0.5)
     run = SimpleNamespace(metrics=metrics)
-    assert set(objectives_of([run])) == {*names, "valid/tiled/dice/glossy"}
+    assert set(list_objectives([run])) == {*names, "valid/tiled/dice/glossy"}

@@ -45,7 +45,7 @@ def test_settings_come_back_from_the_run(client, tiny_experiment):
     with open_run(experiment, "train") as run:
         run.log_experiment(experiment)
     logged = only_run(client).data.params
-    assert logged == {key: str(value) for key, value in experiment.flattened().items()}
+    assert logged == {key: str(value) for key, value in experiment.flatten().items()}
     assert read_experiment(run.run_id) == experiment
 
 
@@ -88,7 +88,7 @@ def test_epoch_masks_keep_their_epoch_as_step(client, tiny_experiment):
     mask[5:10] = True
     with open_run(tiny_experiment(), "train") as run:
         for epoch in (1, 2):
-            run.masks_predicted(EpochPicture(epoch, "a", "tiled", mask))
+            run.on_epoch_masks(EpochPicture(epoch, "a", "tiled", mask))
     pictures = RunFiles(run.run_id).epoch_pictures()
     assert list(pictures[("a", "tiled")]) == [1, 2]
     kept = cv2.imread(str(RunFiles(run.run_id).path(pictures[("a", "tiled")][2])), 0)

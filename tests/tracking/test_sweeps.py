@@ -4,7 +4,10 @@ import pytest
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import (
     ERROR_TAG,
+    FEASIBLE_TAG,
     KIND_TAG,
+    OBJECTIVE_TAG,
+    ORIGIN_TAG,
     OUTCOME_TAG,
     PARENT_TAG,
     REASON_TAG,
@@ -85,11 +88,11 @@ def test_what_mlflow_run_made_points_to_the_study(client, monkeypatch):
 
 def test_a_trial_fills_the_run_that_was_made_for_it(client, tiny_experiment, monkeypatch):
     with open_study_run("Tiny", "Tiny-default", "1") as study:
-        run_id = start_trial_run(study.run_id, 7, {"origin": "source"})
+        run_id = start_trial_run(study.run_id, 7, {ORIGIN_TAG: "source"})
         monkeypatch.setenv(LAUNCHER_VARIABLE, run_id)
         with open_run(tiny_experiment(), "train") as run:
             assert run.run_id == run_id
-        tags = {"feasible": "true", "objective": '{"valid/tiled/dice": 0.5}'}
+        tags = {FEASIBLE_TAG: "true", OBJECTIVE_TAG: '{"valid/tiled/dice": 0.5}'}
         end = TrialEnd("FINISHED", "complete", tags=tags)
         end_trial_run(run_id, end, {"peak_memory_gb": 1.5})
     found = client.get_run(run_id)
@@ -99,6 +102,7 @@ def test_a_trial_fills_the_run_that_was_made_for_it(client, tiny_experiment, mon
     assert found.data.tags[KIND_TAG] == "trial"
     assert found.data.tags[TRIAL_TAG] == "7"
     assert found.data.tags[OUTCOME_TAG] == "complete"
+    assert found.data.tags["tiledseg.origin"] == "source"
     assert found.data.tags["tiledseg.feasible"] == "true"
     assert found.data.tags["tiledseg.objective"] == '{"valid/tiled/dice": 0.5}'
     assert found.data.metrics["peak_memory_gb"] == 1.5

@@ -24,17 +24,17 @@ class Listener:
         self.reports: list[EpochReport] = []
         self.pictures: list[EpochPicture] = []
 
-    def batch_ended(
+    def on_batch_end(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
     ) -> None:
         self.batches.append((epoch, batch, batches, metrics))
 
-    def epoch_ended(self, report: EpochReport) -> None:
+    def on_epoch_end(self, report: EpochReport) -> None:
         self.reports.append(report)
         if report.epoch == self.interrupt_in:
             raise PowerCutError
 
-    def masks_predicted(self, picture: EpochPicture) -> None:
+    def on_epoch_masks(self, picture: EpochPicture) -> None:
         self.pictures.append(picture)
 
 

@@ -46,10 +46,10 @@ class Watcher:
         self.seen = []
         self._act = act
 
-    def study_opened(self, name, storage, run_id):
+    def on_study(self, name, storage, run_id):
         self.opened = (name, storage, run_id)
 
-    def progressed(self, progress):
+    def on_progress(self, progress):
         self.seen.append(progress)
         if self._act:
             self._act(progress)
@@ -83,6 +83,12 @@ def fake_sweep(tiny_experiment, space_of, monkeypatch, tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def fake_command():
+    """The program that stands in for a trial's."""
+    return FAKE
 
 
 @pytest.fixture(scope="session")

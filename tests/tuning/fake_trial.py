@@ -20,7 +20,7 @@ def send(**message):
     sys.stdout.flush()
 
 
-def lifeline(answers):
+def read_answers(answers):
     for line in sys.stdin:
         answers.append(json.loads(line))
     os._exit(1)
@@ -29,7 +29,7 @@ def lifeline(answers):
 def main():
     request = json.loads(sys.stdin.readline())
     answers = []
-    threading.Thread(target=lifeline, args=[answers], daemon=True).start()
+    threading.Thread(target=read_answers, args=[answers], daemon=True).start()
     if request["do"] == "prepare":
         send(event="ended", digest="0")
         return

@@ -7,9 +7,10 @@ import optuna
 import pandas as pd
 import pytest
 
+from dashboards.trials import list_settings, make_trial_table
 from tiledseg.config.experiment import load_experiment
 from tiledseg.errors import SweepError
-from tiledseg.tuning.options import SweepOptions
+from tiledseg.tracking.queries import read_runs
 
 STORAGE = "sqlite:///sweeps.db"
 
@@ -40,7 +41,7 @@ def test_a_study_from_beginning_to_end_and_on(fake_sweep, tmp_path):
 
     best = max((row for row in rows if row.state == "complete"), key=lambda row: row.values)
     assert result.best == best
-    assert best.values[0] > result.progress.first.values[0]
+    assert best.values[0] > result.progress.own_trial.values[0]
     found = load_experiment(result.file)
     assert result.file.name == "Tiny-best.yaml"
     assert found.training.learning_rate == best.params["training.learning_rate"]
@@ -62,6 +63,16 @@ def test_a_study_from_beginning_to_end_and_on(fake_sweep, tmp_path):
     assert files == {f"plots/{name}.png" for name in pictures}
     table = pd.read_csv(mlflow.artifacts.download_artifacts(f"runs:/{result.run_id}/trials.csv"))
     assert list(table["trial"]) == list(range(8))
+    file = mlflow.artifacts.download_artifacts(f"runs:/{result.run_id}/importance.csv")
+    importance = pd.read_csv(file)
+    assert set(importance["objective"]) == {"valid/tiled/dice"}
+    assert set(importance["setting"]) == set(rows[0].params)
+
+    page = make_trial_table([run for run in read_runs() if run.parent], "valid/tiled/dice")
+    assert list_settings(page) == sorted(rows[0].params)  # what the space gave, as it was tagged
+    for row in rows:
+        shown = page.set_index("number").loc[row.number]
+        assert {name: shown[name] for name in row.params} == pytest.approx(row.params)
 
     again = fake_sweep(trials=8)  # nothing left to do
     assert [row.number for row in again.progress.rows] == list(range(8))
@@ -220,7 +231,7 @@ def test_experiments_that_cannot_be_written_do_not_spoil_the_study(fake_sweep, t
     (tmp_path / "experiments").write_text("in the way")
     result = fake_sweep(trials=4, pruner="none", drawn=True)
     assert result.file is None
-    assert "best.yaml" in result.unwritten
+    assert "best.yaml" in result.write_error
     assert result.experiment is not None
     client = mlflow.MlflowClient()
     assert client.get_run(result.run_id).info.status == "FINISHED"
@@ -246,12 +257,3 @@ def test_what_is_refused_before_anything_is_made(fake_sweep, tmp_path):
         with pytest.raises(SweepError, match=word):
             fake_sweep(**options)
     assert list(tmp_path.glob("sweeps.db*")) == []
-
-
-def test_what_is_usual(space_of):
-    usual = SweepOptions().completed("Tiny", space_of(source="a/wide.yaml"), STORAGE)
-    assert (usual.study, usual.storage) == ("Tiny-wide", STORAGE)
-    assert (usual.trials, usual.pruner) == (20, "asha")
-    several = SweepOptions(objectives=("valid/tiled/dice", "val_loss"), hours=1)
-    assert several.completed("Tiny", space_of(), STORAGE).pruner == "none"
-    assert several.completed("Tiny", space_of(), STORAGE).trials == 0

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tiledseg.checking.finding import Finding, Report, in_order
+from tiledseg.checking.finding import Finding, Report, sort_findings
 from tiledseg.checking.image_rules import image_findings
 from tiledseg.checking.inventory import take_inventory
 from tiledseg.checking.mask_rules import mask_findings
+from tiledseg.checking.near_duplicates import near_duplicate_findings
 from tiledseg.checking.object_rules import object_findings
 from tiledseg.checking.reading import read_samples
-from tiledseg.checking.resemblance import resemblance_findings
 from tiledseg.checking.split_rules import split_findings
 from tiledseg.config.experiment import Experiment
 
@@ -36,9 +36,9 @@ def check_folder(
         *inventory.findings,
         *findings,
         *split_findings(inventory.splits, experiment.dataset.split, folder),
-        *mask_findings(images, experiment.dataset.cut),
+        *mask_findings(images, experiment.dataset.foreground_threshold),
         *image_findings(images, experiment.image.size),
         *object_findings(images, experiment, halo, folder),
-        *resemblance_findings(images),
+        *near_duplicate_findings(images),
     ]
-    return Report(experiment.dataset.name, folder, inventory.drawn, images, in_order(found))
+    return Report(experiment.dataset.name, folder, inventory.drawn, images, sort_findings(found))

@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.data.cache import content_hash
-from tiledseg.images.pixel_format import PixelFormat, read_pixel_format
-from tiledseg.images.reading import read_image
-from tiledseg.masks.classes import value_counts
+from tiledseg.data.pairing import Sample
+from tiledseg.images.hashing import hash_content
+from tiledseg.images.headers import Header
+from tiledseg.images.reading import read_header, read_image
+from tiledseg.masks.classes import count_values
 from tiledseg.masks.drawing import GREEN
 
 THUMBNAIL_SIDE = 32
@@ -66,7 +67,7 @@ class ImageFacts:
         image: The image file.
         masks: The mask files; more than one where each holds one object.
         shape: Height and width, in pixels.
-        form: How the image is stored.
+        header: How the image is stored.
         digest: Hash of the image file's bytes.
         mask_digest: Hash of the mask files' bytes.
         brightness: Mean of the gray image, 0 to 255.
@@ -81,7 +82,7 @@ class ImageFacts:
     image: Path
     masks: tuple[Path, ...]
     shape: tuple[int, int]
-    form: PixelFormat
+    header: Header
     digest: str
     mask_digest: str
     brightness: float
@@ -92,67 +93,66 @@ class ImageFacts:
 
 
 def measure_image(
-    split: str,
-    stem: str,
-    image: Path,
-    masks: tuple[Path, ...],
-    levels: NDArray[np.uint8],
-    threshold: int,
+    split: str, sample: Sample, header: Header, brightness: NDArray[np.uint8], threshold: int
 ) -> ImageFacts:
     """Measure an image and its mask, which have the same size.
 
     Args:
         split: Name of the split.
-        stem: Name of the sample.
-        image: The image file.
-        masks: The mask files.
-        levels: (H, W), uint8: the mask on the 8-bit scale.
+        sample: The image and its masks.
+        header: The image's.
+        brightness: (H, W), uint8: the mask on the 8-bit scale.
         threshold: Foreground is brighter than this.
 
     Raises:
         ImageError: A file cannot be read.
     """
-    pixels = read_image(image)
+    masks = sample.mask_files
+    pixels = read_image(sample.image)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     mean, deviation = cv2.meanStdDev(gray)
     side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     return ImageFacts(
         split=split,
-        stem=stem,
-        image=image,
+        stem=sample.stem,
+        image=sample.image,
         masks=masks,
         shape=(pixels.shape[0], pixels.shape[1]),
-        form=read_pixel_format(image),
-        digest=content_hash(image),
-        mask_digest="".join(content_hash(mask) for mask in masks),
+        header=header,
+        digest=hash_content(sample.image),
+        mask_digest="".join(hash_content(mask) for mask in masks),
         brightness=float(mean[0][0]),
         contrast=float(deviation[0][0]),
         thumbnail=cv2.resize(gray, side, interpolation=cv2.INTER_AREA).astype(np.float32),
-        preview=_preview(pixels, levels > threshold),
-        mask=measure_mask(levels, threshold, read_pixel_format(masks[0]).kind),
+        preview=_preview(pixels, brightness > threshold),
+        mask=measure_mask(brightness, threshold, read_header(masks[0]).kind),
     )
 
 
-def measure_mask(levels: NDArray[np.uint8], threshold: int, kind: str) -> MaskFacts:
+def measure_mask(brightness: NDArray[np.uint8], threshold: int, kind: str) -> MaskFacts:
     """Measure a mask.
 
     Args:
-        levels: (H, W), uint8.
+        brightness: (H, W), uint8.
         threshold: Foreground is brighter than this.
         kind: Kind of its file.
     """
-    histogram = value_counts(levels)
-    foreground = (levels > threshold).astype(np.uint8)
+    histogram = count_values(brightness)
+    foreground = (brightness > threshold).astype(np.uint8)
     count = max(1, int(histogram[threshold + 1 :].sum()))
     common = threshold + 1 + int(histogram[threshold + 1 :].argmax())
     inside = _away_from_edges(foreground)
-    dim = (levels > _DARK) & (foreground == 0) & inside
-    uneven = (cv2.absdiff(levels, np.full_like(levels, common)) > _NEAR) & (foreground > 0) & inside
+    dim = (brightness > _DARK) & (foreground == 0) & inside
+    uneven = (
+        (cv2.absdiff(brightness, np.full_like(brightness, common)) > _NEAR)
+        & (foreground > 0)
+        & inside
+    )
     sides, specks = _object_sides(foreground)
     return MaskFacts(
         kind=kind,
         brightest=int(np.flatnonzero(histogram)[-1]),
-        foreground=float(histogram[threshold + 1 :].sum() / levels.size),
+        foreground=float(histogram[threshold + 1 :].sum() / brightness.size),
         dim=float(np.count_nonzero(dim) / count),
         uneven=float(np.count_nonzero(uneven) / count),
         between=float(histogram[_DARK + 1 : max(_DARK + 1, common - _NEAR)].sum() / count),

@@ -52,7 +52,7 @@ class Report:
     findings: Sequence[Finding]
 
     @property
-    def sound(self) -> bool:
+    def is_sound(self) -> bool:
         """True where nothing stands against training."""
         return not any(finding.severity == "error" for finding in self.findings)
 
@@ -64,13 +64,13 @@ class Report:
             for severity in SEVERITIES
         }
 
-    def named(self, path: Path) -> str:
+    def shorten_path(self, path: Path) -> str:
         """A path as it is shown: from the dataset's folder on, where it lies in it."""
         inside = path.is_relative_to(self.folder) and path != self.folder
         return (path.relative_to(self.folder) if inside else path).as_posix()
 
 
-def by_kind(findings: Sequence[Finding]) -> list[Sequence[Finding]]:
+def group_by_kind(findings: Sequence[Finding]) -> list[Sequence[Finding]]:
     """Findings of one severity and code together; all stay in order, and no group is empty."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
@@ -78,7 +78,7 @@ def by_kind(findings: Sequence[Finding]) -> list[Sequence[Finding]]:
     return list(groups.values())
 
 
-def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Errors first, then by kind, then by file."""
     return tuple(
         sorted(

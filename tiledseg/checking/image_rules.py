@@ -33,17 +33,17 @@ def image_findings(images: Sequence[ImageFacts], size: int) -> Iterator[Finding]
         images, [_colors(facts) for facts in images], "channels-differ", "channels"
     )
     yield from _odd_ones_out(
-        images, [f"{facts.form.bits} bits" for facts in images], "bits-differ", "bit depth"
+        images, [f"{facts.header.bits} bits" for facts in images], "bits-differ", "bit depth"
     )
 
 
 def _of_content(facts: ImageFacts) -> Iterator[Finding]:
-    if facts.form.bits > 8 and _brightest(facts) <= _DIM:
+    if facts.header.bits > 8 and _brightest(facts) <= _DIM:
         yield Finding(
             "warning",
             "image-few-bits",
             facts.image,
-            f"has {facts.form.bits} bits, but uses the lowest of them: read with 8 bits its "
+            f"has {facts.header.bits} bits, but uses the lowest of them: read with 8 bits its "
             f"brightest value is {_brightest(facts)} of 255",
             "stretch its values over all bits, alike for all images",
         )
@@ -58,7 +58,7 @@ def _of_content(facts: ImageFacts) -> Iterator[Finding]:
 
 
 def _of_format(facts: ImageFacts) -> Iterator[Finding]:
-    if facts.form.alpha:
+    if facts.header.alpha:
         yield Finding(
             "warning",
             "image-alpha",
@@ -66,12 +66,12 @@ def _of_format(facts: ImageFacts) -> Iterator[Finding]:
             "has an alpha channel, which is dropped: what it hides will be seen",
             "save it without alpha, on the background that is meant",
         )
-    if facts.form.pages > 1:
+    if facts.header.pages > 1:
         yield Finding(
             "warning",
             "image-pages",
             facts.image,
-            f"has {facts.form.pages} pages, of which the first is read",
+            f"has {facts.header.pages} pages, of which the first is read",
             "save the page that is meant as a file of its own",
         )
 
@@ -117,7 +117,7 @@ def _outliers(images: Sequence[ImageFacts]) -> Iterator[Finding]:
 
 
 def _colors(facts: ImageFacts) -> str:
-    return "gray" if facts.form.channels <= 2 else "color"
+    return "gray" if facts.header.channels <= 2 else "color"
 
 
 def _odd_ones_out(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from tiledseg.checking.finding import Finding
 from tiledseg.config import DatasetSettings
-from tiledseg.data.dataset import SPLITS, find_splits, with_drawn_splits
+from tiledseg.data.dataset import draw_missing_splits, find_splits
 from tiledseg.data.pairing import Sample, match_files, no_images_fault
+from tiledseg.data.split import SPLITS
 from tiledseg.errors import DatasetError
 from tiledseg.images.reading import READ_SUFFIXES, is_image
 
@@ -57,7 +58,7 @@ def take_inventory(folder: Path, settings: DatasetSettings) -> Inventory:
     if not found["train"]:
         return Inventory(found, drawn=False, findings=findings)
     try:
-        splits, drawn = with_drawn_splits(found, settings.split, folder)
+        splits, drawn = draw_missing_splits(found, settings.split, folder)
     except DatasetError as error:
         findings.append(_as_finding("split-too-small", folder, error))
         return Inventory(found, drawn=False, findings=findings)
@@ -82,7 +83,7 @@ def _match(
         )
         for first, second in matched.doubled
     ]
-    images, masks = matched.homes
+    images, masks = matched.folders
     for lonely, code, other, place in (
         (matched.lonely_images, "image-without-mask", "mask", masks),
         (matched.lonely_masks, "mask-without-image", "image", images),
@@ -99,7 +100,7 @@ def _match(
         ]
     if not matched.samples and not matched.lonely_images and not matched.lonely_masks:
         faults.append(Finding("error", "layout", images, no_images_fault(), "or remove the folder"))
-    for place in dict.fromkeys(matched.homes):
+    for place in dict.fromkeys(matched.folders):
         inner = settings.masks_per_image == "several" and place == masks
         faults.extend(_unread(place, folders_are_read=inner or place in (folder, folder / split)))
     return matched.samples, faults

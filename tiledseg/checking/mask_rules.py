@@ -5,6 +5,7 @@ from statistics import median
 
 from tiledseg.checking.facts import ImageFacts
 from tiledseg.checking.finding import Finding, Severity
+from tiledseg.data.split import SPLITS
 
 _RINGING = 32
 """JPEG may leave values up to this in an empty mask."""
@@ -15,21 +16,23 @@ _SOFT = 0.6
 _INVERTED, _FULL = 0.5, 0.98
 
 
-def mask_findings(images: Sequence[ImageFacts], cut: int | None) -> Iterator[Finding]:
+def mask_findings(
+    images: Sequence[ImageFacts], foreground_threshold: int | None
+) -> Iterator[Finding]:
     """Judge masks by their values.
 
     Args:
         images: What was measured.
-        cut: Foreground is brighter than this; None where masks hold several classes, which may
-            cover an image.
+        foreground_threshold: Foreground is brighter than this; None where masks hold several
+            classes, which may cover an image.
     """
-    threshold = 0 if cut is None else cut
+    threshold = 0 if foreground_threshold is None else foreground_threshold
     usual = median([facts.mask.foreground for facts in images]) if images else 0.0
     for facts in images:
         yield from _of_values(facts, threshold)
-        if cut is not None:
+        if foreground_threshold is not None:
             yield from _of_coverage(facts, usual)
-    if cut is not None and usual > _INVERTED:
+    if foreground_threshold is not None and usual > _INVERTED:
         place = images[0].masks[0].parent
         yield Finding(
             "warning",
@@ -121,7 +124,7 @@ def _of_coverage(facts: ImageFacts, usual: float) -> Iterator[Finding]:
 
 
 def _without_foreground(images: Sequence[ImageFacts], threshold: int) -> Iterator[Finding]:
-    for split in ("train", "valid", "test"):
+    for split in SPLITS:
         masks = [facts for facts in images if facts.split == split]
         empty = sum(facts.mask.foreground == 0 for facts in masks)
         if not masks or not empty:

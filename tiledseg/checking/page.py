@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from tiledseg.checking.facts import ImageFacts
-from tiledseg.checking.finding import Finding, Report, by_kind
+from tiledseg.checking.finding import Finding, Report, group_by_kind
 from tiledseg.checking.summary import split_numbers
 
 MARK = "tiledseg check"
@@ -74,7 +74,7 @@ def summarize(report: Report) -> str:
         if count
     )
     found = f" ({counts})" if counts else ""
-    if report.sound:
+    if report.is_sound:
         return f"Nothing stands against training{found}."
     return f"Training on this would be unsound{found}."
 
@@ -103,7 +103,7 @@ def _numbers(report: Report) -> Iterable[str]:
 def _findings(report: Report, pictures: Mapping[Path, ImageFacts]) -> Iterable[str]:
     if report.findings:
         yield "<h2>What was found</h2>"
-    for findings in by_kind(report.findings):
+    for findings in group_by_kind(report.findings):
         first = findings[0]
         yield f'<section class="kind {first.severity}" id="{first.severity}-{first.code}">'
         yield (
@@ -120,7 +120,7 @@ def _item(report: Report, finding: Finding, pictures: Mapping[Path, ImageFacts])
     unique = {facts.image: facts for facts in shown}.values()
     images = "".join(_picture(facts) for facts in unique)
     return (
-        f"<li>{images}<div><code>{escape(report.named(finding.place))}</code> "
+        f"<li>{images}<div><code>{escape(report.shorten_path(finding.place))}</code> "
         f'{escape(finding.message)}<p class="soft">{escape(finding.remedy)}</p></div></li>'
     )
 

@@ -12,7 +12,7 @@ from tiledseg.checking.finding import Report
 from tiledseg.checking.inventory import take_inventory
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.mask_encoding import with_one_mask
+from tiledseg.data.mask_encoding import encode_mask
 from tiledseg.data.pairing import Sample
 from tiledseg.data.preprocessing import to_rgb
 from tiledseg.errors import DatasetError, OutputError
@@ -53,7 +53,7 @@ def write_preview(report: Report, experiment: Experiment, path: Path) -> None:
     read = {facts.image for facts in report.images}
     inventory = take_inventory(report.folder, experiment.dataset)
     samples = [
-        with_one_mask(sample, experiment.dataset)
+        encode_mask(sample, experiment.dataset)
         for sample in inventory.splits.get("train", ())
         if sample.image in read
     ]

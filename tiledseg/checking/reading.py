@@ -13,10 +13,11 @@ from tiledseg.checking.facts import ImageFacts, measure_image
 from tiledseg.checking.finding import Finding
 from tiledseg.config import DatasetSettings
 from tiledseg.data.integrity import size_fault
-from tiledseg.data.mask_encoding import with_one_mask
+from tiledseg.data.mask_encoding import encode_mask
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.images.reading import image_shape, read_mask_levels
+from tiledseg.images.headers import Header
+from tiledseg.images.reading import read_header, read_mask_brightness
 from tiledseg.masks.classes import foreground
 
 _THREADS = 2
@@ -41,7 +42,7 @@ def read_samples(
     places = [(split, sample) for split, samples in splits.items() for sample in samples]
     facts: list[ImageFacts] = []
     findings: list[Finding] = []
-    with _one_thread_each(), ThreadPoolExecutor(_THREADS) as pool:
+    with _single_threaded_opencv(), ThreadPoolExecutor(_THREADS) as pool:
         results = pool.map(lambda place: _measure(place[0], place[1], settings), places)
         for number, (measured, faults) in enumerate(results, start=1):
             facts.extend([measured] if measured is not None else [])
@@ -52,7 +53,7 @@ def read_samples(
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def _single_threaded_opencv() -> Iterator[None]:
     """OpenCV's own threads wait for each other on small images: three times as slow."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -63,48 +64,50 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _measure(split: str, sample: Sample, settings: DatasetSettings) -> Measured:
-    faults, place = list(_unreadable([sample.image])), sample.mask_files[0]
+    header, brightness = _read_image_header(sample.image), _read_mask(sample, settings)
+    if isinstance(header, Finding) or isinstance(brightness, Finding):
+        return None, [found for found in (header, brightness) if isinstance(found, Finding)]
+    if brightness.shape != header.shape:
+        return None, [_judge_sizes(sample, header.shape, brightness.shape)]
     try:
-        levels = _levels(with_one_mask(sample, settings).mask, settings)
+        return measure_image(split, sample, header, brightness, settings.mask_threshold), []
+    except ImageError as error:
+        return None, [image_finding(sample.image, error)]
+
+
+def _read_image_header(path: Path) -> Header | Finding:
+    try:
+        return read_header(path)
+    except ImageError as error:
+        return image_finding(path, error)
+
+
+def _read_mask(sample: Sample, settings: DatasetSettings) -> NDArray[np.uint8] | Finding:
+    place = sample.mask_files[0]
+    try:
+        return _read_brightness(encode_mask(sample, settings).mask, settings)
     except ImageError as error:
         broken = [path for path in sample.mask_files if str(error).startswith(f"{path}: ")]
-        return None, [*faults, image_finding((broken or [place])[0], error)]
+        return image_finding((broken or [place])[0], error)
     except DatasetError as error:
         fault, _, remedy = str(error).partition("; ")
         fault = fault.removeprefix(f"{place}: ") if settings.holds_labels else fault
         rule = "mask-labels" if settings.holds_labels else "sizes-differ"
-        finding = Finding("error", rule, place, fault, remedy, sample.mask_files[1:])
-        return None, [*faults, finding]
-    if faults:
-        return None, faults
-    shape = image_shape(sample.image)
-    if levels.shape != shape:
-        fault, _, remedy = size_fault(Path(sample.image.name), shape, levels.shape).partition("; ")
-        if levels.shape == shape[::-1]:
-            remedy = f"one of them is turned by a quarter: turn it back; {remedy}"
-        finding = Finding("error", "sizes-differ", place, fault, remedy, (sample.image,))
-        return None, [finding]
-    try:
-        measured = measure_image(
-            split, sample.stem, sample.image, sample.mask_files, levels, settings.mask_threshold
-        )
-    except ImageError as error:
-        return None, [image_finding(sample.image, error)]
-    return measured, []
+        return Finding("error", rule, place, fault, remedy, sample.mask_files[1:])
 
 
-def _levels(mask: Path, settings: DatasetSettings) -> NDArray[np.uint8]:
+def _judge_sizes(sample: Sample, image: tuple[int, ...], mask: tuple[int, ...]) -> Finding:
+    told = size_fault(Path(sample.image.name), image, mask)
+    fault, _, remedy = told.partition("; ")
+    if mask == image[::-1]:
+        remedy = f"one of them is turned by a quarter: turn it back; {remedy}"
+    return Finding("error", "sizes-differ", sample.mask_files[0], fault, remedy, (sample.image,))
+
+
+def _read_brightness(mask: Path, settings: DatasetSettings) -> NDArray[np.uint8]:
     """The mask on the 8-bit scale; of labels, 255 where there is an object of any class."""
-    levels = read_mask_levels(mask)
-    return foreground(levels) * np.uint8(255) if settings.holds_labels else levels
-
-
-def _unreadable(paths: Sequence[Path]) -> Iterator[Finding]:
-    for path in paths:
-        try:
-            image_shape(path)
-        except ImageError as error:
-            yield image_finding(path, error)
+    brightness = read_mask_brightness(mask)
+    return foreground(brightness) * np.uint8(255) if settings.holds_labels else brightness
 
 
 def image_finding(path: Path, error: ImageError) -> Finding:

@@ -68,17 +68,17 @@ def as_json(report: Report) -> dict[str, Any]:
         "generator": MARK,
         "dataset": report.name,
         "folder": str(report.folder),
-        "sound": report.sound,
+        "sound": report.is_sound,
         "drawn": report.drawn,
         "counts": report.counts,
         "findings": [
             {
                 "severity": finding.severity,
                 "code": finding.code,
-                "place": report.named(finding.place),
+                "place": report.shorten_path(finding.place),
                 "message": finding.message,
                 "remedy": finding.remedy,
-                "others": [report.named(other) for other in finding.others],
+                "others": [report.shorten_path(other) for other in finding.others],
             }
             for finding in report.findings
         ],
@@ -86,12 +86,12 @@ def as_json(report: Report) -> dict[str, Any]:
             {
                 "split": facts.split,
                 "stem": facts.stem,
-                "image": report.named(facts.image),
-                "masks": [report.named(mask) for mask in facts.masks],
+                "image": report.shorten_path(facts.image),
+                "masks": [report.shorten_path(mask) for mask in facts.masks],
                 "height": facts.shape[0],
                 "width": facts.shape[1],
-                "channels": facts.form.channels,
-                "bits": facts.form.bits,
+                "channels": facts.header.channels,
+                "bits": facts.header.bits,
                 "brightness": round(facts.brightness, 2),
                 "contrast": round(facts.contrast, 2),
                 "foreground": round(facts.mask.foreground, 6),

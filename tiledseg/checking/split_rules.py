@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tiledseg.checking.finding import Finding
 from tiledseg.config import SplitSettings
-from tiledseg.data.cache import content_hash
 from tiledseg.data.pairing import Sample
 from tiledseg.data.split import OriginOf, group_reader, source_of
 from tiledseg.errors import DatasetError, ImageError
+from tiledseg.images.hashing import hash_content
 
 _FEW = {"train": 5, "valid": 2, "test": 2}
 _SHARED = "put it in one split alone; scores on the other would be too good"
@@ -108,7 +108,7 @@ def _same_bytes(splits: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
     for split, samples in splits.items():
         for sample in samples:
             try:
-                digest = content_hash(sample.image)
+                digest = hash_content(sample.image)
             except ImageError:  # found, with its reason, where images are read
                 continue
             home, twin = first_with.setdefault(digest, (split, sample.image))

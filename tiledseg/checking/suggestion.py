@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from tiledseg.config import DatasetSettings
 from tiledseg.config.strict_yaml import to_yaml
-from tiledseg.data.pairing import Pairing, home_of, match_files
+from tiledseg.data.pairing import Pairing, match_files, split_folder
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.images.label_files import colors_of
-from tiledseg.images.reading import READ_SUFFIXES, list_images, read_as_stored, read_mask_levels
+from tiledseg.images.label_files import colors_of, is_lossy
+from tiledseg.images.reading import READ_SUFFIXES, list_images, read_as_stored, read_mask_brightness
 
 _MASK_NAMES = ("mask", "label", "annot", "target", "gt", "target", "seg")
 _LOOKED_AT = 12
@@ -37,12 +37,12 @@ class Suggestion:
     Attributes:
         section: The ``dataset`` section, as YAML.
         settings: The same, checked.
-        told: What was found, in words.
+        summary: What was found, in words.
     """
 
     section: str
     settings: DatasetSettings
-    told: str
+    summary: str
 
 
 def suggest_section(folder: Path, name: str) -> Suggestion:
@@ -55,7 +55,7 @@ def suggest_section(folder: Path, name: str) -> Suggestion:
     Raises:
         DatasetError: They do not; the message says what is there, and the section to write.
     """
-    split, folders = _with_images(folder)
+    split, folders = _find_image_folders(folder)
     best: tuple[int, dict[str, Any], Pairing] | None = None
     for here, naming in _namings(folder, split, folders):
         try:
@@ -67,11 +67,11 @@ def suggest_section(folder: Path, name: str) -> Suggestion:
         if found.samples and (best is None or score > best[0]):
             best = score, naming, found
     if best is None:
-        raise _fits_no_format(folder)
+        raise _no_layout_error(folder)
     _, naming, found = best
     naming = {
         **naming,
-        **_mask_rule([path for sample in found.samples for path in sample.mask_files]),
+        **_suggest_mask_rule([path for sample in found.samples for path in sample.mask_files]),
     }
     usual = DatasetSettings(name=name).model_dump(mode="json")
     section = {key: value for key, value in naming.items() if usual[key] != value}
@@ -79,12 +79,12 @@ def suggest_section(folder: Path, name: str) -> Suggestion:
     return Suggestion(
         to_yaml({"dataset": {"name": name, **section}}).rstrip(),
         DatasetSettings.model_validate({"name": name, **naming}),
-        f"{len(found.samples)} images with masks in {found.homes[0]}"
+        f"{len(found.samples)} images with masks in {found.folders[0]}"
         + (f", {lonely} files without partner" if lonely else ""),
     )
 
 
-def _with_images(folder: Path) -> tuple[str, list[str]]:
+def _find_image_folders(folder: Path) -> tuple[str, list[str]]:
     """The split to look at (empty: none), and the folders in it that hold images."""
     split = "train" if (folder / "train").is_dir() else ""
     home = folder / split
@@ -103,12 +103,12 @@ def _namings(
     folder: Path, split: str, folders: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Splits, and ways to name files that might fit; those that need least saying come first."""
-    pairs = sorted(permutations(folders, 2), key=lambda pair: _sounds_like_masks(*pair))
+    pairs = sorted(permutations(folders, 2), key=lambda pair: _rank_folder_names(*pair))
     for images, masks in (*pairs, *((one, one) for one in folders)):
         last = not split and (folder / images / "train").is_dir()
         here, end = ("train", "/{split}") if last else (split, "")
         named = {"images": images + end, "masks": masks + end}
-        homes = [home_of(folder, here, pattern) for pattern in named.values()]
+        homes = [split_folder(folder, here, pattern) for pattern in named.values()]
         if not all(home.is_dir() for home in homes):
             continue
         if images != masks:
@@ -127,7 +127,7 @@ def _suffixes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     stems = [Path(name).stem for name in names]
     ends = Counter("_" + part for stem in stems for part in stem.split("_")[1:])
     words = [end for end, _ in ends.most_common(12) if not end[1:].isdigit()]
-    for end in sorted(words, key=lambda end: _sounds_like_masks("", end)):
+    for end in sorted(words, key=lambda end: _rank_folder_names("", end)):
         yield "", end
         for other in words:
             if other != end:
@@ -136,20 +136,68 @@ def _suffixes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     yield from permutations(kinds, 2)
 
 
-def _sounds_like_masks(images: str, masks: str) -> int:
+def _rank_folder_names(images: str, masks: str) -> int:
     """0 where only the second is a word for masks, so that it sorts first."""
 
-    def heard(text: str) -> bool:
+    def names_masks(text: str) -> bool:
         return any(word in text.casefold() for word in _MASK_NAMES)
 
-    return heard(images) + (not heard(masks))
+    return names_masks(images) + (not names_masks(masks))
 
 
-def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
-    """The rule that finds foreground, told from some of the masks.
+@dataclass(frozen=True)
+class _MaskValues:
+    """What some of the masks of a dataset hold.
 
-    Where only one of several gray levels is 255, the mask is taken for a soft one, not for labels.
+    Attributes:
+        background: The commonest value; one number, or three of a color.
+        others: All other values.
+        brightest: On the 8-bit scale, of all channels.
+        lossy: Whether a mask is a JPEG, which changes values.
     """
+
+    background: tuple[int, ...]
+    others: tuple[tuple[int, ...], ...]
+    brightest: int
+    lossy: bool
+
+    @property
+    def is_on_color(self) -> bool:
+        """Whether a few colors lie on one that is not black.
+
+        Black is then one of the objects' colors, or there is none.
+        """
+        few = 0 < len(self.others) <= _MOST_COLORS
+        return any(self.background) and len(self.background) == 3 and few
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether values on black are numbers of objects, some of which a threshold would lose.
+
+        Where only one of several gray values is 255, the mask is taken for a soft one.
+        """
+        if not self.others or self.lossy or any(self.background):
+            return False
+        heights = [max(value) for value in self.others]
+        soft = len(self.background) == 1 and len(heights) > 1 and max(heights) == 255
+        return not soft and (min(heights) <= 127 or max(heights) > 255)
+
+
+def _suggest_mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
+    """The settings that find foreground, told from some of the masks."""
+    held = _sample_values(paths)
+    if held.is_on_color:
+        listed = ", ".join(_as_value(value) for value in sorted(held.others))
+        return {"mask_form": "values", "mask_values": listed}
+    if held.is_numbered:
+        return {"mask_form": "nonzero"}
+    if 0 < held.brightest <= 127:
+        return {"mask_threshold": held.brightest // 2}
+    return {}
+
+
+def _sample_values(paths: Sequence[Path]) -> _MaskValues:
+    """Values of at most ``_LOOKED_AT`` masks from all over; those that cannot be read left out."""
     step = max(1, len(paths) // _LOOKED_AT)
     values: Counter[tuple[int, ...]] = Counter()
     brightest = 0
@@ -161,20 +209,12 @@ def _mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
             continue
         values.update(_count_values(pixels))
     background = values.most_common(1)[0][0] if values else (0,)
-    marks = [value for value in values if value != background]
-    if any(background) and 0 < len(marks) <= _MOST_COLORS and len(background) == 3:
-        # A colored ground: black is one of the objects' colors, or there is none.
-        listed = ", ".join(_as_value(value) for value in sorted(marks))
-        return {"mask_form": "values", "mask_values": listed}
-    levels = [max(value) for value in marks]
-    lossy = any(path.suffix.lower() in (".jpg", ".jpeg") for path in paths)
-    gray = len(background) == 1 and len(marks) > 1 and max(levels) == 255
-    named = levels and not lossy and not gray and not any(background)
-    if named and (min(levels) <= 127 or max(levels) > 255):
-        return {"mask_form": "nonzero"}
-    if 0 < brightest <= 127:
-        return {"mask_threshold": brightest // 2}
-    return {}
+    return _MaskValues(
+        background=background,
+        others=tuple(value for value in values if value != background),
+        brightest=brightest,
+        lossy=any(is_lossy(path) for path in paths),
+    )
 
 
 def _count_values(pixels: NDArray[Any]) -> dict[tuple[int, ...], int]:
@@ -195,7 +235,7 @@ def _count_values(pixels: NDArray[Any]) -> dict[tuple[int, ...], int]:
 
 def _brightest(path: Path) -> int:
     try:
-        return int(read_mask_levels(path).max())
+        return int(read_mask_brightness(path).max())
     except ImageError:  # 32 bits: labels, which have no brightness
         return 0
 
@@ -206,7 +246,7 @@ def _as_value(value: Sequence[int]) -> str:
     return "#" + "".join(f"{channel:02x}" for channel in value)
 
 
-def _fits_no_format(folder: Path) -> DatasetError:
+def _no_layout_error(folder: Path) -> DatasetError:
     held = []
     for path in [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())][:20]:
         files = list_images(path)

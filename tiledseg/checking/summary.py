@@ -44,14 +44,18 @@ def split_numbers(images: Sequence[ImageFacts]) -> list[SplitNumbers]:
                 megapixels=sum(facts.shape[0] * facts.shape[1] for facts in part) / 1e6,
                 foreground=float(np.mean([facts.mask.foreground for facts in part])),
                 objects=len(sides),
-                sides=_at(sides, (5, 50, 95)),
-                brightness=_at(np.array([facts.brightness for facts in part]), (0, 50, 100)),
+                sides=_percentiles(sides, (5, 50, 95)),
+                brightness=_percentiles(
+                    np.array([facts.brightness for facts in part]), (0, 50, 100)
+                ),
             )
         )
     return rows
 
 
-def _at(values: np.ndarray, percentiles: tuple[int, int, int]) -> tuple[float, float, float]:
+def _percentiles(
+    values: np.ndarray, percentiles: tuple[int, int, int]
+) -> tuple[float, float, float]:
     if not len(values):
         return 0.0, 0.0, 0.0
     low, middle, high = np.percentile(values, percentiles).tolist()

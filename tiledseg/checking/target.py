@@ -84,7 +84,7 @@ def resolve_folder(named: str) -> Path:
     return path
 
 
-def fitting_name(name: str) -> str:
+def to_dataset_name(name: str) -> str:
     """A folder's name where a dataset can have it, or ``dataset``."""
     try:
         return DatasetSettings(name=name).name
@@ -94,5 +94,5 @@ def fitting_name(name: str) -> str:
 
 def _default_experiment(name: str, overrides: Sequence[str]) -> Experiment:
     return parse_experiment(
-        f"dataset: {{name: '{fitting_name(name)}'}}", f"check {name}", overrides
+        f"dataset: {{name: '{to_dataset_name(name)}'}}", f"check {name}", overrides
     )

@@ -65,16 +65,16 @@ def check(
     if preview is not None:
         write_preview(report, chosen, preview)
         show_line(f"preview     {preview}")
-    if not report.sound:
+    if not report.is_sound:
         raise typer.Exit(1)
 
 
 def _suggest(folder: str) -> None:
     """Print the dataset section that reads a folder as it is."""
     from tiledseg.checking.suggestion import suggest_section  # noqa: PLC0415
-    from tiledseg.checking.target import fitting_name, resolve_folder  # noqa: PLC0415
+    from tiledseg.checking.target import resolve_folder, to_dataset_name  # noqa: PLC0415
 
     path = resolve_folder(folder)
-    suggestion = suggest_section(path, fitting_name(path.resolve().name))
-    show_line(f"# {suggestion.told}")
+    suggestion = suggest_section(path, to_dataset_name(path.resolve().name))
+    show_line(f"# {suggestion.summary}")
     show_line(suggestion.section)

@@ -4,7 +4,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tiledseg.checking.finding import Report, Severity, by_kind
+from tiledseg.checking.finding import Report, Severity, group_by_kind
 from tiledseg.checking.page import summarize
 from tiledseg.checking.summary import split_numbers
 from tiledseg.cli.console import console, show_line
@@ -16,19 +16,19 @@ def show_report(report: Report) -> None:
     """Numbers, then all findings, grouped by kind, and the summary last."""
     show_line(f"{report.name}  {report.folder}")
     console.print(_numbers(report))
-    for findings in by_kind(report.findings):
+    for findings in group_by_kind(report.findings):
         severity, code = findings[0].severity, findings[0].code
         console.print()
         console.print(f"[{_STYLES[severity]}]{severity:<8}[/] [bold]{code}[/]  {len(findings)}")
         remedies = {finding.remedy for finding in findings}
         for finding in findings:
-            _show_indented(f"{report.named(finding.place)}: {finding.message}", 2)
+            _show_indented(f"{report.shorten_path(finding.place)}: {finding.message}", 2)
             if len(remedies) > 1:
                 _show_indented(f"-> {finding.remedy}", 4)
         if len(remedies) == 1:
             _show_indented(f"-> {findings[0].remedy}", 4)
     console.print()
-    style = "bold green" if report.sound else "bold red"
+    style = "bold green" if report.is_sound else "bold red"
     console.print(f"[{style}]{escape(summarize(report))}[/]", soft_wrap=True)
 
 

@@ -71,11 +71,11 @@ class ConsoleObserver:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def run_opened(self, run_id: str) -> None:
+    def on_run_start(self, run_id: str) -> None:
         """Name the run."""
         show_line(f"run         {run_id}")
 
-    def dataset_checked(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
+    def on_dataset(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
         """Say what there is to learn from."""
         for split, part in summary.splits.items():
             show_line(
@@ -84,7 +84,7 @@ class ConsoleObserver:
             )
         show_line(f"digest      {dataset.digest}")
 
-    def batch_ended(
+    def on_batch_end(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
     ) -> None:
         """Move the bar."""
@@ -95,7 +95,7 @@ class ConsoleObserver:
             self._task, description=f"epoch {epoch}", total=batches, completed=batch, note=note
         )
 
-    def epoch_ended(self, report: "EpochReport") -> None:
+    def on_epoch_end(self, report: "EpochReport") -> None:
         """Print one line for the epoch."""
         metrics = report.metrics
         self._note = f"at most {format_duration(report.remaining)} left"
@@ -106,10 +106,10 @@ class ConsoleObserver:
             f"{format_duration(report.elapsed)} gone, {self._note}"
         )
 
-    def masks_predicted(self, picture: "EpochPicture") -> None:
+    def on_epoch_masks(self, picture: "EpochPicture") -> None:
         """Nothing: pictures are for the run."""
 
-    def image_evaluated(self, evaluation: "ImageEvaluation") -> None:
+    def on_image(self, evaluation: "ImageEvaluation") -> None:
         """Print one line for the image."""
         if self._task is not None:
             self._progress.remove_task(self._task)

@@ -50,7 +50,7 @@ def convert(
         Path, typer.Option("--from", help="Folder or ZIP archive as its authors publish it.")
     ],
 ) -> None:
-    """Convert a dataset from its published format; broken off, it goes on; nothing is overwritten."""
+    """Convert a dataset as it is published; broken off, it goes on; nothing is overwritten."""
     _convert(name, given)
 
 
@@ -69,7 +69,7 @@ def _convert(name: str, given: Path) -> None:
 
 def _list_datasets() -> None:
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
-    from tiledseg.data.published.catalog import CATALOG, home_of_publication  # noqa: PLC0415
+    from tiledseg.data.published.catalog import CATALOG, publication_folder  # noqa: PLC0415
 
     folder, root = experiments_folder(), data_root()
     known = {dataset.name: dataset for dataset in CATALOG}
@@ -88,7 +88,7 @@ def _list_datasets() -> None:
         if present:
             continue
         if publication.archive is None:
-            home = home_of_publication(known[name], root)
+            home = publication_folder(known[name], root)
             show_line(f"{'':<24} get {publication.files} from {publication.page}")
             show_line(f"{'':<24} put it into {home}, and:")
         show_line(f"{'':<24} tiledseg datasets fetch {name}")

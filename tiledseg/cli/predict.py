@@ -33,7 +33,7 @@ def predict(
             "resized finds something, too."
         ),
     ] = "tiled",
-    format_: Annotated[
+    picture_format: Annotated[
         Literal["png", "ome-tiff", "ome-zarr"],
         typer.Option("--format", help="Of the masks; the latter two are pyramids."),
     ] = "png",
@@ -99,13 +99,12 @@ def predict(
     load_backend()
     from tiledseg.prediction.files import explain_tiles, find_images, predict_files  # noqa: PLC0415
     from tiledseg.prediction.options import PredictionOptions  # noqa: PLC0415
-    from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415
     from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
 
     screen = PredictionScreen()
     settings = _tiling_settings(set_)
     options = PredictionOptions(
-        form=format_,
+        format=picture_format,
         content=content,
         mode=mode,
         interest=roi,
@@ -121,7 +120,7 @@ def predict(
     predictor = load_predictor(model, runtime=runtime)
     if settings:
         changed = parse_experiment(predictor.experiment.to_yaml(), model, settings)
-        predictor = Predictor(predictor.model, changed, runtime=runtime)
+        predictor = predictor.replace(experiment=changed, runtime=runtime)
     if explain:
         for image in found:
             show_line(explain_tiles(predictor, image))

@@ -15,57 +15,27 @@ from tiledseg.cli.arguments import (
     experiments_folder,
 )
 from tiledseg.cli.console import show_line
+from tiledseg.cli.sweep_options import take_sweep_options
 from tiledseg.cli.train import show_next_command, train_and_show
 from tiledseg.errors import SweepError
-from tiledseg.tracking.names import DEFAULT_OBJECTIVE
+from tiledseg.tracking.names import CHAMPION_METRIC
+from tiledseg.tuning.options import SweepOptions
 
 if TYPE_CHECKING:
     from tiledseg.tuning.results.report import StudyResult
 
 
 @app.command(epilog="Example: tiledseg sweep --dataset Tiled-Cell --trials 40 --trial-minutes 4")
+@take_sweep_options
 def sweep(
+    *,
     dataset: DatasetName = "",
     experiment: ExperimentFile = "",
     set_: Overrides = None,
-    trials: Annotated[
-        int, typer.Option(help="Trials of the study; 0: 20, or as many as fit into --hours.")
-    ] = 0,
-    hours: Annotated[float, typer.Option(help="After so long no trial begins; 0: no limit.")] = 0.0,
     space: Annotated[
         str, typer.Option(help="Search space: a YAML, or the name of one in experiments/sweeps/.")
     ] = "default",
-    storage: Annotated[
-        str,
-        typer.Option(
-            help="sqlite:///FILE or postgresql://...; by default TILEDSEG_STORAGE, or sweeps.db "
-            "beside mlflow.db."
-        ),
-    ] = "",
-    study: Annotated[str, typer.Option(help="Name; by default dataset and search space.")] = "",
-    workers: Annotated[int, typer.Option(help="Trials side by side on this machine.")] = 1,
-    trial_minutes: Annotated[
-        float, typer.Option(help="Minutes of training in a trial; 0: the experiment's.")
-    ] = 0.0,
-    trial_epochs: Annotated[int, typer.Option(help="Epochs of a trial; 0: the experiment's.")] = 0,
-    trial_timeout: Annotated[
-        float, typer.Option(help="Minutes until a trial is killed; 0: 3 times its minutes and 10.")
-    ] = 0.0,
-    trial_memory: Annotated[
-        float, typer.Option(help="GB at which a trial is killed; 0: nine tenths of the machine's.")
-    ] = 0.0,
-    sampler: Annotated[str, typer.Option(help="tpe, nsga2, random, grid, gp or cmaes.")] = "tpe",
-    pruner: Annotated[
-        str,
-        typer.Option(
-            help="asha, hyperband, median or none; by default asha, with several objectives none."
-        ),
-    ] = "",
-    objective: Annotated[
-        list[str] | None,
-        typer.Option(help="A metric, by default valid/tiled/dice; several give a Pareto front."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 137,
+    options: SweepOptions,
     retrain: Annotated[
         Literal["yes", "no"], typer.Option(help="Train the best in full, and register it.")
     ] = "no",
@@ -80,29 +50,12 @@ def sweep(
 ) -> None:
     """Search for better settings; the same command goes on, and shares the study."""
     from tiledseg.cli.sweep_screen import SweepScreen, show_study  # noqa: PLC0415
-    from tiledseg.tuning.options import SweepOptions  # noqa: PLC0415
     from tiledseg.tuning.search.space import load_space  # noqa: PLC0415
     from tiledseg.tuning.sweep import sweep as run_sweep  # noqa: PLC0415
 
     chosen = choose_experiment(dataset, experiment, set_)
-    objectives = [name for text in objective or [] for name in text.replace(",", " ").split()]
-    _check_retraining(candidates, retrain, objectives)
-    options = SweepOptions(
-        study=study,
-        storage=storage,
-        trials=trials,
-        hours=hours,
-        workers=workers,
-        sampler=sampler,
-        pruner=pruner,
-        objectives=tuple(objectives or [DEFAULT_OBJECTIVE]),
-        seed=seed,
-        trial_minutes=trial_minutes,
-        trial_epochs=trial_epochs,
-        trial_timeout=trial_timeout,
-        trial_memory=trial_memory,
-    )
-    searched = load_space(_space_file(space))
+    _check_retraining(candidates, retrain, options.objectives)
+    searched = load_space(_find_space_file(space))
     with SweepScreen() as screen:
         result = run_sweep(chosen, searched, options, screen, export_to=experiments_folder())
     show_study(result)
@@ -111,8 +64,8 @@ def sweep(
         _retrain(result, candidates)
 
 
-def _space_file(space: str) -> Path:
-    """The file of a space; of a word that is no file, the one that a space of that name has."""
+def _find_space_file(space: str) -> Path:
+    """The file of a space that is given by its path, or by its name in experiments/sweeps/."""
     named, given = experiments_folder() / "sweeps" / f"{space}.yaml", Path(space)
     is_name = named.is_file() or not (given.suffix or given.is_file())
     return named if is_name else given
@@ -136,7 +89,7 @@ def _retrain(result: "StudyResult", count: int) -> None:
     def train(candidate: Candidate) -> tuple[str, float]:
         show_line(f"candidate   trial {candidate.number}, {candidate.value:.4f} as a trial")
         trained = train_and_show(candidate.experiment)
-        return trained.run_id, trained.metrics["valid/tiled/dice"]
+        return trained.run_id, trained.metrics[CHAMPION_METRIC]
 
     def wait(numbers: list[int]) -> None:
         names = " and ".join(f"trial {number}" for number in numbers)
@@ -146,7 +99,7 @@ def _retrain(result: "StudyResult", count: int) -> None:
     retrained = Retraining(result.study, result.storage, result.run_id).run(chosen, train, wait)
     for one in retrained:
         show_line(
-            f"retrained   trial {one.number}: valid/tiled/dice {one.score:.4f}, "
+            f"retrained   trial {one.number}: {CHAMPION_METRIC} {one.score:.4f}, "
             f"{one.value:.4f} as a trial"
         )
     if len(retrained) == 1:
@@ -155,6 +108,6 @@ def _retrain(result: "StudyResult", count: int) -> None:
     experiment = next(one.experiment for one in chosen if one.number == best.number)
     note = (
         f"Found by study {result.study}: trial {best.number}, the best of {len(retrained)} that "
-        f"were trained in full.\nvalid/tiled/dice {best.score:.4f}, run {best.run_id}."
+        f"were trained in full.\n{CHAMPION_METRIC} {best.score:.4f}, run {best.run_id}."
     )
     show_line(f"experiment  {export_experiment(experiment, experiments_folder(), note)}")

@@ -1,4 +1,4 @@
-"""What the command line shows of a sweep: a table while it runs, the best when it is done."""
+"""Shows a sweep on the command line: trials while it runs, the best when it is done."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -35,7 +35,7 @@ class SweepScreen:
 
     def __init__(self) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._told: set[int] = set()
+        self._shown: set[int] = set()
         self._last: StudyProgress | None = None
 
     def __enter__(self) -> Self:
@@ -47,11 +47,11 @@ class SweepScreen:
         if console.is_terminal:
             self._live.stop()
             if self._last is not None:
-                console.print(_table(self._last, most=len(self._last.rows)))
+                console.print(_make_table(self._last, most=len(self._last.rows)))
         if kind in (KeyboardInterrupt, SystemExit):
             show_line("stopped     nothing is lost: the same command goes on")
 
-    def study_opened(self, name: str, storage: str, run_id: str) -> None:
+    def on_study(self, name: str, storage: str, run_id: str) -> None:
         """Name the study, its storage and its run; the dataset is checked next."""
         show_line(f"study       {name}")
         show_line(f"storage     {storage}")
@@ -59,25 +59,27 @@ class SweepScreen:
         if console.is_terminal:
             self._live.update(Text("checking the dataset"), refresh=True)
 
-    def progressed(self, progress: "StudyProgress") -> None:
+    def on_progress(self, progress: "StudyProgress") -> None:
         """Draw the table, or print a line for every trial that has ended."""
         began, self._last = self._last is None, progress
         if console.is_terminal:
             most = max(4, console.height - _ABOVE_AND_BELOW)
-            self._live.update(Group(_table(progress, most), _summary(progress)), refresh=True)
+            self._live.update(
+                Group(_make_table(progress, most), _summarize(progress)), refresh=True
+            )
             return
         ended = [row for row in progress.rows if row.state not in ("running", "waiting")]
         if began and ended:
-            self._told.update(row.number for row in ended)
-            show_line(f"earlier     {_summary(progress).plain}")
+            self._shown.update(row.number for row in ended)
+            show_line(f"earlier     {_summarize(progress).plain}")
         for row in ended:
-            if row.number not in self._told:
-                self._told.add(row.number)
-                show_line(f"{_line(row)}  {_summary(progress).plain}")
+            if row.number not in self._shown:
+                self._shown.add(row.number)
+                show_line(f"{_format_row(row)}  {_summarize(progress).plain}")
 
 
 def show_study(result: "StudyResult") -> None:
-    """What a sweep found, and the next command."""
+    """Show the best of a study, and the next command."""
     progress = result.progress
     states = [row.state for row in progress.rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
@@ -85,73 +87,77 @@ def show_study(result: "StudyResult") -> None:
     if result.best is None:
         show_line("best        none: no trial is complete and within the limits")
         return
-    show_line(f"best        trial {result.best.number}: {_name_settings(result, result.best)}")
-    if progress.first is not None:
-        show_line(f"trial 0     {_name_settings(result, progress.first)}")
+    show_line(f"best        trial {result.best.number}: {_format_scores(result, result.best)}")
+    if progress.own_trial is not None:
+        show_line(f"trial 0     {_format_scores(result, progress.own_trial)}")
     if len(progress.best) > 1:
         for row in progress.best:
-            show_line(f"front       trial {row.number}: {_name_settings(result, row)}")
-    show_line(f"settings    {_settings(result.best.params)}")
+            show_line(f"front       trial {row.number}: {_format_scores(result, row)}")
+    show_line(f"settings    {_format_settings(result.best.params)}")
     if result.file is None:
-        show_line(f"experiment  {result.unwritten}")
+        show_line(f"experiment  {result.write_error}")
         return
     show_line(f"experiment  {result.file}")
     show_line(f"next        tiledseg train --experiment {result.file}")
 
 
-def _table(progress: "StudyProgress", most: int) -> Table:
+def _make_table(progress: "StudyProgress", most: int) -> Table:
     """The latest trials; settings that are the same everywhere are left out."""
     rows = progress.rows[-most:]
     keys = list(dict.fromkeys(key for row in progress.rows for key in row.params))
-    varied = [key for key in keys if len({str(r.params.get(key)) for r in progress.rows}) > 1]
+    varying = [key for key in keys if len({str(r.params.get(key)) for r in progress.rows}) > 1]
     table = Table(box=None, pad_edge=False)
     for name in ("trial", "state", "value", "epochs", "time"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
-    for key in varied:
+    for key in varying:
         table.add_column(key.rpartition(".")[2], justify="right", overflow="fold")
     for row in rows:
         mark = "*" if row.is_best else " "
         table.add_row(
             f"{row.number}{mark}",
             Text(f"{row.state} {_ORIGINS.get(row.origin, '')}", _COLORS.get(row.state, "red")),
-            _numbers(row),
+            _format_values(row),
             str(row.epochs),
             format_duration(row.seconds, missing=""),
-            *(_short(row.params.get(key, "")) for key in varied),
+            *(_format_value(row.params.get(key, "")) for key in varying),
         )
     return table
 
 
-def _summary(progress: "StudyProgress") -> Text:
+def _summarize(progress: "StudyProgress") -> Text:
     wanted = "" if progress.wanted is None else f"/{progress.wanted}"
-    parts = [f"{progress.finished}{wanted} trials"]
+    parts = [f"{progress.finished_count}{wanted} trials"]
     if progress.best:
-        parts.append(f"best {_numbers(progress.best[0])} (trial {progress.best[0].number})")
+        parts.append(f"best {_format_values(progress.best[0])} (trial {progress.best[0].number})")
     parts.append(f"{format_duration(progress.elapsed)} gone")
     if progress.remaining is not None:
         parts.append(f"about {format_duration(progress.remaining)} left")
     return Text(", ".join(parts))
 
 
-def _line(row: "TrialRow") -> str:
+def _format_row(row: "TrialRow") -> str:
     tail = f"  {row.reason}" if row.reason else ""
-    values = f"trial {row.number:>3} {row.state:<12} {_numbers(row):<8} {row.epochs:>3} epochs"
+    values = (
+        f"trial {row.number:>3} {row.state:<12} {_format_values(row):<8} {row.epochs:>3} epochs"
+    )
     took = format_duration(row.seconds, missing="")
-    return f"{values}  {took}  {_settings(row.params)}{tail}"
+    return f"{values}  {took}  {_format_settings(row.params)}{tail}"
 
 
-def _name_settings(result: "StudyResult", row: "TrialRow") -> str:
+def _format_scores(result: "StudyResult", row: "TrialRow") -> str:
     pairs = zip(result.objectives, row.values, strict=True)
     return ", ".join(f"{name} {value:.4f}" for name, value in pairs)
 
 
-def _settings(params: Mapping[str, Any]) -> str:
-    return " ".join(f"{key.rpartition('.')[2]}={_short(value)}" for key, value in params.items())
+def _format_settings(params: Mapping[str, Any]) -> str:
+    return " ".join(
+        f"{key.rpartition('.')[2]}={_format_value(value)}" for key, value in params.items()
+    )
 
 
-def _numbers(row: "TrialRow") -> str:
+def _format_values(row: "TrialRow") -> str:
     return " ".join(f"{value:.4f}" for value in row.values)
 
 
-def _short(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)

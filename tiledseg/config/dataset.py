@@ -222,8 +222,8 @@ class DatasetSettings(Section):
         return self.mask_form in ("labels", "colors")
 
     @property
-    def cut(self) -> int | None:
-        """Level (8 bits) above which a mask is foreground; None where it holds labels."""
+    def foreground_threshold(self) -> int | None:
+        """Brightness (8 bits) above which a mask is foreground; None where it holds labels."""
         return None if self.holds_labels else self.mask_threshold
 
     @field_validator("mask_values")

@@ -96,7 +96,7 @@ class Experiment(Section):
             return self.dataset.classes
         return ("background", "foreground")
 
-    def flattened(self) -> dict[str, Any]:
+    def flatten(self) -> dict[str, Any]:
         """All settings as one level of dotted keys, for example ``model.base_filters``."""
         return dict(_flatten(self.model_dump(mode="json")))
 

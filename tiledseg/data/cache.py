@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 
 from tiledseg.config import ImageSettings
 from tiledseg.data.preprocessing import preprocess
-from tiledseg.errors import ImageError, OutputError
+from tiledseg.errors import OutputError
 from tiledseg.images.atomic import atomic_file
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.label_files import read_label_map
 from tiledseg.images.mapped import map_array, write_array
 from tiledseg.images.reading import read_image
@@ -62,13 +62,13 @@ class PixelCache:
         stored: tuple[int, ...] = (settings.channels,)
         return self._pixels(path, spec, stored, lambda: preprocess(read_image(path), settings))
 
-    def mask(self, path: Path, cut: int | None) -> NDArray[np.uint8]:
+    def mask(self, path: Path, threshold: int | None) -> NDArray[np.uint8]:
         """The mask as labels.
 
         Args:
-            path: The mask file, of the form that ``with_one_mask`` gives it.
-            cut: ``DatasetSettings.cut``: foreground is brighter than this, on the 8-bit scale;
-                None for a file of labels.
+            path: The mask file, as ``encode_mask`` leaves it.
+            threshold: ``DatasetSettings.foreground_threshold``: foreground is brighter than
+                this, on the 8-bit scale; None for a file of labels.
 
         Returns:
             (H, W), uint8, 0 or 1, or labels; read-only, mapped from disk.
@@ -77,24 +77,24 @@ class PixelCache:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        spec = "labels" if cut is None else f"mask{cut}"
-        return self._pixels(path, spec, (), lambda: read_label_map(path, cut))
+        spec = "labels" if threshold is None else f"mask{threshold}"
+        return self._pixels(path, spec, (), lambda: read_label_map(path, threshold))
 
-    def foreground_pixels(self, path: Path, cut: int | None) -> int:
+    def foreground_pixels(self, path: Path, threshold: int | None) -> int:
         """How many pixels of a mask are of an object; counted once, as reading them all takes long.
 
         Args:
             path: The mask file, as for ``mask``.
-            cut: As for ``mask``.
+            threshold: As for ``mask``.
 
         Raises:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        entry = self._entry(path, f"foreground{cut}", "count")
+        entry = self._entry(path, f"foreground{threshold}", "count")
         with suppress(OSError, ValueError):
             return int(entry.read_text(encoding="ascii"))
-        count = int(np.count_nonzero(foreground(self.mask(path, cut))))
+        count = int(np.count_nonzero(foreground(self.mask(path, threshold))))
         try:
             with atomic_file(entry) as file:
                 file.write(str(count).encode())
@@ -119,18 +119,18 @@ class PixelCache:
         return pixels
 
     def _entry(self, path: Path, spec: str, kind: str) -> Path:
-        key = "\n".join((_FORMAT, spec, self._content_hash(path)))
+        key = "\n".join((_FORMAT, spec, self._hash_content(path)))
         return self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.{kind}"
 
-    def _content_hash(self, path: Path) -> str:
-        """``content_hash``; that of a folder once, for asking after thousands of chunks takes long.
+    def _hash_content(self, path: Path) -> str:
+        """``hash_content``; that of a folder once, for asking after thousands of chunks takes long.
 
         A store that changes while one cache is in use is therefore not noticed by that cache.
         """
         if not path.is_dir():
-            return content_hash(path)
+            return hash_content(path)
         if path not in self._hashes:
-            self._hashes[path] = content_hash(path)
+            self._hashes[path] = hash_content(path)
         return self._hashes[path]
 
     def _store(self, entry: Path, pixels: NDArray[np.uint8]) -> None:
@@ -151,42 +151,6 @@ def default_cache_folder() -> Path:
     """``TILEDSEG_CACHE``, or the user's cache folder."""
     named = os.environ.get("TILEDSEG_CACHE")
     return Path(named) if named else Path(platformdirs.user_cache_dir("tiledseg", appauthor=False))
-
-
-def content_hash(path: Path) -> str:
-    """BLAKE2b of a file's bytes, in hexadecimal; remembered in memory while the file is unchanged.
-
-    Of a folder, which is how OME-Zarr stores an image: of the names and bytes of all its files.
-
-    Raises:
-        ImageError: The file is missing or cannot be read.
-    """
-    try:
-        if path.is_dir():
-            return _hash_of_folder(path)
-        state = path.stat()
-        return _hash_of(path, state.st_size, state.st_mtime_ns)
-    except OSError as error:
-        raise ImageError(
-            f"{path}: cannot be read ({error.strerror}); check that the file exists"
-        ) from None
-
-
-@lru_cache(maxsize=2**17)
-def _hash_of(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - they key the memory
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def _hash_of_folder(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            name = file.relative_to(path).as_posix()
-            state = file.stat()
-            content = _hash_of(file, state.st_size, state.st_mtime_ns)
-            digest.update(f"{name}\0{content}\n".encode())
-    return digest.hexdigest()
 
 
 def _map_entry(entry: Path, stored: tuple[int, ...]) -> NDArray[np.uint8] | None:

@@ -12,18 +12,17 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import repeat
 from pathlib import Path
 
 from tiledseg.config import DatasetSettings, SplitSettings
-from tiledseg.data.cache import content_hash
-from tiledseg.data.mask_encoding import spec_of, with_one_mask
-from tiledseg.data.pairing import Sample, home_of, pair
-from tiledseg.data.split import draw_splits, group_reader, source_reader
+from tiledseg.config.messages import nearest
+from tiledseg.data.mask_encoding import digest_masks, encode_mask
+from tiledseg.data.pairing import Sample, pair, split_folder
+from tiledseg.data.split import SPLITS, draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
+from tiledseg.images.hashing import hash_content
 
-SPLITS = ("train", "valid", "test")
 _THREADS = 2
 
 
@@ -74,8 +73,8 @@ def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
     for split, place in find_splits(folder, settings).items():
         samples = pair(folder, place, settings)
         with ThreadPoolExecutor(_THREADS) as pool:
-            found[split] = tuple(pool.map(lambda sample: with_one_mask(sample, settings), samples))
-    splits, drawn = with_drawn_splits(found, settings.split, folder)
+            found[split] = tuple(pool.map(lambda sample: encode_mask(sample, settings), samples))
+    splits, drawn = draw_missing_splits(found, settings.split, folder)
     return Dataset(settings.name, folder, splits, _digest(splits, settings), drawn=drawn)
 
 
@@ -104,13 +103,13 @@ def find_splits(folder: Path, settings: DatasetSettings) -> dict[str, str]:
     present = [
         split
         for split in SPLITS
-        if (home_of(folder, split, settings.images) if last else folder / split).is_dir()
+        if (split_folder(folder, split, settings.images) if last else folder / split).is_dir()
     ]
     if not present and not last and (folder / settings.images).is_dir():
         return {"train": ""}
     if "train" not in present:
-        train = home_of(Path(), "train", settings.images).as_posix()
-        masks = home_of(Path(), "train", settings.masks).as_posix()
+        train = split_folder(Path(), "train", settings.images).as_posix()
+        masks = split_folder(Path(), "train", settings.masks).as_posix()
         raise DatasetError(
             f"{folder}: neither {train} nor {settings.images} is there; lay it out as "
             f"{folder.name}/{train} and {folder.name}/{masks}, or write dataset.images and "
@@ -119,7 +118,7 @@ def find_splits(folder: Path, settings: DatasetSettings) -> dict[str, str]:
     return {split: split for split in present}
 
 
-def with_drawn_splits(
+def draw_missing_splits(
     found: Mapping[str, tuple[Sample, ...]], settings: SplitSettings, folder: Path
 ) -> tuple[dict[str, tuple[Sample, ...]], bool]:
     """Draw the splits that are missing from ``train``.
@@ -165,9 +164,8 @@ def require_folder(folder: Path, root: Path) -> None:
             f"{folder.name}/"
         )
     known = sorted(path.name for path in root.iterdir() if path.is_dir())
-    by_folded = {name.casefold(): name for name in known}
-    near = get_close_matches(folder.name.casefold(), by_folded, n=3, cutoff=0.5)
-    names = [by_folded[match] for match in near] or known[:10] or ["nothing"]
+    near = nearest(folder.name, known, most=3)
+    names = near or known[:10] or ["nothing"]
     offer = f"{'nearest folders' if near else 'the data root holds'}: {', '.join(names)}"
     raise DatasetError(
         f"{folder} does not exist; {offer}; correct the name, or "
@@ -177,8 +175,8 @@ def require_folder(folder: Path, root: Path) -> None:
 
 def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -> str:
     def line(split: str, sample: Sample) -> bytes:
-        mask = spec_of(sample, settings) if sample.sources else content_hash(sample.mask)
-        return "\0".join((split, sample.stem, content_hash(sample.image), mask)).encode() + b"\n"
+        mask = digest_masks(sample, settings) if sample.sources else hash_content(sample.mask)
+        return "\0".join((split, sample.stem, hash_content(sample.image), mask)).encode() + b"\n"
 
     digest = hashlib.blake2b(digest_size=16)
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -12,7 +12,7 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError
-from tiledseg.images.reading import read_mask_levels
+from tiledseg.images.reading import read_mask_brightness
 
 _THREADS = 2
 
@@ -67,17 +67,17 @@ def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -
             pixels, foreground = int(counts[0]), int(counts[1])
             summaries[split] = SplitSummary(len(samples), pixels / 1e6, foreground / pixels)
             if split == "train" and foreground == 0:
-                raise _no_foreground(samples, experiment.dataset.cut)
+                raise _no_foreground(samples, experiment.dataset.foreground_threshold)
     return DatasetSummary(summaries)
 
 
 def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple[int, int]:
     """Pixels and foreground pixels of one sample."""
     shape = cache.image(sample.image, experiment.image).shape[:2]
-    mask = cache.mask(sample.mask, experiment.dataset.cut)
+    mask = cache.mask(sample.mask, experiment.dataset.foreground_threshold)
     if mask.shape != shape:
         raise DatasetError(f"{sample.mask_files[0]}: {size_fault(sample.image, shape, mask.shape)}")
-    return mask.size, cache.foreground_pixels(sample.mask, experiment.dataset.cut)
+    return mask.size, cache.foreground_pixels(sample.mask, experiment.dataset.foreground_threshold)
 
 
 def size_fault(image: Path, image_size: Sequence[int], mask_size: Sequence[int]) -> str:
@@ -106,7 +106,7 @@ def _no_foreground(samples: Sequence[Sample], threshold: int | None) -> DatasetE
             "dataset.mask_form and dataset.mask_values read it; mend them (tiledseg check shows "
             "what the masks hold), or add masks with marked objects"
         )
-    brightest = max(int(read_mask_levels(sample.mask).max()) for sample in samples[:16])
+    brightest = max(int(read_mask_brightness(sample.mask).max()) for sample in samples[:16])
     remedy = (
         f"set dataset.mask_threshold below {brightest}"
         if brightest

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.config import DatasetSettings
-from tiledseg.data.cache import content_hash, default_cache_folder
+from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, OutputError
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.label_files import LOSSY_TOLERANCE, colors_of, is_lossy, read_labels, rgb_of
 from tiledseg.images.reading import read_as_stored, read_mask
 from tiledseg.images.writing import write_image, write_mask
@@ -24,7 +25,7 @@ _FORMAT = "tiledseg-mask-1"
 """Changed whenever another mask comes out."""
 
 
-def with_one_mask(sample: Sample, settings: DatasetSettings) -> Sample:
+def encode_mask(sample: Sample, settings: DatasetSettings) -> Sample:
     """A sample whose mask is one file of 0 and 255, or of labels, made now unless it is there.
 
     A file of labels is a gray PNG of 8 bits whose values are the labels.
@@ -40,13 +41,13 @@ def with_one_mask(sample: Sample, settings: DatasetSettings) -> Sample:
     """
     if not sample.sources:
         return sample
-    path = default_cache_folder() / "masks" / f"{spec_of(sample, settings)}.png"
+    path = default_cache_folder() / "masks" / f"{digest_masks(sample, settings)}.png"
     if not path.is_file():
         try:
             if settings.holds_labels:
                 write_image(path, read_labels(sample.sources[0], settings))
             else:
-                write_mask(path, union_of(sample.sources, settings))
+                write_mask(path, read_union(sample.sources, settings))
         except OutputError as error:
             raise OutputError(
                 f"{error}; point TILEDSEG_CACHE at a folder that can be written and has room"
@@ -54,17 +55,17 @@ def with_one_mask(sample: Sample, settings: DatasetSettings) -> Sample:
     return replace(sample, mask=path)
 
 
-def spec_of(sample: Sample, settings: DatasetSettings) -> str:
+def digest_masks(sample: Sample, settings: DatasetSettings) -> str:
     """32 hexadecimal digits of the mask files' bytes and the rule that reads them."""
     rule = f"{settings.mask_form} {settings.mask_threshold} {settings.mask_values}"
     if settings.holds_labels:
         colors = " ".join(settings.mask_colors)
         rule = f"{settings.mask_form} {len(settings.classes)} {colors} {settings.ignore_label}"
-    parts = (_FORMAT, rule, *(content_hash(path) for path in sample.sources))
+    parts = (_FORMAT, rule, *(hash_content(path) for path in sample.sources))
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def union_of(paths: Sequence[Path], settings: DatasetSettings) -> NDArray[np.bool_]:
+def read_union(paths: Sequence[Path], settings: DatasetSettings) -> NDArray[np.bool_]:
     """Foreground of any of several masks.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.images.ome_zarr import STORE_SUFFIX
+from tiledseg.images.opening import stem_of
 from tiledseg.images.reading import READ_SUFFIXES, is_image, list_images
 
 _SEPARATORS = "_-. "
@@ -44,17 +44,17 @@ class Pairing:
         lonely_images: Images without mask.
         lonely_masks: Masks without image.
         doubled: Files of a stem that an earlier file in the same folder has, after it.
-        homes: The folder of the images and that of the masks.
+        folders: That of the images and that of the masks.
     """
 
     samples: tuple[Sample, ...]
     lonely_images: tuple[Path, ...]
     lonely_masks: tuple[Path, ...]
     doubled: tuple[tuple[Path, Path], ...]
-    homes: tuple[Path, Path]
+    folders: tuple[Path, Path]
 
 
-def home_of(folder: Path, split: str, pattern: str) -> Path:
+def split_folder(folder: Path, split: str, pattern: str) -> Path:
     """The folder of a split's images or masks.
 
     Args:
@@ -78,14 +78,17 @@ def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
     Raises:
         DatasetError: A folder is missing or cannot be listed.
     """
-    homes = home_of(folder, split, settings.images), home_of(folder, split, settings.masks)
-    listed = _list_files(homes[0])
-    if homes[0] == homes[1]:
+    folders = (
+        split_folder(folder, split, settings.images),
+        split_folder(folder, split, settings.masks),
+    )
+    listed = _list_files(folders[0])
+    if folders[0] == folders[1]:
         mask_paths = [path for path in listed if _is_mask(path, settings)]
         taken = set(mask_paths)
         listed = [path for path in listed if path not in taken]
     else:
-        mask_paths = _list_files(homes[1], with_folders=settings.masks_per_image == "several")
+        mask_paths = _list_files(folders[1], with_folders=settings.masks_per_image == "several")
     images, twins, strangers = _by_stem(listed, settings.image_suffix)
     if settings.masks_per_image == "several":
         groups, lonely = _group(mask_paths, settings.mask_suffix, images)
@@ -106,7 +109,7 @@ def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
         ),
         lonely_masks=tuple(lonely),
         doubled=(*twins, *mask_twins),
-        homes=homes,
+        folders=folders,
     )
 
 
@@ -130,8 +133,8 @@ def pair(folder: Path, split: str = "", settings: DatasetSettings = _USUAL) -> t
         raise DatasetError(f"{first} and {second.name} have the same stem; rename or remove one")
     count = len(found.samples)
     if not count and not found.lonely_images and not found.lonely_masks:
-        raise DatasetError(f"{found.homes[0]} {no_images_fault()}")
-    images, masks = found.homes
+        raise DatasetError(f"{found.folders[0]} {no_images_fault()}")
+    images, masks = found.folders
     _require_none(found.lonely_images, count, "image", "mask", masks, settings.mask_suffix)
     _require_none(found.lonely_masks, count, "mask", "image", images, settings.image_suffix)
     return found.samples
@@ -142,16 +145,14 @@ def no_images_fault() -> str:
     return f"holds no images; add some ({', '.join(READ_SUFFIXES)})"
 
 
-def stem_of(path: Path, suffix: str) -> str | None:
-    """A file's name without what follows its stem, or None where that is something else.
+def _strip_suffix(path: Path, suffix: str) -> str | None:
+    """A file's name without a suffix, or None where it ends in something else.
 
     Args:
         path: The file.
         suffix: An end with extension (``_mask.png``, ``.png``), without (``_mask``), or nothing.
     """
-    name = path.name if "." in suffix else path.stem
-    if "." not in suffix and path.suffix.lower() == STORE_SUFFIX:
-        name = name.removesuffix(".ome")  # a.ome.zarr is called a
+    name = path.name if "." in suffix else stem_of(path)
     if not name.endswith(suffix) or name == suffix:
         return None
     return name.removesuffix(suffix)
@@ -166,7 +167,7 @@ def _is_mask(path: Path, settings: DatasetSettings) -> bool:
         (len(settings.image_suffix), False, settings.image_suffix),
         (len(settings.mask_suffix), True, settings.mask_suffix),
     )
-    fitting = [end for end in ends if stem_of(path, end[2]) is not None]
+    fitting = [end for end in ends if _strip_suffix(path, end[2]) is not None]
     return max(fitting, default=(0, False, ""))[1]
 
 
@@ -192,7 +193,7 @@ def _by_stem(
     found: dict[str, Path] = {}
     doubled, strangers = [], []
     for path in paths:
-        stem = stem_of(path, suffix)
+        stem = _strip_suffix(path, suffix)
         if stem is None:
             strangers.append(path)
         elif stem in found:

@@ -112,8 +112,8 @@ def preprocess_region(
     """
     _require_pixels(region)
     stained = region if found is None else found.apply(region)
-    pixels = _sharpen(_with_gamma(stained, settings.gamma), settings.sharpening)
-    pixels = _in_color_space(pixels, settings.color_space)
+    pixels = _sharpen(_apply_gamma(stained, settings.gamma), settings.sharpening)
+    pixels = _convert_colors(pixels, settings.color_space)
     return np.ascontiguousarray(pixels.reshape(*region.shape[:2], settings.channels))
 
 
@@ -145,7 +145,7 @@ def preprocessing_halo(settings: ImageSettings) -> int:
     return _UNSHARP_SIDE // 2 if settings.sharpening else 0
 
 
-def _with_gamma(image: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
+def _apply_gamma(image: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
     if gamma == 1.0:
         return image
     table = np.rint(255.0 * (np.arange(256) / 255.0) ** gamma).astype(np.uint8)
@@ -160,7 +160,7 @@ def _sharpen(image: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:
     return np.asarray(sharp).reshape(image.shape)
 
 
-def _in_color_space(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
+def _convert_colors(image: NDArray[np.uint8], color_space: str) -> NDArray[np.uint8]:
     gray = image.shape[2] == 1
     if gray and color_space != "gray":
         image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))

@@ -9,6 +9,8 @@ from pathlib import Path
 from tiledseg.config import SplitSettings
 from tiledseg.errors import DatasetError
 
+SPLITS = ("train", "valid", "test")
+
 OriginOf = Callable[[str], str]
 """The source image, or the patient or slide, of a stem."""
 
@@ -108,7 +110,7 @@ def group_reader(settings: SplitSettings, folder: Path) -> OriginOf | None:
         return None
     pattern = re.compile(settings.group_pattern)
 
-    def found(stem: str) -> str:
+    def match_group(stem: str) -> str:
         match = pattern.search(stem)
         if match is None or not match.group(1):
             raise DatasetError(
@@ -117,7 +119,7 @@ def group_reader(settings: SplitSettings, folder: Path) -> OriginOf | None:
             )
         return match.group(1)
 
-    return found
+    return match_group
 
 
 def _read_listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
@@ -139,13 +141,13 @@ def _read_listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
                 "and group"
             )
 
-    def found(stem: str) -> str:
+    def look_up_group(stem: str) -> str:
         group = groups.get(stem) or groups.get(origin_of(stem))
         if group is None:
             raise DatasetError(f"{path}: has no group for {stem!r}; add a row for it")
         return group
 
-    return found
+    return look_up_group
 
 
 def _units(stems: Sequence[str], group_of: OriginOf | None, origin_of: OriginOf) -> dict[str, str]:

@@ -81,7 +81,7 @@ def evaluate_images(
     left_for_seams = experiment.evaluation.seam_images
     for sample in samples:
         image = read_image(sample.image)
-        target = read_label_map(sample.mask, experiment.dataset.cut)
+        target = read_label_map(sample.mask, experiment.dataset.foreground_threshold)
         probabilities: dict[str, NDArray[np.float32]] = {}
         scores: dict[str, dict[str, float]] = {}
         for mode in COMPARED_MODES:

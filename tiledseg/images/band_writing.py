@@ -14,44 +14,45 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
 from tiledseg.images.canvas import BAND, cannot_write
-from tiledseg.images.palettes import GRAY, PALETTE
-from tiledseg.images.pyramid import Picture, level_shapes, levels
+from tiledseg.images.pyramid import Picture, build_levels, level_shapes
 from tiledseg.images.reading import MAX_PIXELS
 
 Format = Literal["png", "ome-tiff", "ome-zarr"]
 SUFFIXES: dict[Format, str] = {"png": ".png", "ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr"}
 
+_PNG_GRAY, _PNG_PALETTE = 0, 3
+"""Color types of PNG."""
 _TILE = 512
-"""Side of a tile of a TIFF, in pixels; the bands are cut into them."""
+"""Side of a tile of a TIFF, in pixels; the bands are divided into them."""
 _CHUNK = 2 * BAND
 """Side of a chunk of a Zarr array, in pixels."""
 
 
-def write_picture(path: Path, picture: Picture, form: Format, folder: Path) -> None:
+def write_picture(path: Path, picture: Picture, file_format: Format, folder: Path) -> None:
     """Write a picture; what lies at ``path`` is not complete until this returns.
 
     Args:
         path: The file, or the folder for OME-Zarr; must not exist.
         picture: What to write.
-        form: Its format. A PNG has no smaller copies.
+        file_format: Its format. A PNG has no smaller copies.
         folder: For smaller copies on their way.
 
     Raises:
         OutputError: The disk is full or fails, or the picture does not suit the format.
     """
     try:
-        _WRITERS[form](path, picture, folder)
+        _WRITERS[file_format](path, picture, folder)
     except OSError as error:
         raise cannot_write(path, error) from None
 
 
-def check_format(path: Path, height: int, width: int, form: Format) -> None:
+def check_format(path: Path, height: int, width: int, file_format: Format) -> None:
     """Refuse a picture that is too large for a format before it is computed.
 
     Raises:
         OutputError: It is a PNG that common readers refuse to decode.
     """
-    if form == "png" and height * width > MAX_PIXELS:
+    if file_format == "png" and height * width > MAX_PIXELS:
         raise OutputError(
             f"{path}: a PNG of {width} x {height} pixels is more than readers decode "
             f"({MAX_PIXELS} pixels); pass --format ome-tiff or --format ome-zarr"
@@ -67,7 +68,7 @@ def _write_png(path: Path, picture: Picture, _: Path) -> None:
         )
     with path.open("xb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        kind = GRAY if picture.palette is None else PALETTE
+        kind = _PNG_GRAY if picture.palette is None else _PNG_PALETTE
         _png_chunk(file, b"IHDR", struct.pack(">IIBBBBB", picture.width, picture.height,
                                               depth, kind, 0, 0, 0))  # fmt: skip
         if picture.palette is not None:
@@ -104,7 +105,7 @@ def _write_tiff(path: Path, picture: Picture, folder: Path) -> None:
         }
     count = len(level_shapes(picture.height, picture.width))
     with tifffile.TiffWriter(path, bigtiff=True, ome=True) as file:
-        for number, (shape, bands) in enumerate(levels(picture, folder)):
+        for number, (shape, bands) in enumerate(build_levels(picture, folder)):
             file.write(
                 _tiles(bands),
                 shape=shape,
@@ -120,7 +121,7 @@ def _write_tiff(path: Path, picture: Picture, folder: Path) -> None:
 
 
 def _tiles(bands: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    """Cut bands into tiles, those at the edges filled up with 0."""
+    """Divide bands into tiles, those at the edges filled up with 0."""
     for band in bands:
         below, right = (-side % _TILE for side in band.shape)
         padded = np.pad(band, ((0, below), (0, right)))
@@ -135,7 +136,7 @@ def _write_zarr(path: Path, picture: Picture, folder: Path) -> None:
     datasets = []
     size = picture.pixel_size
     steps = (1.0, 1.0) if size is None else (size.height, size.width)
-    for number, (shape, bands) in enumerate(levels(picture, folder)):
+    for number, (shape, bands) in enumerate(build_levels(picture, folder)):
         level = group.create_array(
             str(number), shape=shape, dtype=picture.dtype, chunks=(_CHUNK, _CHUNK),
             dimension_names=("y", "x"),

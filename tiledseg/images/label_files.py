@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError
-from tiledseg.images.pixel_format import read_pixel_format
 from tiledseg.images.reading import (
     read_as_stored,
+    read_header,
     read_indices,
     read_mask,
-    read_mask_levels,
+    read_mask_brightness,
     unstretch,
 )
 from tiledseg.masks.classes import IGNORED, Labels
@@ -67,8 +67,8 @@ def read_label_values(path: Path) -> NDArray[Any]:
         DatasetError: The file holds colors.
         ImageError: The file cannot be read.
     """
-    form = read_pixel_format(path)
-    if form.palette and form.kind != "bmp":  # whose gray files have one, too
+    header = read_header(path)
+    if header.palette and header.kind != "bmp":  # whose gray files have one, too
         values = read_indices(path)
     else:
         pixels = colors_of(read_as_stored(path))
@@ -77,26 +77,28 @@ def read_label_values(path: Path) -> NDArray[Any]:
                 f"{path}: holds colors, not labels; use dataset.mask_form colors with "
                 "dataset.mask_colors"
             )
-        values = unstretch(pixels[..., 0], form.bits) if form.kind == "png" else pixels[..., 0]
+        values = unstretch(pixels[..., 0], header.bits) if header.kind == "png" else pixels[..., 0]
     if values.dtype.kind not in "iub":
         raise DatasetError(f"{path}: holds {values.dtype} values, no labels; save whole numbers")
     return values
 
 
-def read_label_map(path: Path, cut: int | None) -> Labels:
-    """Read a mask that is in one of the two forms of this package.
+def read_label_map(path: Path, threshold: int | None) -> Labels:
+    """Read a mask as ``encode_mask`` leaves it: 0 and 255, or labels.
 
     Args:
-        path: A mask of 0 and 255, or a gray PNG of labels as ``with_one_mask`` makes it.
-        cut: Foreground is brighter than this, on the 8-bit scale; None for a file of labels.
+        path: A mask of 0 and 255, or a gray PNG of labels.
+        threshold: Foreground is brighter than this, on the 8-bit scale; None for a file of labels.
 
     Returns:
-        (H, W), uint8; labels 0 and 1 of a mask that is cut.
+        (H, W), uint8; 0 and 1 of a mask of foreground.
 
     Raises:
         ImageError: The file cannot be read.
     """
-    return read_mask_levels(path) if cut is None else read_mask(path, cut).view(np.uint8)
+    if threshold is None:
+        return read_mask_brightness(path)
+    return read_mask(path, threshold).view(np.uint8)
 
 
 def colors_of(pixels: NDArray[Any]) -> NDArray[Any]:

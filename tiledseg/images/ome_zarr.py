@@ -13,6 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from tiledseg.errors import one_line
+from tiledseg.images.headers import Header
 
 STORE_SUFFIX = ".zarr"
 _ROOTS = ("zarr.json", ".zattrs", ".zgroup")
@@ -26,25 +27,18 @@ def is_store(path: Path) -> bool:
     return path.suffix.lower() == STORE_SUFFIX and any((path / root).is_file() for root in _ROOTS)
 
 
-def store_shape(path: Path) -> tuple[int, int]:
-    """Height and width of the finest level, in pixels.
+def read_store_header(path: Path) -> Header:
+    """What the finest level holds; none of its chunks is read.
 
     Raises:
         ValueError: The store is damaged, or no image of one plane; the message follows its name.
     """
     array, axes, _ = finest_level(path)
-    return int(array.shape[axes.index("y")]), int(array.shape[axes.index("x")])
-
-
-def read_dtype(path: Path) -> tuple[int, np.dtype[Any]]:
-    """Channels and type of the values.
-
-    Raises:
-        ValueError: As for ``store_shape``.
-    """
-    array, axes, _ = finest_level(path)
-    channels = int(array.shape[axes.index("c")]) if "c" in axes else 1
-    return channels, np.dtype(array.dtype)
+    height, width, channels = (
+        int(array.shape[axes.index(axis)]) if axis in axes else 1 for axis in "yxc"
+    )
+    bits = 8 * np.dtype(array.dtype).itemsize
+    return Header("zarr", height, width, channels, bits, alpha=channels in (2, 4))
 
 
 def read_store(path: Path) -> NDArray[Any]:
@@ -54,7 +48,7 @@ def read_store(path: Path) -> NDArray[Any]:
         (H, W), or (H, W, C) for more than one channel; the store's own dtype.
 
     Raises:
-        ValueError: As for ``store_shape``.
+        ValueError: As for ``read_store_header``.
     """
     array, axes, _ = finest_level(path)
     require_complete_chunks(path, array)
@@ -73,7 +67,7 @@ def finest_level(path: Path) -> tuple[Any, list[str], dict[str, Any]]:
     """The array of the finest level, its axes in order, and its multiscale's metadata.
 
     Raises:
-        ValueError: As for ``store_shape``.
+        ValueError: As for ``read_store_header``.
     """
     try:
         with warnings.catch_warnings():

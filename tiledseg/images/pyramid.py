@@ -73,7 +73,7 @@ def copy_bands(
         yield band
 
 
-def levels(picture: Picture, folder: Path) -> Iterator[tuple[tuple[int, int], Iterator[Any]]]:
+def build_levels(picture: Picture, folder: Path) -> Iterator[tuple[tuple[int, int], Iterator[Any]]]:
     """The picture and its copies, largest first; each must be taken whole before the next.
 
     Args:

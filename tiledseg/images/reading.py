@@ -1,22 +1,23 @@
-"""The only reader of images and masks; ``image_writing`` is the only writer.
+"""The only reader of images and masks; ``writing`` is the only writer.
 
 Everything comes back as 8 bits, RGB or gray, as stored (EXIF orientation is not applied: a mask
 beside the image would not follow it). What cannot be read whole is refused, never predicted.
 """
 
 from functools import reduce
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngImageFile
 
-from tiledseg.errors import ImageError
-from tiledseg.images.headers import inspect, kind_of, without_png_extras
-from tiledseg.images.ome_zarr import STORE_SUFFIX, is_store, read_store, store_shape
-from tiledseg.images.palettes import indices_as_gray
-from tiledseg.images.tiff import read_tiff, tiff_indices, tiff_shape
+from tiledseg.errors import ImageError, one_line
+from tiledseg.images.headers import Header, kind_of, parse_header, strip_png
+from tiledseg.images.ome_zarr import STORE_SUFFIX, is_store, read_store, read_store_header
+from tiledseg.images.tiff import read_tiff, read_tiff_header, read_tiff_indices
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 READ_SUFFIXES = (*IMAGE_SUFFIXES, STORE_SUFFIX)
@@ -25,8 +26,6 @@ MAX_PIXELS = 2**30
 """Largest picture that is decoded in one piece; OpenCV's own limit."""
 
 _BYTE = 8
-_PNG_BITS = 24
-"""Place of the bits per channel in a PNG."""
 _SIXTEEN_TO_EIGHT = ((np.arange(2**16) + 128) // 257).astype(np.uint8)
 
 # Faults come back as ImageError; OpenCV would also write its own lines on the terminal.
@@ -94,10 +93,10 @@ def read_mask(path: Path, threshold: int = 127) -> NDArray[np.bool_]:
     Raises:
         ImageError: As for ``read_image``.
     """
-    return np.asarray(read_mask_levels(path) > threshold)
+    return np.asarray(read_mask_brightness(path) > threshold)
 
 
-def read_mask_levels(path: Path) -> NDArray[np.uint8]:
+def read_mask_brightness(path: Path) -> NDArray[np.uint8]:
     """The brightest of the first three channels of a mask, before any threshold.
 
     Returns:
@@ -120,13 +119,11 @@ def read_as_stored(path: Path) -> NDArray[Any]:
     Raises:
         ImageError: The file is missing, truncated, damaged, too large, or of another kind.
     """
-    store = is_store(path)
-    data = b"" if store else _read_bytes(path)
-    _read_header_shape(path, data)
+    header, data = _open(path)
     try:
-        if store:
+        if header.kind == "zarr":
             return read_store(path)
-        return read_tiff(path) if kind_of(data[:16]) == "tiff" else _decode(data)
+        return read_tiff(path) if header.kind == "tiff" else _decode(data)
     except ValueError as error:
         raise _fault(path, str(error)) from None
 
@@ -140,17 +137,15 @@ def read_indices(path: Path) -> NDArray[Any]:
     Raises:
         ImageError: As for ``read_as_stored``, or the file's kind has no palettes.
     """
-    data = _read_bytes(path)
-    _read_header_shape(path, data)
-    kind = kind_of(data[:16])
+    header, data = _open(path)
     try:
-        if kind == "tiff":
-            return tiff_indices(path)
-        if kind == "png":
-            return unstretch(_decode(indices_as_gray(data)), data[_PNG_BITS])
+        if header.kind == "tiff":
+            return read_tiff_indices(path)
+        if header.kind == "png" and header.palette:
+            return _decode_indices(data)
     except ValueError as error:
         raise _fault(path, str(error)) from None
-    raise _fault(path, f"a palette of {kind} is not read", "save it as PNG")
+    raise _fault(path, f"is a {header.kind} without a palette that is read", "save it as PNG")
 
 
 def unstretch(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -158,13 +153,22 @@ def unstretch(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
     return pixels if bits >= _BYTE else pixels // (255 // (2**bits - 1))
 
 
-def image_shape(path: Path) -> tuple[int, int]:
-    """Height and width, in pixels, from the file's header; nothing is decoded.
+def read_header(path: Path) -> Header:
+    """What a file holds: kind, size, channels, bits, palette, pages; nothing is decoded.
 
     Raises:
         ImageError: The file is missing, truncated, too large, or of another kind.
     """
-    return _read_header_shape(path, b"" if is_store(path) else _read_bytes(path))
+    return _open(path)[0]
+
+
+def image_shape(path: Path) -> tuple[int, int]:
+    """Height and width, in pixels, from the file's header; nothing is decoded.
+
+    Raises:
+        ImageError: As for ``read_header``.
+    """
+    return read_header(path).shape
 
 
 def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -186,7 +190,7 @@ def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
     raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
 
 
-def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def drop_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Gray (H, W) or RGB (H, W, 3) of pixels that may have an alpha channel.
 
     Args:
@@ -206,7 +210,7 @@ def without_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _read_pixels(path: Path) -> NDArray[np.uint8]:
     """(H, W) gray or (H, W, 3) RGB, uint8."""
-    return without_alpha(path, to_8_bits(path, read_as_stored(path)))
+    return drop_alpha(path, to_8_bits(path, read_as_stored(path)))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -235,29 +239,33 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def _read_header_shape(path: Path, data: bytes) -> tuple[int, int]:
+def _open(path: Path) -> tuple[Header, bytes]:
+    """Header and content of a file that is whole and not too large.
+
+    Of TIFF and OME-Zarr, which are not read to the end for it, the content is left out.
+    """
+    store = is_store(path)
+    data = b"" if store else _read_bytes(path)
     try:
-        if is_store(path):
-            shape = store_shape(path)
+        if store:
+            header = read_store_header(path)
         else:
-            container = inspect(data)
-            tiff = container.kind == "tiff"
-            shape = tiff_shape(path) if tiff else (container.height, container.width)
+            header = read_tiff_header(path) if kind_of(data) == "tiff" else parse_header(data)
     except ValueError as error:
         raise _fault(path, str(error)) from None
-    if shape[0] * shape[1] > MAX_PIXELS:
+    if header.height * header.width > MAX_PIXELS:
         raise _fault(
             path,
-            f"claims {shape[1]} x {shape[0]} pixels, more than {MAX_PIXELS} in all",
+            f"claims {header.width} x {header.height} pixels, more than {MAX_PIXELS} in all",
             "cut it into smaller images",
         )
-    return shape
+    return header, data
 
 
 def _decode(data: bytes) -> NDArray[Any]:
     """Decode JPEG, PNG or BMP bytes as RGB(A) or gray."""
     if kind_of(data[:16]) == "png":
-        data = without_png_extras(data)
+        data = strip_png(data)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
@@ -268,6 +276,15 @@ def _decode(data: bytes) -> NDArray[Any]:
         code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
         pixels = cv2.cvtColor(pixels, code)
     return np.asarray(pixels)
+
+
+def _decode_indices(data: bytes) -> NDArray[np.uint8]:
+    """Decode a PNG with a palette, leaving the palette out; OpenCV would put the colors in."""
+    try:
+        # The plugin itself, as in ``headers``.
+        return np.array(PngImageFile(BytesIO(strip_png(data))))
+    except Exception as error:  # noqa: BLE001 - SyntaxError, OSError, zlib.error... by the fault
+        raise ValueError(f"cannot be decoded ({one_line(error)})") from None
 
 
 def _fault(

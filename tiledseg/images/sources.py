@@ -1,6 +1,5 @@
 """Images on disk, read a rectangle at a time, as the 8-bit RGB that networks are shown."""
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError, one_line
 from tiledseg.images.pixel_size import PixelSize
-from tiledseg.images.reading import MAX_PIXELS, read_image, to_8_bits, without_alpha
+from tiledseg.images.reading import MAX_PIXELS, drop_alpha, read_image, to_8_bits
 from tiledseg.tiling.geometry.regions import Region
 
 LARGEST_PIECE = 2**28
@@ -93,7 +92,7 @@ class RegionSlide:
             ) from error
         left = [axis for axis in self._axes if axis in "yxsc"]
         order = [left.index(axis) for axis in "yxsc" if axis in left]
-        shown = without_alpha(self.path, to_8_bits(self.path, stored.transpose(order)))
+        shown = drop_alpha(self.path, to_8_bits(self.path, stored.transpose(order)))
         if self._inverted:
             shown = np.invert(shown)
         return shown if shown.ndim == 3 else np.repeat(shown[..., np.newaxis], 3, axis=2)
@@ -143,23 +142,6 @@ class DecodedSlide:
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-def content_digest(path: Path) -> str:
-    """A digest of what a file holds, or of all files in a folder and their names."""
-    digest = hashlib.blake2b(digest_size=16)
-    files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
-    try:
-        for file in files:
-            digest.update(f"{file.relative_to(path).as_posix()} {file.stat().st_size} ".encode())
-            with file.open("rb") as opened:
-                while data := opened.read(2**22):
-                    digest.update(data)
-    except OSError as error:
-        raise ImageError(
-            f"{file}: cannot be read ({error.strerror}); check that it is a readable file"
-        ) from None
-    return digest.hexdigest()
 
 
 def fits_in_one_piece(height: int, width: int) -> bool:

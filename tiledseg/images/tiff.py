@@ -5,6 +5,7 @@ tifffile reads plain pages; OpenCV's libtiff reads those that need a codec tifff
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from tiledseg.errors import one_line
+from tiledseg.images.headers import Header
 
 # Faults come back as exceptions; the library would also write them on the terminal.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -22,7 +24,7 @@ _PLAIN = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
 _LAYOUTS = ("YX", "YXS", "SYX")
 
 
-def tiff_file(path: Path) -> tifffile.TiffFile:
+def open_tiff_file(path: Path) -> tifffile.TiffFile:
     """Open a TIFF, whatever its name.
 
     tifffile takes each .ndpi for Hamamatsu's layout, whose offsets have 64 bits; read so, a
@@ -39,14 +41,14 @@ def tiff_file(path: Path) -> tifffile.TiffFile:
     return file
 
 
-def tiff_shape(path: Path) -> tuple[int, int]:
-    """Height and width of the first page, in pixels, without decoding it.
+def read_tiff_header(path: Path) -> Header:
+    """What the first page holds, and how many pages there are; nothing is decoded.
 
     Raises:
         ValueError: The file is truncated or damaged; the message follows the file's name.
     """
-    height, width = _from_first_page(path, lambda page: (page.imagelength, page.imagewidth))
-    return int(height), int(width)
+    header: Header = _read_from(path, _header)
+    return header
 
 
 def read_tiff(path: Path) -> NDArray[Any]:
@@ -59,11 +61,11 @@ def read_tiff(path: Path) -> NDArray[Any]:
         ValueError: The file is truncated, damaged or of a layout that is not read; the
             message follows the file's name.
     """
-    pixels: NDArray[Any] | None = _from_first_page(path, _decode)
+    pixels: NDArray[Any] | None = _read_from(path, lambda file: _decode(file.pages[0]))
     return _decode_by_opencv(path) if pixels is None else pixels
 
 
-def tiff_indices(path: Path) -> NDArray[Any]:
+def read_tiff_indices(path: Path) -> NDArray[Any]:
     """The first page's values, without the palette that gives them colors.
 
     Returns:
@@ -72,14 +74,29 @@ def tiff_indices(path: Path) -> NDArray[Any]:
     Raises:
         ValueError: As for ``read_tiff``.
     """
-    pixels: NDArray[Any] = _from_first_page(path, lambda page: np.asarray(page.asarray()))
+    pixels: NDArray[Any] = _read_from(path, lambda file: np.asarray(file.pages[0].asarray()))
     return pixels
 
 
-def _from_first_page(path: Path, read: Any) -> Any:
+def _header(file: tifffile.TiffFile) -> Header:
+    page: Any = file.pages[0]
+    bits, palette = page.bitspersample, page.photometric == tifffile.PHOTOMETRIC.PALETTE
+    return Header(
+        "tiff",
+        height=int(page.imagelength),
+        width=int(page.imagewidth),
+        channels=3 if palette else int(page.samplesperpixel),
+        bits=int(bits if isinstance(bits, int) else max(bits)),
+        alpha=bool(page.extrasamples),
+        palette=palette,
+        pages=len(file.pages),
+    )
+
+
+def _read_from(path: Path, read: Callable[[tifffile.TiffFile], Any]) -> Any:
     try:
-        with tiff_file(path) as file:
-            return read(file.pages[0])
+        with open_tiff_file(path) as file:
+            return read(file)
     except Exception as error:  # noqa: BLE001 - struct.error, zlib.error, KeyError... by the fault
         raise ValueError(f"is a truncated or damaged TIFF ({one_line(error)})") from None
 

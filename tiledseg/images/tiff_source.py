@@ -9,10 +9,10 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
-from tiledseg.errors import ImageError
+from tiledseg.errors import ImageError, one_line
 from tiledseg.images.pixel_size import tiff_pixel_size
 from tiledseg.images.sources import RegionSlide, fits_in_one_piece
-from tiledseg.images.tiff import tiff_file, tiff_shape
+from tiledseg.images.tiff import open_tiff_file, read_tiff_header
 
 _PHOTOMETRICS = (
     tifffile.PHOTOMETRIC.MINISWHITE,
@@ -32,8 +32,8 @@ def open_tiff(path: Path) -> RegionSlide | None:
         ImageError: The file is truncated or damaged, or of a layout that is not read.
     """
     try:
-        height, width = tiff_shape(path)
-        file = tiff_file(path)
+        height, width = read_tiff_header(path).shape
+        file = open_tiff_file(path)
     except (ValueError, OSError) as error:
         raise ImageError(f"{path}: {error}; copy or export it again, or remove it") from None
     try:
@@ -45,7 +45,7 @@ def open_tiff(path: Path) -> RegionSlide | None:
         file.close()
         raise ImageError(
             f"{path}: is a damaged TIFF, or one of a layout that is not read "
-            f"({' '.join(str(error).split())[:120]}); export it again as a tiled TIFF"
+            f"({one_line(error)}); export it again as a tiled TIFF"
         ) from error
     if slide is None:
         file.close()

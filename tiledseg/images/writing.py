@@ -1,15 +1,16 @@
 """The only writer of images and masks: each file whole, or not at all."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from tiledseg.errors import OutputError
 from tiledseg.images.atomic import atomic_file
-from tiledseg.images.palettes import gray_as_indices
 from tiledseg.images.reading import IMAGE_SUFFIXES
 from tiledseg.masks.classes import Labels, label_palette
 
@@ -78,19 +79,21 @@ def write_labels(path: Path, labels: Labels, count: int) -> None:
         OutputError: The suffix is another, or the file cannot be written.
     """
     _require_png(path)
-    fits, encoded = cv2.imencode(".png", np.ascontiguousarray(labels))
-    if not fits:
+    if not labels.size:
         raise OutputError(f"{path}: labels of shape {labels.shape} do not fit into a PNG")
+    picture = Image.fromarray(np.ascontiguousarray(labels))
+    picture.putpalette(label_palette(count).tobytes())
     with atomic_file(path) as file:
-        file.write(gray_as_indices(encoded.tobytes(), label_palette(count)))
+        # Label maps are runs of equal values: zlib's own way with them is faster and packs smaller.
+        picture.save(file, "PNG", compress_type=zlib.Z_RLE)
 
 
 def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> None:
     """Write probabilities as a gray PNG of 8 bits, whole or not at all.
 
     The value is ``floor(255 p + 1/2)``. 127.5 lies half-way between two values and is rounded
-    up, so a pixel reads back as value / 255 >= 0.5 exactly where p >= 0.5: cutting the file
-    gives the same mask as cutting the probabilities.
+    up, so a pixel reads back as value / 255 >= 0.5 exactly where p >= 0.5: a threshold on
+    the file gives the same mask as on the probabilities.
 
     Args:
         path: The file, ending in .png.
@@ -106,11 +109,11 @@ def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> Non
             f"{path}: the prediction holds values that are not numbers; the model has diverged, "
             "train it again with a lower learning rate"
         )
-    write_image(path, probability_levels(probability))
+    write_image(path, quantize_probability(probability))
 
 
-def probability_levels(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Probabilities in 8 bits, as ``write_probability`` has it.
+def quantize_probability(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Round probabilities to 8 bits, as ``write_probability`` has it.
 
     Args:
         probability: Any shape and float dtype, in [0, 1] (values outside are clipped).
@@ -119,14 +122,14 @@ def probability_levels(probability: NDArray[np.floating[Any]]) -> NDArray[np.uin
         The same shape, uint8; at least 128 exactly where the probability is at least 0.5.
     """
     given = np.ascontiguousarray(probability)
-    levels = np.empty(given.shape, np.uint8)
-    values, written = given.reshape(-1), levels.reshape(-1)
+    quantized = np.empty(given.shape, np.uint8)
+    values, written = given.reshape(-1), quantized.reshape(-1)
     for first in range(0, values.size, _AT_ONCE):
         piece = slice(first, first + _AT_ONCE)
         # float64: its product with 255 cannot round up across 127.5, and no input dtype is wider.
         scaled = values[piece].astype(np.float64) * 255.0
         written[piece] = np.floor(np.clip(scaled, 0.0, 255.0, out=scaled) + 0.5)
-    return levels
+    return quantized
 
 
 def _require_png(path: Path) -> None:

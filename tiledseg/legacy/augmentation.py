@@ -12,7 +12,7 @@ _DRAWN = "drawn anew for every crop; there, a fixed change"
 _WITHOUT_FOLDS = 0.5
 """Most displacement for a smoothness with which an elastic deformation hardly ever folds."""
 
-Asked = Callable[[str, bool], bool]
+IsOn = Callable[[str, bool], bool]
 
 
 def translate_augmentation(reader: Reader) -> None:
@@ -20,12 +20,12 @@ def translate_augmentation(reader: Reader) -> None:
     switches = ("model.generator", "generator.augmentation")
     online = reader.value(switches[0], switch, False) and reader.value(switches[1], switch, True)
 
-    def asked(name: str, default: bool) -> bool:
+    def is_on(name: str, default: bool) -> bool:
         return reader.value(f"augmentor.{name}", switch, default) and online
 
     for flip in ("hflip", "vflip"):
-        reader.put(f"augmentation.{flip}", asked(flip, True), f"augmentor.{flip}", *switches)
-    _rotation(reader, asked("rotation", True), switches)
+        reader.put(f"augmentation.{flip}", is_on(flip, True), f"augmentor.{flip}", *switches)
+    _rotation(reader, is_on("rotation", True), switches)
     shrinks = reader.value("augmentor.shrinks", numbers, [0.8])
     change = max((abs(1.0 - shrink) for shrink in shrinks), default=0.0) if online else 0.0
     remark = "crops smaller and larger; there, smaller only" if change else ""
@@ -37,13 +37,13 @@ def translate_augmentation(reader: Reader) -> None:
         if shears:
             slant = min(max(map(abs, shears)), 0.5)
             reader.put("augmentation.shear", slant, "augmentor.shears", words=_DRAWN)
-        _deformations(reader, asked)
-    _brightening(reader, asked("brightening", False))
+        _deformations(reader, is_on)
+    _brightening(reader, is_on("brightening", False))
     for key in ("color_cast", "hue", "saturation"):
         reader.put(f"augmentation.{key}", 0.0, words=_NOT_IN_SOURCE)
     if not online:
         off = "augmentation is off: generator or [generator] augmentation is not True"
-        reader.tell("ignored", off, *(f"augmentor.{key}" for key in AUGMENTORS))
+        reader.add_note("ignored", off, *(f"augmentor.{key}" for key in AUGMENTORS))
 
 
 def _rotation(reader: Reader, turned: bool, switches: tuple[str, ...]) -> None:
@@ -58,14 +58,14 @@ def _rotation(reader: Reader, turned: bool, switches: tuple[str, ...]) -> None:
         remark = "any angle up to it, beside quarter turns" if quarters else "any angle up to it"
         reader.put("augmentation.rotation", off, *sources, words=remark)
     elif not turned:
-        reader.tell("ignored", "rotation is not True", "augmentor.angles")
+        reader.add_note("ignored", "rotation is not True", "augmentor.angles")
     else:
-        reader.tell("ignored", "all quarter turns are drawn", "augmentor.angles")
+        reader.add_note("ignored", "all quarter turns are drawn", "augmentor.angles")
 
 
-def _deformations(reader: Reader, asked: Asked) -> None:
-    _elastic(reader, asked)
-    if asked("distortion", False):
+def _deformations(reader: Reader, is_on: IsOn) -> None:
+    _elastic(reader, is_on)
+    if is_on("distortion", False):
         amounts = reader.value("distortion.distortions", numbers, [0.02])
         reader.put(
             "augmentation.grid_distortion",
@@ -74,11 +74,11 @@ def _deformations(reader: Reader, asked: Asked) -> None:
             "augmentor.distortion",
             words="nodes of a grid are moved; there, smoothed noise",
         )
-        _note_drawn_here(reader, "distortion")
+        _note_drawn_settings(reader, "distortion")
     lenses = {"barrel": "barrdistortion", "pincushion": "pincdistortion"}
     radii = []
     for key, section in lenses.items():
-        if not asked(section, False):
+        if not is_on(section, False):
             continue
         amount = min(abs(reader.value(f"{section}.amount", finite, 0.3)), 0.9)
         sources = (f"{section}.amount", f"augmentor.{section}")
@@ -89,23 +89,23 @@ def _deformations(reader: Reader, asked: Asked) -> None:
         keys = (f"{section}.radius" for section in lenses.values())
         reader.put("augmentation.lens_radius", radius, *keys)
         for section in lenses.values():
-            _note_drawn_here(reader, section)
-    if asked("sharpening", False):
+            _note_drawn_settings(reader, section)
+    if is_on("sharpening", False):
         weight = min(abs(reader.value("sharpening.k", finite, 1.0)), 5.0)
         sources = ("sharpening.k", "augmentor.sharpening")
         remark = "weight of an unsharp mask; the kernel is another"
         reader.put("augmentation.sharpening", weight, *sources, words=remark)
     for key, details in DETAILS.items():
-        reader.tell("ignored", "it is off", f"augmentor.{key}", *details)
+        reader.add_note("ignored", "it is off", f"augmentor.{key}", *details)
 
 
-def _elastic(reader: Reader, asked: Asked) -> None:
+def _elastic(reader: Reader, is_on: IsOn) -> None:
     """Displacements there: noise from -1 to 1, smoothed by a Gaussian, times the amplitude.
 
     The noise has a standard deviation of 1 / sqrt(3), and smoothing divides it by
     2 sqrt(pi) sigma.
     """
-    older, newer = asked("transformer", False), asked("deformation", False)
+    older, newer = is_on("transformer", False), is_on("deformation", False)
     if not older and not newer:
         return
     section = "deformation" if newer else "augmentor"
@@ -122,17 +122,17 @@ def _elastic(reader: Reader, asked: Asked) -> None:
     reader.put("augmentation.elastic_smoothness", sigma, *names[2:])
 
 
-def _note_drawn_here(reader: Reader, section: str) -> None:
-    reader.tell("ignored", "places and smoothness are drawn here", *DETAILS[section])
+def _note_drawn_settings(reader: Reader, section: str) -> None:
+    reader.add_note("ignored", "places and smoothness are drawn here", *DETAILS[section])
 
 
-def _brightening(reader: Reader, asked: bool) -> None:
+def _brightening(reader: Reader, is_on: bool) -> None:
     gain, offset = "brightening.alpha", "brightening.beta"
-    contrast = abs(reader.value(gain, finite, 1.2) - 1.0) if asked else 0.0
-    brightness = abs(reader.value(offset, finite, 10.0)) / 255.0 if asked else 0.0
-    remark = "drawn from both directions; there, one fixed change" if asked else ""
-    if not asked:
-        reader.tell("ignored", "brightening is off", gain, offset)
+    contrast = abs(reader.value(gain, finite, 1.2) - 1.0) if is_on else 0.0
+    brightness = abs(reader.value(offset, finite, 10.0)) / 255.0 if is_on else 0.0
+    remark = "drawn from both directions; there, one fixed change" if is_on else ""
+    if not is_on:
+        reader.add_note("ignored", "brightening is off", gain, offset)
     for key, value, name in (("brightness", brightness, offset), ("contrast", contrast, gain)):
         rounded = round(min(value, 0.9), 6)
         reader.put(f"augmentation.{key}", rounded, name, "augmentor.brightening", words=remark)

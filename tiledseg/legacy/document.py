@@ -20,7 +20,7 @@ SUFFIXES = frozenset({".config", ".ini", ".cfg"})
 _WIDTH = 96
 _HEADINGS = {
     "unreadable": "Unreadable: the source program would have used its default, and so does this.",
-    "unavailable": "Asked for, but not available here.",
+    "unavailable": "IsOn for, but not available here.",
     "ignored": "Without an effect here.",
 }
 _DIFFERENCES = (

@@ -82,7 +82,7 @@ def read_entries(text: str, source: str) -> list[Entry]:
             continue
         depth = len(line) - len(line.lstrip())
         last = entries[-1] if entries else None
-        if last and last.section == section and depth > indent and _goes_on(last, stripped):
+        if last and last.section == section and depth > indent and _continues_value(last, stripped):
             longer = f"{last.text}\n{stripped}"[: LONGEST + 1]
             entries[-1] = Entry(last.line, last.section, last.key, longer)
             continue
@@ -103,7 +103,7 @@ def read_entries(text: str, source: str) -> list[Entry]:
     return entries
 
 
-def _goes_on(last: Entry, line: str) -> bool:
+def _continues_value(last: Entry, line: str) -> bool:
     """Whether an indented line belongs to the value above it and is no key of its own."""
     if not last.key:
         return False

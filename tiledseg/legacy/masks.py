@@ -10,15 +10,15 @@ _COLORS = ("mask.rgb_map", "dataset.rgb_mask", "mask.mask_colors")
 
 def translate_masks(reader: Reader) -> None:
     """How masks are read; ``model.num_classes`` has been put down."""
-    count = reader.taken("model.num_classes")
+    count = reader.get("model.num_classes")
     if count == 1:
         _foreground(reader)
-        reader.tell(
+        reader.add_note(
             "unavailable", "one foreground class: everything above mask_threshold", *_COLORS
         )
         return
     _classes(reader, count)
-    reader.tell(
+    reader.add_note(
         "ignored", "masks tell a class for every pixel", "mask.binarize", "mask.threshold", *_COLORS
     )
 
@@ -42,7 +42,7 @@ def _foreground(reader: Reader) -> None:
         words="without binarize, every pixel that is not black was foreground; for masks "
         "stored as JPEG, 127 is better",
     )
-    reader.tell("ignored", "the source program uses it with binarize only", "mask.threshold")
+    reader.add_note("ignored", "the source program uses it with binarize only", "mask.threshold")
 
 
 def _classes(reader: Reader, count: int) -> None:
@@ -57,11 +57,11 @@ def _classes(reader: Reader, count: int) -> None:
     else:
         if colors:
             fault = f"it has colors for {len(colors)} labels, and num_classes is {count}"
-            reader.tell("unavailable", f"{fault}; masks are read as labels", "mask.rgb_map")
+            reader.add_note("unavailable", f"{fault}; masks are read as labels", "mask.rgb_map")
         remark = "the number of a pixel, or of its color in a palette, is its class"
         reader.put("dataset.mask_form", "labels", words=remark)
     if reader.value("mask.mask_file_format", words, "").lower() == ".npz":
-        reader.tell(
+        reader.add_note(
             "unavailable",
             "masks are read as pictures: take those that the .npz files were made from",
             "mask.mask_file_format",

@@ -29,11 +29,11 @@ def translate_network(reader: Reader) -> None:
     reader.put("model.architecture", _RENAMED.get(named, named), "model.model", instead="UNet")
     classes = reader.value("model.num_classes", whole, 1)
     reader.put("model.num_classes", classes, "model.num_classes", instead=1)
-    architecture = reader.taken("model.architecture")
+    architecture = reader.get("model.architecture")
     reads = ARCHITECTURES[architecture].reads
     for key in _SIZES:
         if not reads(key):
-            reader.tell("ignored", f"{architecture} has no such setting here", f"model.{key}")
+            reader.add_note("ignored", f"{architecture} has no such setting here", f"model.{key}")
     _sizes_of_several(reader, reads)
     _dropout(reader, reads)
     _sizes_of_one(reader, named, reads)
@@ -41,12 +41,12 @@ def translate_network(reader: Reader) -> None:
 
 
 def _final_activation(reader: Reader) -> None:
-    several = reader.taken("model.num_classes") > 1
+    several = reader.get("model.num_classes") > 1
     ours = "softmax" if several else "sigmoid"
     if reader.value("model.final_activation", words, ours) != ours:
         ending = f"{'several classes' if several else 'one foreground class'} always: {ours}"
-        reader.tell("unavailable", ending, "model.final_activation")
-    reader.tell("ignored", f"a {ours}, always", "model.final_activation")
+        reader.add_note("unavailable", ending, "model.final_activation")
+    reader.add_note("ignored", f"a {ours}, always", "model.final_activation")
 
 
 def _sizes_of_several(reader: Reader, reads: Callable[[str], bool]) -> None:
@@ -96,7 +96,7 @@ def _windows(reader: Reader) -> None:
     channels = reader.value("model.filter_num_begin", whole, 96)
     reader.put("model.embed_dim", channels, "model.filter_num_begin")
     heads = reader.value("model.num_heads", first, 3)
-    width = reader.taken("model.embed_dim")
+    width = reader.get("model.embed_dim")
     most = min(max(heads, 1), _MOST_HEADS)
     shared = next(count for count in range(most, 0, -1) if width % count == 0)
     remark = "doubled at each deeper level" + ("" if shared == heads else "; it divides embed_dim")
@@ -110,7 +110,7 @@ def _dropout(reader: Reader, reads: Callable[[str], bool]) -> None:
     if not reads("num_layers"):
         reader.put("model.dropout_rate", min(rate, 0.3), "model.dropout_rate")
         return
-    layers = reader.taken("model.num_layers")
+    layers = reader.get("model.num_layers")
     most = min(0.3, int(900 / layers) / 1000)
     reader.put(
         "model.dropout_rate",

@@ -30,7 +30,7 @@ SECTIONS: Mapping[str, type[Section]] = {
 }
 """The sections that are written, in the order of the YAML."""
 
-_MOST_PREDICTIONS = 200
+_MOST_SUGGESTIONS = 200
 
 Kind = Literal["ignored", "unavailable", "unreadable"]
 Value = TypeVar("Value")
@@ -78,7 +78,7 @@ class Reader:
         self._entries: dict[str, Entry] = {}
         for entry in entries:
             self._keep(entry)
-        self._told = {id(note.entry) for note in self.notes}
+        self._noted = {id(note.entry) for note in self.notes}
         self._used: set[int] = set()
 
     def value(self, name: str, kind: Callable[[Any], Value], default: Value) -> Value:
@@ -98,9 +98,9 @@ class Reader:
                 pass
             else:
                 words = "the source program cannot run with it; read up to the semicolon"
-                self._tell("unreadable", entry, words)
+                self._note("unreadable", entry, words)
                 return meant
-        self._tell("unreadable", entry, f"{fault}; {shorten(default)} is used")
+        self._note("unreadable", entry, f"{fault}; {shorten(default)} is used")
         return default
 
     def put(
@@ -121,37 +121,39 @@ class Reader:
         if fault:
             taken = SECTIONS[section].model_fields[key].default if instead is None else instead
             for entry in entries:
-                self._tell("unavailable", entry, f"{name} {fault}; {shorten(taken)} is used")
+                self._note("unavailable", entry, f"{name} {fault}; {shorten(taken)} is used")
             value = taken
-        used = tuple(entry for entry in entries if id(entry) not in self._told)
+        used = tuple(entry for entry in entries if id(entry) not in self._noted)
         self._used.update(map(id, used))
         self.settings.append(Setting(section, key, value, used, len(used) < len(entries), words))
 
-    def taken(self, name: str) -> Any:
+    def get(self, name: str) -> Any:
         """The value that was put down for a key, for example ``model.num_layers``."""
         return next(
             setting.value for setting in self.settings if f"{setting.section}.{setting.key}" == name
         )
 
-    def tell(self, kind: Kind, words: str, *names: str) -> None:
+    def add_note(self, kind: Kind, words: str, *names: str) -> None:
         """Say of some keys, where the file has them, why they have no effect."""
         for name in names:
             if name in self._entries:
-                self._tell(kind, self._entries[name], words)
+                self._note(kind, self._entries[name], words)
 
-    def tell_the_rest(self, reasons: Mapping[str, str], known: Iterable[str]) -> None:
+    def note_the_rest(self, reasons: Mapping[str, str], known: Iterable[str]) -> None:
         """Say why each key that is left has no effect.
 
         Args:
             reasons: By ``section.key`` or by ``section``.
-            known: Keys that have an effect somewhere, for a prediction at what was meant.
+            known: Keys that have an effect somewhere, to suggest what was meant.
         """
         for name, entry in self._entries.items():
             words = reasons.get(name) or reasons.get(entry.section)
             if words is None:
-                prediction = _meant(entry, known) if len(self.notes) < _MOST_PREDICTIONS else ""
-                words = f"the source program reads no such key{prediction}"
-            self._tell("ignored", entry, words)
+                suggestion = (
+                    _suggest_key(entry, known) if len(self.notes) < _MOST_SUGGESTIONS else ""
+                )
+                words = f"the source program reads no such key{suggestion}"
+            self._note("ignored", entry, words)
 
     def _keep(self, entry: Entry) -> None:
         name = f"{entry.section}.{entry.key}"
@@ -165,10 +167,10 @@ class Reader:
                 self.notes.append(Note("ignored", self._entries[name], words))
             self._entries[name] = entry
 
-    def _tell(self, kind: Kind, entry: Entry, words: str) -> None:
-        if id(entry) in self._told | self._used:
+    def _note(self, kind: Kind, entry: Entry, words: str) -> None:
+        if id(entry) in self._noted | self._used:
             return
-        self._told.add(id(entry))
+        self._noted.add(id(entry))
         try:
             parse_value(entry.text)
         except UnreadableValueError as error:
@@ -177,8 +179,8 @@ class Reader:
         self.notes.append(Note(kind, entry, words))
 
 
-def _meant(entry: Entry, known: Iterable[str]) -> str:
-    """A prediction at the key that a misspelt one stands for."""
+def _suggest_key(entry: Entry, known: Iterable[str]) -> str:
+    """The known key nearest to a misspelt one, as a question; empty if none is near."""
     here = [name.partition(".")[2] for name in known if name.startswith(f"{entry.section}.")]
     near = nearest(entry.key.removeprefix("self."), here) if len(entry.key) < 40 else []
     return f"; was {near[0]} meant?" if near else ""

@@ -63,7 +63,7 @@ def translate(entries: Iterable[Entry], stem: str) -> Reader:
     _image(reader)
     _training(reader)
     translate_augmentation(reader)
-    reader.tell_the_rest(REASONS, KNOWN)
+    reader.note_the_rest(REASONS, KNOWN)
     return reader
 
 
@@ -129,7 +129,7 @@ def _image(reader: Reader) -> None:
     # The halo of such a U-Net is about 7.5 strides; a tile of 24 keeps 9 in its middle.
     tile = max(1536, 24 * stride)
     reader.put("tiling.max_tile", tile, words="the halo needs room: it grows with num_layers")
-    reader.tell(
+    reader.add_note(
         "ignored",
         "a halo as wide as the network sees makes tiles exact",
         "tiledinfer.overlapping",
@@ -145,7 +145,7 @@ def _color_space(reader: Reader) -> str:
     name = re.sub(r"^(cv2\.)?COLOR_(BGR|RGB)2", "", converter)
     if name in _COLOR_SPACES or not converter:
         return _COLOR_SPACES.get(name, "rgb")
-    reader.tell("unavailable", "no such color space; rgb is used", "image.color_converter")
+    reader.add_note("unavailable", "no such color space; rgb is used", "image.color_converter")
     return "rgb"
 
 
@@ -162,7 +162,7 @@ def _training(reader: Reader) -> None:
         remark = "validation_steps times batch_size"
         reader.put("training.validation_tiles", tiles, "train.validation_steps", words=remark)
     else:
-        reader.tell("ignored", "used with generator = True only", "train.validation_steps")
+        reader.add_note("ignored", "used with generator = True only", "train.validation_steps")
     reader.put("training.foreground_fraction", 0.0, words=_LIKE_SOURCE)
     loss = reader.value("model.loss", words, "binary_crossentropy")
     named = _LOSSES.get(loss, loss.removesuffix("_loss"))
@@ -178,7 +178,7 @@ def _training(reader: Reader) -> None:
 def _optimizer(reader: Reader) -> None:
     optimizer = reader.value("model.optimizer", words, "Adam")
     reader.put("training.optimizer", optimizer, "model.optimizer", instead="Adam")
-    if reader.taken("training.optimizer") == "AdamW":
+    if reader.get("training.optimizer") == "AdamW":
         reader.put("training.weight_decay", _ADAMW_DECAY, words=_LIKE_SOURCE)
     rate = reader.value("model.learning_rate", finite, 1e-3)
     reader.put("training.learning_rate", rate, "model.learning_rate")
@@ -200,5 +200,5 @@ def _schedule(reader: Reader) -> None:
         reader.put("training.reducer_patience", after, keys[1])
     else:
         reader.put("training.schedule", "constant", reducer)
-        reader.tell("ignored", "used with learning_rate_reducer = True only", *keys)
+        reader.add_note("ignored", "used with learning_rate_reducer = True only", *keys)
     reader.put("training.monitor", "val_loss", words=_LIKE_SOURCE)

@@ -41,7 +41,24 @@ def labels_of(probability: NDArray[np.floating[Any]]) -> Labels:
     return np.asarray(probability.argmax(axis=2), np.uint8)
 
 
-def value_counts(values: Labels) -> NDArray[np.int64]:
+def move_threshold(probability: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """Probabilities moved so that those at a threshold come to lie at 0.5.
+
+    The odds are divided by the odds of the threshold, as a shift of the logits would do: the
+    order stays, and so do 0 and 1.
+
+    Args:
+        probability: Any shape, in [0, 1].
+        threshold: In (0, 1); 0.5 moves nothing.
+    """
+    if threshold == 0.5:
+        return probability
+    weighted = probability * np.float32((1.0 - threshold) / threshold)
+    moved = weighted / (weighted + (np.float32(1.0) - probability))
+    return np.asarray(moved, np.float32)
+
+
+def count_values(values: Labels) -> NDArray[np.int64]:
     """How often each value occurs, (256,), int64.
 
     Args:

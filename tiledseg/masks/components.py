@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.masks.instances import InstanceLabels, Mask, find_connected
+from tiledseg.masks.instances import InstanceLabels, Mask, label_regions
 
 Connectivity = Literal[4, 8]
 _ROWS = 32
@@ -54,7 +54,7 @@ class Components:
             (h, W) int32 for each band.
         """
         for numbers, band in zip(self._numbers, bands, strict=True):
-            yield numbers[find_connected(band, connectivity=self.connectivity)[1]]
+            yield numbers[label_regions(band, connectivity=self.connectivity)[1]]
 
 
 def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Components:
@@ -67,13 +67,13 @@ def find_components(bands: Iterable[Mask], connectivity: Connectivity = 8) -> Co
         connectivity: 8 joins pixels that share a side or a corner, 4 a side only.
 
     Returns:
-        The components, numbered as ``objects.labeled`` numbers those of a mask in memory.
+        The components, numbered as ``label_instances`` numbers those of a mask in memory.
     """
     forest = _Forest()
     parts: list[_Part] = []
     line = None
     for band in bands:
-        count, own = find_connected(band, connectivity=connectivity)
+        count, own = label_regions(band, connectivity=connectivity)
         start = forest.grow(count)
         top, bottom = (np.where(row > 0, row + start, 0) for row in (own[0], own[-1]))
         at_border = np.zeros(count + 1, np.bool_)
@@ -103,7 +103,7 @@ def _number(forest: "_Forest", parts: list[_Part], connectivity: Connectivity) -
     """Number the trees of the forest in the order of their roots, and add up their parts."""
     # A root is the smallest node of its tree, and nodes come in reading order: it holds the
     # tree's first pixel.
-    numbers = forest.numbered()
+    numbers = forest.number_trees()
     count = int(numbers.max(initial=0))
     areas, at_border = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.bool_)
     of_bands = []
@@ -164,7 +164,7 @@ class _Forest:
         a, b = self._root(a), self._root(b)
         self._parents[max(a, b)] = min(a, b)
 
-    def numbered(self) -> NDArray[np.int32]:
+    def number_trees(self) -> NDArray[np.int32]:
         """For every node the rank of its root, from 1 up; 0 for the background."""
         parents = np.frombuffer(self._parents, np.intc)
         while not np.array_equal(above := parents[parents], parents):

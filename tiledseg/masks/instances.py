@@ -1,4 +1,4 @@
-"""Objects of a mask: what is too small dropped, holes filled, each one labeled and measured."""
+"""Objects of a mask: each one labeled and measured."""
 
 from typing import Literal
 
@@ -9,48 +9,6 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 InstanceLabels = NDArray[np.int32]
-Areas = NDArray[np.uint32]
-
-
-def clean(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
-    """Drop small objects, and fill small holes.
-
-    Args:
-        mask: (H, W).
-        smallest: Objects of fewer pixels are dropped; 0 or 1 keeps all.
-        holes: Background of at most so many pixels, with foreground all round, is filled; 0
-            fills nothing. What touches the border is no hole: it may go on beyond.
-
-    Returns:
-        (H, W), in memory of its own.
-    """
-    kept = mask.copy()
-    if smallest > 1:
-        areas, labels = _areas(mask, connectivity=8)
-        kept &= (areas >= smallest)[labels]
-    if holes > 0:
-        kept |= hole_areas(kept, holes) > 0
-    return kept
-
-
-def hole_areas(mask: Mask, holes: int) -> Areas:
-    """Pixels of the hole that each pixel lies in, where it is small.
-
-    Args:
-        mask: (H, W).
-        holes: Pixels of the largest hole that is wanted; see ``clean``.
-
-    Returns:
-        (H, W), uint32; 0 where there is no such hole.
-    """
-    if holes <= 0:
-        return np.zeros(mask.shape, np.uint32)
-    areas, labels = _areas(~mask, connectivity=4)
-    small = areas <= holes
-    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        small[border] = False
-    small[0] = False
-    return np.where(small, areas, 0).astype(np.uint32)[labels]
 
 
 def label_instances(mask: Mask) -> InstanceLabels:
@@ -64,10 +22,10 @@ def label_instances(mask: Mask) -> InstanceLabels:
     Returns:
         (H, W), int32.
     """
-    return find_connected(mask, connectivity=8)[1]
+    return label_regions(mask, connectivity=8)[1]
 
 
-def find_connected(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[int, InstanceLabels]:
+def label_regions(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[int, InstanceLabels]:
     """How many regions a mask has, and their labels from 1, in the order of their first pixels.
 
     Args:
@@ -154,9 +112,3 @@ class Measurements:
             }
         )
         return table.iloc[1:].reset_index(drop=True)
-
-
-def _areas(mask: Mask, *, connectivity: Literal[4, 8]) -> tuple[NDArray[np.int64], InstanceLabels]:
-    """Pixels of each region, those of the rest at 0, and the map of regions."""
-    count, labels = find_connected(mask, connectivity=connectivity)
-    return np.bincount(labels.ravel(), minlength=count + 1), labels

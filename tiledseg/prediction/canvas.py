@@ -1,4 +1,4 @@
-"""What a network said of every pixel: probabilities in 8 bits, and labels."""
+"""The predicted probabilities of an image in 8 bits, and its labels."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -6,19 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.images.canvas import AnyCanvas
-from tiledseg.images.writing import probability_levels
+from tiledseg.images.writing import quantize_probability
 from tiledseg.masks.classes import Labels, labels_of
 from tiledseg.tiling.geometry.regions import Region
 
 FOREGROUND = 128
-"""The smallest level of probability that is foreground: 0.5 in 8 bits."""
+"""The smallest 8-bit probability that is foreground: 0.5."""
 
 
 class PredictionCanvas:
     """Probabilities of a picture, written in rectangles and read in bands of rows.
 
-    What is never written is background. Of one class the cut of its levels is the mask. Of
-    several, labels are kept beside the levels: in 8 bits two classes may be equally probable.
+    What is never written is background. With one class the mask is where the probability is at
+    least ``FOREGROUND``. With several, labels are kept beside the probabilities: in 8 bits two
+    classes may be equally probable.
 
     Args:
         new_canvas: Makes a canvas of the picture's size, by its name.
@@ -34,7 +35,7 @@ class PredictionCanvas:
         self, new_canvas: Callable[[str], AnyCanvas], height: int, width: int, outputs: int
     ) -> None:
         self.height, self.width = height, width
-        self.levels = [new_canvas(f"probability-{output}") for output in range(outputs)]
+        self.probabilities = [new_canvas(f"probability-{output}") for output in range(outputs)]
         self._labels = new_canvas("labels") if outputs > 1 else None
 
     def write(
@@ -45,11 +46,11 @@ class PredictionCanvas:
         Raises:
             OutputError: The disk is full, or fails.
         """
-        levels = probability_levels(probability)
+        rounded = quantize_probability(probability)
         if inside is not None:
-            levels *= inside[..., np.newaxis]
-        for output, canvas in enumerate(self.levels):
-            canvas.write(region, levels[..., output])
+            rounded *= inside[..., np.newaxis]
+        for output, canvas in enumerate(self.probabilities):
+            canvas.write(region, rounded[..., output])
         if self._labels is not None:
             labels = labels_of(probability)
             self._labels.write(region, labels if inside is None else labels * inside)
@@ -59,19 +60,19 @@ class PredictionCanvas:
         if self._labels is not None:
             yield from self._labels.bands()
             return
-        for levels in self.levels[0].bands():
-            yield (levels >= FOREGROUND).view(np.uint8)
+        for probability in self.probabilities[0].bands():
+            yield (probability >= FOREGROUND).view(np.uint8)
 
-    def levels_of(self, bands: Iterable[Labels]) -> Iterator[NDArray[np.uint8]]:
-        """How probable the labels of all bands are, 0 to 255; of one class, the foreground is."""
-        if len(self.levels) == 1:
-            yield from self.levels[0].bands()
+    def label_probabilities(self, bands: Iterable[Labels]) -> Iterator[NDArray[np.uint8]]:
+        """The probability, 0 to 255, of each pixel's label; with one class, of the foreground."""
+        if len(self.probabilities) == 1:
+            yield from self.probabilities[0].bands()
             return
-        stored = zip(*(canvas.bands() for canvas in self.levels), strict=True)
-        for labels, levels in zip(bands, stored, strict=True):
+        of_classes = zip(*(canvas.bands() for canvas in self.probabilities), strict=True)
+        for labels, probabilities in zip(bands, of_classes, strict=True):
             own = np.zeros_like(labels)
-            for label, level in enumerate(levels):
-                np.copyto(own, level, where=labels == label)
+            for label, probability in enumerate(probabilities):
+                np.copyto(own, probability, where=labels == label)
             yield own
 
     def sync(self) -> None:
@@ -85,4 +86,4 @@ class PredictionCanvas:
             canvas.close()
 
     def _canvases(self) -> list[AnyCanvas]:
-        return self.levels if self._labels is None else [*self.levels, self._labels]
+        return self.probabilities if self._labels is None else [*self.probabilities, self._labels]

@@ -1,4 +1,4 @@
-"""Masks for files and folders, and the objects in them."""
+"""Prediction of files and folders of images."""
 
 import glob
 import logging
@@ -80,7 +80,7 @@ def predict_files(
     remaining = _remaining(images, output, options)
     if len(remaining) > 1:  # a single one is checked by what predicts it
         for image, (targets, own) in remaining.items():
-            check_format(targets.picture, *slide_shape(image), own.form)
+            check_format(targets.picture, *slide_shape(image), own.format)
     if len(remaining) < len(images):
         count = len(images) - len(remaining)
         logger.info("%d of %d images are left alone: their outputs exist", count, len(images))

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiledseg.config.experiment import Experiment
-from tiledseg.masks.band_cleaning import LabelBands, where
 from tiledseg.masks.classes import Color, class_colors
+from tiledseg.masks.cleaning import LabelBands, select_label
 from tiledseg.masks.components import find_components
 from tiledseg.masks.instances import Measurements
 from tiledseg.masks.outlines import Ring, stream_polygons
@@ -47,7 +47,7 @@ class ClassObjects:
 
     def __init__(self, bands: LabelBands, classes: Sequence[Class]) -> None:
         self.bands, self.classes = bands, classes
-        self._found = [find_components(where(bands, each.label)()) for each in classes]
+        self._found = [find_components(select_label(bands, each.label)()) for each in classes]
         self._before = np.cumsum([0, *(found.count for found in self._found)]).tolist()
 
     @property
@@ -68,7 +68,7 @@ class ClassObjects:
     def numbers(self) -> Iterator[NDArray[np.int32]]:
         """The number of the object that each pixel belongs to, (h, W) for each band."""
         own = [
-            found.labels(where(self.bands, each.label)())
+            found.labels(select_label(self.bands, each.label)())
             for found, each in zip(self._found, self.classes, strict=True)
         ]
         for parts in zip(*own, strict=True):
@@ -77,18 +77,18 @@ class ClassObjects:
                 numbers += np.where(part > 0, part + before, 0).astype(np.int32)
             yield numbers
 
-    def measured(self, levels: Iterator[NDArray[np.uint8]]) -> pd.DataFrame:
+    def measure(self, probabilities: Iterator[NDArray[np.uint8]]) -> pd.DataFrame:
         """Measure every object, as ``masks.instances.measure`` does.
 
         Args:
-            levels: For each band how probable its labels are, 0 to 255.
+            probabilities: For each band the probability of its labels, 0 to 255.
 
         Returns:
             With a column ``class`` where there is more than one.
         """
         measurements, top = Measurements(self.count), 0
-        for numbers, level in zip(self.numbers(), levels, strict=True):
-            measurements.add(numbers, level.astype(np.float32) / np.float32(255), top)
+        for numbers, probability in zip(self.numbers(), probabilities, strict=True):
+            measurements.add(numbers, probability.astype(np.float32) / np.float32(255), top)
             top += len(numbers)
         table = measurements.table()
         if len(self.classes) > 1:
@@ -99,7 +99,7 @@ class ClassObjects:
     def outlines(self) -> Iterator[tuple[Class, int, list[list[Ring]]]]:
         """Class, number and polygons of every object."""
         for each, found, before in zip(self.classes, self._found, self._before, strict=False):
-            mask = where(self.bands, each.label)
+            mask = select_label(self.bands, each.label)
             regions = find_components(mask(), connectivity=4)
             pairs = zip(found.labels(mask()), regions.labels(mask()), strict=True)
             for number, pieces in stream_polygons(pairs):

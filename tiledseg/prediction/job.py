@@ -1,9 +1,9 @@
-"""An image of any size into files: tiles first, which survive a stop, then what is made of them.
+"""Prediction of one image of any size: tiles, which survive a stop, then the files made of them.
 
     image --> tiles --> canvas --> cleaning --> objects --> files, renamed
 
-Of a large image the canvas is on disk, with a journal: a start finds those of an earlier one that
-was stopped, and does the rest.
+The canvas of a large image is on disk, with a journal: after a stop, the next start predicts the
+remaining tiles.
 """
 
 import hashlib
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from tiledseg import __version__
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.band_writing import check_format
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.opening import open_slide
 from tiledseg.images.reading import MAX_PIXELS
-from tiledseg.images.sources import Slide, content_digest
+from tiledseg.images.sources import Slide
 from tiledseg.prediction.canvas import PredictionCanvas
 from tiledseg.prediction.instances import classes_of
 from tiledseg.prediction.journal import JournaledWorkplace, digest_key
@@ -92,7 +93,7 @@ def predict_to(
     slide = open_slide(image)
     try:
         height, width, _ = slide.shape
-        check_format(targets.picture, height, width, options.form)
+        check_format(targets.picture, height, width, options.format)
         _check_mode(image, height, width, options.mode)
         _check_content(image, predictor, options.content)
         interest = (
@@ -144,7 +145,7 @@ def _open_workplace(
         key = work_key(predictor, image, options)
         return JournaledWorkplace(folder, targets.stem, key, shape, outputs)
     # A digest of the network takes longer than a small image; only OME-TIFF holds an identity.
-    identified = options.form == "ome-tiff" or options.with_objects
+    identified = options.format == "ome-tiff" or options.with_objects
     identity = digest_key(work_key(predictor, image, options)) if identified else ""
     return Workplace(folder, targets.stem, identity, shape, outputs)
 
@@ -160,10 +161,11 @@ def work_key(predictor: Predictor, image: Path, options: PredictionOptions) -> M
     return {
         "program": __version__,
         "model": model_digest(predictor.model),
+        "threshold": predictor.threshold,
         "runtime": predictor.runtime,
         "settings": {**settings, "mode": options.mode},
-        "image": content_digest(image),
-        "region of interest": None if interest is None else content_digest(interest),
+        "image": hash_content(image),
+        "region of interest": None if interest is None else hash_content(interest),
         "skipping of background": options.skip_background,
     }
 
@@ -214,7 +216,7 @@ def _predict_tiles(job: _Job) -> tuple[Skipped, int]:
     plan = job.predictor.plan(*job.slide.shape[:2])
     grid = plan.grid
     skipped = choose_tiles(grid, job.slide, job.interest, options.skip_background)
-    before = workplace.finished()
+    before = workplace.finished_tiles()
     done, total = len(before), len(grid.tiles) - len(skipped.all)
     if before:
         logger.warning("%s: goes on after %d of %d tiles", job.image, done, total)

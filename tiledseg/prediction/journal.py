@@ -68,7 +68,7 @@ class JournaledWorkplace(Workplace):
         """A canvas on disk; that of an earlier start is taken over as it is."""
         return Canvas(self.folder / name, *self.shape)
 
-    def finished(self) -> frozenset[int]:
+    def finished_tiles(self) -> frozenset[int]:
         """Indices of the tiles whose probabilities are there."""
         return frozenset(self._finished)
 

@@ -28,7 +28,7 @@ class PredictionOptions:
     """What is wanted of every image.
 
     Attributes:
-        form: Format of the picture.
+        format: Of the picture.
         content: ``mask``: 0 or 255, of several classes the label, in PNG with a palette.
             ``probability``: 255 times the probability of foreground, in 8 bits; of one class.
             ``instances``: each object's number, from 1 in reading order, in 32 bits (16 in PNG).
@@ -50,7 +50,7 @@ class PredictionOptions:
         OutputError: Files that exist are to be both replaced and left alone.
     """
 
-    form: Format = "png"
+    format: Format = "png"
     content: Content = "mask"
     mode: Mode = "tiled"
     interest: Path | None = None
@@ -99,7 +99,7 @@ class Targets:
         chooses = options.interest is not None or options.skip_background
         return cls(
             stem=stem,
-            picture=output / f"{stem}{SUFFIXES[options.form]}",
+            picture=output / f"{stem}{SUFFIXES[options.format]}",
             skipped=output / f"{stem}.skipped.json" if chooses else None,
             objects=tuple(output / "objects" / f"{stem}{suffix}" for suffix in wanted),
             labels=output / "objects" / f"{stem}.tif" if options.with_objects else None,

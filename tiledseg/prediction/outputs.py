@@ -1,4 +1,4 @@
-"""What is made of an image's probabilities: mask, probabilities or labels, and objects."""
+"""The files of a prediction: mask, probabilities or instances, objects, overlay."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,8 @@ from tiledseg.images.canvas import cannot_write
 from tiledseg.images.pyramid import Picture
 from tiledseg.images.sources import Slide
 from tiledseg.images.writing import write_image
-from tiledseg.masks.band_cleaning import LabelBands, clean_label_bands
 from tiledseg.masks.classes import label_palette
+from tiledseg.masks.cleaning import LabelBands, clean_label_bands
 from tiledseg.masks.outlines import feature
 from tiledseg.prediction.canvas import FOREGROUND, PredictionCanvas
 from tiledseg.prediction.instances import Class, ClassObjects
@@ -68,7 +68,7 @@ def write_results(
             nothing has its name then, but perhaps files that go with the picture.
     """
     canvas = workplace.canvas
-    bands = _clean_labels(result, workplace)
+    bands = _clean(result, workplace)
     objects = ClassObjects(bands, result.classes)
     settled = f"{targets.stem}-{workplace.identity} {result.smallest} {result.holes}"
     made: list[tuple[Path, Path]] = []
@@ -90,9 +90,9 @@ def write_results(
         write_image(path, options.paint(seen.image, seen.labels))
         made.append((path, targets.overlay))
     path = workplace.file(targets.picture.name)
-    dtype, shown = _picture_bands(canvas, objects, options, targets)
-    picture = _picture(result, canvas, dtype, shown, options.content, settled)
-    write_picture(path, picture, options.form, workplace.folder)
+    dtype, content = _picture_bands(canvas, objects, options, targets)
+    picture = _picture(result, canvas, dtype, content, options.content, settled)
+    write_picture(path, picture, options.format, workplace.folder)
     made.append((path, targets.picture))
     # The first look was hours ago, and not all that writes files asks for the lock.
     targets.check(result.image, overwrite=options.overwrite)
@@ -103,7 +103,7 @@ def write_results(
     return Written(objects.area / (canvas.height * canvas.width), objects.count)
 
 
-def _clean_labels(result: Result, workplace: Workplace) -> LabelBands:
+def _clean(result: Result, workplace: Workplace) -> LabelBands:
     """Labels without small objects and holes, kept beside the others if that takes any work."""
     canvas = workplace.canvas
     if result.smallest <= 1 and result.holes <= 0:
@@ -125,28 +125,28 @@ def _picture_bands(
 ) -> tuple[Any, Iterator[NDArray[Any]]]:
     """Type and bands of the picture that was asked for."""
     if options.content == "instances":
-        if options.form == "png" and objects.count > _MOST_IN_PNG:
+        if options.format == "png" and objects.count > _MOST_IN_PNG:
             raise OutputError(
                 f"{targets.picture}: {objects.count} labels do not fit into a PNG of 16 bits; "
                 "pass --format ome-tiff, what is predicted so far is used again"
             )
-        dtype: Any = np.uint16 if options.form == "png" else np.uint32
+        dtype: Any = np.uint16 if options.format == "png" else np.uint32
         return dtype, (band.astype(dtype) for band in objects.numbers())
     if options.content == "probability":
-        return np.uint8, _agreeing(canvas, objects.bands)
+        return np.uint8, _agree_with_mask(canvas, objects.bands)
     if len(objects.classes) > 1:
         return np.uint8, objects.bands()
     return np.uint8, (band * np.uint8(255) for band in objects.bands())
 
 
-def _agreeing(canvas: PredictionCanvas, bands: LabelBands) -> Iterator[NDArray[np.uint8]]:
-    """Probabilities of one class whose cut is the mask.
+def _agree_with_mask(canvas: PredictionCanvas, bands: LabelBands) -> Iterator[NDArray[np.uint8]]:
+    """Probabilities of one class that agree with the cleaned mask.
 
-    They are just under 0.5 where an object was dropped, and just there where a hole was filled.
+    They are held just under 0.5 where an object was dropped, and at 0.5 where a hole was filled.
     """
-    for levels, labels in zip(canvas.levels[0].bands(), bands(), strict=True):
+    for probability, labels in zip(canvas.probabilities[0].bands(), bands(), strict=True):
         yield np.where(
-            labels > 0, np.maximum(levels, FOREGROUND), np.minimum(levels, FOREGROUND - 1)
+            labels > 0, np.maximum(probability, FOREGROUND), np.minimum(probability, FOREGROUND - 1)
         ).astype(np.uint8)
 
 
@@ -176,7 +176,7 @@ def _write_objects(
     workplace: Workplace, targets: Targets, objects: ClassObjects
 ) -> list[tuple[Path, Path]]:
     """CSV and GeoJSON; returns where they are and where they belong."""
-    table = objects.measured(workplace.canvas.levels_of(objects.bands()))
+    table = objects.measure(workplace.canvas.label_probabilities(objects.bands()))
     made = [(workplace.file(target.name), target) for target in targets.objects]
     (csv, _), (outlines, _) = made
     _write_text(csv, table.to_csv(index=False, float_format="%.6g"))

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tiledseg.images.canvas import BAND
 from tiledseg.images.pyramid import means_of_squares
 from tiledseg.images.sources import Slide
-from tiledseg.masks.band_cleaning import LabelBands
 from tiledseg.masks.classes import Labels
+from tiledseg.masks.cleaning import LabelBands
 
 SIDE = 4096
 """Largest side, in pixels; smaller images are not reduced."""

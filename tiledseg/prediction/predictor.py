@@ -16,8 +16,8 @@ import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to 
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.format_version import FORMAT_VERSION, require_format
 from tiledseg.errors import RegistryError, TilingError
-from tiledseg.masks.band_cleaning import clean_probability
-from tiledseg.masks.classes import labels_of
+from tiledseg.masks.classes import labels_of, move_threshold
+from tiledseg.masks.cleaning import clean_probability
 from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.execution.single_pass import predict_resized, predict_single_pass
@@ -29,6 +29,7 @@ from tiledseg.tiling.geometry.regions import (
     ArraySink,
     ArraySource,
     Forward,
+    Region,
     RegionSink,
     RegionSource,
 )
@@ -37,6 +38,8 @@ Mode = Literal["tiled", "resized", "single_pass", "intersection"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 MODEL_FILE = "model.keras"
 EXPERIMENT_FILE = "experiment.yaml"
+THRESHOLD_FILE = "threshold.json"
+"""Holds the probability from which on a pixel is foreground; 0.5 where there is no such file."""
 FORMAT_FILE = "format.json"
 """Holds the version of the form of the folder."""
 
@@ -49,14 +52,37 @@ class Predictor:
         experiment: Its image and tiling sections are applied to every image.
         runtime: What computes, see ``tiling.execution.runtimes.forward_of``. It is loaded at
             the first prediction, and refused then with TilingError if it is not installed.
+        threshold: What the network gives from which on a pixel is foreground, for networks of
+            one class. Probabilities are moved so that it lies at 0.5 (``move_threshold``).
     """
 
     def __init__(
-        self, model: keras.Model, experiment: Experiment, *, runtime: Runtime = "keras"
+        self,
+        model: keras.Model,
+        experiment: Experiment,
+        *,
+        runtime: Runtime = "keras",
+        threshold: float = 0.5,
     ) -> None:
         self.model = model
         self.experiment = experiment
         self.runtime = runtime
+        self.threshold = threshold
+
+    def replace(
+        self,
+        *,
+        experiment: Experiment | None = None,
+        runtime: Runtime | None = None,
+        threshold: float | None = None,
+    ) -> "Predictor":
+        """The same network with other settings; what is not given stays."""
+        return Predictor(
+            self.model,
+            experiment or self.experiment,
+            runtime=runtime or self.runtime,
+            threshold=self.threshold if threshold is None else threshold,
+        )
 
     @classmethod
     def load(cls, folder: Path, *, runtime: Runtime = "keras") -> "Predictor":
@@ -75,7 +101,7 @@ class Predictor:
         except (OSError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise RegistryError(f"{folder / MODEL_FILE}: not a usable model: {reason}") from error
-        return cls(model, experiment, runtime=runtime)
+        return cls(model, experiment, runtime=runtime, threshold=_read_threshold(folder))
 
     @property
     def _forward(self) -> Forward | None:
@@ -86,9 +112,16 @@ class Predictor:
         return average_tta(forward, self.experiment.tiling.tta)
 
     def save(self, folder: Path) -> None:
-        """Write the network and its experiment into an existing folder."""
+        """Write the network and what it is used with into an existing folder."""
         self.model.save(folder / MODEL_FILE)
+        self.save_settings(folder)
+
+    def save_settings(self, folder: Path) -> None:
+        """Write what ``save`` writes beside the network: experiment, threshold, format."""
         (folder / EXPERIMENT_FILE).write_text(self.experiment.to_yaml(), encoding="utf-8")
+        (folder / THRESHOLD_FILE).write_text(
+            json.dumps({"threshold": self.threshold}), encoding="utf-8"
+        )
         (folder / FORMAT_FILE).write_text(json.dumps({"format": FORMAT_VERSION}), encoding="utf-8")
 
     def probability(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.float32]:
@@ -145,14 +178,14 @@ class Predictor:
             ImageError: The image is neither RGB nor gray, or cannot be read.
             TilingError: See ``probability``.
         """
-        shown = PreprocessedSource(source, self.experiment.image)
-        height, width, _ = shown.shape
+        pixels = PreprocessedSource(source, self.experiment.image)
+        height, width, _ = pixels.shape
         if mode == "tiled":
             plan = plan or self.plan(height, width)
             predict_regions(
                 self.model,
-                shown,
-                sink,
+                pixels,
+                _MovedThreshold(sink, self.threshold),
                 grid=plan.grid,
                 most_pixels=plan.most_pixels,
                 finished=finished,
@@ -162,20 +195,21 @@ class Predictor:
             return
         everything = (slice(0, height), slice(0, width))
         values = self._at_once(
-            shown.read(everything), "resized" if mode == "intersection" else mode
+            pixels.read(everything), "resized" if mode == "intersection" else mode
         )
+        values = move_threshold(values, self.threshold)
         if mode == "intersection":
             tiled = ArraySink(height, width, values.shape[-1])
             self.predict_regions(source, tiled)
             values = np.where(to_mask(values)[..., np.newaxis], tiled.values, values)
         sink.write(everything, values)
 
-    def _at_once(self, shown: NDArray[np.uint8], mode: Mode) -> NDArray[np.float32]:
+    def _at_once(self, pixels: NDArray[np.uint8], mode: Mode) -> NDArray[np.float32]:
         if mode == "resized":
             size = self.experiment.image.size
-            return predict_resized(self.model, shown, size, forward=self._forward)
+            return predict_resized(self.model, pixels, size, forward=self._forward)
         if mode == "single_pass":
-            return predict_single_pass(self.model, shown, forward=self._forward)
+            return predict_single_pass(self.model, pixels, forward=self._forward)
         raise TilingError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
 
     def grid(self, height: int, width: int) -> Grid:
@@ -205,6 +239,17 @@ class Predictor:
         return to_mask(self.probability(image, mode))
 
 
+class _MovedThreshold:
+    """Gives a sink probabilities whose threshold lies at 0.5."""
+
+    def __init__(self, sink: RegionSink, threshold: float) -> None:
+        self._sink, self._threshold = sink, threshold
+
+    def write(self, region: Region, values: NDArray[np.float32]) -> None:
+        """Take the values of a rectangle."""
+        self._sink.write(region, move_threshold(values, self._threshold))
+
+
 def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Foreground of probabilities, (H, W) bool.
 
@@ -213,6 +258,18 @@ def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
             is the most probable.
     """
     return labels_of(probability) > 0
+
+
+def _read_threshold(folder: Path) -> float:
+    path = folder / THRESHOLD_FILE
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+    except FileNotFoundError:
+        return 0.5
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RegistryError(
+            f"{path}: holds no threshold ({error}); fetch the model again"
+        ) from None
 
 
 def _read_format(folder: Path) -> object:

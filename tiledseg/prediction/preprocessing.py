@@ -1,4 +1,4 @@
-"""What the network is shown of an image: the same for a region as for the whole."""
+"""Preprocessing of an image region by region: the same pixels as for the whole image."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class PreprocessedSource:
                 f"image has shape {source.shape}; expected (height, width, 3) RGB or (h, w, 1)"
             )
         self._source, self._settings = source, settings
-        self._reach = preprocessing_halo(settings)
+        self._halo = preprocessing_halo(settings)
         self._stain = _stain_of(source, settings)
 
     @property
@@ -49,7 +49,7 @@ class PreprocessedSource:
         """Pixels of a rectangle, read with the context that pre-processing needs."""
         spans = zip(region, self._source.shape[:2], strict=True)
         wide = [
-            slice(max(span.start - self._reach, 0), min(span.stop + self._reach, length))
+            slice(max(span.start - self._halo, 0), min(span.stop + self._halo, length))
             for span, length in spans
         ]
         read = self._source.read((wide[0], wide[1]))

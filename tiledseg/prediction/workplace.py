@@ -58,7 +58,7 @@ class Workplace:
         """A canvas of the image's size."""
         return MemoryCanvas(*self.shape)
 
-    def finished(self) -> frozenset[int]:
+    def finished_tiles(self) -> frozenset[int]:
         """Indices of the tiles whose probabilities an earlier start left."""
         return frozenset()
 

@@ -6,6 +6,8 @@ meaning, so it is here as well.
 
 import re
 
+from tiledseg.data.split import SPLITS
+
 PARENT_TAG = "mlflow.parentRunId"
 PREFIX = "tiledseg."
 """Of every tag of ours."""
@@ -22,18 +24,24 @@ LAUNCHER_TAG = "tiledseg.launcher_run_id"
 
 STUDY_TAG = "tiledseg.study"
 STUDY_ID_TAG = "tiledseg.study_id"
+SAMPLER_TAG = "tiledseg.sampler"
+PRUNER_TAG = "tiledseg.pruner"
+SEED_TAG = "tiledseg.seed"
+HOURS_TAG = "tiledseg.hours"
 WANTED_TAG = "tiledseg.trials"
 """How many trials a study shall have."""
 BEST_TAG = "tiledseg.best"
 """The run of the best trial."""
 TRIAL_TAG = "tiledseg.trial"
 """The trial's number."""
+ORIGIN_TAG = "tiledseg.origin"
+"""``experiment`` or ``source`` where the sampler did not choose a trial's settings."""
 OUTCOME_TAG = "tiledseg.outcome"
 REASON_TAG = "tiledseg.reason"
 FEASIBLE_TAG = "tiledseg.feasible"
 OBJECTIVE_TAG = "tiledseg.objective"
 """The objectives' values by metric, as JSON."""
-SETTINGS_TAG = "tiledseg.config"
+SETTINGS_TAG = "tiledseg.settings"
 """A trial's parameters in its space, as JSON: one of them may set several keys."""
 
 LATEST = "latest-trained"
@@ -43,6 +51,9 @@ CHAMPION_METRIC = "valid/tiled/dice"
 DEFAULT_OBJECTIVE = CHAMPION_METRIC
 PRUNED_ON = "val_dice_coef"
 """Reported after every epoch; what pruners compare."""
+
+THRESHOLD = "threshold"
+"""The threshold that was chosen on validation images."""
 
 EXPERIMENT_FILE = "experiment.yaml"
 SCORES_FILE = "scores.csv"
@@ -69,10 +80,11 @@ PLOTS_FOLDER = "plots"
 """Of a study."""
 TRIALS_FILE = "trials.csv"
 BEST_FILE = "best.yaml"
+IMPORTANCE_FILE = "importance.csv"
+"""Of a study: objective, setting, and the setting's share of the importance of all."""
 RETRAINING_FILE = "retraining.csv"
 """Trial, its value at the budget of a trial and in full, and the run."""
 
-SPLITS = ("train", "valid", "test")
 MODES = ("tiled", "resized")
 SCORES = ("dice", "iou", "precision", "recall", "accuracy")
 SPEED = "seconds_per_megapixel"
@@ -137,3 +149,12 @@ def is_maximized(metric: str) -> bool:
     if _COST.fullmatch(metric) or metric in (*_LOSSES, *_FIGURES):
         return False
     raise ValueError(f"metric {metric!r} has no direction; use one such as {CHAMPION_METRIC}")
+
+
+def direction_sign(metric: str) -> int:
+    """1 where more of a metric is better, -1 where less is.
+
+    Raises:
+        ValueError: Nothing is known about the metric.
+    """
+    return 1 if is_maximized(metric) else -1

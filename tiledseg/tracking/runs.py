@@ -35,6 +35,7 @@ from tiledseg.tracking.names import (
     SCORES_FILE,
     SCORES_TABLE_FILE,
     TARGET_LAYER,
+    THRESHOLD,
     grid_file,
 )
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
@@ -65,7 +66,7 @@ class TrackedRun:
 
     def log_experiment(self, experiment: Experiment) -> None:
         """Log the settings, flattened, and the YAML that gives them back."""
-        mlflow.log_params(experiment.flattened())
+        mlflow.log_params(experiment.flatten())
         mlflow.log_text(experiment.to_yaml(), EXPERIMENT_FILE)
 
     def log_dataset(self, dataset: Dataset) -> None:
@@ -89,16 +90,16 @@ class TrackedRun:
                 )
             mlflow.log_input(pairs, context=split, tags={"split_drawn": str(dataset.drawn)})
 
-    def batch_ended(
+    def on_batch_end(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
     ) -> None:
         """Nothing: a run keeps epochs."""
 
-    def epoch_ended(self, report: EpochReport) -> None:
+    def on_epoch_end(self, report: EpochReport) -> None:
         """Log an epoch's metrics with the epoch as step."""
         mlflow.log_metrics(dict(report.metrics), step=report.epoch)
 
-    def masks_predicted(self, picture: EpochPicture) -> None:
+    def on_epoch_masks(self, picture: EpochPicture) -> None:
         """Log an epoch-change mask with the epoch as step."""
         several = picture.labels > 2
         mlflow.log_image(
@@ -117,8 +118,8 @@ class TrackedRun:
         mlflow.log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
 
     def log_threshold(self, threshold: float) -> None:
-        """Log the probability at which the network's masks were best before calibration."""
-        mlflow.log_metric("calibrated_threshold", threshold)
+        """Log the threshold that was chosen on validation images."""
+        mlflow.log_metric(THRESHOLD, threshold)
 
     def log_evaluation(
         self, evaluation: ImageEvaluation, *, with_image: bool, with_sheet: bool

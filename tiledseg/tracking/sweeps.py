@@ -1,4 +1,4 @@
-"""Runs of a study: a parent for the study, a child for every trial, none left open."""
+"""Runs of a study: a parent for the study, and a child for every trial."""
 
 import logging
 import time
@@ -64,10 +64,8 @@ class StudyRun:
             self.client.log_text(self.run_id, text, name)
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Set what changes from session to session; names get the prefix ``tiledseg.``."""
-        self.client.log_batch(
-            self.run_id, tags=[RunTag(f"tiledseg.{key}", value) for key, value in tags.items()]
-        )
+        """Set what changes from session to session, by the names in ``tracking.names``."""
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log figures of the study."""
@@ -97,7 +95,7 @@ def open_study_run(dataset: str, study: str, study_id: str) -> Iterator[StudyRun
     """
     client = connect()
     with store_errors():
-        run_id = _parent(client, dataset, study, study_id)
+        run_id = _find_or_make_parent(client, dataset, study, study_id)
         client.update_run(run_id, status="RUNNING")
         forget_error(client, run_id)
     status = "FAILED"
@@ -121,7 +119,7 @@ def start_trial_run(parent_id: str, number: int, tags: Mapping[str, str]) -> str
     Args:
         parent_id: The study's run.
         number: The trial's number.
-        tags: What else is known about the trial.
+        tags: What else is known about the trial, by the names in ``tracking.names``.
 
     Raises:
         TrackingError: The store cannot be used.
@@ -138,7 +136,7 @@ def start_trial_run(parent_id: str, number: int, tags: Mapping[str, str]) -> str
                 KIND_TAG: "trial",
                 STUDY_TAG: parent.data.tags[STUDY_TAG],
                 TRIAL_TAG: str(number),
-                **{f"tiledseg.{key}": value for key, value in tags.items()},
+                **tags,
             },
         )
     return str(run.info.run_id)
@@ -170,12 +168,12 @@ class TrialEnd:
     status: str
     """FINISHED, FAILED or KILLED."""
     outcome: str
-    """In one word."""
+    """complete, pruned and so on."""
     reason: str = ""
     """Why it ended early, or may not win; empty otherwise."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """What else is known: ``feasible``, true or false, and ``objective``, a JSON object of the
-    objectives' values by metric."""
+    """What else is known: ``FEASIBLE_TAG``, true or false, and ``OBJECTIVE_TAG``, a JSON object
+    of the objectives' values by metric."""
 
 
 def end_trial_run(run_id: str, end: TrialEnd, metrics: Mapping[str, float], log: str = "") -> None:
@@ -224,7 +222,9 @@ def end_dead_runs(parent_id: str, living: Collection[int], reason: str) -> list[
     return [str(run.info.run_id) for run in dead]
 
 
-def _parent(client: mlflow.MlflowClient, dataset: str, study: str, study_id: str) -> str:
+def _find_or_make_parent(
+    client: mlflow.MlflowClient, dataset: str, study: str, study_id: str
+) -> str:
     experiment_id = find_experiment_id(client, dataset)
     if experiment_id is not None:
         query = f"tags.`{STUDY_ID_TAG}` = '{study_id}' and tags.`{KIND_TAG}` = '{SWEEP}'"
@@ -237,8 +237,7 @@ def _parent(client: mlflow.MlflowClient, dataset: str, study: str, study_id: str
 
 
 def _close(client: mlflow.MlflowClient, run_id: str, end: TrialEnd) -> None:
-    tags = {f"tiledseg.{key}": value for key, value in end.tags.items()}
-    tags[OUTCOME_TAG] = end.outcome
+    tags = {**end.tags, OUTCOME_TAG: end.outcome}
     if end.reason:
         tags[REASON_TAG] = end.reason[:5000]
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])

@@ -164,7 +164,7 @@ class EpochPictures(keras.callbacks.Callback):
                 labels = labels_of(predictor.probability(image, mode))
                 picture = EpochPicture(epoch + 1, sample.stem, mode, labels, self._labels)
                 for observer in self._observers:
-                    observer.masks_predicted(picture)
+                    observer.on_epoch_masks(picture)
 
 
 class Reports(keras.callbacks.Callback):
@@ -192,7 +192,9 @@ class Reports(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Pass a batch on."""
         for observer in self._observers:
-            observer.batch_ended(self._epoch, batch + 1, self._settings.steps_per_epoch, logs or {})
+            observer.on_batch_end(
+                self._epoch, batch + 1, self._settings.steps_per_epoch, logs or {}
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Pass an epoch on."""
@@ -209,7 +211,7 @@ class Reports(keras.callbacks.Callback):
             remaining=self._remaining(epoch + 1),
         )
         for observer in self._observers:
-            observer.epoch_ended(report)
+            observer.on_epoch_end(report)
 
     def _remaining(self, epoch: int) -> float:
         pace = (self._clock.elapsed - self._began) / self._epochs_here

@@ -86,4 +86,6 @@ class HardExamples(keras.callbacks.Callback):
         return [crop_origin(mask.shape, size, rng, at) for at in (points, None)]
 
     def _mask(self, number: int) -> NDArray[np.uint8]:
-        return self._cache.mask(self._samples[number].mask, self._experiment.dataset.cut)
+        return self._cache.mask(
+            self._samples[number].mask, self._experiment.dataset.foreground_threshold
+        )

@@ -45,13 +45,13 @@ class EpochPicture:
 class TrainingObserver(Protocol):
     """Listens to a training."""
 
-    def batch_ended(
+    def on_batch_end(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
     ) -> None:
         """A batch was learnt; epoch and batch count from 1."""
 
-    def epoch_ended(self, report: EpochReport) -> None:
+    def on_epoch_end(self, report: EpochReport) -> None:
         """An epoch ended, validation included."""
 
-    def masks_predicted(self, picture: EpochPicture) -> None:
+    def on_epoch_masks(self, picture: EpochPicture) -> None:
         """A validation image was segmented after an epoch."""

@@ -1,1 +1,1 @@
-"""The only room that talks to Optuna: a study of many trainings, in search of better settings."""
+"""The search for better settings by many trainings; the only room that imports Optuna."""

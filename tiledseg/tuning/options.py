@@ -1,172 +1,91 @@
-"""How a study is searched, and what that means for one experiment and one machine."""
+"""The options of a sweep: names, types, defaults and descriptions, for every door to it.
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+The command line takes them from here. Nothing heavy is imported, as ``--help`` shows them.
+"""
+
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
-from tiledseg.config.experiment import Experiment
 from tiledseg.errors import SweepError
 from tiledseg.tracking.names import DEFAULT_OBJECTIVE
-from tiledseg.tuning.execution import retries
-from tiledseg.tuning.execution.resources import memory_per_worker
-from tiledseg.tuning.execution.trial_runner import WorkerOptions
-from tiledseg.tuning.results.progress import Session
-from tiledseg.tuning.search.feasibility import check_space
-from tiledseg.tuning.search.objectives import parse_objectives
-from tiledseg.tuning.search.samplers import check_search, grid_points, list_untried_points
-from tiledseg.tuning.search.space import SearchSpace
-from tiledseg.tuning.study.definition import StudyDefinition
 
 DEFAULT_TRIALS = 20
-_UNTIMED_SECONDS = 24 * 3600.0
-"""Wall time of a trial at most, where the experiment has no budget in minutes."""
+
+
+def _option(default: Any, description: str, *, least: float | None = None, flag: str = "") -> Any:
+    """A field with what the command line has to know about it.
+
+    Args:
+        default: Zero and empty text stand for what ``fill_defaults`` or the study puts there.
+        description: For ``--help``.
+        least: The smallest value that is accepted.
+        flag: Name on the command line where it is not the field's.
+    """
+    return field(
+        default=default, metadata={"description": description, "least": least, "flag": flag}
+    )
 
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """How a study is searched; zero and empty text mean: as is usual."""
+    """How a study is searched, by one machine in one session.
 
-    study: str = ""
-    """Name of the study; by default the dataset and the space's file."""
-    storage: str = ""
-    """Address of the storage; by default ``sweeps.db`` beside MLflow's database."""
-    trials: int = 0
-    """Trials that the study should have, earlier sessions and other machines included; by
-    default 20, or as many as fit into the hours."""
-    hours: float = 0.0
-    """After so long no trial is begun."""
-    workers: int = 1
-    """Trials that run side by side on this machine."""
-    sampler: str = "tpe"
-    pruner: str = ""
-    """By default asha for one objective, none for several."""
-    objectives: tuple[str, ...] = (DEFAULT_OBJECTIVE,)
-    seed: int = 137
-    trial_minutes: float = 0.0
-    """Minutes of training in a trial; by default what the experiment says."""
-    trial_epochs: int = 0
-    """Epochs of a trial; by default what the experiment says."""
-    trial_timeout: float = 0.0
-    """Minutes after which a trial's process is killed; by default three times the minutes of
-    training and ten more."""
-    trial_memory: float = 0.0
-    """Memory at which a trial's process is killed, in 10**9 bytes; by default nine tenths of
-    the machine's, shared among the workers."""
+    Raises:
+        SweepError: A number is too small.
+    """
+
+    trials: int = _option(
+        0,
+        f"Trials of the study; 0: {DEFAULT_TRIALS}, or as many as fit into --hours.",
+        least=0,
+    )
+    hours: float = _option(0.0, "After so long no trial begins; 0: no limit.", least=0)
+    storage: str = _option(
+        "",
+        "sqlite:///FILE or postgresql://...; by default TILEDSEG_STORAGE, or sweeps.db "
+        "beside mlflow.db.",
+    )
+    study: str = _option("", "Name; by default dataset and search space.")
+    workers: int = _option(1, "Trials side by side on this machine.", least=1)
+    trial_minutes: float = _option(
+        0.0, "Minutes of training in a trial; 0: the experiment's.", least=0
+    )
+    trial_epochs: int = _option(0, "Epochs of a trial; 0: the experiment's.", least=0)
+    trial_timeout: float = _option(
+        0.0, "Minutes until a trial is killed; 0: 3 times its minutes and 10.", least=0
+    )
+    trial_memory: float = _option(
+        0.0, "GB at which a trial is killed; 0: nine tenths of the machine's.", least=0
+    )
+    sampler: str = _option("tpe", "tpe, nsga2, random, grid, gp or cmaes.")
+    pruner: str = _option(
+        "", "asha, hyperband, median or none; by default asha, with several objectives none."
+    )
+    objectives: tuple[str, ...] = _option(
+        (),
+        f"A metric, by default {DEFAULT_OBJECTIVE}; several give a Pareto front.",
+        flag="objective",
+    )
+    seed: int = _option(137, "Seed of the sampler.", least=0)
 
     def __post_init__(self) -> None:
-        least = {
-            "trials": 0, "hours": 0, "workers": 1, "seed": 0,
-            "trial_minutes": 0, "trial_epochs": 0, "trial_timeout": 0, "trial_memory": 0,
-        }  # fmt: skip
-        for name, value in least.items():
-            given = getattr(self, name)
-            if not given >= value:
-                raise SweepError(f"--{name.replace('_', '-')} is {given}; use {value} or more")
+        for one in fields(self):
+            least, given = one.metadata["least"], getattr(self, one.name)
+            if least is not None and not given >= least:
+                raise SweepError(f"--{one.name.replace('_', '-')} is {given}; use {least} or more")
 
-    def completed(self, dataset: str, space: SearchSpace, storage: str) -> "SweepOptions":
-        """With the names that are usual where none was given.
+    def fill_defaults(self, study: str, storage: str) -> "SweepOptions":
+        """The same with every default that does not depend on the experiment.
 
         Args:
-            dataset: Name of the dataset.
-            space: What varies.
+            study: Name of the study unless one was given.
             storage: Where studies live unless an address was given.
         """
         return replace(
             self,
-            study=self.study or f"{dataset}-{Path(space.source).stem}",
+            study=self.study or study,
             storage=self.storage or storage,
             trials=self.trials or (0 if self.hours else DEFAULT_TRIALS),
             pruner=self.pruner or ("none" if len(self.objectives) > 1 else "asha"),
+            objectives=self.objectives or (DEFAULT_OBJECTIVE,),
         )
-
-    def session(self, definition: StudyDefinition, trials: Sequence[FrozenTrial]) -> Session:
-        """What this session should reach, beginning now; a grid has no more than its points.
-
-        Args:
-            definition: The study's.
-            trials: All that the study has, the starts among them.
-        """
-        now, wanted = time.time(), self.trials
-        if self.sampler == "grid":
-            most = len(retries.list_counted(trials)) + len(grid_left(definition, self.seed, trials))
-            wanted = min(wanted or most, most)
-        return Session(
-            began=now,
-            wanted=wanted or None,
-            deadline=now + 3600 * self.hours if self.hours else None,
-            workers=self.workers,
-        )
-
-
-def grid_left(
-    definition: StudyDefinition, seed: int, trials: Sequence[FrozenTrial]
-) -> list[Mapping[str, Any]]:
-    """Points of the study's grid that are to be tried, as its storage keeps them.
-
-    What was tried before the search began is tried again as a point: a start may lack a value.
-    """
-    space = definition.space
-    points = [space.stored(point) for point in grid_points(space, definition.own, seed)]
-    searched = [
-        trial for trial in retries.list_counted(trials) if retries.ORIGIN not in trial.user_attrs
-    ]
-    return list_untried_points(points, searched)
-
-
-def define_study(
-    experiment: Experiment, space: SearchSpace, options: SweepOptions
-) -> StudyDefinition:
-    """What is searched, checked before anything starts.
-
-    Args:
-        experiment: Where the search starts from.
-        space: What varies.
-        options: Completed.
-
-    Raises:
-        SweepError: Experiment, space and options do not go together.
-    """
-    objectives = parse_objectives(options.objectives)
-    check_search(options.sampler, options.pruner, len(objectives), space)
-    budget: dict[str, object] = {}
-    if options.trial_minutes:
-        budget["training.max_minutes"] = options.trial_minutes
-    if options.trial_epochs:
-        budget["training.epochs"] = options.trial_epochs
-    if any("/seam/" in objective.metric for objective in objectives):
-        budget["evaluation.seam_images"] = max(1, space.trial["evaluation.seam_images"])
-    space = replace(space, trial={**space.trial, **budget})
-    check_space(space, experiment)
-    return StudyDefinition(experiment, space, objectives)
-
-
-def worker_options(
-    options: SweepOptions,
-    definition: StudyDefinition,
-    session: Session,
-    parent_run: str,
-    root: Path | None,
-    command: tuple[str, ...],
-) -> WorkerOptions:
-    """What the workers of this machine are told."""
-    minutes = definition.trial_base.training.max_minutes
-    seconds = 60 * (3 * minutes + 10) if minutes else _UNTIMED_SECONDS
-    return WorkerOptions(
-        storage=options.storage,
-        study=options.study,
-        parent_run=parent_run,
-        trials=session.wanted,
-        deadline=session.deadline,
-        sampler=options.sampler,
-        pruner=options.pruner,
-        seed=options.seed,
-        trial_seconds=60 * options.trial_timeout or seconds,
-        trial_memory_gb=options.trial_memory or memory_per_worker(options.workers),
-        workers=options.workers,
-        root=str(root.absolute()) if root else None,
-        command=command,
-    )

@@ -1,4 +1,4 @@
-"""A sweep: join the study, put workers on it, and make something of what they found."""
+"""A sweep: joins the study, runs workers until it has its trials, and closes it."""
 
 import logging
 from collections.abc import Iterator
@@ -14,17 +14,26 @@ from sqlalchemy.engine import URL
 from tiledseg.config.experiment import Experiment
 from tiledseg.errors import DatasetError, SweepError
 from tiledseg.tracking import sweeps
-from tiledseg.tracking.names import EXPERIMENT_FILE
+from tiledseg.tracking.names import (
+    EXPERIMENT_FILE,
+    HOURS_TAG,
+    PRUNER_TAG,
+    SAMPLER_TAG,
+    SEED_TAG,
+    WANTED_TAG,
+)
 from tiledseg.tuning.execution import retries
-from tiledseg.tuning.execution.child_process import COMMAND, TrialLimits, TrialProcess
 from tiledseg.tuning.execution.resources import memory_per_worker
 from tiledseg.tuning.execution.signals import stop_on_signals
+from tiledseg.tuning.execution.trial_process import COMMAND, TrialLimits, TrialProcess
+from tiledseg.tuning.execution.worker_options import make_worker_options
 from tiledseg.tuning.execution.worker_pool import WorkerPool
-from tiledseg.tuning.options import SweepOptions, define_study, worker_options
+from tiledseg.tuning.options import SweepOptions
 from tiledseg.tuning.results.progress import StudyProgress, read_progress
 from tiledseg.tuning.results.report import StudyResult, close_study
 from tiledseg.tuning.search.space import SearchSpace
-from tiledseg.tuning.study.definition import StudyDefinition
+from tiledseg.tuning.session import begin_session
+from tiledseg.tuning.study.definition import StudyDefinition, define_study
 from tiledseg.tuning.study.storage import (
     StudyLock,
     check_url,
@@ -43,10 +52,10 @@ _PREPARE_SECONDS = 6 * 3600.0
 class SweepObserver(Protocol):
     """Listens to a sweep."""
 
-    def study_opened(self, name: str, storage: str, run_id: str) -> None:
-        """The study and its MLflow run exist."""
+    def on_study(self, name: str, storage: str, run_id: str) -> None:
+        """Called once, when the study and its MLflow run exist."""
 
-    def progressed(self, progress: StudyProgress) -> None:
+    def on_progress(self, progress: StudyProgress) -> None:
         """Called about once a second."""
 
 
@@ -62,14 +71,14 @@ def sweep(
 ) -> StudyResult:
     """Search for better settings of an experiment.
 
-    Made again, the same call goes on with the study; made on several machines with one
-    storage and one tracking server, they share it.
+    The same call again continues the study. Calls on several machines share it where they have
+    one storage and one tracking server.
 
     Args:
         experiment: Where the search starts from; its own settings are trial 0.
         space: What varies.
-        options: How.
-        observer: Told how it goes.
+        options: How it is searched.
+        observer: Shows the progress.
         root: Folder of datasets; by default ``TILEDSEG_DATA`` or ./data.
         export_to: Folder for the best experiment.
         command: The program that runs a trial.
@@ -83,31 +92,33 @@ def sweep(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     dataset = experiment.dataset.name
-    options = options.completed(dataset, space, default_storage(sweeps.tracking_uri()))
+    options = options.fill_defaults(
+        f"{dataset}-{Path(space.source).stem}", default_storage(sweeps.tracking_uri())
+    )
     definition = define_study(experiment, space, options)
     url = check_url(options.storage)
     storage, lock = open_storage(url), StudyLock(url, options.study)
     with ExitStack() as stack:
         with storage_errors(url), lock:
             study = join_study(storage, options.study, definition)
-            session = options.session(definition, study.get_trials(deepcopy=False))
+            session = begin_session(options, definition, study.get_trials(deepcopy=False))
             run = stack.enter_context(
                 sweeps.open_study_run(dataset, options.study, study_id(study))
             )
-        observer.study_opened(options.study, url.render_as_string(hide_password=True), run.run_id)
+        observer.on_study(options.study, url.render_as_string(hide_password=True), run.run_id)
         _log_definition(run, definition, options)
         _prepare(experiment, root, command)
-        told = worker_options(options, definition, session, run.run_id, root, command)
-        with stop_on_signals() as stop_request, WorkerPool(told) as worker_pool:
-            while worker_pool.is_at_work():
-                with _tolerate(url):
-                    observer.progressed(read_progress(study, session))
+        workers = make_worker_options(options, definition, session, run.run_id, root, command)
+        with stop_on_signals() as stop_request, WorkerPool(workers) as worker_pool:
+            while worker_pool.keep_running():
+                with _log_storage_errors(url):
+                    observer.on_progress(read_progress(study, definition, session))
                 stop_request.pause(_POLL_SECONDS)
         with storage_errors(url):
             with lock:
-                _end_what_is_dead(study, storage, run.run_id)
-            progress = read_progress(study, session)
-        observer.progressed(progress)
+                _end_dead_trials(study, storage, run.run_id)
+            progress = read_progress(study, definition, session)
+        observer.on_progress(progress)
         result = close_study(study, definition, progress, run, export_to)
         return replace(result, storage=options.storage)
 
@@ -125,8 +136,15 @@ def _log_definition(
         fields = parameter.model_dump(exclude_defaults=True)
         params[f"space.{name}"] = ", ".join(f"{key} {value}" for key, value in fields.items())
     run.log_definition(params, {EXPERIMENT_FILE: content["experiment"]})
-    search = {"sampler": options.sampler, "pruner": options.pruner, "seed": str(options.seed)}
-    run.log_tags({**search, "trials": str(options.trials), "hours": str(options.hours)})
+    run.log_tags(
+        {
+            SAMPLER_TAG: options.sampler,
+            PRUNER_TAG: options.pruner,
+            SEED_TAG: str(options.seed),
+            WANTED_TAG: str(options.trials),
+            HOURS_TAG: str(options.hours),
+        }
+    )
 
 
 def _prepare(experiment: Experiment, root: Path | None, command: tuple[str, ...]) -> None:
@@ -147,16 +165,16 @@ def _prepare(experiment: Experiment, root: Path | None, command: tuple[str, ...]
         raise DatasetError(outcome.reason)
 
 
-def _end_what_is_dead(study: optuna.Study, storage: Any, parent_run: str) -> None:
-    retries.settle(study, storage)
+def _end_dead_trials(study: optuna.Study, storage: Any, parent_run: str) -> None:
+    retries.recover_trials(study, storage)
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     living = {trial.number for trial in running}
     sweeps.end_dead_runs(parent_run, living, "its worker died")
 
 
 @contextmanager
-def _tolerate(url: URL) -> Iterator[None]:
-    """Looking may fail for a while; whether work can go on is for the workers to say."""
+def _log_storage_errors(url: URL) -> Iterator[None]:
+    """Log errors of the storage while progress is read; workers decide whether to go on."""
     try:
         with storage_errors(url):
             yield

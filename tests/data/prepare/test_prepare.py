@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 from tiledseg.cli import app
 from tiledseg.config.experiment import load_experiment
-from tiledseg.data.cache import content_hash
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.prepare.prepare import prepare_dataset
 from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.data.split import source_of
 from tiledseg.errors import DatasetError, ExperimentError, OutputError
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.label_files import read_label_map
 from tiledseg.images.reading import read_image, read_mask
 from tiledseg.images.writing import write_image
@@ -84,7 +84,7 @@ class TestTheNewDataset:
             for kind, digest in (("images", row.image_digest), ("masks", row.mask_digest)):
                 name = f"{row.split}/{kind}/{row.stem}.png"
                 named.add(name)
-                assert content_hash(prepared.folder / name) == digest
+                assert hash_content(prepared.folder / name) == digest
             mask = read_mask(prepared.folder / row.split / "masks" / f"{row.stem}.png")
             assert mask.sum() == row.foreground
             if row.kind == "tile" and row.copy == 0:
@@ -152,9 +152,11 @@ class TestSeveralClasses:
         dataset = load_dataset(made, tmp_path)
         (whole,) = dataset.splits["test"]
         expected = np.where(labels == 9, IGNORED, labels)
-        np.testing.assert_array_equal(read_label_map(whole.mask, made.cut), expected)
+        np.testing.assert_array_equal(
+            read_label_map(whole.mask, made.foreground_threshold), expected
+        )
         for sample in dataset.splits["train"]:
-            found = read_label_map(sample.mask, made.cut)
+            found = read_label_map(sample.mask, made.foreground_threshold)
             assert set(np.unique(found)) <= {0, 1, 2, IGNORED}
             if "_r" in sample.stem:
                 top, left = (int(part[1:]) for part in sample.stem.split("_")[1:])
@@ -240,7 +242,7 @@ class TestRefusing:
     def test_another_reading_of_the_masks(self, root, tiny_experiment):
         prepare(root, tiny_experiment)
         changed = tiny_experiment(dataset={"mask_threshold": 50})
-        with pytest.raises(OutputError, match=r"another spec \(mask_cut 127, now 50\)"):
+        with pytest.raises(OutputError, match=r"another spec \(mask_threshold 127, now 50\)"):
             prepare_dataset(changed, root, "Cut", SPEC)
 
     def test_masks_that_mark_nothing(self, root, tiny_experiment):

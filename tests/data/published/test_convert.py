@@ -15,7 +15,7 @@ from tiledseg.cli import app
 from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.data.dataset import load_dataset
 from tiledseg.data.published import catalog
-from tiledseg.data.published.catalog import CATALOG, find_named_dataset, home_of_publication
+from tiledseg.data.published.catalog import CATALOG, find_named_dataset, publication_folder
 from tiledseg.data.published.convert import convert_published, fetch_published
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.images.reading import read_image, read_mask
@@ -291,7 +291,7 @@ class TestCatalog:
         with pytest.raises(DatasetError) as caught:
             fetch_published(dataset, tmp_path)
         assert dataset.publication.page in str(caught.value)
-        assert str(home_of_publication(dataset, tmp_path)) in str(caught.value)
+        assert str(publication_folder(dataset, tmp_path)) in str(caught.value)
 
     def test_a_dataset_of_somebody_s_own_is_seen_before_anything_is_fetched(self, tmp_path):
         save(tmp_path / "Tiled-Cell" / "train" / "images" / "a.png", picture(1))
@@ -313,7 +313,7 @@ class TestTheCommand:
         return tmp_path / "data"
 
     def test_put_into_the_folder_fetch_converts(self, root):
-        segpc(home_of_publication(find_named_dataset("Tiled-MultipleMyeloma"), root))
+        segpc(publication_folder(find_named_dataset("Tiled-MultipleMyeloma"), root))
         done = self.run("fetch", "Tiled-MultipleMyeloma")
         assert done.exit_code == 0, done.output
         assert "CC BY-NC-SA 4.0" in done.output

@@ -12,8 +12,7 @@ from tiledseg.data.synthetic import dataset
 from tiledseg.data.synthetic.dataset import write_synthetic_dataset
 from tiledseg.data.synthetic.smear import draw_cells, draw_smear
 from tiledseg.errors import DatasetError, OutputError
-from tiledseg.images.pixel_format import read_pixel_format
-from tiledseg.images.reading import read_indices
+from tiledseg.images.reading import read_header, read_indices
 
 SMALL = SyntheticSettings(seed=7, size=96, train=3, valid=2, test=1)
 
@@ -270,7 +269,7 @@ class TestCells:
         settings = SMALL.model_copy(update={"labels": "cells"})
         write_synthetic_dataset(settings, folder)
         for path in folder.rglob("masks/*.png"):
-            assert read_pixel_format(path).palette
+            assert read_header(path).palette
             assert read_indices(path).max() <= 3
         with pytest.raises(DatasetError, match="was drawn with"):
             write_synthetic_dataset(SMALL, folder)

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiledseg.data.cache import content_hash
 from tiledseg.data.prepare.cutting import Piece
-from tiledseg.errors import DatasetError, OutputError
+from tiledseg.errors import DatasetError, OutputError, one_line
 from tiledseg.images.atomic import atomic_file
+from tiledseg.images.hashing import hash_content
 from tiledseg.images.writing import write_image, write_labels, write_mask
 from tiledseg.masks.classes import foreground
 from tiledseg.masks.instances import label_instances
@@ -105,7 +105,7 @@ def _require(folder: Path, splits: Iterable[str], rows: Iterable[Mapping[str, An
         )
 
 
-def require_ours(folder: Path) -> str:
+def require_own_folder(folder: Path) -> str:
     """Refuse a folder that holds what was not written here.
 
     Returns:
@@ -138,7 +138,7 @@ def read_manifest(folder: Path) -> pd.DataFrame:
         table = pd.read_csv(folder / MANIFEST, dtype={"stem": str, "source": str})
     except (OSError, ValueError) as error:
         raise OutputError(
-            f"{folder / MANIFEST}: cannot be read ({' '.join(str(error).split())}); prepare the "
+            f"{folder / MANIFEST}: cannot be read ({one_line(error)}); prepare the "
             "dataset under another name"
         ) from None
     return table
@@ -146,7 +146,7 @@ def read_manifest(folder: Path) -> pd.DataFrame:
 
 def _claim(folder: Path, spec: Mapping[str, Any]) -> bool:
     """Make the folder ours; True where everything is written already."""
-    text = require_ours(folder)
+    text = require_own_folder(folder)
     if text:
         _require_same(folder, text, spec)
         return (folder / MANIFEST).is_file()
@@ -195,7 +195,7 @@ def _is_there(folder: Path, row: Mapping[str, Any]) -> bool:
         f"{kind}_digest": folder / row["split"] / f"{kind}s" / f"{row['stem']}.png"
         for kind in ("image", "mask")
     }
-    return all(path.is_file() and content_hash(path) == row[key] for key, path in paths.items())
+    return all(path.is_file() and hash_content(path) == row[key] for key, path in paths.items())
 
 
 def _write_missing(
@@ -270,11 +270,11 @@ def _place(path: Path, folder: Path, write: Callable[[Path], None]) -> str:
     unique = f"{os.getpid()}-{path.parts[-3]}-{path.parts[-2]}-{path.name}"
     temporary = folder / _UNFINISHED / unique
     write(temporary)
-    digest = content_hash(temporary)
+    digest = hash_content(temporary)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(path)
-    elif content_hash(path) == digest:
+    elif hash_content(path) == digest:
         temporary.unlink()
     else:
         raise OutputError(

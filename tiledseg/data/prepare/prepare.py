@@ -66,13 +66,15 @@ def prepare_dataset(
     source = load_dataset(experiment.dataset, root)
     changes = experiment.augmentation
     jobs = [
-        _job(split, sample, spec, changes, experiment.dataset.cut)
+        _job(split, sample, spec, changes, experiment.dataset.foreground_threshold)
         for split, samples in source.splits.items()
         for sample in samples
     ]
-    written = spec.written(source.name, source.digest, experiment.dataset.cut, changes)
+    record = spec.record(
+        source.name, source.digest, experiment.dataset.foreground_threshold, changes
+    )
     manifest = write_layout(
-        root / name, written, jobs, progress, made.dataset.classes, source.splits
+        root / name, record, jobs, progress, made.dataset.classes, source.splits
     )
     write_statistics(manifest, root / name)
     return Prepared(root / name, manifest, made)
@@ -83,11 +85,11 @@ def _job(
     sample: Sample,
     spec: PreparationSpec,
     changes: AugmentationSettings,
-    cut: int | None,
+    threshold: int | None,
 ) -> Job:
     def pieces() -> Iterator[Piece]:
         image = read_image(sample.image)
-        mask = read_label_map(sample.mask, cut)
+        mask = read_label_map(sample.mask, threshold)
         if mask.shape != image.shape[:2]:
             raise DatasetError(
                 f"{sample.mask_files[0]}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, "

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tiledseg.config import AugmentationSettings
+from tiledseg.data.split import SPLITS
 from tiledseg.errors import ExperimentError
 
 _LEAST_SIDE, _LARGEST_SIDE = 16, 32768
@@ -62,7 +63,7 @@ class PreparationSpec:
             raise ExperimentError(f"--empty {self.empty}: use a share of the tiles, 0 to 1")
         if not 0 <= self.augment <= 1000:
             raise ExperimentError(f"--augment {self.augment}: use 0 to 1000 copies")
-        strangers = set(self.uncut) - {"train", "valid", "test"}
+        strangers = set(self.uncut) - set(SPLITS)
         if strangers:
             raise ExperimentError(
                 f"--uncut {', '.join(sorted(strangers))}: no such split; use train, valid or test"
@@ -81,17 +82,17 @@ class PreparationSpec:
             for name, value in chosen.items()
         )
 
-    def written(
-        self, source: str, digest: str, cut: int | None, changes: AugmentationSettings
+    def record(
+        self, source: str, digest: str, threshold: int | None, changes: AugmentationSettings
     ) -> dict[str, Any]:
         """Everything that decides what comes out, as it is kept beside the dataset.
 
         Args:
             source: Name of the dataset that is cut.
             digest: Its digest.
-            cut: Foreground of its masks is brighter than this; None for labels.
+            threshold: Foreground of its masks is brighter than this; None for labels.
             changes: The random changes; kept where copies are made.
         """
-        origin = {"source": source, "source_digest": digest, "mask_cut": cut}
+        origin = {"source": source, "source_digest": digest, "mask_threshold": threshold}
         kept = {**origin, **asdict(self), "uncut": [*self.uncut]}
         return kept | ({"changes": changes.model_dump(mode="json")} if self.augment else {})

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tiledseg.data.split import SPLITS
 from tiledseg.images.atomic import atomic_file
 
 TABLE, PICTURE = "statistics.csv", "statistics.png"
-_SPLITS = ("train", "valid", "test")
 
 
 def statistics_of(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -26,7 +26,7 @@ def statistics_of(manifest: pd.DataFrame) -> pd.DataFrame:
     areas = manifest["height"] * manifest["width"]
     table = manifest.assign(area=areas, fraction=manifest["foreground"] / areas)
     rows = []
-    for split in _SPLITS:
+    for split in SPLITS:
         part = table[table["split"] == split]
         for kind in [*sorted(part["kind"].unique()), "all"]:
             rows.append(_figures(split, kind, part if kind == "all" else part[part.kind == kind]))
@@ -73,15 +73,15 @@ def _draw(manifest: pd.DataFrame, path: Path) -> None:
     FigureCanvasAgg(figure)
     files, fractions, objects = figure.subplots(1, 3)
     figure.subplots_adjust(left=0.05, right=0.98, bottom=0.17)
-    counts = manifest.groupby(["split", "kind"]).size().unstack(fill_value=0).reindex(_SPLITS)
+    counts = manifest.groupby(["split", "kind"]).size().unstack(fill_value=0).reindex(SPLITS)
     below = 0 * counts.iloc[:, 0]
     for kind in counts.columns:
-        files.bar(_SPLITS, counts[kind], bottom=below, label=kind)
+        files.bar(SPLITS, counts[kind], bottom=below, label=kind)
         below = below + counts[kind]
     shares = 100.0 * manifest["foreground"] / (manifest["height"] * manifest["width"])
     for axes, values in ((fractions, shares), (objects, manifest["objects"])):
         edges = np.linspace(0.0, max(1.0, float(values.max())), 21)
-        for split in _SPLITS:
+        for split in SPLITS:
             axes.stairs(
                 np.histogram(values[manifest["split"] == split], edges)[0], edges, label=split
             )

@@ -17,11 +17,11 @@ from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
     folders_with,
-    incomplete,
-    inner,
-    not_of_format,
+    format_error,
+    incomplete_error,
+    subfolder,
 )
-from tiledseg.images.reading import IMAGE_SUFFIXES, read_image, read_mask_levels
+from tiledseg.images.reading import IMAGE_SUFFIXES, read_image, read_mask_brightness
 
 EXPECTED = (
     "seg/train/images/BreaDM-Ma-1801/VIBRANT/p-032.jpg beside seg/train/labels/ with the same "
@@ -45,11 +45,12 @@ def find_malignant(folder: Path) -> list[PublishedImage]:
     for home, masks in _homes(folder):
         labels = {_key(path, masks): path for path in _pictures(masks)}
         images = {
-            _key(path, inner(home, "images")): path for path in _pictures(inner(home, "images"))
+            _key(path, subfolder(home, "images")): path
+            for path in _pictures(subfolder(home, "images"))
         }
         lonely = [key for key in labels if key not in images]
         if lonely:
-            raise incomplete(home, lonely, "labels without an image", EXPECTED)
+            raise incomplete_error(home, lonely, "labels without an image", EXPECTED)
         split = _SPLITS.get(home.name.casefold(), "test" if home.name == "test" else "")
         for key, label in sorted(labels.items()):
             if any(_BENIGN.search(part) for part in key.split("/")[:-1]):
@@ -58,7 +59,7 @@ def find_malignant(folder: Path) -> list[PublishedImage]:
             patient = key.split("/")[0] if "/" in key else name
             found.append(PublishedImage(patient, name, split, _reader(name, images[key], label)))
     if not found:
-        raise not_of_format(folder, EXPECTED)
+        raise format_error(folder, EXPECTED)
     return found
 
 
@@ -66,7 +67,7 @@ def _homes(folder: Path) -> Iterator[tuple[Path, Path]]:
     if folder.is_dir():
         for masks in _MASK_FOLDERS:
             for home in folders_with(folder, "images", masks):
-                yield home, inner(home, masks)
+                yield home, subfolder(home, masks)
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -85,9 +86,9 @@ def _reader(
     name: str, image: Path, label: Path
 ) -> Callable[[], Iterator[tuple[str, Pixels, Pixels]]]:
     def read() -> Iterator[tuple[str, Pixels, Pixels]]:
-        levels = read_mask_levels(label)
+        brightness = read_mask_brightness(label)
         # Labels are 0 and 1, or 0 and 255 with what JPEG makes of that.
-        cut = int(levels.max(initial=0)) // 2
-        yield name, read_image(image), (levels > cut).astype(np.uint8)
+        threshold = int(brightness.max(initial=0)) // 2
+        yield name, read_image(image), (brightness > threshold).astype(np.uint8)
 
     return read

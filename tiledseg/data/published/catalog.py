@@ -136,6 +136,6 @@ def find_named_dataset(name: str) -> NamedDataset:
     raise DatasetError(f"no dataset is named {name!r}; nearest names: {', '.join(near)}")
 
 
-def home_of_publication(dataset: NamedDataset, root: Path) -> Path:
+def publication_folder(dataset: NamedDataset, root: Path) -> Path:
     """The folder for the files that a publication's page gives, in the data root."""
     return root / "published" / dataset.publication.name

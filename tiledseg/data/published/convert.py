@@ -7,11 +7,11 @@ import pandas as pd
 
 from tiledseg.config import SplitSettings
 from tiledseg.data.prepare.cutting import Piece
-from tiledseg.data.prepare.layout import Job, Progress, require_ours, write_layout
+from tiledseg.data.prepare.layout import Job, Progress, require_own_folder, write_layout
 from tiledseg.data.prepare.statistics import write_statistics
 from tiledseg.data.prepare.windows import full_window
 from tiledseg.data.published.archive import unpack
-from tiledseg.data.published.catalog import NamedDataset, home_of_publication
+from tiledseg.data.published.catalog import NamedDataset, publication_folder
 from tiledseg.data.published.download import download
 from tiledseg.data.published.format import PublishedImage
 from tiledseg.data.split import draw_splits
@@ -34,8 +34,8 @@ def fetch_published(dataset: NamedDataset, root: Path, progress: Progress | None
             and the folder. Or they cannot be fetched, or the archive is unsound.
         OutputError: They cannot be written, or the dataset's own folder holds other files.
     """
-    require_ours(root / dataset.name)
-    home, publication = home_of_publication(dataset, root), dataset.publication
+    require_own_folder(root / dataset.name)
+    home, publication = publication_folder(dataset, root), dataset.publication
     if publication.archive is not None:
         archive = home / publication.archive.name
         if not (home / publication.archive.root).is_dir() or archive.exists():

@@ -40,7 +40,7 @@ def folders_with(root: Path, *names: str) -> Iterator[Path]:
             yield folder
 
 
-def inner(folder: Path, name: str) -> Path:
+def subfolder(folder: Path, name: str) -> Path:
     """A folder's folder of that name; case is ignored."""
     return next(
         path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.casefold() == name
@@ -58,7 +58,7 @@ def pictures_in(folder: Path) -> list[Path]:
     ]
 
 
-def not_of_format(folder: Path, expected: str) -> DatasetError:
+def format_error(folder: Path, expected: str) -> DatasetError:
     """What was found and what was expected."""
     if not folder.is_dir():
         return DatasetError(f"{folder} is no folder; expected {expected}")
@@ -73,7 +73,7 @@ def not_of_format(folder: Path, expected: str) -> DatasetError:
     return DatasetError(f"{folder}: found {shown or 'nothing'}; expected {expected}")
 
 
-def incomplete(folder: Path, lonely: Sequence[str], what: str, expected: str) -> DatasetError:
+def incomplete_error(folder: Path, lonely: Sequence[str], what: str, expected: str) -> DatasetError:
     """Some files have no partner."""
     shown = ", ".join(lonely[:_SHOWN]) + (", ..." if len(lonely) > _SHOWN else "")
     return DatasetError(

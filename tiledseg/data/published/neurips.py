@@ -13,10 +13,10 @@ from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
     folders_with,
-    incomplete,
-    inner,
-    not_of_format,
+    format_error,
+    incomplete_error,
     pictures_in,
+    subfolder,
 )
 from tiledseg.errors import DatasetError
 from tiledseg.images.reading import IMAGE_SUFFIXES, read_as_stored, read_image
@@ -35,14 +35,16 @@ def find_smears(folder: Path) -> list[PublishedImage]:
     """
     home = next(folders_with(folder, "images", "labels"), None) if folder.is_dir() else None
     if home is None:
-        raise not_of_format(folder, EXPECTED)
-    images = [path for path in pictures_in(inner(home, "images")) if path.suffix.lower() == ".png"]
-    labels = {path.stem: path for path in pictures_in(inner(home, "labels"))}
+        raise format_error(folder, EXPECTED)
+    images = [
+        path for path in pictures_in(subfolder(home, "images")) if path.suffix.lower() == ".png"
+    ]
+    labels = {path.stem: path for path in pictures_in(subfolder(home, "labels"))}
     if not images:
-        raise not_of_format(inner(home, "images"), EXPECTED)
+        raise format_error(subfolder(home, "images"), EXPECTED)
     lonely = [path.name for path in images if f"{path.stem}_label" not in labels]
     if lonely:
-        raise incomplete(home, lonely, "images without labels", EXPECTED)
+        raise incomplete_error(home, lonely, "images without labels", EXPECTED)
     return [
         PublishedImage(path.stem, path.stem, "", _reader(path, labels[f"{path.stem}_label"]))
         for path in images

@@ -16,10 +16,10 @@ from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
     folders_with,
-    incomplete,
-    inner,
-    not_of_format,
+    format_error,
+    incomplete_error,
     pictures_in,
+    subfolder,
 )
 from tiledseg.errors import DatasetError
 from tiledseg.images.reading import read_as_stored, read_image
@@ -93,17 +93,17 @@ def _find(folder: Path) -> list[tuple[str, Path, Cells]]:
     found: list[tuple[str, Path, Cells]] = []
     for home in homes:
         cells: dict[str, Cells] = {}
-        for path in pictures_in(inner(home, "y")):
+        for path in pictures_in(subfolder(home, "y")):
             field = path.stem.rpartition("_")[0]
             cells[field] = (*cells.get(field, ()), path)
-        images = pictures_in(inner(home, "x"))
+        images = pictures_in(subfolder(home, "x"))
         lonely = [path.name for path in images if path.stem not in cells]
         if lonely:
-            raise incomplete(home, lonely, "fields without a cell's file", EXPECTED)
+            raise incomplete_error(home, lonely, "fields without a cell's file", EXPECTED)
         split = "test" if "valid" in home.name.casefold() else ""
         found += [(split, path, cells[path.stem]) for path in images]
     if not found:
-        raise not_of_format(folder, EXPECTED)
+        raise format_error(folder, EXPECTED)
     return found
 
 
@@ -114,7 +114,7 @@ def _field_reader(
         pixels = read_image(image)
         mask = np.zeros(pixels.shape[:2], np.uint8)
         for path in cells:
-            mask |= _fitting(read_cell(path), mask, path, image)
+            mask |= _require_same_size(read_cell(path), mask, path, image)
         yield image.stem, pixels, mask
 
     return read
@@ -127,15 +127,15 @@ def _cell_reader(
         whole = read_image(image)
         small = cv2.resize(whole, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         for path in cells:
-            cell = _fitting(read_cell(path), whole[..., 0], path, image)
+            cell = _require_same_size(read_cell(path), whole[..., 0], path, image)
             mask = cv2.resize(cell, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST_EXACT)
             if mask.any():
-                yield path.stem, _alone(small, mask), np.asarray(mask)
+                yield path.stem, _isolate_cell(small, mask), np.asarray(mask)
 
     return read
 
 
-def _alone(field: Pixels, mask: Pixels) -> Pixels:
+def _isolate_cell(field: Pixels, mask: Pixels) -> Pixels:
     """The field around one cell, and plain ground elsewhere."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, left = max(0, int(rows[0]) - _MARGIN), max(0, int(columns[0]) - _MARGIN)
@@ -146,7 +146,7 @@ def _alone(field: Pixels, mask: Pixels) -> Pixels:
     return shown
 
 
-def _fitting(mask: Pixels, image: Pixels, path: Path, owner: Path) -> Pixels:
+def _require_same_size(mask: Pixels, image: Pixels, path: Path, owner: Path) -> Pixels:
     if mask.shape != image.shape[:2]:
         raise DatasetError(
             f"{path}: is {mask.shape[1]} x {mask.shape[0]} pixels, but {owner} is "

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
-    incomplete,
-    not_of_format,
+    format_error,
+    incomplete_error,
     pictures_in,
 )
-from tiledseg.errors import DatasetError
+from tiledseg.errors import DatasetError, one_line
 from tiledseg.images.reading import read_image
 
 EXPECTED = "im_Metaplastic/001.bmp beside 001_cyt01.dat, 001_nuc01.dat and so on"
@@ -51,13 +51,13 @@ def find_metaplastic(folder: Path) -> list[PublishedImage]:
         images = [path for path in pictures_in(home) if path.suffix.lower() == ".bmp"]
         lonely = [path.name for path in images if path.stem not in outlines]
         if lonely:
-            raise incomplete(home, lonely, "images without an outline", EXPECTED)
+            raise incomplete_error(home, lonely, "images without an outline", EXPECTED)
         for image in images:
             name = f"Metaplastic_{image.stem}"
             reader = _reader(name, image, outlines[image.stem])
             found.append(PublishedImage(name, name, "", reader))
     if not found:
-        raise not_of_format(folder, EXPECTED)
+        raise format_error(folder, EXPECTED)
     return found
 
 
@@ -74,7 +74,7 @@ def read_outline(path: Path) -> NDArray[np.float64]:
         points = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
     except (OSError, ValueError) as error:
         raise DatasetError(
-            f"{path}: is no outline ({' '.join(str(error).split())}); expected one point a line, "
+            f"{path}: is no outline ({one_line(error)}); expected one point a line, "
             "as in 1034.2,553.8"
         ) from None
     if points.shape[1:] != (2,) or len(points) < 3 or not np.isfinite(points).all():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tiledseg.data.sampling.crops import object_points
 from tiledseg.masks.classes import Labels, foreground
-from tiledseg.masks.instances import clean
+from tiledseg.masks.cleaning import clean
 
 _BITS = 4
 """Bits kept of each channel: 16 shades, 4096 colors."""

@@ -23,7 +23,7 @@ from tiledseg.data.sampling.crops import (
     stack,
 )
 from tiledseg.data.sampling.hard_negatives import ColorContrast
-from tiledseg.masks.classes import foreground, value_counts
+from tiledseg.masks.classes import count_values, foreground
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 _BATCHES_AHEAD = 2
@@ -89,15 +89,15 @@ class TileSampler(keras.utils.PyDataset):
         self._cache = cache
         self._shapes = [self._image(index).shape[:2] for index in range(len(self._samples))]
         self._points: dict[tuple[int, int | None], NDArray[np.int32]] = {}
-        self._holders = self._found_holders()
-        self._hard_negatives = self._found_hard_negatives()
+        self._images_by_class = self._find_images_by_class()
+        self._hard_negatives = self._find_hard_negatives()
         self._threads = experiment.training.workers if workers is None else workers
         self._pool = ThreadPoolExecutor(self._threads, "tiles") if self._threads else None
         self._ahead: dict[int, Future[Batch]] = {}
         self._lock = threading.Lock()
         self._hard_example_fraction = experiment.training.hard_example_fraction
         self._losses: dict[int, NDArray[np.float64]] = {}
-        self._told = threading.Condition()
+        self._losses_changed = threading.Condition()
         self._closed = False
 
     @property
@@ -113,7 +113,7 @@ class TileSampler(keras.utils.PyDataset):
         """
         if self._pool is None:
             return self._draw_batch(index)
-        return self._prepared(self._pool, index).result()
+        return self._take_batch(self._pool, index).result()
 
     def set_losses(self, epoch: int, losses: NDArray[np.float64]) -> None:
         """Say how hard images are in an epoch, counted from 0; the first one needs none.
@@ -122,25 +122,25 @@ class TileSampler(keras.utils.PyDataset):
             epoch: In which these losses count.
             losses: (samples,), not negative.
         """
-        with self._told:
+        with self._losses_changed:
             self._losses = {epoch: losses}
-            self._told.notify_all()
+            self._losses_changed.notify_all()
 
     def close(self) -> None:
         """Have nobody wait for losses any more: the training has ended."""
-        with self._told:
+        with self._losses_changed:
             self._closed = True
-            self._told.notify_all()
+            self._losses_changed.notify_all()
 
     def _losses_in(self, epoch: int) -> NDArray[np.float64] | None:
         """The losses that count in an epoch, or None where all images are alike."""
         if not self._hard_example_fraction or not epoch:
             return None
-        with self._told:
-            self._told.wait_for(lambda: self._closed or epoch in self._losses)
+        with self._losses_changed:
+            self._losses_changed.wait_for(lambda: self._closed or epoch in self._losses)
             return self._losses.get(epoch)
 
-    def _prepared(self, pool: ThreadPoolExecutor, index: int) -> Future[Batch]:
+    def _take_batch(self, pool: ThreadPoolExecutor, index: int) -> Future[Batch]:
         """Take a batch out of those in preparation, and have the following ones started."""
         with self._lock:
             wanted = range(index, index + self._threads + _BATCHES_AHEAD + 1)
@@ -201,7 +201,7 @@ class TileSampler(keras.utils.PyDataset):
                 return int(rng.choice(images, p=weights / weights.sum()))
         return images[int(rng.integers(len(images)))]
 
-    def _found_hard_negatives(self) -> dict[int, NDArray[np.int32]]:
+    def _find_hard_negatives(self) -> dict[int, NDArray[np.int32]]:
         """Images that have look-alikes, with the points of those."""
         if not self._experiment.training.hard_negative_fraction:
             return {}
@@ -215,21 +215,21 @@ class TileSampler(keras.utils.PyDataset):
     def _draw_object_center(
         self, rng: np.random.Generator, losses: NDArray[np.float64] | None
     ) -> tuple[int, NDArray[np.int32]]:
-        if not self._holders:
+        if not self._images_by_class:
             chosen = self._draw_image(rng, range(len(self._samples)), losses)
             return chosen, self._points_of(chosen, None)
-        label = list(self._holders)[int(rng.integers(len(self._holders)))]
-        chosen = self._draw_image(rng, self._holders[label], losses)
+        label = list(self._images_by_class)[int(rng.integers(len(self._images_by_class)))]
+        chosen = self._draw_image(rng, self._images_by_class[label], losses)
         return chosen, self._points_of(chosen, label)
 
-    def _found_holders(self) -> dict[int, list[int]]:
+    def _find_images_by_class(self) -> dict[int, list[int]]:
         """The images that hold each class; empty where there is but one."""
         dataset = self._experiment.dataset
         if not dataset.holds_labels or not self._experiment.training.foreground_fraction:
             return {}
         holders: dict[int, list[int]] = {}
         for index in range(len(self._samples)):
-            present = value_counts(self._mask(index))
+            present = count_values(self._mask(index))
             for label in range(1, len(dataset.classes)):
                 if present[label]:
                     holders.setdefault(label, []).append(index)
@@ -247,7 +247,9 @@ class TileSampler(keras.utils.PyDataset):
         return self._cache.image(self._samples[index].image, self._experiment.image)
 
     def _mask(self, index: int) -> NDArray[np.uint8]:
-        return self._cache.mask(self._samples[index].mask, self._experiment.dataset.cut)
+        return self._cache.mask(
+            self._samples[index].mask, self._experiment.dataset.foreground_threshold
+        )
 
     def _objects(self, index: int) -> NDArray[np.uint8]:
         """1 where there is an object of any class."""

@@ -68,6 +68,6 @@ class ValidationTiles(keras.utils.PyDataset):
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         experiment = self._experiment
         image = self._cache.image(sample.image, experiment.image)
-        mask = self._cache.mask(sample.mask, experiment.dataset.cut)
+        mask = self._cache.mask(sample.mask, experiment.dataset.foreground_threshold)
         size = experiment.image.size
         return read_crop(image, *origin, size), read_crop(mask, *origin, size)

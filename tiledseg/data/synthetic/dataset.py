@@ -42,7 +42,7 @@ def write_synthetic_dataset(
         OutputError: The folder cannot be written.
     """
     if os.path.lexists(folder):
-        _check_is_drawn(settings, folder)
+        _require_complete(settings, folder)
         return
     temporary = folder.with_name(f".{folder.name}-{os.getpid()}-{secrets.token_hex(6)}.partial")
     try:
@@ -103,10 +103,10 @@ def _take_name(settings: SyntheticSettings, temporary: Path, folder: Path) -> No
     except OSError:
         if not os.path.lexists(folder):
             raise
-        _check_is_drawn(settings, folder)
+        _require_complete(settings, folder)
 
 
-def _check_is_drawn(settings: SyntheticSettings, folder: Path) -> None:
+def _require_complete(settings: SyntheticSettings, folder: Path) -> None:
     """Raise DatasetError unless the folder is the complete dataset of these settings."""
     remedy = "move it away to have it drawn, or use another dataset name or TILEDSEG_DATA"
     try:

@@ -91,7 +91,7 @@ def run_stages(
     raw, computed = _Belt[A](), _Belt[B](by_hand=True)
     failures: list[BaseException] = []
 
-    def guarded(stage: Callable[[], None]) -> None:
+    def guard(stage: Callable[[], None]) -> None:
         try:
             stage()
         except _StoppedError:
@@ -115,7 +115,7 @@ def run_stages(
         for item in computed:
             consume(item)
 
-    threads = [threading.Thread(target=guarded, args=(stage,)) for stage in (fill, drain)]
+    threads = [threading.Thread(target=guard, args=(stage,)) for stage in (fill, drain)]
 
     def wait() -> None:
         for thread in threads:
@@ -123,8 +123,8 @@ def run_stages(
 
     for thread in threads:
         thread.start()
-    guarded(transform)
-    guarded(wait)  # Ctrl+C may come here too, and then stops the threads
+    guard(transform)
+    guard(wait)  # Ctrl+C may come here too, and then stops the threads
     wait()
     if failures:
         raise failures[0]

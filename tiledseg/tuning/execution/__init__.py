@@ -1,1 +1,1 @@
-"""How trials run: workers, processes, retries, signals, and what became of each trial."""
+"""Running trials: workers, processes, retries, signals, outcomes."""

@@ -1,6 +1,7 @@
 """Lines of JSON between a process and the one that started it.
 
-The pipe is also a lifeline: when the other side ends, however it ends, reading does too.
+When the other side ends, however it ends, its end of the pipe is closed. So a process that reads
+notices the death of its parent.
 """
 
 import json

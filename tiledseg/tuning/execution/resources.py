@@ -1,4 +1,4 @@
-"""This machine: which process is which, how much memory there is, how to share processors."""
+"""Processes, memory and processors of this machine."""
 
 import os
 import platform
@@ -11,8 +11,8 @@ import psutil
 _MEMORY_SHARE = 0.9
 
 
-def this_process() -> dict[str, Any]:
-    """What tells a process from all others, on any machine, now and later."""
+def identify_process() -> dict[str, Any]:
+    """Machine, id and start time of this process, which no other process shares."""
     process = psutil.Process()
     return {"machine": _host_id(), "pid": process.pid, "began": process.create_time()}
 
@@ -40,7 +40,7 @@ def memory_per_worker(workers: int) -> float:
     return _MEMORY_SHARE * total / workers / 1e9
 
 
-def memory_of(process: psutil.Process) -> float:
+def measure_memory(process: psutil.Process) -> float:
     """Memory that a process and those it started hold for themselves, in 10**9 bytes.
 
     Pages of mapped files (decoded images, libraries) are shared and not counted where the

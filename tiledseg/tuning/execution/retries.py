@@ -1,4 +1,4 @@
-"""Which trials count, whatever died on the way.
+"""Trials that died: which are run again, and which count.
 
 Optuna runs a trial again by adding another one that names the first in its history. A trial
 that has a successor does not count; so a study of N trials ends with exactly N that count, each
@@ -17,12 +17,12 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
 from tiledseg.tuning.execution.resources import is_gone
-from tiledseg.tuning.study.storage import experimental_on_purpose
+from tiledseg.tuning.study.storage import ignore_experimental_warnings
 
 WORKER = "worker"
 """Attribute of a trial: the process that runs it."""
 ORIGIN = "origin"
-"""Attribute of a trial: ``experiment`` or ``source`` when it was not the sampler's idea."""
+"""Attribute of a trial: ``experiment`` or ``source`` where the sampler did not choose it."""
 EXPERIMENT, SOURCE = "experiment", "source"
 DEATHS = "deaths"
 """Attribute of a trial: how often it died before."""
@@ -34,7 +34,7 @@ EPOCHS = "epochs"
 DIED = "died"
 """Outcome of a trial whose worker is gone."""
 INTERRUPTED = "interrupted"
-"""Outcome of a trial whose sweep was stopped politely."""
+"""Outcome of a trial whose sweep was stopped by Ctrl-C or SIGTERM."""
 RETRIED = (DIED, "killed", "unavailable")
 """Outcomes that say nothing about the settings: such a trial is run once more."""
 _KEPT = (ORIGIN, DEATHS)
@@ -67,8 +67,8 @@ def list_counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.number not in replaced]
 
 
-def list_begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that count and are under way or finished."""
+def list_started(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that count and are running or have ended."""
     return [trial for trial in list_counted(trials) if trial.state != TrialState.WAITING]
 
 
@@ -78,15 +78,15 @@ def list_finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def is_due_again(trial: FrozenTrial) -> bool:
-    """Whether a trial failed in a way that it is run once more for."""
+    """Whether a trial failed and is to be run again."""
     if trial.state != TrialState.FAIL:
         return False
     outcome = outcome_of(trial)
     return outcome == INTERRUPTED or (outcome in RETRIED and trial.user_attrs.get(DEATHS, 0) == 0)
 
 
-def settle(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
-    """Fail trials that nobody runs any more, and queue again those that deserve it.
+def recover_trials(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
+    """Fail trials that nobody runs any more, and queue those that are to be run again.
 
     To be called under the study's lock. A trial without a worker is then dead: a worker signs
     its trial before it lets go of the lock. One signed on this machine is dead when the process
@@ -97,29 +97,29 @@ def settle(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
         storage: Its storage.
 
     Returns:
-        The trials that were failed now.
+        The trials that were under way and have failed now.
     """
-    failed = fail_dead(study, storage)
+    failed = fail_dead_trials(study, storage)
     for trial in list_counted(study.get_trials(deepcopy=False)):
         if is_due_again(trial):
             _queue_again(study, trial)
     return failed
 
 
-def fail_dead(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
-    """Fail trials that nobody runs any more, as ``settle`` does, and leave it at that."""
+def fail_dead_trials(study: optuna.Study, storage: Any) -> list[FrozenTrial]:
+    """Fail trials that nobody runs any more; unlike ``recover_trials``, queue none again."""
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     for trial in running:
         identity = trial.user_attrs.get(WORKER)
         if identity is None or is_gone(identity):
-            with suppress(UpdateFinishedTrialError):  # its end was told after we looked
+            with suppress(UpdateFinishedTrialError):  # it ended after we looked
                 storage.set_trial_user_attr(trial._trial_id, OUTCOME, DIED)
                 storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    with experimental_on_purpose():
+    with ignore_experimental_warnings():
         fail_stale_trials(study)
-    were = {trial.number for trial in running}
+    numbers = {trial.number for trial in running}
     failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-    return [trial for trial in failed if trial.number in were]
+    return [trial for trial in failed if trial.number in numbers]
 
 
 def _queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -133,5 +133,5 @@ def _queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
         for key, value in trial.system_attrs.items()
         if not key.startswith(("completed_rung", "constraints"))
     }
-    with experimental_on_purpose():
+    with ignore_experimental_warnings():
         RetryHeartbeatStaleTrialCallback()(study, again)

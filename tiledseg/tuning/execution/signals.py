@@ -1,4 +1,4 @@
-"""Being asked to end, without losing the question."""
+"""Ctrl-C and SIGTERM: noted by the handler, acted on where the program waits."""
 
 import signal
 import sys
@@ -11,10 +11,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Whether somebody asked for the end, by Ctrl-C or SIGTERM.
+    """Whether Ctrl-C or SIGTERM came.
 
-    An exception that a signal handler raises inside a finalizer, as databases and sockets have
-    them, is swallowed there, and the question with it. So the first one is only noted.
+    Python swallows an exception that a signal handler raises inside a finalizer, as databases
+    and sockets have them, and the request would be lost. So the first signal is only noted.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class StopRequest:
         self._asked.set()
 
     def pause(self, seconds: float) -> None:
-        """Wait, or end when that is asked for.
+        """Wait, or end when a signal has come.
 
         Raises:
             KeyboardInterrupt: By Ctrl-C.

@@ -3,10 +3,10 @@
     python -m tiledseg.tuning.execution.trial_main
 
 It knows no Optuna. It reads one request from standard input, answers with events on standard
-output, and after every epoch waits for leave to go on. It ends when its worker does.
+output, and after every epoch waits for the answer whether to go on. It ends when its worker does.
 """
 
-# ruff: noqa: ARG002 - an observer is told more than this one needs
+# ruff: noqa: ARG002 - an observer gets more than this one needs
 
 import os
 import signal
@@ -68,19 +68,19 @@ class TrialReporter:
         self.training_began: float | None = None
         self.evaluation_ended: float | None = None
 
-    def run_opened(self, run_id: str) -> None:
+    def on_run_start(self, run_id: str) -> None:
         """Nothing: the worker made the run."""
 
-    def dataset_checked(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
+    def on_dataset(self, dataset: "Dataset", summary: "DatasetSummary") -> None:
         """Nothing: the sweep checked it before."""
 
-    def batch_ended(
+    def on_batch_end(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
     ) -> None:
         """Nothing: a sweep looks at epochs."""
 
-    def epoch_ended(self, report: "EpochReport") -> None:
-        """Report, and leave when the worker has seen enough."""
+    def on_epoch_end(self, report: "EpochReport") -> None:
+        """Report, and end when the worker says so."""
         if self.training_began is None:
             self.training_began = time.monotonic() - report.elapsed
         metrics = dict(report.metrics)
@@ -93,10 +93,10 @@ class TrialReporter:
         if answer is None or not answer["go_on"]:
             sys.exit()  # the open run is closed as KILLED on the way out
 
-    def masks_predicted(self, picture: "EpochPicture") -> None:
+    def on_epoch_masks(self, picture: "EpochPicture") -> None:
         """Nothing: pictures are for the run."""
 
-    def image_evaluated(self, evaluation: "ImageEvaluation") -> None:
+    def on_image(self, evaluation: "ImageEvaluation") -> None:
         """Note the time."""
         self.evaluation_ended = time.monotonic()
 
@@ -122,7 +122,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  # whatever it is, the study must hear of it
         traceback.print_exc()
         channel.send({"event": "failed", **explain_failure(error)})
-    _leave()
+    _exit()
 
 
 def explain_failure(error: Exception) -> dict[str, str]:
@@ -179,8 +179,8 @@ def _count_parameters(experiment: Experiment) -> int:
     return int(build_model(experiment.model, experiment.image.channels).count_params())
 
 
-def _leave() -> NoReturn:
-    """At once: nothing is open any more, and TensorFlow takes its time to fold up."""
+def _exit() -> NoReturn:
+    """End at once: nothing is open any more, and TensorFlow would take seconds."""
     sys.stderr.flush()
     os._exit(0)
 

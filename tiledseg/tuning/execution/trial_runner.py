@@ -1,4 +1,4 @@
-"""A claimed trial: from its settings to its end in Optuna's and MLflow's books."""
+"""Runs a claimed trial: experiment, MLflow run, process, and what is recorded of its end."""
 
 import json
 import logging
@@ -6,7 +6,6 @@ import math
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -15,17 +14,25 @@ from optuna.exceptions import UpdateFinishedTrialError
 from tiledseg.config.experiment import Experiment
 from tiledseg.errors import ExperimentError, TrackingError
 from tiledseg.tracking import sweeps
-from tiledseg.tracking.names import PRUNED_ON
-from tiledseg.tuning.execution import retries
-from tiledseg.tuning.execution.child_process import (
-    COMMAND,
-    EpochEnd,
-    Outcome,
-    TrialLimits,
-    TrialProcess,
+from tiledseg.tracking.names import (
+    FEASIBLE_TAG,
+    OBJECTIVE_TAG,
+    ORIGIN_TAG,
+    PRUNED_ON,
+    SETTINGS_TAG,
+    direction_sign,
 )
-from tiledseg.tuning.execution.outcome import is_feasible, judge, objective_values, violations
+from tiledseg.tuning.execution import retries
+from tiledseg.tuning.execution.outcome import (
+    Outcome,
+    check_outcome,
+    is_feasible,
+    measure_constraints,
+    objective_values,
+)
 from tiledseg.tuning.execution.resources import share_processors
+from tiledseg.tuning.execution.trial_process import EpochEnd, TrialLimits, TrialProcess
+from tiledseg.tuning.execution.worker_options import WorkerOptions
 from tiledseg.tuning.study.definition import StudyDefinition
 
 logger = logging.getLogger(__name__)
@@ -38,35 +45,6 @@ STATUS: Mapping[str, str] = {
     retries.INTERRUPTED: "KILLED",
 }
 """Status of a trial's MLflow run by its outcome; FAILED for all others."""
-
-
-@dataclass(frozen=True)
-class WorkerOptions:
-    """How a worker works; what it searches lies in the study."""
-
-    storage: str
-    study: str
-    parent_run: str
-    """The study's MLflow run."""
-    trials: int | None
-    """Trials that the study should have; None: as many as fit into the time."""
-    deadline: float | None
-    """Seconds since 1970 after which no trial is begun."""
-    sampler: str
-    pruner: str
-    seed: int
-    trial_seconds: float
-    """Wall time of a trial at most."""
-    trial_memory_gb: float
-    """Memory of a trial at most."""
-    worker: int = 0
-    """Number of this worker on its machine."""
-    workers: int = 1
-    """Workers on this machine."""
-    root: str | None = None
-    """Folder of datasets; by default the one that ``TILEDSEG_DATA`` names."""
-    command: tuple[str, ...] = COMMAND
-    """The program that runs a trial."""
 
 
 class TrialRunner:
@@ -92,35 +70,35 @@ class TrialRunner:
         self._began = time.monotonic()
 
     def run(self) -> Outcome:
-        """Run it and file its outcome.
+        """Run the trial and record its outcome.
 
         Raises:
             UpdateFinishedTrialError: Another worker took it for dead.
         """
         try:
-            outcome = self._outcome()
-            self._file(outcome)
+            outcome = self._run()
+            self._record(outcome)
         except UpdateFinishedTrialError:
-            self._close_run(Outcome("killed", "taken for dead: no heartbeat"))
+            self._close_run(Outcome("killed", "taken for dead: no heartbeat"), {})
             raise
         return outcome
 
-    def _outcome(self) -> Outcome:
+    def _run(self) -> Outcome:
         try:
-            experiment = self._experiment()
+            experiment = self._make_experiment()
         except ExperimentError as error:
             outcome = Outcome("infeasible", str(error))
         else:
             outcome = Outcome("complete")
         try:
             self._open_run()
-            return self._trained(experiment) if outcome.kind == "complete" else outcome
+            return self._train(experiment) if outcome.kind == "complete" else outcome
         except TrackingError as error:
             return Outcome("unavailable", str(error))
 
-    def _experiment(self) -> Experiment:
-        """The trial's experiment; the study's own when that is what it is for."""
-        definition, own = self._definition, self._definition.own
+    def _make_experiment(self) -> Experiment:
+        """The experiment with the sampler's settings, or as it is where the trial is for that."""
+        definition, own = self._definition, self._definition.own_settings
         if self._trial.user_attrs.get(retries.ORIGIN) == retries.EXPERIMENT:
             for name in definition.space.own_values(own):
                 definition.space.parameters[name].suggest(self._trial, name)
@@ -130,13 +108,13 @@ class TrialRunner:
 
     def _open_run(self) -> None:
         origin = self._trial.user_attrs.get(retries.ORIGIN)
-        tags = {"settings": json.dumps(self._trial.params, default=str)}
+        tags = {SETTINGS_TAG: json.dumps(self._trial.params, default=str)}
         if origin:
-            tags["origin"] = origin
+            tags[ORIGIN_TAG] = origin
         self._run_id = sweeps.start_trial_run(self._options.parent_run, self._trial.number, tags)
         self._trial.set_user_attr(retries.RUN_ID, self._run_id)
 
-    def _trained(self, experiment: Experiment) -> Outcome:
+    def _train(self, experiment: Experiment) -> Outcome:
         options, limits = self._options, self._definition.space.limits
         request = {
             "do": "train",
@@ -146,22 +124,24 @@ class TrialRunner:
             "count_parameters": limits.parameters is not None,
         }
         environment = {
-            **share_processors(options.worker, options.workers),
+            **share_processors(options.worker, options.session.workers),
             **sweeps.environment_for(self._run_id),
         }
-        memory = min(options.trial_memory_gb, limits.memory_gb or math.inf)
+        memory = min(options.limits.memory_gb, limits.memory_gb or math.inf)
         process = TrialProcess(
-            request, TrialLimits(options.trial_seconds, memory), environment, options.command
+            request, TrialLimits(options.limits.seconds, memory), environment, options.command
         )
-        outcome = process.run(self._epoch_ended, self._network_built, self._stop)
-        return judge(outcome, self._definition)
+        outcome = process.run(self._report_epoch, self._check_size, self._stop)
+        return check_outcome(outcome, self._definition)
 
-    def _epoch_ended(self, end: EpochEnd) -> str:
-        """Report to the pruner; the reason to stop, or nothing."""
+    def _report_epoch(self, end: EpochEnd) -> str:
+        """Report to the pruner; returns the reason to stop, or nothing."""
         if len(self._definition.objectives) > 1:
             return ""
         value = end.metrics[PRUNED_ON]
-        self._trial.report(value * self._sign(), end.epoch)
+        # More of it is better, and pruners compare in the objective's direction.
+        sign = direction_sign(self._definition.objectives[0].metric)
+        self._trial.report(sign * value, end.epoch)
         if end.is_last:
             return ""  # what time ended before is compared first: slow networks score slowly, too
         pruned = self._trial.should_prune()
@@ -169,17 +149,14 @@ class TrialRunner:
             return ""  # trial 0 is what all others are measured against
         return f"pruned after epoch {end.epoch}: {PRUNED_ON} {value:.4f}"
 
-    def _sign(self) -> float:
-        """Pruners compare in the objective's direction; more of ``PRUNED_ON`` is better."""
-        return 1.0 if self._definition.objectives[0].direction == "maximize" else -1.0
-
-    def _network_built(self, parameters: int) -> str:
+    def _check_size(self, parameters: int) -> str:
+        """The reason to stop before training, or nothing."""
         limit = self._definition.space.limits.parameters
         if limit is None or parameters <= limit:
             return ""
         return f"{parameters} parameters, and limits.parameters allows {limit}"
 
-    def _file(self, outcome: Outcome) -> None:
+    def _record(self, outcome: Outcome) -> None:
         """Write the outcome into the trial's attributes, its constraints and its run."""
         attributes: dict[str, Any] = {
             retries.OUTCOME: outcome.kind,
@@ -187,37 +164,34 @@ class TrialRunner:
             retries.EPOCHS: outcome.epochs,
             "parameters": outcome.parameters,
             "peak_memory_gb": round(outcome.peak_memory_gb, 3),
-            "overhead_seconds": self._overhead(outcome),
+            "overhead_seconds": self._measure_overhead(outcome),
             "metrics": {key: outcome.metrics[key] for key in outcome.metrics if "/" in key},
         }
-        for key, value in violations(outcome, self._definition).items():
+        constraints = measure_constraints(outcome, self._definition)
+        for key, value in constraints.items():
             self._trial.set_constraint(key, value)
         for key, value in attributes.items():
             if value not in (None, "", {}):
                 self._trial.set_user_attr(key, value)
-        self._close_run(outcome)
+        tags = {FEASIBLE_TAG: json.dumps(is_feasible(constraints))}
+        if outcome.kind == "complete":
+            tags[OBJECTIVE_TAG] = json.dumps(objective_values(outcome, self._definition))
+        self._close_run(outcome, tags)
 
-    def _overhead(self, outcome: Outcome) -> float | None:
+    def _measure_overhead(self, outcome: Outcome) -> float | None:
         """Seconds of a complete trial outside training and evaluation."""
         if outcome.kind != "complete":
             return None
         return round(time.monotonic() - self._began - outcome.busy_seconds, 3)
 
-    def _close_run(self, outcome: Outcome) -> None:
+    def _close_run(self, outcome: Outcome, tags: Mapping[str, str]) -> None:
         if not self._run_id:
             return
         status = STATUS.get(outcome.kind, "FAILED")
         figures = {"peak_memory_gb": outcome.peak_memory_gb, "trial_seconds": outcome.seconds}
         log = outcome.log if status == "FAILED" else ""
-        end = sweeps.TrialEnd(status, outcome.kind, outcome.reason, self._standing(outcome))
+        end = sweeps.TrialEnd(status, outcome.kind, outcome.reason, tags)
         try:
             sweeps.end_trial_run(self._run_id, end, figures, log)
         except TrackingError as error:  # the sweep closes what is left open at its end
             logger.warning("trial %d: %s", self._trial.number, error)
-
-    def _standing(self, outcome: Outcome) -> dict[str, str]:
-        """By which a page tells, without the study, which trials may win: tags of the run."""
-        tags = {"feasible": json.dumps(is_feasible(outcome, self._definition))}
-        if outcome.kind == "complete":
-            tags["objective"] = json.dumps(objective_values(outcome, self._definition))
-        return tags

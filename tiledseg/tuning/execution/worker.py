@@ -2,8 +2,8 @@
 
     python -m tiledseg.tuning.execution.worker
 
-Reads its options from standard input, which is also its lifeline: when the sweep that started
-it ends, it ends its trial and itself.
+Reads its options from standard input. When the sweep that started it ends, and so closes that
+pipe, it ends its trial and itself.
 """
 
 import logging
@@ -23,10 +23,11 @@ from tiledseg.tracking import sweeps
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.channel import Channel
 from tiledseg.tuning.execution.outcome import TrialFailedError, report_to_optuna
-from tiledseg.tuning.execution.resources import this_process
-from tiledseg.tuning.execution.trial_runner import TrialRunner, WorkerOptions
-from tiledseg.tuning.options import grid_left
-from tiledseg.tuning.search.samplers import make_pruner, make_sampler, trial_seed
+from tiledseg.tuning.execution.resources import identify_process
+from tiledseg.tuning.execution.trial_runner import TrialRunner
+from tiledseg.tuning.execution.worker_options import WorkerOptions
+from tiledseg.tuning.search.samplers import make_pruner, make_sampler, make_trial_seed
+from tiledseg.tuning.study.grid import list_untried_points
 from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage, storage_errors
 from tiledseg.tuning.study.study import load_definition
 
@@ -41,18 +42,18 @@ class Worker:
     """Runs trials of a study.
 
     Args:
-        options: How.
+        options: Of this worker.
         stop: Set when the worker should end its trial and itself.
     """
 
     def __init__(self, options: WorkerOptions, stop: threading.Event) -> None:
         self._options, self._stop = options, stop
-        self._url = check_url(options.storage)
+        self._url = check_url(options.sweep.storage)
         self._storage = open_storage(self._url)
-        self._lock = StudyLock(self._url, options.study)
-        self._study = optuna.load_study(study_name=options.study, storage=self._storage)
+        self._lock = StudyLock(self._url, options.sweep.study)
+        self._study = optuna.load_study(study_name=options.sweep.study, storage=self._storage)
         self._definition = load_definition(self._study)
-        self._study.pruner = make_pruner(options.pruner, self._definition.likely_epochs)
+        self._study.pruner = make_pruner(options.sweep.pruner, self._definition.likely_epochs)
         self._unavailable: list[str] = []
 
     def work(self) -> None:
@@ -77,21 +78,21 @@ class Worker:
     def _next_step(self) -> Literal["trial", "wait", "stop"]:
         """Look at the study under its lock, and run a trial if one is due."""
         with self._lock:
-            self._settle()
-            trials = self._study.get_trials(deepcopy=False)
-            wanted = math.inf if self._options.trials is None else self._options.trials
-            late = self._options.deadline is not None and time.time() >= self._options.deadline
+            self._recover_trials()
+            trials, session = self._study.get_trials(deepcopy=False), self._options.session
+            wanted = math.inf if session.wanted is None else session.wanted
+            late = session.deadline is not None and time.time() >= session.deadline
             if late or len(retries.list_finished(trials)) >= wanted:
                 return "stop"
-            if len(retries.list_begun(trials)) >= wanted:
+            if len(retries.list_started(trials)) >= wanted:
                 return "wait"  # for trials of others: one of them may die and be queued again
-            if self._options.sampler == "grid" and not self._enqueue_grid_point(trials):
+            if self._options.sweep.sampler == "grid" and not self._enqueue_grid_point(trials):
                 return "stop"
             self._optimize()  # lets go of the lock as soon as the trial is claimed
             return "trial"
 
-    def _settle(self) -> None:
-        dead = retries.settle(self._study, self._storage)
+    def _recover_trials(self) -> None:
+        dead = retries.recover_trials(self._study, self._storage)
         if dead:
             running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             living = {trial.number for trial in running}
@@ -101,13 +102,13 @@ class Worker:
                 logger.warning("%s", error)
 
     def _enqueue_grid_point(self, trials: Sequence[FrozenTrial]) -> bool:
-        """The next point of the grid, unless something waits already; False if there is none."""
+        """Queue the next point of the grid unless a trial waits; False if all were tried."""
         if any(trial.state == TrialState.WAITING for trial in trials):
             return True
-        left = grid_left(self._definition, self._options.seed, trials)
-        if left:
-            self._study.enqueue_trial(dict(left[0]))
-        return bool(left)
+        untried = list_untried_points(self._definition, self._options.sweep.seed, trials)
+        if untried:
+            self._study.enqueue_trial(untried[0])
+        return bool(untried)
 
     def _optimize(self) -> None:
         try:
@@ -115,19 +116,17 @@ class Worker:
         except ValueError as error:
             if "Cannot tell" not in str(error):
                 raise
-            # It was silent for so long that another worker took it for dead and queued it again.
+            # Without a heartbeat for so long, it was failed and queued again by another worker.
             logger.warning("a trial was given up: %s", error)
 
     def _objective(self, trial: optuna.Trial) -> list[float]:
         self._storage.record_heartbeat(trial._trial_id)
-        trial.set_user_attr(retries.WORKER, this_process())
+        trial.set_user_attr(retries.WORKER, identify_process())
         self._lock.release()
-        options = self._options
-        seed = trial_seed(options.seed, trial.number)
-        self._study.sampler = make_sampler(
-            options.sampler, seed, self._definition.space, options.trials
-        )
-        outcome = TrialRunner(trial, self._definition, options, self._stop).run()
+        options, wanted = self._options.sweep, self._options.session.wanted
+        seed = make_trial_seed(options.seed, trial.number)
+        self._study.sampler = make_sampler(options.sampler, seed, self._definition.space, wanted)
+        outcome = TrialRunner(trial, self._definition, self._options, self._stop).run()
         if outcome.kind == "unavailable":
             self._unavailable.append(outcome.reason)
         else:
@@ -136,7 +135,7 @@ class Worker:
 
 
 def main() -> None:
-    """Work as the options on standard input say; exits with 1 and one line on a fault."""
+    """Work as the options on standard input say; on an error, exit with 1 and one line."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     stop = threading.Event()
@@ -145,9 +144,8 @@ def main() -> None:
     message = Channel.to_parent(on_end=stop.set).receive()
     if message is None:
         sys.exit(1)
-    options = WorkerOptions(**{**message, "command": tuple(message["command"])})
     try:
-        Worker(options, stop).work()
+        Worker(WorkerOptions.from_message(message), stop).work()
     except TiledsegError as error:
         sys.exit(str(error))
 

@@ -1,4 +1,4 @@
-"""The workers of one machine: started, watched, started again, ended."""
+"""Starts the workers of one machine, restarts those that fail, and ends them."""
 
 import dataclasses
 import logging
@@ -12,9 +12,9 @@ from typing import IO, Self
 from tiledseg.errors import SweepError
 from tiledseg.tracking.sweeps import environment_for
 from tiledseg.tuning.execution.channel import Channel
-from tiledseg.tuning.execution.child_process import end
 from tiledseg.tuning.execution.resources import change_environment
-from tiledseg.tuning.execution.trial_runner import WorkerOptions
+from tiledseg.tuning.execution.trial_process import kill_process
+from tiledseg.tuning.execution.worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
@@ -22,20 +22,20 @@ COMMAND = (sys.executable, "-m", "tiledseg.tuning.execution.worker")
 PAUSES = (0.0, 10.0, 60.0, 300.0, 900.0)
 """Seconds before a worker that failed is started again; after the last one it is given up."""
 LEAVE_SECONDS = 60.0
-"""How long workers that were told to stop may take to end their trials."""
+"""How long workers may take to end their trials when they are to stop."""
 
 
 class WorkerPool:
     """Workers; use it as a context manager, and they are ended with it.
 
     Args:
-        options: For all of them; ``workers`` says how many.
+        options: For all of them; ``session.workers`` says how many.
     """
 
     def __init__(self, options: WorkerOptions) -> None:
         self._members = [
             _Member(dataclasses.replace(options, worker=number))
-            for number in range(options.workers)
+            for number in range(options.session.workers)
         ]
 
     def __enter__(self) -> Self:
@@ -48,18 +48,18 @@ class WorkerPool:
         traceback: TracebackType | None,
     ) -> None:
         for member in self._members:
-            member.tell_to_leave()
+            member.ask_to_stop()
         deadline = time.monotonic() + LEAVE_SECONDS
         for member in self._members:
             member.wait_for_end(deadline)
 
-    def is_at_work(self) -> bool:
-        """Start those that should run; False when all are done.
+    def keep_running(self) -> bool:
+        """Start those that should run and do not; False when all are done.
 
         Raises:
             SweepError: All that are left were given up.
         """
-        states = {member.look() for member in self._members}
+        states = {member.poll() for member in self._members}
         if "working" in states:
             return True
         if "done" not in states:  # one that is done has seen that the study is
@@ -82,19 +82,19 @@ class _Member:
         self._state = "working"
         self.reason = ""
 
-    def look(self) -> str:
-        """working, done or failed."""
+    def poll(self) -> str:
+        """Start the worker if that is due; returns working, done or failed."""
         if self._state != "working":
             return self._state
         if self._process is None:
             if time.monotonic() >= self._due:
                 self._start()
         elif self._process.poll() is not None:
-            self._ended(self._process.returncode)
+            self._note_end(self._process.returncode)
         return self._state
 
-    def tell_to_leave(self) -> None:
-        """Close the lifeline."""
+    def ask_to_stop(self) -> None:
+        """Close the pipe that the worker reads."""
         if self._channel is not None:
             self._channel.close()
 
@@ -105,7 +105,7 @@ class _Member:
                 self._process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 logger.warning("a worker did not leave in time and is killed")
-            end(self._process)
+            kill_process(self._process)
         self._log.close()
 
     def _start(self) -> None:
@@ -122,18 +122,18 @@ class _Member:
             start_new_session=True,
         )
         self._channel = Channel.to_child(self._process)
-        self._channel.send(dataclasses.asdict(self._options))
+        self._channel.send(self._options.to_message())
 
-    def _ended(self, code: int) -> None:
+    def _note_end(self, code: int) -> None:
         assert self._process is not None
-        end(self._process)
+        kill_process(self._process)
         self._process = None
         if code == 0:
             self._state = "done"
             return
-        self.reason = self._reason(code)
+        self.reason = self._explain_end(code)
         if time.monotonic() - self._began > 10 * PAUSES[-1]:
-            self._failures = 0  # it worked for hours; this is another story
+            self._failures = 0  # it worked for hours: not the same failure again
         if self._failures == len(PAUSES):
             self._state = "failed"
             return
@@ -142,7 +142,7 @@ class _Member:
         self._due = time.monotonic() + pause
         logger.warning("a worker ended (%s); a new one starts in %.0f s", self.reason, pause)
 
-    def _reason(self, code: int) -> str:
+    def _explain_end(self, code: int) -> str:
         if code < 0:
             return f"killed by signal {-code}"
         self._log.seek(0)

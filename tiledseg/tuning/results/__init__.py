@@ -1,1 +1,1 @@
-"""What a study found: report, plots, candidates, retraining, the exported experiment."""
+"""Results of a study: progress, importance, plots, candidates, retraining, export."""

@@ -1,18 +1,19 @@
-"""Which trials are worth a training in full, and what they come to at that budget."""
+"""Candidates for a training in full: complete trials, ranked, with their experiments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tiledseg.config.experiment import Experiment
+from tiledseg.tracking.names import direction_sign
 from tiledseg.tuning.execution.retries import EXPERIMENT
-from tiledseg.tuning.results.export import make_found_experiment
+from tiledseg.tuning.results.export import apply_trial
 from tiledseg.tuning.results.progress import StudyProgress, TrialRow
 from tiledseg.tuning.study.definition import StudyDefinition
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A complete trial, and what it comes to at full budget."""
+    """A complete trial, and its experiment at full budget."""
 
     number: int
     value: float
@@ -27,24 +28,22 @@ def rank_trials(definition: StudyDefinition, progress: StudyProgress) -> tuple[C
 
     Of equals there, the best in the next one: the first is the best trial of the study.
     """
-    signs = [-1.0 if one.direction == "maximize" else 1.0 for one in definition.objectives]
+    signs = [direction_sign(objective.metric) for objective in definition.objectives]
     rows = [row for row in progress.rows if row.state == "complete" and row.is_feasible]
 
-    def losses(row: TrialRow) -> tuple[list[float], int]:
-        return [sign * value for sign, value in zip(signs, row.values, strict=True)], row.number
+    def rank(row: TrialRow) -> tuple[list[float], int]:
+        return [-sign * value for sign, value in zip(signs, row.values, strict=True)], row.number
 
-    rows.sort(key=losses)
+    rows.sort(key=rank)
     return tuple(
-        Candidate(
-            row.number, row.values[0], _is_own(row), experiment_at_full_budget(definition, row)
-        )
+        Candidate(row.number, row.values[0], _is_own(row), make_full_experiment(definition, row))
         for row in rows
     )
 
 
-def experiment_at_full_budget(definition: StudyDefinition, row: TrialRow) -> Experiment:
+def make_full_experiment(definition: StudyDefinition, row: TrialRow) -> Experiment:
     """The settings of a trial at full budget."""
-    return make_found_experiment(definition, {} if _is_own(row) else row.params)
+    return apply_trial(definition, {} if _is_own(row) else row.params)
 
 
 def choose_candidates(ranking: Sequence[Candidate], count: int) -> list[Candidate]:

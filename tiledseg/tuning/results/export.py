@@ -1,4 +1,4 @@
-"""The best settings as an experiment that is ready to train."""
+"""Settings of a trial as an experiment, and the experiment as a file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from tiledseg.tuning.search.parameters import Categorical
 from tiledseg.tuning.study.definition import StudyDefinition
 
 
-def make_found_experiment(definition: StudyDefinition, params: Mapping[str, Any]) -> Experiment:
+def apply_trial(definition: StudyDefinition, params: Mapping[str, Any]) -> Experiment:
     """The study's experiment with the parameters of a trial, at full budget.
 
     Args:
@@ -20,11 +20,13 @@ def make_found_experiment(definition: StudyDefinition, params: Mapping[str, Any]
         params: As Optuna's storage keeps them.
     """
     values = {name: _restore(definition, name, value) for name, value in params.items()}
-    return definition.experiment.override(definition.space.settings(values, definition.own))
+    return definition.experiment.override(
+        definition.space.settings(values, definition.own_settings)
+    )
 
 
 def export_experiment(experiment: Experiment, folder: Path, note: str) -> Path:
-    """Write an experiment under a name that is free; one that is there already is named again.
+    """Write an experiment under a free name, unless a file holds the same one already.
 
     Args:
         experiment: What to write.
@@ -32,7 +34,7 @@ def export_experiment(experiment: Experiment, folder: Path, note: str) -> Path:
         note: Where it comes from, for people; one or more lines.
 
     Returns:
-        The file.
+        The file that holds it.
 
     Raises:
         OutputError: It cannot be written.
@@ -71,5 +73,5 @@ def _restore(definition: StudyDefinition, name: str, value: Any) -> Any:
     """A value as the experiment knows it: lists come back from their text."""
     parameter = definition.space.parameters[name]
     if isinstance(parameter, Categorical):
-        return next(choice for choice in parameter.choices if parameter.stored(choice) == value)
+        return next(choice for choice in parameter.choices if parameter.to_storage(choice) == value)
     return value

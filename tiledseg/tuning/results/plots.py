@@ -1,4 +1,4 @@
-"""What a study looks like: history, importance, slices, parallel coordinates, Pareto front."""
+"""Pictures of a study: history, importance, slices, parallel coordinates, Pareto front."""
 
 import logging
 import warnings
@@ -13,14 +13,14 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import optuna
-import optuna.visualization.matplotlib as drawn
+import optuna.visualization.matplotlib as optuna_plots
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import TrialState
 
 from tiledseg.tracking.names import PRUNED_ON
-from tiledseg.tuning.execution.retries import list_counted
-from tiledseg.tuning.results.progress import is_feasible, report_sign
+from tiledseg.tuning.results.feasible import copy_feasible_trials
 
 logger = logging.getLogger(__name__)
 
@@ -28,30 +28,35 @@ _DPI = 120
 _MOST_SLICES = 12
 
 
-def draw_study(study: optuna.Study, names: Sequence[str], folder: Path) -> list[Path]:
+def draw_study(
+    study: optuna.Study, names: Sequence[str], importance: pd.DataFrame, folder: Path
+) -> list[Path]:
     """Draw every picture that a study has enough trials for.
 
     Args:
         study: The study.
         names: Names of its objectives.
+        importance: See ``measure_importance``.
         folder: An existing folder for the PNG files.
 
     Returns:
         The files.
     """
-    kept = _without_replaced(study)
+    kept = copy_feasible_trials(study, names[0])
     if not kept.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         return []
     several = len(names) > 1
     pictures: dict[str, Callable[[], Any]] = {}
     for number, name in enumerate(names):
         options = {"target_name": name, **({"target": _ValueOf(number)} if several else {})}
+        tail = f"-{number}" if several else ""
         for kind, draw in _SINGLE.items():
-            pictures[f"{kind}-{number}" if several else kind] = partial(draw, kept, **options)
+            pictures[kind + tail] = partial(draw, kept, **options)
+        pictures["importance" + tail] = partial(_draw_importance, importance, name)
     if several:
-        pictures["pareto"] = partial(drawn.plot_pareto_front, kept, target_names=list(names))
+        pictures["pareto"] = partial(optuna_plots.plot_pareto_front, kept, target_names=list(names))
     else:
-        pictures["epochs"] = partial(_epochs, kept)
+        pictures["epochs"] = partial(_draw_epochs, kept)
     files = [_save(kind, draw, folder) for kind, draw in pictures.items()]
     return [path for path in files if path is not None]
 
@@ -66,22 +71,32 @@ class _ValueOf:
         return float(trial.values[self._number])
 
 
-def _history(study: optuna.Study, **options: Any) -> Any:
-    axes = drawn.plot_optimization_history(study, **options)
+def _draw_history(study: optuna.Study, **options: Any) -> Any:
+    axes = optuna_plots.plot_optimization_history(study, **options)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return axes
 
 
-def _epochs(study: optuna.Study) -> Any:
-    axes = drawn.plot_intermediate_values(study)
+def _draw_epochs(study: optuna.Study) -> Any:
+    axes = optuna_plots.plot_intermediate_values(study)
     axes.set(title="Epochs of every trial", xlabel="epoch", ylabel=PRUNED_ON)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return axes
 
 
-def _slices(study: optuna.Study, **options: Any) -> Any:
-    names = sorted(_list_varied(study))[:_MOST_SLICES]
-    every: Any = drawn.plot_slice(study, params=names, **options)
+def _draw_importance(importance: pd.DataFrame, objective: str) -> Any:
+    shares = importance[importance["objective"] == objective].sort_values("share")
+    if shares.empty:
+        raise ValueError("too few trials")
+    axes = plt.figure().subplots()
+    axes.barh(shares["setting"], shares["share"])
+    axes.set(title=f"Importance of settings for {objective}", xlabel="share")
+    return axes
+
+
+def _draw_slices(study: optuna.Study, **options: Any) -> Any:
+    names = sorted(_list_varying(study))[:_MOST_SLICES]
+    every: Any = optuna_plots.plot_slice(study, params=names, **options)
     for axes, name in zip(np.atleast_1d(every), names, strict=True):
         axes.set_xlabel(name.rpartition(".")[2])
         axes.tick_params(axis="x", labelrotation=60)
@@ -89,9 +104,9 @@ def _slices(study: optuna.Study, **options: Any) -> Any:
     return every
 
 
-def _parallel(study: optuna.Study, **options: Any) -> Any:
-    names = sorted(_list_varied(study))
-    axes = drawn.plot_parallel_coordinate(study, params=names, **options)
+def _draw_parallel(study: optuna.Study, **options: Any) -> Any:
+    names = sorted(_list_varying(study))
+    axes = optuna_plots.plot_parallel_coordinate(study, params=names, **options)
     axes.set_facecolor("white")
     for each in _figure_of(axes).axes:  # every parameter has one of its own
         each.grid(visible=False)
@@ -102,7 +117,7 @@ def _parallel(study: optuna.Study, **options: Any) -> Any:
     return axes
 
 
-def _list_varied(study: optuna.Study) -> list[str]:
+def _list_varying(study: optuna.Study) -> list[str]:
     """Parameters that all complete trials have, with more than one value.
 
     Raises:
@@ -117,22 +132,10 @@ def _list_varied(study: optuna.Study) -> list[str]:
 
 
 _SINGLE: Mapping[str, Callable[..., Any]] = {
-    "history": _history,
-    "importance": drawn.plot_param_importances,
-    "slices": _slices,
-    "parallel": _parallel,
+    "history": _draw_history,
+    "slices": _draw_slices,
+    "parallel": _draw_parallel,
 }
-
-
-def _without_replaced(study: optuna.Study) -> optuna.Study:
-    """A copy in memory of the trials that count and keep the limits; epochs as they scored."""
-    copy, sign = optuna.create_study(directions=study.directions), report_sign(study)
-    for trial in list_counted(study.get_trials()):
-        if trial.state.is_finished() and is_feasible(trial):
-            epochs = trial.intermediate_values
-            trial.intermediate_values = {epoch: sign * value for epoch, value in epochs.items()}
-            copy.add_trial(trial)
-    return copy
 
 
 def _save(kind: str, draw: Callable[[], Any], folder: Path) -> Path | None:

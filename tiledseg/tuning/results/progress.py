@@ -1,16 +1,21 @@
-"""How far a study is, as people look at it."""
+"""How far a study is: its trials as rows, the best of them, and the time that is left."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
 from typing import Any
 
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from tiledseg.tracking.names import direction_sign
 from tiledseg.tuning.execution import retries
+from tiledseg.tuning.execution.outcome import is_feasible
+from tiledseg.tuning.results.pareto import find_front
+from tiledseg.tuning.session import Session
+from tiledseg.tuning.study.definition import StudyDefinition
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,11 @@ class StudyProgress:
     elapsed: float
     """Seconds of this session."""
     remaining: float | None
-    """Seconds that are left, as far as can be told."""
+    """Seconds that are left; None where that cannot be estimated."""
 
     @property
-    def finished(self) -> int:
-        """Trials that have ended."""
+    def finished_count(self) -> int:
+        """Number of trials that have ended."""
         return sum(row.state not in ("running", "waiting") for row in self.rows)
 
     @property
@@ -58,103 +63,94 @@ class StudyProgress:
         return [row for row in self.rows if row.is_best]
 
     @property
-    def first(self) -> TrialRow | None:
-        """The trial of the experiment's own settings, once it is complete."""
+    def own_trial(self) -> TrialRow | None:
+        """The trial with the experiment's own settings; None before it is complete."""
         own = [row for row in self.rows if row.origin == retries.EXPERIMENT]
         return next((row for row in own if row.state == "complete"), None)
 
 
-@dataclass(frozen=True)
-class Session:
-    """When this session began, what it should reach, and how many work on this machine."""
+def read_progress(
+    study: optuna.Study, definition: StudyDefinition, session: Session
+) -> StudyProgress:
+    """The study now.
 
-    began: float
-    """Seconds since 1970."""
-    wanted: int | None
-    deadline: float | None
-    workers: int
-
-
-def read_progress(study: optuna.Study, session: Session) -> StudyProgress:
-    """The study now."""
+    Args:
+        study: The study.
+        definition: What it is about.
+        session: The one that is going on.
+    """
     trials = retries.list_counted(study.get_trials(deepcopy=False))
-    best = {trial.number for trial in best_trials(study, trials)}
-    sign = report_sign(study)
-    rows = tuple(_row(trial, sign, is_best=trial.number in best) for trial in trials)
+    metrics = [objective.metric for objective in definition.objectives]
+    best = {trial.number for trial in find_best_trials(trials, metrics)}
+    rows = tuple(_make_row(trial, metrics[0], is_best=trial.number in best) for trial in trials)
     now = time.time()
     return StudyProgress(
         rows=rows,
         wanted=session.wanted,
         elapsed=now - session.began,
-        remaining=_remaining(rows, session, now),
+        remaining=_estimate_remaining(rows, session, now),
     )
 
 
-def report_sign(study: optuna.Study) -> float:
-    """Factor of ``PRUNED_ON`` as it is reported: pruners compare in the objective's direction."""
-    return 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
-
-
-def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def find_best_trials(trials: Sequence[FrozenTrial], metrics: Sequence[str]) -> list[FrozenTrial]:
     """Complete and feasible trials that no other one beats.
 
-    One objective: the best, the earliest of equals. Several: the Pareto front, best in the
-    first objective first.
+    Args:
+        trials: Those of a study that count.
+        metrics: The study's objectives.
+
+    Returns:
+        One objective: the best, the earliest of equals. Several: the Pareto front, the best in
+        the first objective first.
     """
-    signs = [-1.0 if d.name == "MAXIMIZE" else 1.0 for d in study.directions]
-    scored = [
-        (tuple(sign * value for sign, value in zip(signs, trial.values, strict=True)), trial)
-        for trial in trials
-        if trial.state == TrialState.COMPLETE and is_feasible(trial)
-    ]
-    scored.sort(key=lambda item: (item[0], item[1].number))
-    if len(signs) == 1:
-        return [trial for _, trial in scored[:1]]
-    return [
-        trial
-        for losses, trial in scored
-        if not any(_dominates(other, losses) for other, _ in scored)
-    ]
+    signs = [direction_sign(metric) for metric in metrics]
+
+    def rank(trial: FrozenTrial) -> tuple[list[float], int]:
+        losses = [-sign * value for sign, value in zip(signs, trial.values, strict=True)]
+        return losses, trial.number
+
+    scored = sorted(
+        (
+            trial
+            for trial in trials
+            if trial.state == TrialState.COMPLETE and is_feasible(trial.constraints)
+        ),
+        key=rank,
+    )
+    if len(metrics) == 1:
+        return scored[:1]
+    return list(compress(scored, find_front([trial.values for trial in scored], metrics)))
 
 
-def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether it keeps all limits of the space."""
-    return all(value <= 0.0 for value in trial.constraints.values())
-
-
-def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    return tuple(one) != tuple(other) and all(a <= b for a, b in zip(one, other, strict=True))
-
-
-def _row(trial: FrozenTrial, sign: float, *, is_best: bool) -> TrialRow:
+def _make_row(trial: FrozenTrial, objective: str, *, is_best: bool) -> TrialRow:
     attributes = trial.user_attrs
     last = trial.last_step
     values = tuple(trial.values or ())
     if last is not None and trial.state != TrialState.COMPLETE:
-        values = (sign * trial.intermediate_values[last],)
+        values = (direction_sign(objective) * trial.intermediate_values[last],)
     return TrialRow(
         number=trial.number,
         state="waiting" if retries.is_due_again(trial) else retries.outcome_of(trial),
         values=values,
         epochs=int(attributes.get(retries.EPOCHS, last or 0)),
-        seconds=_seconds(trial),
+        seconds=_measure_seconds(trial),
         params=trial.params,
         origin=str(attributes.get(retries.ORIGIN, "")),
         reason=retries.reason_of(trial),
         run_id=str(attributes.get(retries.RUN_ID, "")),
         metrics=attributes.get("metrics", {}),
-        is_feasible=is_feasible(trial),
+        is_feasible=is_feasible(trial.constraints),
         is_best=is_best,
     )
 
 
-def _seconds(trial: FrozenTrial) -> float | None:
+def _measure_seconds(trial: FrozenTrial) -> float | None:
     if trial.datetime_start is None:
         return None
     return ((trial.datetime_complete or datetime.now()) - trial.datetime_start).total_seconds()
 
 
-def _remaining(rows: Sequence[TrialRow], session: Session, now: float) -> float | None:
+def _estimate_remaining(rows: Sequence[TrialRow], session: Session, now: float) -> float | None:
     """From the mean duration of finished trials, and what is left of the hours."""
     hours_left = None if session.deadline is None else max(0.0, session.deadline - now)
     took = [row.seconds for row in rows if row.state not in ("running", "waiting") and row.seconds]

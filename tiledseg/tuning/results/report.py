@@ -1,4 +1,4 @@
-"""After the trials: the best experiment, the table, the pictures."""
+"""Closes a study: the best experiment, the table of trials, importance, pictures."""
 
 import logging
 import tempfile
@@ -11,10 +11,17 @@ import pandas as pd
 from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
-from tiledseg.tracking.names import BEST_FILE, PLOTS_FOLDER, TRIALS_FILE
+from tiledseg.tracking.names import (
+    BEST_FILE,
+    BEST_TAG,
+    IMPORTANCE_FILE,
+    PLOTS_FOLDER,
+    TRIALS_FILE,
+)
 from tiledseg.tracking.sweeps import StudyRun
-from tiledseg.tuning.results.candidates import Candidate, experiment_at_full_budget, rank_trials
+from tiledseg.tuning.results.candidates import Candidate, make_full_experiment, rank_trials
 from tiledseg.tuning.results.export import export_experiment
+from tiledseg.tuning.results.importance import measure_importance
 from tiledseg.tuning.results.progress import StudyProgress, TrialRow
 from tiledseg.tuning.study.definition import StudyDefinition
 
@@ -23,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a sweep made."""
+    """The study at the end of a sweep."""
 
     study: str
     run_id: str
@@ -41,7 +48,7 @@ class StudyResult:
     """Complete trials, the best first."""
     storage: str = field(default="", repr=False)
     """Address of the study's storage, its password included."""
-    unwritten: str = ""
+    write_error: str = ""
     """Why there is no file, though there is an experiment."""
 
 
@@ -52,7 +59,7 @@ def close_study(
     run: StudyRun,
     folder: Path,
 ) -> StudyResult:
-    """Write the best experiment, and table and pictures into the study's run.
+    """Write the best experiment, and log it, tables and pictures in the study's run.
 
     Args:
         study: The study.
@@ -63,21 +70,23 @@ def close_study(
     """
     names = tuple(objective.metric for objective in definition.objectives)
     best = progress.best[0] if progress.best else None
-    experiment = experiment_at_full_budget(definition, best) if best else None
-    run.log_texts({TRIALS_FILE: trial_table(progress, names).to_csv(index=False)})
-    run.log_metrics(_figures(progress, names))
+    experiment = make_full_experiment(definition, best) if best else None
+    importance = measure_importance(study, names)
+    tables = {TRIALS_FILE: make_trial_table(progress, names), IMPORTANCE_FILE: importance}
+    run.log_texts({name: table.to_csv(index=False) for name, table in tables.items()})
+    run.log_metrics(_summarize(progress, names))
     if best is not None and experiment is not None:
         run.log_texts({BEST_FILE: to_yaml(experiment.compact())})
-        run.log_tags({"best": best.run_id})
+        run.log_tags({BEST_TAG: best.run_id})
     with tempfile.TemporaryDirectory(prefix="tiledseg-") as place:
-        draw_plots(study, names, Path(place))
+        draw_plots(study, names, importance, Path(place))
         run.log_folder(Path(place), PLOTS_FOLDER)
-    file, unwritten = None, ""
+    file, write_error = None, ""
     if best is not None and experiment is not None:
         try:
-            file = export_experiment(experiment, folder, _note(study.study_name, best, names))
+            file = export_experiment(experiment, folder, _make_note(study.study_name, best, names))
         except OutputError as error:  # a night of trials has not failed for that
-            unwritten = str(error)
+            write_error = str(error)
     return StudyResult(
         study=study.study_name,
         run_id=run.run_id,
@@ -87,18 +96,20 @@ def close_study(
         experiment=experiment,
         file=file,
         ranking=rank_trials(definition, progress),
-        unwritten=unwritten,
+        write_error=write_error,
     )
 
 
-def draw_plots(study: optuna.Study, names: tuple[str, ...], folder: Path) -> None:
+def draw_plots(
+    study: optuna.Study, names: tuple[str, ...], importance: pd.DataFrame, folder: Path
+) -> None:
     """See ``draw_study``, which loads Matplotlib; a sweep that begins has no need of it."""
     from tiledseg.tuning.results.plots import draw_study  # noqa: PLC0415
 
-    draw_study(study, names, folder)
+    draw_study(study, names, importance, folder)
 
 
-def trial_table(progress: StudyProgress, names: tuple[str, ...]) -> pd.DataFrame:
+def make_trial_table(progress: StudyProgress, names: tuple[str, ...]) -> pd.DataFrame:
     """One row per trial: how it ended, what it scored, with which settings."""
     rows = []
     for row in progress.rows:
@@ -122,12 +133,12 @@ def trial_table(progress: StudyProgress, names: tuple[str, ...]) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def _figures(progress: StudyProgress, names: tuple[str, ...]) -> dict[str, float]:
+def _summarize(progress: StudyProgress, names: tuple[str, ...]) -> dict[str, float]:
     states = [row.state for row in progress.rows]
     figures: dict[str, float] = {f"trials/{state}": states.count(state) for state in set(states)}
-    figures["trials/finished"] = progress.finished
+    figures["trials/finished"] = progress.finished_count
     figures["epochs"] = sum(row.epochs for row in progress.rows)
-    leaders = {"best": next(iter(progress.best), None), "first": progress.first}
+    leaders = {"best": next(iter(progress.best), None), "first": progress.own_trial}
     for prefix, row in leaders.items():
         if row is not None:
             figures.update(
@@ -136,7 +147,7 @@ def _figures(progress: StudyProgress, names: tuple[str, ...]) -> dict[str, float
     return figures
 
 
-def _note(study: str, best: TrialRow, names: tuple[str, ...]) -> str:
+def _make_note(study: str, best: TrialRow, names: tuple[str, ...]) -> str:
     scores = ", ".join(
         f"{name} {value:.4f}" for name, value in zip(names, best.values, strict=True)
     )

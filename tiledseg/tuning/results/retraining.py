@@ -1,4 +1,4 @@
-"""The last round: a few settings trained in full, since what learns fast need not learn best."""
+"""Trains the best candidates in full: what learns fastest need not learn best."""
 
 import logging
 import time
@@ -15,8 +15,8 @@ from tiledseg.tracking.names import RETRAINING_FILE
 from tiledseg.tracking.store import connect
 from tiledseg.tracking.sweeps import StudyRun
 from tiledseg.tuning.execution.outcome import TrialFailedError
-from tiledseg.tuning.execution.resources import this_process
-from tiledseg.tuning.execution.retries import REASON, RUN_ID, WORKER, fail_dead
+from tiledseg.tuning.execution.resources import identify_process
+from tiledseg.tuning.execution.retries import REASON, RUN_ID, WORKER, fail_dead_trials
 from tiledseg.tuning.results.candidates import Candidate
 from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage, storage_errors
 
@@ -39,10 +39,10 @@ class RetrainedTrial:
 
 
 class Retraining:
-    """The last round of a study: its best candidates trained in full, shared by machines.
+    """Trainings in full of a study's best candidates, shared by machines.
 
-    A study of its own keeps it; a trial of it is one training in full. So claims, heartbeats,
-    and what becomes of them when a machine dies, are those of any trial.
+    They are the trials of an Optuna study of their own. So a candidate is claimed, kept alive by
+    heartbeats, and claimed again when a machine dies, as any trial is.
 
     Args:
         study: Name of the study whose candidates these are.
@@ -58,7 +58,7 @@ class Retraining:
         self._storage = open_storage(self._url)
         name = f"{study}-retraining-{run_id[:8]}"  # a study that is made anew retrains anew
         self._lock = StudyLock(self._url, name)
-        self._fault: Exception | None = None
+        self._error: Exception | None = None
         with storage_errors(self._url), self._lock:
             self._study = optuna.create_study(
                 study_name=name, storage=self._storage, direction="maximize", load_if_exists=True
@@ -89,8 +89,8 @@ class Retraining:
         """
         waited_for: list[int] = []
         while (step := self._next_step(candidates, train)) != "done":
-            if self._fault is not None:
-                raise self._fault
+            if self._error is not None:
+                raise self._error
             if step == "trained":
                 self._log_table()
                 continue
@@ -108,8 +108,8 @@ class Retraining:
     ) -> Literal["trained", "wait", "done"]:
         """Look at the retraining under its lock, and train the next that nobody has claimed."""
         with storage_errors(self._url), self._lock:
-            fail_dead(self._study, self._storage)
-            self._refuse_failed()
+            fail_dead_trials(self._study, self._storage)
+            self._raise_failures()
             done, claimed = self._list_done(), self._list_running()
             left = [one for one in candidates if one.number not in done]
             free = [one for one in left if one.number not in claimed]
@@ -123,12 +123,12 @@ class Retraining:
             self._storage.record_heartbeat(trial._trial_id)
             trial.set_user_attr(_NUMBER, candidate.number)
             trial.set_user_attr(_VALUE, candidate.value)
-            trial.set_user_attr(WORKER, this_process())
+            trial.set_user_attr(WORKER, identify_process())
             self._lock.release()
             try:
                 trained, score = train(candidate)
             except Exception as error:
-                self._fault = error
+                self._error = error
                 trial.set_user_attr(REASON, str(error)[:2000])
                 raise TrialFailedError from error
             trial.set_user_attr(RUN_ID, trained)
@@ -139,11 +139,11 @@ class Retraining:
         except ValueError as error:
             if "Cannot tell" not in str(error):
                 raise
-            # It was silent for so long that another machine took it over.
+            # Without a heartbeat for so long, another machine took it over.
             logger.warning("a retraining was given up: %s", error)
 
-    def _refuse_failed(self) -> None:
-        """What fails on one machine would fail on all, hours later."""
+    def _raise_failures(self) -> None:
+        """Raise what failed on another machine: here it would fail too, hours later."""
         for trial in self._trials(TrialState.FAIL):
             known = trial.user_attrs
             if REASON in known and trial.number not in self._known_failures:

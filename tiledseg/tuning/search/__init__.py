@@ -1,1 +1,1 @@
-"""What is searched: parameters, spaces, samplers and pruners, objectives."""
+"""The search: parameters, spaces, samplers and pruners, objectives."""

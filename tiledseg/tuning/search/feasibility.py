@@ -1,4 +1,4 @@
-"""Does a search space fit an experiment: every key known, every value possible somewhere."""
+"""Checks a search space against an experiment: keys are known, values are possible."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ def check_space(space: SearchSpace, experiment: Experiment) -> None:
         experiment = experiment.override(space.trial)
     except ExperimentError as error:
         raise SweepError(f"{space.source}: trial: {error}") from None
-    own = experiment.flattened()
+    own = experiment.flatten()
     for name, parameter in space.parameters.items():
         _check_name(space, name, parameter, own)
         _check_conditions(space, name, parameter, own)
@@ -83,18 +83,18 @@ def _hint(key: str, known: Iterable[str]) -> str:
 
 
 def _check_values(space: SearchSpace, name: str, experiment: Experiment) -> None:
-    parameter, own = space.parameters[name], experiment.flattened()
+    parameter, own = space.parameters[name], experiment.flatten()
     for value in parameter.extremes():
-        fault = _fault(space, name, value, experiment)
-        if fault and not _fits_somewhere(space, name, value, experiment):
+        problem = _find_problem(space, name, value, experiment)
+        if problem and not _is_possible_somewhere(space, name, value, experiment):
             known = name in own or isinstance(parameter, Scale)
             what = f"{shorten(value)} is impossible: " if known else ""
-            raise SweepError(f"{space.source}: parameters.{name}: {what}{fault}")
+            raise SweepError(f"{space.source}: parameters.{name}: {what}{problem}")
 
 
-def _fault(space: SearchSpace, name: str, value: Any, experiment: Experiment) -> str:
+def _find_problem(space: SearchSpace, name: str, value: Any, experiment: Experiment) -> str:
     """What is wrong with a value where nothing else changes; empty if nothing is."""
-    own, known = experiment.flattened(), set(list_keys(Experiment))
+    own, known = experiment.flatten(), set(list_keys(Experiment))
     parameter = space.parameters[name]
     settings = {key: values[0] for key, values in parameter.conditions.items() if key in known}
     settings.update(parameter.settings(name, value, own))
@@ -105,8 +105,10 @@ def _fault(space: SearchSpace, name: str, value: Any, experiment: Experiment) ->
     return ""
 
 
-def _fits_somewhere(space: SearchSpace, name: str, value: Any, experiment: Experiment) -> bool:
-    rng, own = random.Random(0), experiment.flattened()
+def _is_possible_somewhere(
+    space: SearchSpace, name: str, value: Any, experiment: Experiment
+) -> bool:
+    rng, own = random.Random(0), experiment.flatten()
     if name not in own and not isinstance(space.parameters[name], Scale):
         return False
     applied = False

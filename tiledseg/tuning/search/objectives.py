@@ -1,4 +1,4 @@
-"""What a study is after: metrics of a run, and whether more or less of them is better."""
+"""Objectives of a study: metrics of a run, and whether more or less of them is better."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,14 @@ _EPOCH = ("val_dice", "val_dice_coef", "val_loss", "dice", "dice_coef", "loss")
 
 @dataclass(frozen=True)
 class Objective:
-    """One metric and its direction."""
+    """One metric; its name says which direction is better."""
 
     metric: str
-    direction: Literal["maximize", "minimize"]
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """As Optuna calls it."""
+        return "maximize" if is_maximized(self.metric) else "minimize"
 
     def value(self, metrics: Mapping[str, Any]) -> float:
         """The metric's value in a run.
@@ -57,6 +61,4 @@ def parse_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
             raise SweepError(f"objective {name} is given twice; remove one")
     if not names:
         raise SweepError(f"no objective; use {DEFAULT_OBJECTIVE}")
-    return tuple(
-        Objective(name, "maximize" if is_maximized(name) else "minimize") for name in names
-    )
+    return tuple(Objective(name) for name in names)

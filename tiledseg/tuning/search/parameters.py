@@ -53,7 +53,7 @@ class Parameter(Section):
         """Whether Optuna could choose this value."""
         raise NotImplementedError
 
-    def stored(self, value: Any) -> Scalar:
+    def to_storage(self, value: Any) -> Scalar:
         """A value as Optuna's storage keeps it."""
         return value  # type: ignore[no-any-return]
 
@@ -82,16 +82,16 @@ class Categorical(Parameter):
     """The values."""
 
     @model_validator(mode="after")
-    def _choices_differ(self) -> Self:
+    def _check_choices(self) -> Self:
         for number, choice in enumerate(self.choices):
-            if any(_same(choice, other) for other in self.choices[:number]):
+            if any(_is_same(choice, other) for other in self.choices[:number]):
                 raise ValueError(f"choice {choice!r} is given twice; remove one")
         return self
 
     def suggest(self, trial: optuna.Trial, name: str) -> Any:  # noqa: D102
-        kept = [self.stored(choice) for choice in self.choices]
+        kept = [self.to_storage(choice) for choice in self.choices]
         chosen = trial.suggest_categorical(name, kept)
-        return next(c for c, k in zip(self.choices, kept, strict=True) if _same(k, chosen))
+        return next(c for c, k in zip(self.choices, kept, strict=True) if _is_same(k, chosen))
 
     def draw(self, rng: random.Random) -> Any:  # noqa: D102
         return rng.choice(self.choices)
@@ -103,9 +103,9 @@ class Categorical(Parameter):
         return self.choices
 
     def contains(self, value: Any) -> bool:  # noqa: D102
-        return any(_same(value, choice) for choice in self.choices)
+        return any(_is_same(value, choice) for choice in self.choices)
 
-    def stored(self, value: Any) -> Scalar:  # noqa: D102
+    def to_storage(self, value: Any) -> Scalar:  # noqa: D102
         return value if isinstance(value, Scalar) else json.dumps(value)
 
 
@@ -124,7 +124,7 @@ class Integer(Parameter):
     """Whether factors matter, and not differences."""
 
     @model_validator(mode="after")
-    def _bounds_make_sense(self) -> Self:
+    def _check_own_bounds(self) -> Self:
         _check_bounds(self.low, self.high, log=self.log, step=self.step if self.step > 1 else None)
         return self
 
@@ -160,7 +160,7 @@ class Float(Parameter):
     """Whether factors matter, and not differences."""
 
     @model_validator(mode="after")
-    def _bounds_make_sense(self) -> Self:
+    def _check_own_bounds(self) -> Self:
         _check_bounds(self.low, self.high, log=self.log, step=self.step)
         return self
 
@@ -230,6 +230,6 @@ def _check_bounds(low: float, high: float, *, log: bool, step: float | None) -> 
             )
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_same(one: Any, other: Any) -> bool:
     """Equal, and of the same type: 1, 1.0 and true are three values."""
     return type(one) is type(other) and bool(one == other)

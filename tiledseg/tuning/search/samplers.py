@@ -11,7 +11,6 @@ import numpy as np
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
 
 from tiledseg.config.messages import nearest
 from tiledseg.errors import SweepError
@@ -32,8 +31,6 @@ REDUCTION = 3
 POPULATION = 12
 """NSGA-II: trials of a generation; Optuna's 50 would make most sweeps one random generation."""
 MOST_GRID_POINTS = 100_000
-_QUEUED = "fixed_params"
-"""Where Optuna keeps the values that a trial was enqueued with."""
 
 
 def check_search(sampler: str, pruner: str, objectives: int, space: SearchSpace) -> None:
@@ -93,7 +90,7 @@ def make_sampler(name: str, seed: int, space: SearchSpace, trials: int | None) -
     return optuna.samplers.RandomSampler(seed=seed)  # the points of a grid are enqueued
 
 
-def trial_seed(seed: int, number: int) -> int:
+def make_trial_seed(seed: int, number: int) -> int:
     """The sampler's seed for a trial: the same whichever worker runs it, or after a restart."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
@@ -127,7 +124,7 @@ def grid_points(space: SearchSpace, own: Mapping[str, Any], seed: int) -> list[d
     Raises:
         SweepError: A parameter has no list of values, or there are too many points.
     """
-    listed = {name: _points(space, name) for name in space.parameters}
+    listed = {name: _list_values(space, name) for name in space.parameters}
     size = math.prod(len(values) for values in listed.values())
     if size > MOST_GRID_POINTS:
         raise SweepError(
@@ -147,29 +144,7 @@ def grid_points(space: SearchSpace, own: Mapping[str, Any], seed: int) -> list[d
     return shuffled
 
 
-def list_untried_points(
-    points: Sequence[Mapping[str, Any]], trials: Sequence[FrozenTrial]
-) -> list[Mapping[str, Any]]:
-    """Points of a grid that no trial has, whichever sampler or seed it came from.
-
-    Args:
-        points: Values as Optuna's storage keeps them.
-        trials: Those that count, running and waiting ones among them.
-    """
-    tried = {_make_named(trial.params or trial.system_attrs.get(_QUEUED, {})) for trial in trials}
-    return [point for point in points if _make_named(point) not in tried]
-
-
-def _make_named(values: Mapping[str, Any]) -> str:
-    """Values as text; floats to nine digits, for steps add up to a little more or less."""
-    short = {
-        name: f"{value:.9g}" if isinstance(value, float) else value
-        for name, value in values.items()
-    }
-    return repr(sorted(short.items()))
-
-
-def _points(space: SearchSpace, name: str) -> Sequence[Any]:
+def _list_values(space: SearchSpace, name: str) -> Sequence[Any]:
     points = space.parameters[name].points()
     if points is None:
         raise SweepError(

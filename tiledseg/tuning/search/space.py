@@ -1,4 +1,4 @@
-"""A search space: which settings vary, which are fixed for every trial, and what is too much."""
+"""A search space: settings that vary, settings that all trials share, and limits."""
 
 import json
 import random
@@ -111,11 +111,15 @@ class SearchSpace:
         return found
 
     def start_values(self, own: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Values of the start that is meant for the dataset; None without one, or if it is moot.
+        """Values of the initial trial that is meant for the dataset.
 
         Its settings go before the experiment's own; settings that do not fit are left out.
+
+        Returns:
+            Values by parameter; None where there is no such trial, or where it comes to the
+            experiment's own settings.
         """
-        start = self._start_for(str(own["dataset.name"]))
+        start = self._find_start(str(own["dataset.name"]))
         if start is None:
             return None
         values = self.own_values(own)
@@ -130,9 +134,9 @@ class SearchSpace:
         }
         return None if kept == self.own_values(own) else kept
 
-    def stored(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def to_storage(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values as Optuna's storage keeps them."""
-        return {name: self.parameters[name].stored(value) for name, value in values.items()}
+        return {name: self.parameters[name].to_storage(value) for name, value in values.items()}
 
     def content(self) -> dict[str, Any]:
         """Everything that decides what is searched, in plain types."""
@@ -142,7 +146,7 @@ class SearchSpace:
             "limits": self.limits.model_dump(),
         }
 
-    def _start_for(self, dataset: str) -> InitialTrial | None:
+    def _find_start(self, dataset: str) -> InitialTrial | None:
         fitting = [start for start in self.initial_trials if start.dataset in (dataset, None)]
         return next((start for start in fitting if start.dataset), next(iter(fitting), None))
 
@@ -173,7 +177,9 @@ def parse_space(content: Any, source: str) -> SearchSpace:
     if not isinstance(content, dict):
         raise SweepError(f"{source}: expected parameters:, found {shorten(content)}")
     found = _validate(_SpaceFile, content, source)
-    parameters = {name: _parameter(name, given, source) for name, given in found.parameters.items()}
+    parameters = {
+        name: _parse_parameter(name, given, source) for name, given in found.parameters.items()
+    }
     initial_trials = [
         _validate(InitialTrial, item, f"{source}: initial_trials") for item in found.initial_trials
     ]
@@ -191,7 +197,7 @@ def restore_space(content: Mapping[str, Any], source: str) -> SearchSpace:
     return parse_space(json.loads(json.dumps(content)), source)
 
 
-def _parameter(name: str, given: dict[str, Any], source: str) -> Parameter:
+def _parse_parameter(name: str, given: dict[str, Any], source: str) -> Parameter:
     place, kind = f"{source}: parameters.{name}", str(given.get("type"))
     if kind not in KINDS:
         near = nearest(kind, KINDS)

@@ -1,1 +1,1 @@
-"""What a study is: its definition, its storage, and how it is joined."""
+"""A study: its definition, its grid, its storage, and how it is made or joined."""

@@ -1,4 +1,4 @@
-"""Where studies live: an SQLite file, or a PostgreSQL server that many machines share."""
+"""Storage of studies: an SQLite file, or a PostgreSQL server that many machines share."""
 
 import os
 import random
@@ -48,16 +48,16 @@ def check_url(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:
-        raise SweepError(_accept_connection(f"--storage {text!r} is not an address")) from None
+        raise SweepError(_make_address_message(f"--storage {text!r} is not an address")) from None
     kind = url.get_backend_name()
     if kind == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     if kind != "sqlite":
         raise SweepError(
-            _accept_connection(f"--storage {kind}: trials cannot be shared safely there")
+            _make_address_message(f"--storage {kind}: trials cannot be shared safely there")
         )
     if url.database in (None, "", ":memory:"):
-        raise SweepError(_accept_connection("--storage in memory is lost when the sweep ends"))
+        raise SweepError(_make_address_message("--storage in memory is lost when the sweep ends"))
     return url.set(database=str(Path(str(url.database)).absolute()))
 
 
@@ -74,7 +74,7 @@ def open_storage(
     if url.get_backend_name() == "postgresql":
         arguments = {"connect_timeout": _CONNECT_SECONDS}
         engine = {"pool_pre_ping": True}
-    with storage_errors(url), StudyLock(url, "tables"), experimental_on_purpose():
+    with storage_errors(url), StudyLock(url, "tables"), ignore_experimental_warnings():
         return RDBStorage(
             url.render_as_string(hide_password=False),
             engine_kwargs={"connect_args": arguments, **engine},
@@ -84,8 +84,8 @@ def open_storage(
 
 
 @contextmanager
-def experimental_on_purpose() -> Iterator[None]:
-    """Heartbeats and retries are marked experimental in Optuna 5; tests of ours watch them."""
+def ignore_experimental_warnings() -> Iterator[None]:
+    """Heartbeats and retries are experimental in Optuna 5; our tests show when they change."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
@@ -97,14 +97,14 @@ def storage_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
-        raise SweepError(unusable(url, error)) from error
+        raise SweepError(explain_failure(url, error)) from error
     except RuntimeError as error:  # tables of another version of Optuna
         if "optuna" not in str(error):
             raise
-        raise SweepError(unusable(url, error)) from error
+        raise SweepError(explain_failure(url, error)) from error
 
 
-def unusable(url: URL, error: Exception) -> str:
+def explain_failure(url: URL, error: Exception) -> str:
     """One line for a storage that failed."""
     reason = " ".join(str(error.__cause__ or error).split())
     if url.password:
@@ -116,7 +116,7 @@ def unusable(url: URL, error: Exception) -> str:
 
 
 class StudyLock:
-    """Held by one process of all machines, and let go when that process ends, however it ends.
+    """A lock that one process of all machines holds, and that ends with the process.
 
     Optuna hands out waiting trials atomically on PostgreSQL but not on SQLite, and counting
     trials before one is begun is atomic nowhere. SQLite: an exclusive transaction on a file
@@ -139,7 +139,7 @@ class StudyLock:
         """
         began = time.monotonic()
         while self._held is None:
-            self._held = self._attempt()
+            self._held = self._try_to_acquire()
             if self._held is None:
                 if time.monotonic() - began > _LOCK_SECONDS:
                     raise SweepError(
@@ -149,7 +149,7 @@ class StudyLock:
                 time.sleep(random.uniform(0.02, 0.1))
 
     def release(self) -> None:
-        """Let it go, if it is held."""
+        """Release it, if it is held."""
         held, self._held = self._held, None
         if held is not None:
             with suppress(SQLAlchemyError, sqlite3.Error):  # a lost connection is released too
@@ -168,13 +168,13 @@ class StudyLock:
     ) -> None:
         self.release()
 
-    def _attempt(self) -> sqlite3.Connection | sqlalchemy.Connection | None:
+    def _try_to_acquire(self) -> sqlite3.Connection | sqlalchemy.Connection | None:
         if self._url.get_backend_name() == "sqlite":
-            return _exclusive_file(f"{self._url.database}.lock")
-        return _advisory_lock(self._url, self._name)
+            return _lock_file(f"{self._url.database}.lock")
+        return _lock_on_server(self._url, self._name)
 
 
-def _exclusive_file(path: str) -> sqlite3.Connection | None:
+def _lock_file(path: str) -> sqlite3.Connection | None:
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("BEGIN EXCLUSIVE")
@@ -186,7 +186,7 @@ def _exclusive_file(path: str) -> sqlite3.Connection | None:
     return connection
 
 
-def _advisory_lock(url: URL, name: str) -> sqlalchemy.Connection | None:
+def _lock_on_server(url: URL, name: str) -> sqlalchemy.Connection | None:
     engine = sqlalchemy.create_engine(
         url, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_SECONDS}
     )
@@ -203,5 +203,5 @@ def _advisory_lock(url: URL, name: str) -> sqlalchemy.Connection | None:
     return connection
 
 
-def _accept_connection(fault: str) -> str:
+def _make_address_message(fault: str) -> str:
     return f"{fault}; use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"

@@ -1,4 +1,4 @@
-"""Studies in a storage: made, found again, and refused when they ask another question."""
+"""Making a study in a storage, or joining one that has the same definition."""
 
 import uuid
 from typing import Any
@@ -9,19 +9,19 @@ from tiledseg.config.format_version import FORMAT_VERSION, require_format
 from tiledseg.errors import ExperimentError, SweepError
 from tiledseg.tracking.names import FORMAT_TAG, STUDY_ID_TAG
 from tiledseg.tuning.execution import retries
-from tiledseg.tuning.study.definition import StudyDefinition, differences
+from tiledseg.tuning.study.definition import StudyDefinition, list_differences
 
 DEFINITION = "tiledseg.definition"
 _MOST_NAMED = 3
 
 
 def join_study(storage: Any, name: str, definition: StudyDefinition) -> optuna.Study:
-    """Make a study, or find it again. To be called under the study's lock.
+    """Make a study, or load it where it exists. To be called under the study's lock.
 
     The experiment's own settings are its trial 0, and the source experiment's trial 1.
 
     Raises:
-        SweepError: There is a study of that name which asks another question.
+        SweepError: There is a study of that name with another definition.
         FormatError: Another version of tiledseg made it, in another form.
     """
     known = {study.study_name: study for study in storage.get_all_studies()}
@@ -58,7 +58,7 @@ def _check_same(study: optuna.Study, definition: StudyDefinition) -> None:
         )
     require_format(attributes.get(FORMAT_TAG), f"study {study.study_name}")
     try:
-        changed = differences(attributes[DEFINITION], definition.content())
+        changed = list_differences(attributes[DEFINITION], definition.content())
     except ExperimentError as error:
         raise SweepError(
             f"study {study.study_name} was made by another version of tiledseg ({error}); "
@@ -79,5 +79,5 @@ def _enqueue_initial_trials(study: optuna.Study, definition: StudyDefinition) ->
     queued = {trial.user_attrs.get(retries.ORIGIN) for trial in study.get_trials(deepcopy=False)}
     for origin, values in definition.initial_trials.items():
         if origin not in queued:
-            stored = definition.space.stored(values)
+            stored = definition.space.to_storage(values)
             study.enqueue_trial(stored, user_attrs={retries.ORIGIN: origin})

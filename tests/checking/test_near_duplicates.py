@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tiledseg.checking.resemblance import SAME, resemblances
+from tiledseg.checking.near_duplicates import SAME, find_near_duplicates
 
 
 def pictures(count: int) -> np.ndarray:
@@ -15,7 +15,7 @@ def pictures(count: int) -> np.ndarray:
 
 
 def pairs(thumbnails: np.ndarray) -> list[tuple[int, int, bool]]:
-    return [(pair.first, pair.second, pair.turned) for pair in resemblances(thumbnails)]
+    return [(pair.first, pair.second, pair.turned) for pair in find_near_duplicates(thumbnails)]
 
 
 def test_different_pictures():
@@ -30,7 +30,7 @@ def test_a_copy_in_every_orientation(quarter, mirrored):
     copy = np.rot90(shown[7], quarter)
     shown[350] = 0.8 * (np.fliplr(copy) if mirrored else copy) + 12
     assert pairs(shown) == [(7, 350, bool(quarter or mirrored))]
-    assert resemblances(shown)[0].correlation > SAME
+    assert find_near_duplicates(shown)[0].correlation > SAME
 
 
 def test_nothing_to_see_resembles_nothing():

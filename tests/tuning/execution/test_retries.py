@@ -3,11 +3,11 @@ import pytest
 from optuna.trial import TrialState
 
 from tiledseg.tuning.execution import retries
-from tiledseg.tuning.execution.resources import is_gone, this_process
+from tiledseg.tuning.execution.resources import identify_process, is_gone
 from tiledseg.tuning.study.storage import check_url, open_storage
 
-DEAD = {**this_process(), "pid": 2**22 - 1, "began": 0.0}
-ELSEWHERE = {**this_process(), "machine": "another one"}
+DEAD = {**identify_process(), "pid": 2**22 - 1, "began": 0.0}
+ELSEWHERE = {**identify_process(), "machine": "another one"}
 
 
 @pytest.fixture
@@ -41,44 +41,44 @@ def states(study):
 
 
 def test_processes_are_told_apart():
-    assert is_gone(this_process()) is False
+    assert is_gone(identify_process()) is False
     assert is_gone(DEAD) is True
-    assert is_gone({**this_process(), "began": this_process()["began"] - 100}) is True
+    assert is_gone({**identify_process(), "began": identify_process()["began"] - 100}) is True
     assert is_gone(ELSEWHERE) is None
 
 
 def test_a_trial_whose_worker_is_gone_is_run_once_more(study, storage, claim):
     dead = claim(DEAD, origin="source", run_id="r")
-    assert [trial.number for trial in retries.settle(study, storage)] == [0]
+    assert [trial.number for trial in retries.recover_trials(study, storage)] == [0]
     assert states(study) == [(0, "FAIL"), (1, "WAITING")]
-    assert retries.settle(study, storage) == []
+    assert retries.recover_trials(study, storage) == []
     assert states(study) == [(0, "FAIL"), (1, "WAITING")]  # asked twice, queued once
 
     trials = study.get_trials()
     assert [trial.number for trial in retries.list_counted(trials)] == [1]
-    assert retries.list_finished(trials) == retries.list_begun(trials) == []
+    assert retries.list_finished(trials) == retries.list_started(trials) == []
     assert trials[1].user_attrs == {"origin": "source", "deaths": 1}
     assert retries.reason_of(trials[0]) == "its worker died"
 
     again = claim(DEAD)
     assert again.number == 1
     assert again.params == dead.params
-    retries.settle(study, storage)
+    retries.recover_trials(study, storage)
     assert states(study) == [(0, "FAIL"), (1, "FAIL")]  # twice is enough
     assert [trial.number for trial in retries.list_finished(study.get_trials())] == [1]
 
 
 def test_a_claim_that_was_cut_short_is_found(study, storage, claim):
     claim(worker=None)
-    retries.settle(study, storage)
+    retries.recover_trials(study, storage)
     assert states(study) == [(0, "FAIL"), (1, "WAITING")]
 
 
 def test_the_living_are_left_alone(study, storage, claim):
-    claim(this_process())
+    claim(identify_process())
     far = claim(ELSEWHERE)
     storage.record_heartbeat(far._trial_id)
-    assert retries.settle(study, storage) == []
+    assert retries.recover_trials(study, storage) == []
     assert states(study) == [(0, "RUNNING"), (1, "RUNNING")]
 
 
@@ -88,7 +88,7 @@ def test_silence_elsewhere_is_death(study, storage, claim):
     far = claim(ELSEWHERE)
     storage.record_heartbeat(far._trial_id)
     time.sleep(2.2)
-    assert [trial.number for trial in retries.settle(study, storage)] == [0]
+    assert [trial.number for trial in retries.recover_trials(study, storage)] == [0]
     assert states(study) == [(0, "FAIL"), (1, "WAITING")]
 
 
@@ -98,11 +98,11 @@ def test_silence_elsewhere_is_death(study, storage, claim):
      ("time", False), ("diverged", False), ("error", False)],
 )  # fmt: skip
 def test_which_failures_are_run_again(study, storage, claim, outcome, again):
-    trial = claim(this_process(), outcome=outcome)
+    trial = claim(identify_process(), outcome=outcome)
     trial.report(0.5, 1)
     trial.set_constraint("settings", 0.0)
     study.tell(trial, state=TrialState.FAIL)
-    retries.settle(study, storage)
+    retries.recover_trials(study, storage)
     assert len(study.get_trials()) == 1 + again
     if again:
         queued = study.get_trials()[1]
@@ -115,9 +115,9 @@ def test_which_failures_are_run_again(study, storage, claim, outcome, again):
 
 def test_interrupted_trials_may_come_back_more_than_once(study, storage, claim):
     for _ in range(3):
-        study.tell(claim(this_process(), outcome="interrupted"), state=TrialState.FAIL)
-        retries.settle(study, storage)
-    study.tell(claim(this_process(), outcome="complete"), 1.0)
+        study.tell(claim(identify_process(), outcome="interrupted"), state=TrialState.FAIL)
+        retries.recover_trials(study, storage)
+    study.tell(claim(identify_process(), outcome="complete"), 1.0)
     trials = study.get_trials()
     assert len(trials) == 4
     assert [trial.number for trial in retries.list_counted(trials)] == [3]

@@ -16,7 +16,7 @@ STORAGE = "sqlite:///sweeps.db"
 
 
 @pytest.fixture
-def retrain(tiny_experiment, tmp_path, monkeypatch):
+def retrain(own_tables, tiny_experiment, tmp_path, monkeypatch):
     """Give the command; returns the learning rates that were trained in full, and its lines."""
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "Tiny.yaml").write_text(tiny_experiment().to_yaml())

@@ -1,4 +1,4 @@
-"""The page about sweeps shows a space that can be searched."""
+"""docs/sweeps.md shows a space that can be searched."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tiledseg.config.experiment import load_experiment
 from tiledseg.tuning.search.feasibility import check_space
 from tiledseg.tuning.search.space import load_space
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("name", ["Synthetic-Cell", "Tiled-Cell"])

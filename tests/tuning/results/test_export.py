@@ -2,9 +2,9 @@ import pytest
 
 from tiledseg.config.experiment import load_experiment
 from tiledseg.errors import OutputError
-from tiledseg.tuning.results.export import export_experiment, make_found_experiment
+from tiledseg.tuning.results.export import apply_trial, export_experiment
 from tiledseg.tuning.search.objectives import parse_objectives
-from tiledseg.tuning.study.definition import StudyDefinition, differences
+from tiledseg.tuning.study.definition import StudyDefinition
 
 LISTS = """
 parameters:
@@ -22,7 +22,7 @@ def definition(space_of, tiny_experiment):
 
 
 def test_the_best_experiment_has_the_full_budget(definition):
-    found = make_found_experiment(definition, {"training.clipnorm": None, "model.base_filters": 6})
+    found = apply_trial(definition, {"training.clipnorm": None, "model.base_filters": 6})
     assert found.training.clipnorm is None
     assert found.model.base_filters == 6
     assert found.training.epochs == definition.experiment.training.epochs == 2
@@ -45,33 +45,3 @@ def test_a_folder_that_cannot_be_written(tmp_path, tiny_experiment):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):
         export_experiment(tiny_experiment(), tmp_path / "file" / "inside", "")
-
-
-def test_a_definition_comes_back_from_the_storage(definition, changed, tiny_experiment):
-    content = definition.content()
-    back = StudyDefinition.restore(content, "study s")
-    assert differences(content, back.content()) == []
-    assert back.experiment == definition.experiment
-    assert back.trial_base == definition.trial_base
-    other = changed(definition, experiment=tiny_experiment(model={"base_filters": 8}))
-    assert differences(content, other.content()) == ["experiment: model.base_filters was 4, is 8"]
-
-
-@pytest.mark.parametrize(
-    ("full", "trial", "likely"),
-    [
-        ({"epochs": 60}, {}, 60),
-        ({"epochs": 60}, {"training.epochs": 9}, 9),
-        ({"epochs": 60, "max_minutes": 24}, {}, 30),
-        ({"epochs": 60, "max_minutes": 24}, {"training.max_minutes": 4}, 5),
-        ({"epochs": 60, "max_minutes": 24}, {"training.epochs": 6}, 3),
-        ({"epochs": 60}, {"training.max_minutes": 4}, 30),
-        ({"epochs": 12, "max_minutes": 4}, {"training.max_minutes": 0.1}, 1),
-    ],
-)
-def test_how_far_a_trial_is_likely_to_come(
-    definition, changed, tiny_experiment, full, trial, likely
-):
-    space = changed(definition.space, trial=trial)
-    experiment = tiny_experiment(training=full)
-    assert changed(definition, experiment=experiment, space=space).likely_epochs == likely

@@ -30,18 +30,18 @@ GO, STOP = {"go_on": True}, {"go_on": False}
 def test_every_epoch_is_reported_and_leave_is_asked():
     worker = Worker(GO, GO, STOP)
     reporter = TrialReporter(worker)
-    reporter.epoch_ended(report(1, loss=0.5))
-    reporter.epoch_ended(report(2, loss=0.9, is_best=False))
+    reporter.on_epoch_end(report(1, loss=0.5))
+    reporter.on_epoch_end(report(2, loss=0.9, is_best=False))
     assert reporter.best_epoch["loss"] == 0.5
     with pytest.raises(SystemExit):
-        reporter.epoch_ended(report(3))
+        reporter.on_epoch_end(report(3))
     assert [message["epoch"] for message in worker.heard] == [1, 2, 3]
     assert worker.heard[0]["metrics"]["val_dice_coef"] == 0.5
 
 
 def test_a_worker_that_is_gone_ends_it():
     with pytest.raises(SystemExit):
-        TrialReporter(Worker(None)).epoch_ended(report(1))
+        TrialReporter(Worker(None)).on_epoch_end(report(1))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_worker_that_is_gone_ends_it():
 )
 def test_which_epoch_is_the_last(case, is_last):
     worker = Worker(GO)
-    TrialReporter(worker).epoch_ended(report(**case))
+    TrialReporter(worker).on_epoch_end(report(**case))
     assert worker.heard[0]["is_last"] == is_last
 
 
@@ -63,7 +63,7 @@ def test_how_long_training_and_evaluation_took(monkeypatch):
     monkeypatch.setattr("tiledseg.tuning.execution.trial_main.time.monotonic", lambda: now)
     reporter = TrialReporter(Worker(GO))
     assert reporter.busy_seconds == 0.0
-    reporter.epoch_ended(report(1, elapsed=30.0))
+    reporter.on_epoch_end(report(1, elapsed=30.0))
     now = 112.0
-    reporter.image_evaluated(None)
+    reporter.on_image(None)
     assert reporter.busy_seconds == 42.0

@@ -6,6 +6,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from tiledseg.tuning.results.importance import measure_importance
 from tiledseg.tuning.results.plots import draw_study
 
 SPACE = {
@@ -36,8 +37,12 @@ def study():
     return study
 
 
+def draw(study, names, folder):
+    return draw_study(study, names, measure_importance(study, names), folder)
+
+
 def test_one_objective(study, tmp_path):
-    files = draw_study(study, ["valid/tiled/dice"], tmp_path)
+    files = draw(study, ["valid/tiled/dice"], tmp_path)
     kinds = {"history", "importance", "slices", "parallel", "epochs"}
     assert {path.stem for path in files} == kinds
     for path in files:
@@ -56,9 +61,10 @@ def test_epochs_are_drawn_as_they_scored_where_less_is_better(tmp_path, monkeypa
         lambda kept: drawn.append(kept.trials[0].intermediate_values),
     )
     with pytest.raises(AttributeError):  # nothing came back to be saved
-        draw_study(study, ["valid/tiled/seconds_per_megapixel"], tmp_path)
+        draw(study, ["valid/tiled/seconds_per_megapixel"], tmp_path)
     assert drawn == [{1: 0.25, 2: 0.75}]
 
 
 def test_nothing_is_drawn_before_a_trial_is_complete(tmp_path):
-    assert draw_study(optuna.create_study(), ["valid/tiled/dice"], tmp_path) == []
+    study = optuna.create_study(direction="maximize")
+    assert draw(study, ["valid/tiled/dice"], tmp_path) == []

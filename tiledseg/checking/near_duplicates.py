@@ -27,7 +27,7 @@ _BLOCK, _PAIRS_AT_ONCE = 256, 2**14
 
 
 @dataclass(frozen=True)
-class Resemblance:
+class NearDuplicate:
     """Two images that resemble each other.
 
     Attributes:
@@ -43,7 +43,7 @@ class Resemblance:
     turned: bool
 
 
-def resemblances(thumbnails: NDArray[np.float32]) -> list[Resemblance]:
+def find_near_duplicates(thumbnails: NDArray[np.float32]) -> list[NearDuplicate]:
     """Pairs of images that are copies (in any orientation), or alike (in the same).
 
     Args:
@@ -57,7 +57,7 @@ def resemblances(thumbnails: NDArray[np.float32]) -> list[Resemblance]:
     centered = flat - flat.mean(axis=2, keepdims=True)
     centered /= np.maximum(np.linalg.norm(centered, axis=2, keepdims=True), 1e-6)
     told = flat[:, 0].std(axis=1) > _PLAIN
-    best: dict[tuple[int, int], Resemblance] = {}
+    best: dict[tuple[int, int], NearDuplicate] = {}
     for turn in range(shown.shape[1]):
         for start in range(0, len(shown), _BLOCK):
             bits = np.bitwise_count(hashes[start : start + _BLOCK, :1] ^ hashes[:, turn])
@@ -72,13 +72,13 @@ def resemblances(thumbnails: NDArray[np.float32]) -> list[Resemblance]:
                 )
                 for index in np.flatnonzero(values >= (SAME if turn else ALIKE)):
                     pair = int(firsts[some + index]), int(seconds[some + index])
-                    found = Resemblance(*pair, float(values[index]), turned=turn > 0)
+                    found = NearDuplicate(*pair, float(values[index]), turned=turn > 0)
                     if pair not in best or best[pair].correlation < found.correlation - 1e-3:
                         best[pair] = found
     return [best[pair] for pair in sorted(best)]
 
 
-def resemblance_findings(images: Sequence[ImageFacts]) -> Iterator[Finding]:
+def near_duplicate_findings(images: Sequence[ImageFacts]) -> Iterator[Finding]:
     """Judge images by whether others show the same.
 
     Each image is told of once at most: with the one of another split that it resembles most, or
@@ -88,8 +88,8 @@ def resemblance_findings(images: Sequence[ImageFacts]) -> Iterator[Finding]:
         images: What was measured, train first.
     """
     thumbnails = np.array([facts.thumbnail for facts in images], np.float32)
-    closest: dict[int, Resemblance] = {}
-    for pair in resemblances(thumbnails):
+    closest: dict[int, NearDuplicate] = {}
+    for pair in find_near_duplicates(thumbnails):
         one, other = images[pair.first], images[pair.second]
         if one.digest == other.digest:
             continue
@@ -100,11 +100,11 @@ def resemblance_findings(images: Sequence[ImageFacts]) -> Iterator[Finding]:
         yield _finding(images, closest[index])
 
 
-def _weight(images: Sequence[ImageFacts], pair: Resemblance) -> tuple[bool, float]:
+def _weight(images: Sequence[ImageFacts], pair: NearDuplicate) -> tuple[bool, float]:
     return images[pair.first].split != images[pair.second].split, pair.correlation
 
 
-def _finding(images: Sequence[ImageFacts], pair: Resemblance) -> Finding:
+def _finding(images: Sequence[ImageFacts], pair: NearDuplicate) -> Finding:
     one, other = images[pair.first], images[pair.second]
     apart, same = one.split != other.split, pair.correlation >= SAME
     way = ", mirrored or turned" if pair.turned else ""

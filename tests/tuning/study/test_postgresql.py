@@ -22,7 +22,7 @@ from tiledseg.tuning.study.storage import StudyLock, check_url, open_storage
 
 pytestmark = pytest.mark.soak
 
-SWEEP = (sys.executable, str(Path(__file__).with_name("sweep_process.py")))
+SWEEP = (sys.executable, str(Path(__file__).parents[1] / "sweep_process.py"))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def server():
         yield address
 
 
-def started(number, trials, storage, study):
+def start_sweeps(number, trials, storage, study):
     """Start the sweeps of so many machines."""
     options = {"trials": trials, "storage": storage, "study": study, "pruner": "none"}
     environment = {**os.environ, "FAKE_TRIAL": json.dumps({"epoch_seconds": 0.3})}
@@ -47,7 +47,7 @@ def started(number, trials, storage, study):
 
 
 def test_three_share_thirty_trials_and_one_is_lost(server):
-    processes = started(3, 30, server, "shared")
+    processes = start_sweeps(3, 30, server, "shared")
     storage = open_storage(check_url(server))
     deadline = time.monotonic() + 300
     lost = None
@@ -96,8 +96,8 @@ def test_the_lock_is_held_by_one(server):
     one, other = StudyLock(check_url(server), "s"), StudyLock(check_url(server), "s")
     elsewhere = StudyLock(check_url(server), "another study")
     with one:
-        assert other._attempt() is None
+        assert other._try_to_acquire() is None
         with elsewhere:
             pass
     with other:
-        assert one._attempt() is None
+        assert one._try_to_acquire() is None

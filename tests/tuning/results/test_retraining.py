@@ -10,31 +10,7 @@ import pytest
 from tiledseg.errors import SweepError, TrainingError
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.names import RETRAINING_FILE
-from tiledseg.tuning.results.candidates import Candidate, choose_candidates
 from tiledseg.tuning.results.retraining import Retraining
-
-VALUES = (0.9, 0.8, 0.7, 0.6)
-
-
-@pytest.fixture
-def ranking(tiny_experiment):
-    """Four trials, the best first; the third has the experiment's own settings."""
-    return [
-        Candidate(number, value, number == 2, tiny_experiment(training={"seed": number}))
-        for number, value in enumerate(VALUES)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("count", "numbers"),
-    [(1, [0]), (2, [0, 2]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])],
-)
-def test_the_own_settings_take_part_where_there_are_several(ranking, count, numbers):
-    assert [one.number for one in choose_candidates(ranking, count)] == numbers
-
-
-def test_without_the_own_trial_the_best_take_part(ranking):
-    assert [one.number for one in choose_candidates(ranking[:2], 2)] == [0, 1]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One trial in a process of its own, watched: time, memory, and how it ends."""
+"""Runs a trial in a process of its own, and limits its time and memory."""
 
 import contextlib
 import queue
@@ -8,23 +8,24 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tiledseg.tuning.execution.channel import Channel, Message
-from tiledseg.tuning.execution.resources import change_environment, memory_of
+from tiledseg.tuning.execution.outcome import Outcome
+from tiledseg.tuning.execution.resources import change_environment, measure_memory
 from tiledseg.tuning.execution.retries import INTERRUPTED
 
 COMMAND = (sys.executable, "-m", "tiledseg.tuning.execution.trial_main")
 _GLANCE_SECONDS = 0.5
 _LEAVE_SECONDS = 30.0
-"""How long a process that was told to stop may take to close its run."""
+"""How long a process may take to close its run when it is to stop."""
 _LOG_LINES = 40
 _OUTCOMES = {"epoch": "pruned", "built": "infeasible"}
-"""What a trial is when it is told to stop at an event."""
+"""Outcome of a trial that is stopped at an event."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class TrialLimits:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """An epoch of a trial that ended."""
+    """An epoch of a trial, at its end."""
 
     epoch: int
     """From 1."""
@@ -48,35 +49,11 @@ class EpochEnd:
     """Whether the trial has all its epochs; time may end it before."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended."""
-
-    kind: str
-    """complete, pruned, infeasible, memory, time, diverged, error, unavailable, killed,
-    interrupted."""
-    reason: str = ""
-    """For people; empty when it is complete."""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """Final metrics, and those of the best epoch."""
-    epochs: int = 0
-    """Epochs that were trained."""
-    parameters: int | None = None
-    """Weights of the network, where they were counted."""
-    peak_memory_gb: float = 0.0
-    seconds: float = 0.0
-    """Wall time of the process."""
-    busy_seconds: float = 0.0
-    """Of these, from the beginning of training to the end of evaluation."""
-    log: str = ""
-    """The last lines that it wrote to standard error."""
-
-
 class TrialProcess:
     """Runs one request and watches it.
 
     Args:
-        request: What ``trial_process`` reads.
+        request: What ``trial_main`` reads.
         limits: Time and memory.
         environment: Variables beyond those of this process; None removes one.
         command: The program.
@@ -115,30 +92,30 @@ class TrialProcess:
         """
         began = time.monotonic()
 
-        def epoch_ended(message: Message) -> str:
+        def report_epoch(message: Message) -> str:
             self._epochs = message["epoch"]
             return on_epoch(
                 EpochEnd(message["epoch"], message["metrics"], is_last=message["is_last"])
             )
 
-        def network_built(message: Message) -> str:
+        def report_size(message: Message) -> str:
             self._parameters = message["parameters"]
             return on_built(message["parameters"])
 
         self._stop = stop or self._stop
-        answers = {"epoch": epoch_ended, "built": network_built}
+        answers = {"epoch": report_epoch, "built": report_size}
         with (
             tempfile.TemporaryDirectory(prefix="tiledseg-trial-") as place,
             tempfile.TemporaryFile() as log,
         ):
-            process = self._started(Path(place), log)
+            process = self._start(Path(place), log)
             try:
-                final = self._watched(process, answers)
+                final = self._watch(process, answers)
             finally:
-                end(process)
+                kill_process(process)
             log.seek(0)
             text = log.read().decode(errors="replace")
-        final = final or _death(process.returncode, text)
+        final = final or _explain_death(process.returncode, text)
         return Outcome(
             kind=final["outcome"],
             reason=final.get("reason", ""),
@@ -151,7 +128,7 @@ class TrialProcess:
             log="\n".join(text.splitlines()[-_LOG_LINES:]),
         )
 
-    def _started(self, place: Path, log: Any) -> "subprocess.Popen[bytes]":
+    def _start(self, place: Path, log: Any) -> "subprocess.Popen[bytes]":
         changes = {"TILEDSEG_STATE": str(place / "state"), **self._environment}
         return subprocess.Popen(
             self._command,
@@ -163,18 +140,18 @@ class TrialProcess:
             start_new_session=True,  # Ctrl-C is for the sweep, which ends its trials itself
         )
 
-    def _watched(
+    def _watch(
         self, process: "subprocess.Popen[bytes]", answers: Mapping[str, Callable[[Message], str]]
     ) -> dict[str, Any] | None:
-        """Answer events until the end; None when the process died without a word."""
+        """Answer events until the end; None when the process died without a last message."""
         channel = Channel.to_child(process)
         channel.send(self._request)
         deadline = time.monotonic() + self._limits.seconds
         outcome: dict[str, Any] | None = None
         while True:
-            fault = self._beyond_limits(process, deadline)
-            if fault:
-                return outcome or fault
+            excess = self._check_limits(process, deadline)
+            if excess:
+                return outcome or excess
             try:
                 message = channel.receive(timeout=_GLANCE_SECONDS)
             except queue.Empty:
@@ -184,18 +161,18 @@ class TrialProcess:
                     process.wait(_LEAVE_SECONDS)
                 return outcome
             if message["event"] not in answers:
-                return outcome or _final(message)
+                return outcome or _read_outcome(message)
             reason = answers[message["event"]](message)
             channel.send({"go_on": not reason})
             if reason:
                 outcome = {"outcome": _OUTCOMES[message["event"]], "reason": reason}
                 deadline = time.monotonic() + _LEAVE_SECONDS
 
-    def _beyond_limits(
+    def _check_limits(
         self, process: "subprocess.Popen[bytes]", deadline: float
     ) -> dict[str, Any] | None:
         with contextlib.suppress(psutil.Error):
-            self._peak = max(self._peak, memory_of(psutil.Process(process.pid)))
+            self._peak = max(self._peak, measure_memory(psutil.Process(process.pid)))
         if self._stop.is_set():
             return {"outcome": INTERRUPTED, "reason": "the sweep was stopped"}
         if self._peak > self._limits.memory_gb:
@@ -210,7 +187,7 @@ class TrialProcess:
         return None
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
+def kill_process(process: "subprocess.Popen[bytes]") -> None:
     """Kill a process and all that it started, unless it has ended."""
     if process.poll() is None:
         with contextlib.suppress(psutil.Error):
@@ -226,7 +203,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
                 pipe.close()
 
 
-def _final(message: Message) -> dict[str, Any] | None:
+def _read_outcome(message: Message) -> dict[str, Any] | None:
     if message["event"] == "ended":
         return {**message, "outcome": "complete"}
     if message["event"] == "failed":
@@ -234,8 +211,8 @@ def _final(message: Message) -> dict[str, Any] | None:
     return {"outcome": "killed", "reason": "ended from outside"}
 
 
-def _death(code: int, log: str) -> dict[str, Any]:
-    """A process that died without a word."""
+def _explain_death(code: int, log: str) -> dict[str, Any]:
+    """The outcome of a process that ended without a last message."""
     if code < 0:
         reason = f"killed by signal {-code}"
         if code == -9:

@@ -1,17 +1,14 @@
 import json
-import sys
 import threading
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
 from tiledseg.errors import DatasetError, ExperimentError, TilingError, TrainingError
-from tiledseg.tuning.execution.child_process import TrialLimits, TrialProcess
 from tiledseg.tuning.execution.trial_main import explain_failure
+from tiledseg.tuning.execution.trial_process import TrialLimits, TrialProcess
 
-FAKE = (sys.executable, str(Path(__file__).with_name("fake_trial.py")))
 LIMITS = TrialLimits(seconds=60, memory_gb=4)
 
 
@@ -21,7 +18,7 @@ def children():
 
 
 @pytest.fixture
-def run(tiny_experiment):
+def run(tiny_experiment, fake_command):
     """Run a fake trial; returns the outcome and the epochs that were reported."""
 
     def start(plan=None, *, limits=LIMITS, prune_at=0, most_parameters=None, stop=None):
@@ -44,7 +41,8 @@ def run(tiny_experiment):
             return f"{parameters} is too many" if parameters > most_parameters else ""
 
         before = children()
-        process = TrialProcess(request, limits, {"FAKE_TRIAL": json.dumps(plan or {})}, FAKE)
+        environment = {"FAKE_TRIAL": json.dumps(plan or {})}
+        process = TrialProcess(request, limits, environment, fake_command)
         outcome = process.run(on_epoch, on_built, stop)
         assert children() <= before
         return outcome, seen
@@ -100,7 +98,7 @@ def test_a_trial_that_is_to_stop(run):
     assert time.monotonic() - began < 10
 
 
-def test_an_error_of_the_worker_ends_the_process(tiny_experiment):
+def test_an_error_of_the_worker_ends_the_process(tiny_experiment, fake_command):
     def on_epoch(end):
         raise RuntimeError("the storage is away")
 
@@ -110,7 +108,7 @@ def test_an_error_of_the_worker_ends_the_process(tiny_experiment):
     }  # fmt: skip
     before = children()
     with pytest.raises(RuntimeError, match="storage"):
-        TrialProcess(request, LIMITS, {}, FAKE).run(on_epoch)
+        TrialProcess(request, LIMITS, {}, fake_command).run(on_epoch)
     assert children() <= before
 
 

@@ -23,11 +23,11 @@ from tiledseg.tuning.study.storage import check_url, open_storage
 
 pytestmark = pytest.mark.soak
 
-SWEEP = (sys.executable, str(Path(__file__).with_name("sweep_process.py")))
+SWEEP = (sys.executable, str(Path(__file__).parents[1] / "sweep_process.py"))
 
 
-def started(*, epoch_seconds=0.1, **options):
-    """A sweep whose trials have four epochs."""
+def start_sweep(*, epoch_seconds=0.1, **options):
+    """Start a sweep whose trials have four epochs."""
     environment = {**os.environ, "FAKE_TRIAL": json.dumps({"epoch_seconds": epoch_seconds})}
     return subprocess.Popen([*SWEEP, json.dumps(options)], env=environment)
 
@@ -92,8 +92,8 @@ def runs():
     return mlflow.search_runs(search_all_experiments=True, max_results=1000)
 
 
-def check_books(wanted):
-    """The two books agree, and every trial that was asked for has exactly one end."""
+def check_records(wanted):
+    """Optuna and MLflow agree, and every trial that was asked for has exactly one end."""
     found = trials()
     counted = retries.list_counted(found)
     assert all(trial.state.is_finished() for trial in found)
@@ -105,12 +105,12 @@ def check_books(wanted):
     assert max(settings.values()) == 1  # none twice
     assert sum(trial.user_attrs.get("origin") == "experiment" for trial in counted) == 1
 
-    book = runs()
-    parents = book[book["tags.tiledseg.kind"] == "sweep"]
+    records = runs()
+    parents = records[records["tags.tiledseg.kind"] == "sweep"]
     assert list(parents["status"]) == ["FINISHED"]
-    assert len(book) == 1 + sum(book["tags.tiledseg.kind"] == "trial")
-    assert set(book["status"]) <= {"FINISHED", "KILLED"}
-    status = dict(zip(book["run_id"], book["status"], strict=True))
+    assert len(records) == 1 + sum(records["tags.tiledseg.kind"] == "trial")
+    assert set(records["status"]) <= {"FINISHED", "KILLED"}
+    status = dict(zip(records["run_id"], records["status"], strict=True))
     for trial in counted:
         if trial.state == TrialState.FAIL:  # it was under way when the second one was killed, too
             assert retries.outcome_of(trial) in ("died", "killed")
@@ -140,7 +140,7 @@ def kill_one(process, word):
 
 
 def test_a_trial_a_worker_and_the_sweep_killed_one_after_the_other():
-    process = started(trials=10, workers=2)
+    process = start_sweep(trials=10, workers=2)
     me = psutil.Process(process.pid)
     wait_for(lambda: retries.list_finished(trials()))
     while not any(retries.outcome_of(trial) == "killed" for trial in trials()):
@@ -153,14 +153,14 @@ def test_a_trial_a_worker_and_the_sweep_killed_one_after_the_other():
     process.wait()
     wait_for(lambda: all(has_ended(one) for one in left))  # they notice, tidy up and go
     assert len(running()) <= 1  # that of the killed worker, if the new one has not looked yet
-    assert started(trials=10, workers=2).wait(200) == 0
-    check_books(10)
+    assert start_sweep(trials=10, workers=2).wait(200) == 0
+    check_records(10)
 
 
 def test_killed_at_random_again_and_again():
     rng = random.Random(5)
     for _ in range(3):
-        process = started(trials=16, workers=2)
+        process = start_sweep(trials=16, workers=2)
         me = psutil.Process(process.pid)
         wait_for(lambda me=me, process=process: family(me, "worker") or process.poll() is not None)
         time.sleep(rng.uniform(0.0, 4.0))
@@ -171,22 +171,22 @@ def test_killed_at_random_again_and_again():
         time.sleep(rng.uniform(0.0, 0.5))
         process.kill()
         process.wait()
-    assert started(trials=16, workers=2).wait(300) == 0
-    check_books(16)
+    assert start_sweep(trials=16, workers=2).wait(300) == 0
+    check_records(16)
 
 
 def test_a_polite_end_and_a_loss_of_power():
-    process = started(trials=6, workers=2, epoch_seconds=10.0)  # none ends on its own
+    process = start_sweep(trials=6, workers=2, epoch_seconds=10.0)  # none ends on its own
     me = psutil.Process(process.pid)
     wait_for(lambda: family(me, "fake_trial") and running())
     process.send_signal(signal.SIGINT)
     process.wait(60)
     assert not running()
-    book = runs()
-    assert set(book[book["tags.tiledseg.kind"] == "sweep"]["status"]) == {"KILLED"}
-    assert "RUNNING" not in set(book["status"])
+    records = runs()
+    assert set(records[records["tags.tiledseg.kind"] == "sweep"]["status"]) == {"KILLED"}
+    assert "RUNNING" not in set(records["status"])
 
-    process = started(trials=6, workers=2, epoch_seconds=1.0)
+    process = start_sweep(trials=6, workers=2, epoch_seconds=1.0)
     me = psutil.Process(process.pid)
     wait_for(running)
     every = [me, *below(me)]
@@ -196,5 +196,5 @@ def test_a_polite_end_and_a_loss_of_power():
                 end(one)
     process.wait()
     assert running()
-    assert started(trials=6, workers=2).wait(200) == 0
-    check_books(6)
+    assert start_sweep(trials=6, workers=2).wait(200) == 0
+    check_records(6)

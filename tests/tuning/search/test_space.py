@@ -100,7 +100,7 @@ def test_a_parameter_varies_only_under_its_condition(space_of, tiny_experiment):
         "model.base_kernels: {type: int, low: 3, high: 7, step: 2, when: {model.num_layers: 2}}",
         ROUNDS,
     )
-    own, rng = tiny_experiment().flattened(), random.Random(1)
+    own, rng = tiny_experiment().flatten(), random.Random(1)
     drawn = [space.draw(rng, own) for _ in range(200)]
     assert {values["model.num_layers"] for values in drawn} == {2, 3, 4}
     for values in drawn:
@@ -116,10 +116,10 @@ def test_every_draw_of_a_checked_space_builds_an_experiment(space_of, tiny_exper
     )  # fmt: skip
     experiment, rng = tiny_experiment(), random.Random(2)
     check_space(space, experiment)
-    own = experiment.flattened()
+    own = experiment.flatten()
     for _ in range(50):
         values = space.draw(rng, own)
-        built = experiment.override(space.settings(values, own)).flattened()
+        built = experiment.override(space.settings(values, own)).flatten()
         assert built["training.learning_rate"] == values["training.learning_rate"]
         wanted = own["augmentation.contrast"] * values["strength"]
         assert built["augmentation.contrast"] == pytest.approx(wanted, rel=1e-4)
@@ -141,7 +141,7 @@ def test_own_values_where_the_space_holds_them(space_of, tiny_experiment):
         space_of, LEARNING_RATE, "model.base_filters: {type: int, low: 8, high: 16}",
         "strength: {type: scale, low: 0.0, high: 2.0, keys: [augmentation.contrast]}",
     )  # fmt: skip
-    own = tiny_experiment().flattened()
+    own = tiny_experiment().flatten()
     assert own["model.base_filters"] == 4
     assert space.own_values(own) == {"training.learning_rate": 0.01, "strength": 1.0}
 
@@ -159,12 +159,12 @@ initial_trials:
 
 
 def test_the_source_experiment_where_it_fits(space_of, tiny_experiment):
-    space, own = space_of(START), tiny_experiment().flattened()
+    space, own = space_of(START), tiny_experiment().flatten()
     assert space.start_values(own) == {"training.learning_rate": 0.001, "model.num_layers": 2}
-    elsewhere = tiny_experiment(dataset={"name": "Else"}).flattened()
+    elsewhere = tiny_experiment(dataset={"name": "Else"}).flatten()
     assert space.start_values(elsewhere)["training.learning_rate"] == 0.05
     assert space_of().start_values(own) is None
-    same = tiny_experiment(training={"learning_rate": 0.001}).flattened()
+    same = tiny_experiment(training={"learning_rate": 0.001}).flatten()
     assert space.start_values(same) is None  # nothing that trial 0 does not show
 
 
@@ -173,7 +173,7 @@ def test_the_source_experiment_where_it_fits(space_of, tiny_experiment):
 def test_every_space_fits_every_experiment(file, path):
     space, experiment = load_space(file), load_experiment(path)
     check_space(space, experiment)
-    own = experiment.flattened()
+    own = experiment.flatten()
     assert set(space.own_values(own)) >= {"training.learning_rate", "augmentation.strength"}
     for start in space.initial_trials:
         for key in start.settings:
@@ -198,7 +198,7 @@ def test_the_default_space_holds_what_the_issue_names_and_the_published_rates():
 def test_every_architecture_of_the_default_space_reads_what_is_drawn(architecture):
     space = load_space(EXPERIMENTS / "sweeps" / "default.yaml")
     experiment, rng = load_experiment(EXPERIMENTS / "Tiled-Cell.yaml"), random.Random(3)
-    own = experiment.flattened()
+    own = experiment.flatten()
     for _ in range(20):
         values = {**space.draw(rng, own), "model.architecture": architecture}
         built = experiment.override(space.settings(values, own))

@@ -1,4 +1,4 @@
-"""Small objects dropped and small holes filled, in masks and label maps that come in bands."""
+"""Small objects dropped and small holes filled, in masks and label maps, whole or in bands."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import tee
@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from tiledseg.masks.classes import Labels, labels_of
 from tiledseg.masks.components import find_components
-from tiledseg.masks.instances import Areas, Mask
+from tiledseg.masks.instances import Mask
 
+Areas = NDArray[np.uint32]
 Bands = Callable[[], Iterator[Mask]]
 """Gives the bands (h, W) of a mask from the top, as often as it is called."""
 LabelBands = Callable[[], Iterator[Labels]]
@@ -21,8 +22,26 @@ _JUST_THERE = np.float32(128 / 255)
 """The smallest probability that is foreground, also when stored in 8 bits."""
 
 
+def clean(mask: Mask, *, smallest: int = 0, holes: int = 0) -> Mask:
+    """Drop small objects, and fill small holes.
+
+    Args:
+        mask: (H, W).
+        smallest: Objects of fewer pixels are dropped; 0 or 1 keeps all.
+        holes: Background of at most so many pixels, with foreground all round, is filled; 0
+            fills nothing. What touches the border is no hole: it may go on beyond.
+
+    Returns:
+        (H, W), in memory of its own.
+    """
+    # One step after the other, since bands are computed again each time they are read.
+    (kept,) = clean_bands(lambda: iter((mask,)), smallest=smallest)()
+    (filled,) = clean_bands(lambda: iter((kept,)), holes=holes)()
+    return filled.copy() if filled is mask else filled
+
+
 def clean_bands(bands: Bands, *, smallest: int = 0, holes: int = 0) -> Bands:
-    """The bands of what ``instances.clean`` makes of the whole mask.
+    """The bands of what ``clean`` makes of the whole mask.
 
     Args:
         bands: The mask; read once for each of the two kinds of cleaning that is asked for, and
@@ -31,19 +50,23 @@ def clean_bands(bands: Bands, *, smallest: int = 0, holes: int = 0) -> Bands:
         holes: Holes of at most so many pixels are filled; 0 fills none.
     """
     if smallest > 1:
-        bands = _without_small(bands, smallest)
+        bands = _drop_small(bands, smallest)
     if holes <= 0:
         return bands
-    pairs = with_hole_areas(bands, holes)
+    pairs = _measure_holes(bands, holes)
     return lambda: (mask | (areas > 0) for mask, areas in pairs())
 
 
-def with_hole_areas(bands: Bands, holes: int) -> Callable[[], Iterator[tuple[Mask, Areas]]]:
-    """The bands of a mask, each with those of what ``instances.hole_areas`` gives for all of it.
+def _measure_holes(bands: Bands, holes: int) -> Callable[[], Iterator[tuple[Mask, Areas]]]:
+    """The bands of a mask, and for each pixel the size of the small hole it lies in.
 
     Args:
         bands: The mask; read once if holes are wanted, and again each time the result is.
         holes: Pixels of the largest hole that is wanted.
+
+    Returns:
+        Gives (h, W) bool and (h, W) uint32 for each band: pixels of the hole, 0 where there is
+        none.
     """
     if holes <= 0:
         return lambda: ((band, np.zeros(band.shape, np.uint32)) for band in bands())
@@ -73,7 +96,7 @@ def clean_label_bands(
             with the class next to it. 0 fills nothing.
     """
     kept = {
-        label: with_hole_areas(clean_bands(where(bands, label), smallest=smallest), holes)
+        label: _measure_holes(clean_bands(select_label(bands, label), smallest=smallest), holes)
         for label in labels
     }
 
@@ -93,8 +116,9 @@ def merge_classes(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Are
 
     Args:
         shape: Height and width.
-        classes: Of each its label, its mask (H, W), and ``instances.hole_areas`` of the mask. Of
-            several holes that a pixel lies in it takes the smallest one's class.
+        classes: Of each its label, its mask (H, W), and the area (H, W) of the small hole in that
+            mask that a pixel lies in, 0 in none. Of several holes that a pixel lies in it takes
+            the smallest one's class.
 
     Returns:
         (H, W), uint8.
@@ -113,7 +137,7 @@ def merge_classes(shape: tuple[int, ...], classes: Iterable[tuple[int, Mask, Are
 def clean_probability(
     probability: NDArray[np.float32], *, smallest: int, holes: int
 ) -> NDArray[np.float32]:
-    """Change probabilities where cleaning changes what they are cut to.
+    """Change probabilities where cleaning changes what they are thresholded to.
 
     What is measured, stored, served and shown are probabilities, so that all of them agree on
     which objects there are.
@@ -142,13 +166,13 @@ def clean_probability(
     old, new = before[rows, columns], after[rows, columns]
     largest = probability[rows, columns, old]
     kept[rows, columns, old] = probability[rows, columns, new]
-    # Equal probabilities are cut to the first of their labels, which may be another one.
+    # Of equal probabilities the first label counts, which may be another one.
     tied = kept[rows, columns].max(axis=1) >= largest
     kept[rows, columns, new] = np.where(tied, np.nextafter(largest, np.float32(2)), largest)
     return kept
 
 
-def where(bands: LabelBands, label: int) -> Bands:
+def select_label(bands: LabelBands, label: int) -> Bands:
     """The bands of the mask of one label."""
 
     def masks() -> Iterator[Mask]:
@@ -157,7 +181,7 @@ def where(bands: LabelBands, label: int) -> Bands:
     return masks
 
 
-def _without_small(bands: Bands, smallest: int) -> Bands:
+def _drop_small(bands: Bands, smallest: int) -> Bands:
     objects = find_components(bands())
     large: NDArray[np.bool_] = objects.areas >= smallest
     large[0] = False

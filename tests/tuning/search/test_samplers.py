@@ -4,13 +4,12 @@ import pytest
 
 from tiledseg.errors import SweepError
 from tiledseg.tuning.search import samplers
-from tiledseg.tuning.search.objectives import parse_objectives
 from tiledseg.tuning.search.samplers import (
     check_search,
     grid_points,
     make_pruner,
     make_sampler,
-    trial_seed,
+    make_trial_seed,
 )
 
 LISTED = """
@@ -49,10 +48,10 @@ def test_samplers_that_need_a_package(sampler, package, space_of, monkeypatch):
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
 def test_a_trial_gets_the_same_settings_whoever_runs_it(sampler, space_of, tiny_experiment):
-    own, space = tiny_experiment().flattened(), space_of()
+    own, space = tiny_experiment().flatten(), space_of()
 
     def suggested(number):
-        sampler_ = make_sampler(sampler, trial_seed(7, number), space, 20)
+        sampler_ = make_sampler(sampler, make_trial_seed(7, number), space, 20)
         study = optuna.create_study(sampler=sampler_, direction="maximize")
         return space.suggest(study.ask(), own)
 
@@ -99,32 +98,8 @@ def test_no_trial_ends_after_one_epoch(name, epochs):
 
 
 def test_a_grid_has_every_setting_once(space_of, tiny_experiment):
-    points = grid_points(space_of(LISTED), tiny_experiment().flattened(), seed=1)
+    points = grid_points(space_of(LISTED), tiny_experiment().flatten(), seed=1)
     assert len(points) == 3 * 3 + 3  # kernels vary only with two layers
     assert len({str(sorted(point.items())) for point in points}) == 12
-    assert points == grid_points(space_of(LISTED), tiny_experiment().flattened(), seed=1)
-    assert points != grid_points(space_of(LISTED), tiny_experiment().flattened(), seed=2)
-
-
-def test_objectives_and_their_directions():
-    found = parse_objectives(["valid/tiled/dice", "valid/tiled/seconds_per_megapixel", "val_loss"])
-    assert [objective.direction for objective in found] == ["maximize", "minimize", "minimize"]
-    assert found[0].value({"valid/tiled/dice": 0.5}) == 0.5
-    with pytest.raises(SweepError, match="valid/tiled/dice"):
-        found[0].value({"valid/resized/dice": 0.5})
-
-
-@pytest.mark.parametrize(
-    ("names", "words"),
-    [
-        (["test/tiled/dice"], ["test", "valid/tiled/dice"]),
-        (["valid/tiled/dise"], ["'valid/tiled/dise'", "valid/tiled/dice"]),
-        (["val_loss", "val_loss"], ["twice"]),
-        ([], ["objective"]),
-    ],
-)
-def test_objectives_that_are_refused(names, words):
-    with pytest.raises(SweepError) as refused:
-        parse_objectives(names)
-    for word in words:
-        assert word in str(refused.value)
+    assert points == grid_points(space_of(LISTED), tiny_experiment().flatten(), seed=1)
+    assert points != grid_points(space_of(LISTED), tiny_experiment().flatten(), seed=2)

@@ -70,7 +70,7 @@ def test_one_holds_the_lock_and_death_lets_it_go(tmp_path):
         both[0].stdin.flush()
         assert both[0].stdout.readline() == b"holding\n"
         lock = StudyLock(check_url(url), "s")
-        assert lock._attempt() is None
+        assert lock._try_to_acquire() is None
         both[0].kill()
         both[0].wait()
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""A question to end is heard wherever it is asked."""
+"""Ctrl-C and SIGTERM end the program wherever they come."""
 
 import gc
 import signal
