@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from dashboard_server import Server, start_server, stop_server
 from store_folder import copy_store, environment_of, make_store
-from visitor import Visitor, chromium_path, launched
+from visitor import Visitor, chromium_path, launch_browser
 
 from tiledseg.images.reading import read_image
 
@@ -141,7 +141,7 @@ def chromium():
     path = chromium_path()
     if path is None:
         _skip_without("Chromium is not installed: apt-get install chromium")
-    with launched(path) as browser:
+    with launch_browser(path) as browser:
         yield browser
 
 
