@@ -25,7 +25,7 @@ from playwright.sync_api import Browser
 HOUSE = Path(__file__).resolve().parents[1]
 sys.path.append(str(HOUSE / "tests" / "dashboards"))
 from dashboard_server import Server, start_server, stop_server  # noqa: E402
-from visitor import PAGES, Visitor, chromium_path, launched  # noqa: E402
+from visitor import PAGES, Visitor, chromium_path, launch_browser  # noqa: E402
 
 FIRST_LIMIT, OTHER_LIMIT = 3.0, 2.0
 """Seconds."""
@@ -56,7 +56,7 @@ def main() -> None:
         }
         os.environ.update(environment)
         make_store(folder, options)
-        with launched(path) as browser:
+        with launch_browser(path) as browser:
             measure_pages(browser, environment, folder)
             measure_memory(browser, environment, folder, options.images)
 

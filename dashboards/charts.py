@@ -199,7 +199,7 @@ def parallel(trials: pd.DataFrame, settings: Sequence[str], score: str = "score"
 def scatter(trials: pd.DataFrame, x: str, y: str, front: pd.Series) -> Chart:
     """Trials by two scores, those that no other trial beats in both joined by a line."""
     shown = trials.assign(
-        front=front.map({True: "not beaten in both", False: "beaten"}),
+        front=front.map({True: "Pareto front", False: "dominated"}),
         step=trials[y].where(front),  # the line leaves the others out
     )
     places = {
@@ -219,7 +219,7 @@ def scatter(trials: pd.DataFrame, x: str, y: str, front: pd.Series) -> Chart:
                 **_word("front"),
                 "legend": _legend(),
                 "scale": {
-                    "domain": ["not beaten in both", "beaten"],
+                    "domain": ["Pareto front", "dominated"],
                     "range": [SERIES[1], SERIES[7]],
                 },
             },

@@ -75,7 +75,7 @@ def files_of(run_id: str) -> RunFiles:
     """The files of a run.
 
     Raises:
-        FormatError: Another version of tiledseg made the run, in another form.
+        FormatError: Another version of tiledseg made the run, in another format.
     """
     run = one_run(run_id)
     require_format(run.tags.get(FORMAT_TAG), f"run {run_id}")

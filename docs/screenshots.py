@@ -26,7 +26,7 @@ from playwright.sync_api import expect
 HOUSE = Path(__file__).resolve().parents[1]
 sys.path.append(str(HOUSE / "tests" / "dashboards"))
 from dashboard_server import start_server, stop_server  # noqa: E402
-from visitor import Visitor, chromium_path, launched  # noqa: E402
+from visitor import Visitor, chromium_path, launch_browser  # noqa: E402
 
 DATASET = "Synthetic-Cell"
 TARGET = Path(__file__).with_name("screenshots")
@@ -88,7 +88,7 @@ def main() -> None:
         running = None
         try:
             if "overview" in options.only:
-                running = started(folder, environment, f"train --dataset {DATASET}")
+                running = start_command(folder, environment, f"train --dataset {DATASET}")
             take_pictures(server.address, folder, options.only)
         finally:
             stop_server(server)
@@ -107,15 +107,15 @@ def make_store(folder: Path, environment: Mapping[str, str]) -> None:
         done = folder / f"{name}.done"
         if not done.exists():
             logger.info("tiledseg %s", command)
-            if started(folder, environment, command).wait():
+            if start_command(folder, environment, command).wait():
                 sys.exit(f"it failed; see {folder / 'commands.log'}")
             done.touch()
 
 
-def started(
+def start_command(
     folder: Path, environment: Mapping[str, str], command: str
 ) -> "subprocess.Popen[bytes]":
-    """A command of ours, under way."""
+    """Start a command of tiledseg; its output goes into the log."""
     with (folder / "commands.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "tiledseg", *command.split()],
@@ -133,7 +133,7 @@ def take_pictures(address: str, folder: Path, names: list[str]) -> None:
         sys.exit("Chromium is needed: apt-get install chromium")
     TARGET.mkdir(exist_ok=True)
     upload = sorted((folder / "data" / DATASET / "test" / "images").iterdir())[0]
-    with launched(path) as browser:
+    with launch_browser(path) as browser:
         if "overview" in names:
             visitor = Visitor(browser, address)
             visitor.open().get_by_text(re.compile("epoch [2-9]")).wait_for(timeout=600_000)

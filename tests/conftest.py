@@ -43,8 +43,10 @@ _FOREIGN = (
 
 _LONGEST = (
     "test_killed.py",
-    "test_browser.py",
-    "test_pages.py",
+    "test_viewer.py",
+    "test_every_view.py",
+    "test_accessibility.py",
+    "test_try_out_view.py",
     "test_sweep_command.py",
     "test_front_door.py",
     "test_train.py",

@@ -10,7 +10,7 @@ const KEYS = [
   ["M", "mask alone, or over the image"],
   ["E", "errors against the target"],
   ["L", "outline"],
-  ["G", "tiles and pixel raster"],
+  ["G", "tiles and pixel grid"],
   ["N  P", "next, previous image"],
   [",  .", "previous, next epoch"],
   ["F", "full screen"],

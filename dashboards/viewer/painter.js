@@ -3,7 +3,7 @@
 
 const MOST_PAINTED = 220;
 const LINES_FROM = 3; // scale from which outlines are lines between pixels
-const RASTER_FROM = 16; // scale from which the pixel raster shows
+const GRID_FROM = 16; // scale from which the pixel grid shows
 
 class Painter {
   constructor(tiles, colors) {
@@ -180,8 +180,8 @@ class Painter {
     context.setLineDash([]);
   }
 
-  drawRaster(context, view, area) {
-    if (view.scale < RASTER_FROM) return;
+  drawPixelGrid(context, view, area) {
+    if (view.scale < GRID_FROM) return;
     const { left, top } = view.origin(area);
     context.beginPath();
     context.strokeStyle = "rgba(128,128,128,.35)";

@@ -108,7 +108,7 @@ class Tiles {
 
 // What a mask's tile holds for each pixel, as bytes: probability, covered fraction, uncertainty.
 // At full size a file has the probability alone, and a pixel is foreground from 128 on: the
-// threshold of evaluation. Smaller levels come with all three, averaged over the pixels they stand for.
+// threshold of evaluation. Smaller levels come with all three, averaged over their pixels.
 function splitChannels(pixels, level, apron) {
   const { data, width, height } = pixels;
   const size = width * height;

@@ -69,9 +69,9 @@ class Toolbar {
     this.over = this.makeSwitch("On image", "onImage", "Mask over the image, or alone (M)");
     this.errors = hasTarget ? this.makeSwitch("Errors", "errors", "Color errors against the target (E)") : null;
     this.outline = this.makeSwitch("Outline", "outline", "Outline of the mask (L)");
-    this.grid = this.makeSwitch(hasGrid ? "Tiles" : "Raster", "grid", hasGrid
-      ? "Seams of the tiles, and the pixel raster from 16:1 on (G)"
-      : "Pixel raster, from 16:1 on (G)");
+    this.grid = this.makeSwitch(hasGrid ? "Tiles" : "Grid", "grid", hasGrid
+      ? "Seams of the tiles, and the pixel grid from 16:1 on (G)"
+      : "Pixel grid, from 16:1 on (G)");
     this.slider = el("input", {
       type: "range", min: 0, max: 100, step: 5, "aria-label": "Opacity of the mask",
       title: "Opacity of the mask",

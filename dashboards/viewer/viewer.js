@@ -217,7 +217,7 @@ class Viewer {
     });
     if (style.grid) {
       if (this.data.grid) this.painter.drawSeams(context, this.data.grid, view, area);
-      this.painter.drawRaster(context, view, area);
+      this.painter.drawPixelGrid(context, view, area);
     }
     if (divider) {
       divider.style.left = `${style.divider * 100}%`;
@@ -254,7 +254,7 @@ class Viewer {
       parts.push(swatch(colors.truePositive, "both"), swatch(colors.falsePositive, `only ${one}`), swatch(colors.falseNegative, `only ${two}`));
     }
     if (panes.some((pane) => pane.show === "uncertainty")) {
-      parts.push(el("span", {}, el("i", { class: "ramp" }), "certain to undecided (p = 0.5)"));
+      parts.push(el("span", {}, el("i", { class: "ramp" }), "certain to uncertain (p = 0.5)"));
     }
     this.legend.replaceChildren(...parts);
   }

@@ -200,7 +200,7 @@ def _downloads(
 ) -> None:
     with st.container(horizontal=True):
         for name, side in (("A", left), ("B", right)):
-            what, form = describe_pixel_format(side)
+            what, explanation = describe_pixel_format(side)
             st.download_button(
                 f"{what} of {name} ({side.label.lower()})",
                 data=partial(zip_masks, side, split, stems),
@@ -209,7 +209,7 @@ def _downloads(
                 icon=":material/download:",
                 on_click="ignore",
                 key=f"masks-{name}",
-                help=form,
+                help=explanation,
             )
         st.download_button(
             "Scores (CSV)",

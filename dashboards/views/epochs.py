@@ -53,7 +53,7 @@ def show() -> None:
         stem = navigation.choose("Image", stems, "stem", width=240) if stems else ""
     if not stems:
         st.info(
-            "This run keeps no pictures of its epochs (yet). They are made while training goes on, "
+            "This run keeps no pictures of its epochs yet. They are made while training goes on, "
             "unless `training.epoch_pictures` is 0, as it is in the trials of a sweep."
         )
         _curves(run, None)
@@ -112,9 +112,7 @@ def scene(
         panes.append(Pane(mode, name, "mask", mode, against))
     for mode in modes:
         name = MODE_NAMES[mode]
-        layers.append(
-            Layer(f"{mode}-before", "the epoch before", paths[mode][before], "mask", True)
-        )
+        layers.append(Layer(f"{mode}-before", "previous epoch", paths[mode][before], "mask", True))
         panes.append(
             Pane(f"{mode}-change", f"Change, {name.lower()}", "difference", mode, f"{mode}-before")
         )

@@ -17,7 +17,7 @@ from tiledseg.tracking.queries import RunSummary, VersionSummary
 from tiledseg.tracking.registry import promote
 
 SCORES = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
-SCORE_NAMES = {"dice": "Dice", "iou": "IoU", "seconds_per_megapixel": "s per Mpx"}
+SCORE_NAMES = {"dice": "Dice", "iou": "IoU", "seconds_per_megapixel": "s/megapixel"}
 TABLE_HEIGHT = 38 + 35 * len(SCORES)
 
 
@@ -75,7 +75,7 @@ def _card(version: VersionSummary) -> None:
                 ),
                 alt="Scores, tiled beside non-tiled",
             )
-            st.caption("Means over whole images, masks cut at 0.5. Test scores never choose.")
+            st.caption("Means over whole images. The champion is the best on valid, never on test.")
         with right:
             st.dataframe(_main_settings(run), height=TABLE_HEIGHT, alt="Main settings")
         uri = f"models:/{version.model}/{version.version}"
@@ -89,13 +89,13 @@ def _card(version: VersionSummary) -> None:
             key = f"v{version.version}"
             navigation.link(
                 "compare",
-                "Its masks",
+                "Compare masks",
                 "compare",
                 dataset=version.model,
                 a=f"{key}.tiled",
                 b=f"{key}.resized",
             )
-            navigation.link("epochs", "Its epochs", "movie", run=version.run_id)
+            navigation.link("epochs", "Epochs", "movie", run=version.run_id)
             navigation.link(
                 "try", "Try it", "upload_file", model=version.model, version=version.version
             )

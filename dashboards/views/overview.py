@@ -90,7 +90,7 @@ def _card(version: VersionSummary) -> None:
                 _pictures(version, run, split)
         with st.container(horizontal=True):
             navigation.link("compare", "Compare image by image", "compare", dataset=version.model)
-            navigation.link("epochs", "See it learn", "movie", run=run.run_id)
+            navigation.link("epochs", "Epochs", "movie", run=run.run_id)
             navigation.link("try", "Try an image", "upload_file", model=version.model)
             navigation.link("models", "Model card", "deployed_code", model=version.model)
 
@@ -105,9 +105,9 @@ def _figures(run: RunSummary, split: str) -> None:
     seam = run.metrics.get(f"{split}/seam/max_difference")
     if seam is not None:
         st.caption(
-            f"Tiled differs from one pass over the whole image by at most {seam:.1g}."
+            f"Tiled and a single pass over the whole image differ by at most {seam:.1g}."
             if seam
-            else "Tiled is the same as one pass over the whole image, to the last digit.",
+            else "Tiled equals a single pass over the whole image.",
             help="Largest difference of a pixel's probability, over the images that were measured",
         )
 

@@ -37,7 +37,7 @@ def show() -> None:
         columns = _columns(runs)
     st.caption(f"{len(kept)} of {len(runs)} runs. Mark some to compare them instead of the newest.")
     if not kept:
-        st.info("No run is like that; take a filter away.")
+        st.info("No run matches; remove a filter.")
         return
     chosen = _table(kept, columns)
     chosen = chosen or kept[:NEWEST]

@@ -8,9 +8,12 @@ import mlflow
 import optuna
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from tiledseg.__main__ import main
+from tiledseg.cli import app
 from tiledseg.config.experiment import load_experiment
+from tiledseg.errors import SweepError
 
 RATE = "training.learning_rate"
 SPACE = """
@@ -139,3 +142,10 @@ def test_a_dataset_that_is_not_sound_ends_it_before_a_trial(tiledseg, place):
     assert code == 1
     assert "another space" in err
     assert "high was 0.1, is 0.2" in err
+
+
+def test_a_search_space_that_does_not_exist_is_answered_with_those_that_do():
+    done = CliRunner().invoke(app, ["sweep", "--dataset", "Synthetic-Cell", "--space", "fien"])
+    assert isinstance(done.exception, SweepError)
+    assert "fien.yaml: no such search space" in str(done.exception)
+    assert "fine.yaml" in str(done.exception)

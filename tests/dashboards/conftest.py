@@ -1,17 +1,26 @@
-"""One small store and one server for all tests of the dashboard."""
+"""One small store, one server and one browser for all tests of the dashboard."""
 
 import gc
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import mlflow
+import numpy as np
 import pytest
 from dashboard_server import Server, start_server, stop_server
 from store_folder import copy_store, environment_of, make_store
+from visitor import Visitor, chromium_path, launch_browser
+
+from tiledseg.images.reading import read_image
+
+if TYPE_CHECKING:
+    from dashboards.comparison import Side
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -94,3 +103,92 @@ def server(store: Store) -> Iterator[Server]:
     running = start_server(store.environment, store.folder)
     yield running
     stop_server(running)
+
+
+@pytest.fixture
+def fresh(empty_store, empty_caches):
+    """An empty store; gives its address."""
+    mlflow.set_tracking_uri(empty_store)
+    return empty_store
+
+
+@pytest.fixture(scope="session")
+def empty_store(mlflow_tables):
+    """Nothing is ever written into this one."""
+    return f"sqlite:///{mlflow_tables.as_posix()}"
+
+
+@pytest.fixture
+def broken(store, tmp_path, monkeypatch, empty_caches):
+    """A copy of the store that may be spoilt."""
+    copy = tmp_path / "copy"
+    copy_store(store.folder, copy)
+    monkeypatch.setenv("TILEDSEG_CACHE", str(tmp_path / "cache"))
+    mlflow.set_tracking_uri(f"sqlite:///{copy}/mlflow.db")
+    return copy
+
+
+def _skip_without(what: str) -> None:
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(f"{what}; .ci/run installs it, and nothing may be skipped there")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if find_spec("playwright") is None:
+        _skip_without("Playwright is not installed: pip install playwright")
+    path = chromium_path()
+    if path is None:
+        _skip_without("Chromium is not installed: apt-get install chromium")
+    with launch_browser(path) as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(chromium, server):
+    """Makes visitors. At the end none of them has met an error in the browser's console, or a
+    request that left the machine.
+    """
+    visitors = []
+
+    def arrive(**settings):
+        visitors.append(Visitor(chromium, server.address, **settings))
+        return visitors[-1]
+
+    yield arrive
+    for visitor in visitors:
+        visitor.close()
+        assert visitor.faults == []
+
+
+@pytest.fixture
+def visitor(visit):
+    return visit()
+
+
+@pytest.fixture(scope="session")
+def files(store):
+    """The files that the panes of ``VIEW`` stand for, as pixels."""
+    folder = next(store.folder.glob(f"mlruns/*/{store.good}/artifacts/predictions/test"))
+
+    def mask(layer):
+        level = cv2.imread(str(folder / layer / "disc 4.png"), cv2.IMREAD_UNCHANGED)
+        return np.where(level / 255 >= 0.5, 255, 0).astype(np.uint8)
+
+    return {
+        "image": read_image(folder / "image" / "disc 4.png"),
+        "target": mask("target"),
+        "a": mask("tiled"),
+        "b": mask("resized"),
+    }
+
+
+@pytest.fixture
+def store_sides(at_store: Store) -> "dict[str, Side]":
+    """Everything that can be compared in the store, by key."""
+    from dashboards.comparison import list_sides, list_sources
+    from dashboards.run_table import run_table
+    from dashboards.store import versions
+
+    return list_sides(list_sources("Discs", run_table().runs(), versions()))

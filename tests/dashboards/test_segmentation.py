@@ -37,8 +37,8 @@ def test_an_empty_mask_has_no_objects():
 @pytest.mark.parametrize("classes", [1, 3])
 def test_masks_and_counts_are_those_of_predict(tmp_path, monkeypatch, tiny_experiment, classes):
     names = ("background", "cell", "nucleus")
-    form = {"mask_form": "labels", "classes": names} if classes > 1 else {}
-    experiment = tiny_experiment(model={"num_classes": classes}, dataset=form)
+    reading = {"mask_form": "labels", "classes": names} if classes > 1 else {}
+    experiment = tiny_experiment(model={"num_classes": classes}, dataset=reading)
     predictor = Predictor(build_model(experiment.model, 3), experiment)
     monkeypatch.setattr(segmentation, "load_model", lambda _: predictor)
     image = tmp_path / "image.png"

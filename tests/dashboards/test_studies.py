@@ -6,7 +6,7 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow.entities import Metric, Param
-from test_pages import opened, words
+from page_script import open_page, read_words
 
 from dashboards.studies import read_study_files
 from dashboards.trials import make_trial_table, select_complete
@@ -82,7 +82,7 @@ def test_a_table_that_is_being_written_is_empty(study, text):
 class TestPage:
     def test_the_answer_is_the_studys_own(self, study):
         close(study)
-        page = opened("sweeps")
+        page = open_page("sweeps")
         assert not page.exception
         assert "--experiment Discs-best.yaml" in page.code[0].value
         metrics = {item.label: item.value for item in page.metric}
@@ -93,7 +93,9 @@ class TestPage:
         close(study)
         table = pd.DataFrame({"number": [0, 2], "score": [0.91, 0.9], "run_id": ["a", "b"]})
         study[0].log_text(study[1], table.to_csv(index=False), "retraining.csv")
-        assert "trial 0 came out best, with a validation Dice of 0.9100" in words(opened("sweeps"))
+        assert "trial 0 came out best, with a validation Dice of 0.9100" in read_words(
+            open_page("sweeps")
+        )
 
     @pytest.mark.parametrize(("others", "is_shown"), [((1,), False), ((1, 3), True)])
     def test_the_importance_of_four_complete_trials_is_what_the_study_logged(
@@ -108,22 +110,22 @@ class TestPage:
         table = pd.DataFrame(rows, columns=["objective", "setting", "share"])
         client.log_text(parent, table.to_csv(index=False), "importance.csv")
         assert list(read_study_files(parent).importance_for(DICE)["share"]) == [0.7, 0.3]
-        assert ("PED-ANOVA" in words(opened("sweeps"))) == is_shown
-        assert "PED-ANOVA" not in words(opened("sweeps", objective="val_dice"))
+        assert ("PED-ANOVA" in read_words(open_page("sweeps"))) == is_shown
+        assert "PED-ANOVA" not in read_words(open_page("sweeps", objective="val_dice"))
 
     def test_before_a_study_has_ended_the_page_says_when_importance_is_measured(self, study):
-        page = opened("sweeps")
-        assert "PED-ANOVA" not in words(page)
+        page = open_page("sweeps")
+        assert "PED-ANOVA" not in read_words(page)
         assert any("measured when the sweep ends" in item.value for item in page.info)
 
     def test_an_open_study_is_judged_by_its_runs(self, study):
-        page = opened("sweeps")
+        page = open_page("sweeps")
         assert {item.label: item.value for item in page.metric}["trial"] == "2"
         assert "--set training.clipnorm=null" in page.code[0].value
 
     def test_a_better_trial_after_the_last_closing_reopens_the_question(self, study):
         close(study, best=0)
-        page = opened("sweeps")
+        page = open_page("sweeps")
         assert {item.label: item.value for item in page.metric}["trial"] == "2"
         assert "Discs-best.yaml" not in page.code[0].value
 
@@ -131,10 +133,12 @@ class TestPage:
         client, _, runs = study
         client.log_metric(runs[0], DICE, 0.8, step=1)
         close(study)
-        page = opened("sweeps")
+        page = open_page("sweeps")
         assert {item.label: item.value for item in page.metric}["trial"] == "2"
         assert "--experiment Discs-best.yaml" in page.code[0].value
 
     def test_of_another_metric_of_epochs_the_page_says_which_epoch(self, study):
-        assert "val_dice is that of its last epoch" in words(opened("sweeps", objective="val_dice"))
-        assert "last epoch" not in words(opened("sweeps"))
+        assert "val_dice is that of its last epoch" in read_words(
+            open_page("sweeps", objective="val_dice")
+        )
+        assert "last epoch" not in read_words(open_page("sweeps"))

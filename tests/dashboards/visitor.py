@@ -60,7 +60,7 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def launched(path: str) -> Iterator["Browser"]:
+def launch_browser(path: str) -> Iterator["Browser"]:
     """A headless browser.
 
     Raises:

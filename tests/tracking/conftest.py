@@ -1,8 +1,27 @@
 """Every test here has an MLflow store."""
 
+import mlflow
 import pytest
+from store_filling import add_run
+
+from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
 
 
 @pytest.fixture(autouse=True)
 def _ready_store(own_tables):
     pass
+
+
+@pytest.fixture
+def client():
+    return mlflow.MlflowClient()
+
+
+@pytest.fixture
+def versions(client):
+    """Three versions, the second the best, the last without a score."""
+    client.create_registered_model("Tiny")
+    run = add_run(client)
+    for tags in ({CHAMPION_METRIC: "0.5"}, {CHAMPION_METRIC: "0.9"}, {}):
+        client.create_model_version("Tiny", f"runs:/{run}/model", run, tags=tags)
+    client.set_registered_model_alias("Tiny", CHAMPION, "1")

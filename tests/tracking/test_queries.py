@@ -1,29 +1,11 @@
-import time
-
 import mlflow
 import pytest
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric
+from store_filling import add_run
 
-from tiledseg.errors import RegistryError, TrackingError
+from tiledseg.errors import TrackingError
 from tiledseg.tracking import queries
-from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
-from tiledseg.tracking.registry import promote
-
-
-@pytest.fixture
-def client():
-    return mlflow.MlflowClient()
-
-
-def add_run(client, name="Tiny", start=0, status="FINISHED", tags=None, **params):
-    found = client.get_experiment_by_name(name)
-    experiment = found.experiment_id if found else client.create_experiment(name)
-    run = client.create_run(experiment, start or int(time.time() * 1000), tags or {}).info.run_id
-    client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
-    if status != "RUNNING":
-        client.set_terminated(run, status, (start or int(time.time() * 1000)) + 2000)
-    return run
 
 
 class TestRuns:
@@ -86,88 +68,7 @@ class TestRuns:
         assert table[["epoch", "value"]].to_numpy().tolist() == [[1, 0.1], [2, 0.3]]
 
 
-class TestFiles:
-    def test_files_of_a_run(self, client):
-        run = add_run(client)
-        client.log_text(run, "1", "a/b.txt")
-        files = RunFiles(run)
-        assert files.names("a") == ["b.txt"]
-        assert files.names("none") == []
-        assert files.has("a/b.txt") and not files.has("a/c.txt")
-        assert files.path("a/b.txt").read_text() == "1"
-        with pytest.raises(TrackingError, match=r"no file 'a/c\.txt'"):
-            files.path("a/c.txt")
-
-    @pytest.mark.parametrize(
-        "name", ["../../mlflow.db", "/etc/passwd", "a/../../../x", "..", "a/../.."]
-    )
-    def test_nothing_leads_out_of_a_run(self, client, name):
-        files = RunFiles(add_run(client))
-        with pytest.raises(TrackingError, match="leads out"):
-            files.path(name)
-        with pytest.raises(TrackingError, match="leads out"):
-            files.names(name)
-
-    def test_a_link_out_of_a_run_is_not_followed(self, client, tmp_path):
-        (tmp_path / "secret").write_text("x")
-        run = add_run(client)
-        client.log_text(run, "1", "a.txt")
-        place = RunFiles(run).path("a.txt")
-        (place.parent / "b.txt").symlink_to(tmp_path / "secret")
-        with pytest.raises(TrackingError, match="leads out"):
-            RunFiles(run).path("b.txt")
-
-    def test_epoch_pictures_are_found_by_image_mode_and_epoch(self, client):
-        import numpy as np
-
-        run = add_run(client, status="RUNNING")
-        for epoch in (2, 10, 1):
-            client.log_image(
-                run,
-                np.zeros((4, 4), np.uint8),
-                key="epochs/cell 3/tiled",
-                step=epoch,
-                synchronous=True,
-            )
-        found = RunFiles(run).epoch_pictures()
-        assert list(found) == [("cell 3", "tiled")]
-        assert list(found["cell 3", "tiled"]) == [1, 2, 10]
-        assert RunFiles(run).path(found["cell 3", "tiled"][10]).is_file()
-
-
-class TestPromotion:
-    @pytest.fixture
-    def versions(self, client):
-        """Three versions, the second the best, the last without a score."""
-        client.create_registered_model("Tiny")
-        run = add_run(client)
-        for tags in ({CHAMPION_METRIC: "0.5"}, {CHAMPION_METRIC: "0.9"}, {}):
-            client.create_model_version("Tiny", f"runs:/{run}/model", run, tags=tags)
-        client.set_registered_model_alias("Tiny", CHAMPION, "1")
-
-    def champion(self, client):
-        return str(client.get_model_version_by_alias("Tiny", CHAMPION).version)
-
-    def test_the_best_takes_the_place_of_the_champion(self, client, versions):
-        assert promote("Tiny", "2") == "1"
-        assert self.champion(client) == "2"
-
-    @pytest.mark.parametrize("version", ["1", "3"])
-    def test_others_are_refused_and_nothing_changes(self, client, versions, version):
-        with pytest.raises(RegistryError, match=r"cannot be champion|promote version 2") as told:
-            promote("Tiny", version)
-        assert version in str(told.value)
-        assert self.champion(client) == "1"
-
-    @pytest.mark.parametrize(("name", "version"), [("Tiny", "9"), ("Other", "1"), ("O'Hara", "1")])
-    def test_what_does_not_exist_is_refused(self, versions, name, version):
-        with pytest.raises(RegistryError, match="cannot be champion"):
-            promote(name, version)
-
-    def test_without_a_champion_before(self, client, versions):
-        client.delete_registered_model_alias("Tiny", CHAMPION)
-        assert promote("Tiny", "2") is None
-
+class TestVersions:
     def test_versions_come_with_their_aliases(self, versions):
         found = {item.version: item for item in queries.read_versions()}
         assert found["1"].aliases == (CHAMPION,)

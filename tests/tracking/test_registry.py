@@ -7,7 +7,7 @@ from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.names import CHAMPION, LATEST
-from tiledseg.tracking.registry import champion_score, load_predictor, log_model, register
+from tiledseg.tracking.registry import champion_score, load_predictor, log_model, promote, register
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +116,28 @@ def test_the_served_model_refuses_what_it_does_not_know(logged):
         served.predict(image, params={"mode": "tilde"})
     with pytest.raises(Exception, match="output is 'masks'"):
         served.predict(image, params={"output": "masks"})
+
+
+class TestPromotion:
+    def champion(self, client):
+        return str(client.get_model_version_by_alias("Tiny", CHAMPION).version)
+
+    def test_the_best_takes_the_place_of_the_champion(self, client, versions):
+        assert promote("Tiny", "2") == "1"
+        assert self.champion(client) == "2"
+
+    @pytest.mark.parametrize("version", ["1", "3"])
+    def test_others_are_refused_and_nothing_changes(self, client, versions, version):
+        with pytest.raises(RegistryError, match=r"cannot be champion|promote version 2") as told:
+            promote("Tiny", version)
+        assert version in str(told.value)
+        assert self.champion(client) == "1"
+
+    @pytest.mark.parametrize(("name", "version"), [("Tiny", "9"), ("Other", "1"), ("O'Hara", "1")])
+    def test_what_does_not_exist_is_refused(self, versions, name, version):
+        with pytest.raises(RegistryError, match="cannot be champion"):
+            promote(name, version)
+
+    def test_without_a_champion_before(self, client, versions):
+        client.delete_registered_model_alias("Tiny", CHAMPION)
+        assert promote("Tiny", "2") is None

@@ -50,7 +50,7 @@ def convert(
         Path, typer.Option("--from", help="Folder or ZIP archive as its authors publish it.")
     ],
 ) -> None:
-    """Convert a dataset's published form; broken off, it goes on, and nothing is overwritten."""
+    """Convert a dataset as it is published; broken off, it goes on; nothing is overwritten."""
     _convert(name, given)
 
 

@@ -30,7 +30,7 @@ def build_levels(
     *,
     bias: bool | None = None,
 ) -> keras.Model:
-    """Build a network of the U-Net's form.
+    """Build a network of the U-Net's shape.
 
     Args:
         settings: Sizes.

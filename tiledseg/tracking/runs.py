@@ -215,7 +215,7 @@ def read_experiment(run_id: str) -> Experiment:
 
     Raises:
         TrackingError: There is no such run, or it was not made by tiledseg.
-        FormatError: Another version of tiledseg made it, in another form.
+        FormatError: Another version of tiledseg made it, in another format.
     """
     client = connect()
     with store_errors():

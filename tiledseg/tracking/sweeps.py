@@ -22,6 +22,7 @@ from tiledseg.tracking.names import (
     REASON_TAG,
     STUDY_ID_TAG,
     STUDY_TAG,
+    TRIAL_LOG_FILE,
     TRIAL_TAG,
 )
 from tiledseg.tracking.run_ids import (
@@ -193,7 +194,7 @@ def end_trial_run(run_id: str, end: TrialEnd, metrics: Mapping[str, float], log:
         _close(client, run_id, end)
         client.log_batch(run_id, [Metric(key, value, _now(), 0) for key, value in metrics.items()])
         if log:
-            client.log_text(run_id, log, "trial.log")
+            client.log_text(run_id, log, TRIAL_LOG_FILE)
 
 
 def end_dead_runs(parent_id: str, living: Collection[int], reason: str) -> list[str]:

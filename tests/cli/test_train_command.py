@@ -1,14 +1,12 @@
-"""What reaches the functions behind the verbs."""
+"""How the words on the command line become the experiment that is trained."""
 
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from tiledseg import __version__
 from tiledseg.cli import app
-from tiledseg.cli.console import show_line
-from tiledseg.errors import ExperimentError, SweepError
+from tiledseg.errors import ExperimentError
 
 
 @pytest.fixture
@@ -93,26 +91,3 @@ def test_a_name_that_is_not_the_datasets_own(tmp_path, tiny_experiment):
     both = ["--dataset", "Other", "--experiment", str(path)]
     refused = CliRunner().invoke(app, ["train", *both]).exception
     assert "give --dataset or --experiment, not both" in str(refused)
-
-
-def test_a_search_space_that_does_not_exist_is_answered_with_those_that_do():
-    done = CliRunner().invoke(app, ["sweep", "--dataset", "Synthetic-Cell", "--space", "fien"])
-    assert isinstance(done.exception, SweepError)
-    assert "fien.yaml: no such search space" in str(done.exception)
-    assert "fine.yaml" in str(done.exception)
-
-
-def test_version_and_datasets():
-    shown = CliRunner().invoke(app, ["--version"]).output
-    assert shown.strip() == f"tiledseg {__version__}"
-
-
-def test_datasets_say_what_is_on_disk(chosen, tiny_dataset, capsys):
-    runner = CliRunner()
-    assert "absent" in runner.invoke(app, ["datasets"]).output
-    folder: Path = tiny_dataset()
-    shown = runner.invoke(app, ["datasets"]).output
-    assert "on disk" in shown
-    assert str(folder.parent) in shown
-    show_line("still whole")
-    assert capsys.readouterr().out == "still whole\n"

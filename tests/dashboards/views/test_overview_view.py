@@ -1,0 +1,41 @@
+"""The page Overview."""
+
+import sqlite3
+
+import mlflow
+from page_script import open_page, read_words
+
+
+def test_overview_shows_progress_of_the_open_run(at_store):
+    assert "epoch 3 of at most 10" in read_words(open_page("overview"))
+
+
+def test_overview_shows_progress_of_an_open_study(broken, store):
+    with sqlite3.connect(broken / "mlflow.db") as database:
+        (study,) = database.execute("SELECT run_uuid FROM runs WHERE name = 'filters'")
+        database.execute("UPDATE runs SET status = 'RUNNING' WHERE run_uuid = ?", study)
+        tag = {"key": "tiledseg.trials", "value": "24", "run": study[0]}
+        database.execute("INSERT INTO tags (key, value, run_uuid) VALUES (:key, :value, :run)", tag)
+        died = {"tag": "tiledseg.outcome", "value": "died", "trial": "filters 003"}
+        database.execute(
+            "UPDATE tags SET value = :value WHERE key = :tag AND run_uuid IN "
+            "(SELECT run_uuid FROM runs WHERE name = :trial)",
+            died,
+        )
+    assert "11 of 24 trials" in read_words(open_page("overview"))  # one is run again
+
+
+def test_overview_leaves_launchers_out(own_tables, empty_caches):
+    client = mlflow.MlflowClient()
+    launcher = {
+        "tiledseg.format": "1",
+        "tiledseg.kind": "launcher",
+        "mlflow.runName": "handsome-eel",
+    }
+    client.create_run("0", tags=launcher)
+    training = {"tiledseg.format": "1", "tiledseg.kind": "train", "mlflow.runName": "first"}
+    client.create_run(client.create_experiment("Discs"), tags=training)
+    page = open_page("overview")
+    assert page.dataframe[0].value["run"].tolist() == ["first"]
+    assert "handsome-eel" not in read_words(page)
+    assert "first" in read_words(page)
