@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tiledseg import evaluate, train
-from tiledseg.errors import DatasetError, TrainingError
+from tiledseg.errors import DatasetError, TrackingError
 from tiledseg.pipeline import prepare
 from tiledseg.tracking.names import CHAMPION
 from tiledseg.tracking.registry import load_predictor
@@ -82,10 +82,10 @@ def test_an_interrupted_training_is_resumed_in_its_run(client, tiny_dataset, tin
     assert result.run_id == listener.run_id
     assert client.get_run(result.run_id).info.status == "FINISHED"
     losses = client.get_metric_history(result.run_id, "loss")
-    assert {metric.step for metric in losses} == {1, 2, 3}
+    assert [metric.step for metric in losses] == [1, 2, 3]
 
     before = client.get_run(result.run_id)
-    with pytest.raises(TrainingError, match=f"run {result.run_id} has nothing to resume"):
+    with pytest.raises(TrackingError, match=f"run {result.run_id} is FINISHED and stays"):
         train(experiment, resume=result.run_id)
     after = client.get_run(result.run_id)
     assert (after.info.status, after.data.tags) == ("FINISHED", before.data.tags)

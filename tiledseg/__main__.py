@@ -22,7 +22,7 @@ def main() -> None:
         app(prog_name="tiledseg")
     except TiledsegError as error:
         show_error(str(error))
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except (MlflowException, SQLAlchemyError) as error:
         show_error(f"the MLflow store failed: {' '.join(str(error).split())[:500]}")
         sys.exit(1)

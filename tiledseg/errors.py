@@ -11,6 +11,7 @@ Every message says what was wrong, with the value and the place, and what to do.
     +-- StoppedError        the user or the system asked the program to stop
     +-- OutputError         a folder or file that cannot be written, or would be overwritten
     +-- TrackingError       the MLflow tracking server or store
+    |   +-- StoreAwayError  a run is done, but the store has not taken all of it yet
     |   +-- RegistryError   a registered model, version or alias
     +-- SweepError          a search space or study
     +-- FormatError         a run, study or model of another version of tiledseg
@@ -20,6 +21,9 @@ Every message says what was wrong, with the value and the place, and what to do.
 
 class TiledsegError(Exception):
     """Base of all errors that the command line shows as one line."""
+
+    exit_code = 1
+    """What the command line ends with."""
 
 
 class ExperimentError(TiledsegError):
@@ -45,6 +49,8 @@ class TrainingError(TiledsegError):
 class StoppedError(TiledsegError):
     """The user or the system asked the program to stop, and everything is saved."""
 
+    exit_code = 130
+
 
 class OutputError(TiledsegError):
     """Something cannot be written where it was asked for."""
@@ -52,6 +58,13 @@ class OutputError(TiledsegError):
 
 class TrackingError(TiledsegError):
     """The MLflow store cannot be used."""
+
+
+class StoreAwayError(TrackingError):
+    """A run is done, but the store has not taken all of it yet."""
+
+    exit_code = 75
+    """Of ``sysexits.h``: try again later."""
 
 
 class RegistryError(TrackingError):

@@ -3,15 +3,12 @@
 There is one training path. The command line, the sweep and a notebook all call ``train``.
 """
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import pandas as pd
-import platformdirs
 
 from tiledseg.checking.split_rules import refuse_leaks
 from tiledseg.config.experiment import Experiment
@@ -19,19 +16,19 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset, data_root, load_dataset
 from tiledseg.data.integrity import DatasetSummary, check_dataset
 from tiledseg.data.pairing import Sample
-from tiledseg.errors import DatasetError, OutputError, TrainingError
+from tiledseg.errors import DatasetError
 from tiledseg.evaluation.evaluate import ImageEvaluation, evaluate_images, summarize_seams
 from tiledseg.evaluation.scores import summarize_scores
 from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.models.encoders import require_encoder_weights
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.tracking import registry
 from tiledseg.tracking.names import CHAMPION_METRIC
-from tiledseg.tracking.registry import Registration
+from tiledseg.tracking.registry import Registration, find_registration
+from tiledseg.tracking.resuming import fetch_training
 from tiledseg.tracking.runs import TrackedRun, open_run
 from tiledseg.training.fit import decide_precision, fit
 from tiledseg.training.observer import TrainingObserver
-from tiledseg.training.session import STATE_FILE
+from tiledseg.training.stopping import StopRequest
 
 EVALUATED_SPLITS = ("valid", "test")
 
@@ -86,7 +83,9 @@ def train(
     *,
     root: Path | None = None,
     resume: str | None = None,
+    parent: str = "",
     splits: Sequence[str] = EVALUATED_SPLITS,
+    stop: StopRequest | None = None,
 ) -> TrainingResult:
     """Do the main job for one experiment.
 
@@ -94,25 +93,33 @@ def train(
         experiment: All settings.
         observers: Told what happens.
         root: Folder of datasets; by default ``TILEDSEG_DATA`` or ./data.
-        resume: Id of an interrupted run to go on with.
+        resume: Id of an interrupted run to go on with, from its last state, on whatever machine
+            that was saved. A run without a state begins anew.
+        parent: Id of a finished run whose training a new run goes on with.
         splits: What the network is scored on; a search leaves the test images out.
+        stop: Set by whoever wants the training to stop at the end of the step.
 
     Raises:
-        TiledsegError: Something that the user can mend; the run is then marked FAILED. A run
-            that cannot be resumed, since it has ended well or began on another machine, stays
-            as it is.
+        TiledsegError: Something that the user can mend; the run is then marked FAILED.
+        StoppedError: It was asked to stop; the run is KILLED, and can be resumed.
+        StoreAwayError: All is done but for what the store has not taken yet.
     """
-    if resume is not None:
-        _require_state(resume)
     experiment = decide_precision(experiment)
     require_encoder_weights(experiment.model)
-    with open_run(experiment, "train", resume=resume) as run:
+    with open_run(experiment, "train", resume=resume, parent=parent) as run:
         job = _Job(experiment, run, observers)
+        goes_on = bool(resume or parent) and fetch_training(run, parent or run.run_id)
         cache = PixelCache()
         dataset = _open_dataset(job, root, cache, log_settings=resume is None)
-        folder = _state_folder(run.run_id)
+        run.state_folder.mkdir(exist_ok=True)
         training = fit(
-            experiment, dataset, cache, folder, [run, *observers], resume=resume is not None
+            experiment,
+            dataset,
+            cache,
+            run.state_folder,
+            [run, *observers],
+            resume=goes_on,
+            stop=stop,
         )
         run.log_history(training.history, training.best_epoch, training.seconds)
         predictor = Predictor(training.model, experiment)
@@ -122,15 +129,15 @@ def train(
             )
             run.log_threshold(predictor.threshold)
         metrics, table = _evaluate(predictor, dataset, splits, job)
-        registration = _register(predictor, metrics, job)
-        shutil.rmtree(folder)
+        name = experiment.dataset.name if experiment.tracking.register_model else ""
+        run.log_registration(predictor, training.best_epoch, name, metrics[CHAMPION_METRIC])
     return TrainingResult(
         run_id=run.run_id,
         metrics=metrics,
         table=table,
         best_epoch=training.best_epoch,
         training_seconds=training.seconds,
-        registration=registration,
+        registration=find_registration(run.client, name, run.run_id) if name else None,
     )
 
 
@@ -229,51 +236,3 @@ def _samples_of(dataset: Dataset, split: str) -> Sequence[Sample]:
             f"dataset {dataset.name} has no split {split!r}; use one of {', '.join(dataset.splits)}"
         )
     return dataset.splits[split]
-
-
-def _register(predictor: Predictor, metrics: dict[str, float], job: _Job) -> Registration | None:
-    folder = job.run.files / "predictor"
-    folder.mkdir()
-    model_id = registry.log_model(predictor, folder)
-    if not job.experiment.tracking.register_model:
-        return None
-    return registry.register(
-        job.run.client,
-        job.experiment.dataset.name,
-        model_id,
-        job.run.run_id,
-        metrics[CHAMPION_METRIC],
-    )
-
-
-def _require_state(run_id: str) -> None:
-    """Refuse to resume a run whose checkpoints are not here, before it is touched."""
-    path = _state_place(run_id) / STATE_FILE
-    if not path.is_file():
-        raise TrainingError(
-            f"run {run_id} has nothing to resume: {path} does not exist (the run has ended well, "
-            "or no epoch of it ended on this machine); leave it as it is, or start a new "
-            "training without --resume"
-        )
-
-
-def _state_place(run_id: str) -> Path:
-    """Where a run keeps its checkpoints until it has ended well.
-
-    In the user's state folder, or that which ``TILEDSEG_STATE`` names.
-    """
-    home = os.environ.get("TILEDSEG_STATE") or platformdirs.user_state_dir("tiledseg")
-    return Path(home) / run_id
-
-
-def _state_folder(run_id: str) -> Path:
-    """That place, made where it is missing."""
-    folder = _state_place(run_id)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: checkpoints cannot be written there ({error.strerror}); set "
-            "TILEDSEG_STATE to a folder that can be written"
-        ) from error
-    return folder

@@ -1,13 +1,14 @@
 import mlflow
 import numpy as np
 import pytest
+from logged_models import log_model
 from mlflow.exceptions import MlflowException
 
 from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.names import CHAMPION, LATEST
-from tiledseg.tracking.registry import champion_score, load_predictor, log_model, promote, register
+from tiledseg.tracking.registry import champion_score, load_predictor, promote, register
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +18,20 @@ def predictor(tiny_experiment):
 
 
 @pytest.fixture
-def logged(predictor, tmp_path):
-    (tmp_path / "files").mkdir()
-    with mlflow.start_run() as run:
-        model_id = log_model(predictor, tmp_path / "files")
-    return model_id, run.info.run_id
+def log(predictor):
+    """Logs a model of its own each time; gives its id and the run's."""
+
+    def log_one():
+        with mlflow.start_run() as run:
+            pass
+        return log_model(predictor, run.info.run_id), run.info.run_id
+
+    return log_one
+
+
+@pytest.fixture
+def logged(log):
+    return log()
 
 
 def versions_by_alias(client):
@@ -29,10 +39,10 @@ def versions_by_alias(client):
     return {alias: str(version) for alias, version in aliases.items()}
 
 
-def test_champion_moves_only_to_a_better_score(logged):
+def test_champion_moves_only_to_a_better_score(log):
     client = mlflow.MlflowClient()
     outcome = [
-        (register(client, "Tiny", *logged, score).is_champion, versions_by_alias(client))
+        (register(client, "Tiny", *log(), score).is_champion, versions_by_alias(client))
         for score in (0.5, 0.4, 0.5, 0.6)
     ]
     assert outcome == [
@@ -61,20 +71,20 @@ def test_a_registry_that_stumbles_is_not_one_without_a_champion(monkeypatch):
         champion_score(mlflow.MlflowClient(), "Tiny")
 
 
-def test_of_two_trainings_that_end_together_the_better_one_is_champion(logged, monkeypatch):
+def test_of_two_trainings_that_end_together_the_better_one_is_champion(log, monkeypatch):
     client = mlflow.MlflowClient()
-    register(client, "Tiny", *logged, 0.5)
+    register(client, "Tiny", *log(), 0.5)
     move, better = mlflow.MlflowClient.set_registered_model_alias, []
 
     def overtaken(self, name, alias, version):
         """Between the look at the champion and the move of its alias."""
         if alias == CHAMPION and not better:
             better.append(True)
-            better.append(register(client, "Tiny", *logged, 0.9))
+            better.append(register(client, "Tiny", *log(), 0.9))
         move(self, name, alias, version)
 
     monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", overtaken)
-    assert not register(client, "Tiny", *logged, 0.8).is_champion
+    assert not register(client, "Tiny", *log(), 0.8).is_champion
     assert better[1].is_champion
     assert champion_score(client, "Tiny") == pytest.approx(0.9)
 

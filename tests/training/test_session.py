@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import keras
@@ -20,6 +19,7 @@ from tiledseg.training.callbacks import BestEpoch, PlateauRate, Reports
 from tiledseg.training.fit import fit
 from tiledseg.training.schedule import Clock
 from tiledseg.training.session import STATE_FILE, SavedSession, epoch_file
+from tiledseg.training.stopping import StopRequest
 
 
 class Script(keras.callbacks.Callback):
@@ -160,7 +160,7 @@ class Stopper:
     """Asks for a stop after some batches, or fails as if the plug was pulled."""
 
     def __init__(self, at: tuple[int, int], *, kill: bool) -> None:
-        self.at, self.kill, self.stop = at, kill, Event()
+        self.at, self.kill, self.stop = at, kill, StopRequest()
         self.trained: list[tuple[int, int]] = []
 
     def on_batch_end(self, epoch: int, batch: int, batches: int, metrics: Any) -> None:

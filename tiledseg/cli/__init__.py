@@ -4,7 +4,7 @@
 """
 
 # isort: off
-from tiledseg.cli import train, predict, prepare, check, datasets, architectures, sweep
+from tiledseg.cli import train, predict, prepare, check, datasets, architectures, sweep, sync
 from tiledseg.cli import import_config
 from tiledseg.cli import dashboard
 from tiledseg.cli.app import app
@@ -20,5 +20,6 @@ __all__ = [
     "predict",
     "prepare",
     "sweep",
+    "sync",
     "train",
 ]

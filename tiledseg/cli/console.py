@@ -64,6 +64,8 @@ class ConsoleObserver:
         self._progress = progress_bar()
         self._task: TaskID | None = None
         self._note = ""
+        self.run_id = ""
+        """The MLflow run; empty before there is one."""
 
     def __enter__(self) -> "ConsoleObserver":
         self._progress.start()
@@ -74,6 +76,7 @@ class ConsoleObserver:
 
     def on_run_start(self, run_id: str) -> None:
         """Name the run."""
+        self.run_id = run_id
         show_line(f"run         {run_id}")
 
     def on_dataset(self, dataset: "Dataset", summary: "DatasetSummary") -> None:

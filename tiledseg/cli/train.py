@@ -16,7 +16,7 @@ from tiledseg.cli.arguments import (
 )
 from tiledseg.cli.console import ConsoleObserver, show_line, show_scores
 from tiledseg.config.experiment import Experiment
-from tiledseg.errors import ExperimentError
+from tiledseg.errors import ExperimentError, StoppedError
 
 if TYPE_CHECKING:
     from tiledseg.pipeline import TrainingResult
@@ -27,21 +27,38 @@ def train(
     dataset: DatasetName = "",
     experiment: ExperimentFile = "",
     set_: Overrides = None,
-    resume: Annotated[str, typer.Option(help="Id of an interrupted run to go on with.")] = "",
+    resume: Annotated[
+        str,
+        typer.Option(
+            help="Id of a run to go on with, on any machine that reaches the store; with "
+            "--dataset, 'last' is its newest run that was stopped."
+        ),
+    ] = "",
 ) -> None:
-    """Train, evaluate tiled beside resized, log to MLflow, register."""
-    given = {"--dataset": dataset, "--experiment": experiment, "--set": split_overrides(set_)}
-    if resume and any(given.values()):
+    """Train, evaluate tiled beside whole, log to MLflow, register."""
+    load_backend()
+    from tiledseg.tracking.resuming import (  # noqa: PLC0415  # loads TensorFlow
+        LAST,
+        find_last,
+        plan_resumption,
+    )
+
+    if not resume:
+        train_and_show(choose_experiment(dataset, experiment, set_))
+        return
+    is_last = resume == LAST
+    given = {"--dataset": dataset and not is_last, "--experiment": experiment}
+    if any(given.values()):
         raise ExperimentError(
             f"--resume {resume} goes on with the settings of that run; leave out "
             f"{' and '.join(name for name, value in given.items() if value)}, or start a new "
             "training without --resume"
         )
-    load_backend()
-    from tiledseg.tracking.runs import read_experiment  # noqa: PLC0415  # loads TensorFlow
-
-    chosen = read_experiment(resume) if resume else choose_experiment(dataset, experiment, set_)
-    train_and_show(chosen, resume or None)
+    if is_last and not dataset:
+        raise ExperimentError("--resume last needs --dataset NAME: the last run of which dataset?")
+    run_id = find_last(dataset) if is_last else resume
+    plan = plan_resumption(run_id, split_overrides(set_))
+    train_and_show(plan.experiment, plan.run_id, plan.parent)
 
 
 @app.command(epilog="Example: tiledseg evaluate --model Tiled-Cell --dataset Tiled-Cell")
@@ -67,13 +84,25 @@ def evaluate(
     show_next_command(result.run_id)
 
 
-def train_and_show(experiment: Experiment, resume: str | None = None) -> "TrainingResult":
-    """Train, and show the results."""
+def train_and_show(
+    experiment: Experiment, resume: str | None = None, parent: str = ""
+) -> "TrainingResult":
+    """Train, and show what came of it; see ``pipeline.train``."""
     load_backend()
     from tiledseg.pipeline import train as run_training  # noqa: PLC0415
+    from tiledseg.training.stopping import stop_on_signals  # noqa: PLC0415
 
-    with ConsoleObserver() as observer:
-        result = run_training(experiment, [observer], resume=resume)
+    observer = ConsoleObserver()
+    with stop_on_signals() as stop:
+        try:
+            with observer:
+                result = run_training(
+                    experiment, [observer], resume=resume, parent=parent, stop=stop
+                )
+        except StoppedError as error:
+            show_line(f"stopped     {error}")
+            show_line(f"next        tiledseg train --resume {observer.run_id}")
+            raise SystemExit(128 + stop.signal) from None
     show_scores(result.metrics)
     show_next_command(result.run_id)
     if result.registration:

@@ -1,8 +1,9 @@
 """Files of a run: read where they lie, or fetched once from the server."""
 
 import re
+import uuid
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -17,6 +18,8 @@ _EPOCH_PICTURE = re.compile(
     rf"{EPOCHS_KEY}[~#%](?P<stem>.+)[~#%](?P<mode>{'|'.join(MODES)})[+%]step[+%](?P<epoch>\d+)[+%]"
 )
 """How ``mlflow.log_image`` names the files of the key ``epochs/STEM/MODE``."""
+_UNSAFE = re.compile(r"[^\w .()\[\]-]")
+"""Characters of stems that the names of files, MLflow's pages or its server trip over."""
 
 
 class RunFiles:
@@ -82,7 +85,7 @@ class RunFiles:
         for name in self.names(EPOCH_PICTURES_FOLDER):
             match = _EPOCH_PICTURE.match(name)
             if match and name.endswith(".png"):
-                key = (match["stem"], match["mode"])
+                key = (unquote(match["stem"].replace("=", "%")), match["mode"])
                 found.setdefault(key, {})[int(match["epoch"])] = f"{EPOCH_PICTURES_FOLDER}/{name}"
         return {key: dict(sorted(epochs.items())) for key, epochs in found.items()}
 
@@ -107,6 +110,22 @@ class RunFiles:
         if not place.is_relative_to(self._root):
             raise TrackingError(f"{name!r} leads out of run {self.run_id}; name a file of the run")
         return place
+
+
+def epoch_picture_name(stem: str, mode: str, epoch: int, moment: int) -> str:
+    """Name of an epoch-change mask among MLflow's pictures, without suffix.
+
+    ``mlflow.log_image`` refuses stems such as ``cell (1)``, and makes another name each time.
+
+    Args:
+        stem: Of the image.
+        mode: ``tiled`` or ``resized``.
+        epoch: From 1.
+        moment: Milliseconds since 1970.
+    """
+    safe = _UNSAFE.sub(lambda found: quote(found[0], safe="").replace("%", "="), stem)
+    identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{stem}/{mode}/{epoch}/{moment}")
+    return f"{EPOCHS_KEY}~{safe}~{mode}+step+{epoch}+timestamp+{moment}+{identity}"
 
 
 def _local_folder(uri: str) -> Path | None:

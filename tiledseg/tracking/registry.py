@@ -1,25 +1,29 @@
 """Registered models: logging, versions, the two aliases, loading."""
 
-import importlib.metadata
 import logging
+import re
 import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlflow
-import numpy as np
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 from sqlalchemy.exc import SQLAlchemyError
 
-import tiledseg
 from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.errors import RegistryError
-from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, FORMAT_TAG, LATEST, MODEL
+from tiledseg.tracking.checkpoints import find_checkpoint, update_model
+from tiledseg.tracking.names import (
+    CHAMPION,
+    CHAMPION_METRIC,
+    FORMAT_TAG,
+    LATEST,
+    MODEL,
+    REGISTERED_TAG,
+)
 from tiledseg.tracking.store import connect, reason_of, store_address, store_errors
 
 if TYPE_CHECKING:
@@ -27,12 +31,8 @@ if TYPE_CHECKING:
     from tiledseg.tiling.execution.runtimes import Runtime
 
 
-SERVING_PACKAGES = (
-    "tensorflow", "keras", "mlflow", "opencv-python-headless", "numpy", "pillow",
-    "pydantic", "pyyaml", "ruamel.yaml", "tifffile", "platformdirs",
-)  # fmt: skip
-
 _MOST_VERSIONS = 10_000
+_RUN_URI = re.compile(r"runs:/(?P<run>[^/@]+)(?:/(?P<name>model))?(?:@epoch=(?P<epoch>\d+))?")
 
 logger = logging.getLogger(__name__)
 
@@ -46,64 +46,77 @@ class Registration:
     is_champion: bool
 
 
-def log_model(predictor: "Predictor", folder: Path) -> str:
-    """Log a network into the active run; returns the id of the logged model.
+def send_registration(
+    client: mlflow.MlflowClient, run_id: str, content: Mapping[str, Any], files: Path
+) -> None:
+    """Write what was decided after the training into the best checkpoint, and register it.
+
+    ``latest-trained`` always moves. ``champion`` moves when the score is better than that of the
+    version which holds it; to the best version of all, should another training end at the same
+    moment.
 
     Args:
-        predictor: The network and its experiment.
-        folder: An existing folder for the files on their way.
+        client: The store.
+        run_id: The run.
+        content: ``epoch``; ``name`` of the registered model, empty for none; ``score``, the run's
+            ``valid/tiled/dice``; ``tags`` of model and version.
+        files: What replaces files of the model, as they lie in its package.
     """
-    predictor.save(folder)
-    channels = 3  # images come as RGB; the predictor makes of them what the network wants
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, channels))]),
-        params=ParamSchema(
-            [ParamSpec("mode", "string", "tiled"), ParamSpec("output", "string", "mask")]
-        ),
-    )
-    package = Path(tiledseg.__file__).parent
-    with warnings.catch_warnings():  # the signature is given, so hints and examples are not needed
-        warnings.simplefilter("ignore", UserWarning)
-        info = mlflow.pyfunc.log_model(
-            name=MODEL,
-            python_model=str(package / "tracking" / "serving.py"),
-            artifacts={"predictor": str(folder)},
-            code_paths=[str(package)],
-            signature=signature,
-            pip_requirements=[
-                f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES
-            ],
-        )
-    return str(info.model_id)
+    name, tags = content["name"], dict(content["tags"])
+    model = find_checkpoint(client, run_id, content["epoch"])
+    update_model(client, model, files, {**tags, **({REGISTERED_TAG: name} if name else {})})
+    if name:
+        register(client, name, model.model_id, run_id, content["score"], tags)
 
 
 def register(
-    client: mlflow.MlflowClient, name: str, model_id: str, run_id: str, score: float
+    client: mlflow.MlflowClient,
+    name: str,
+    model_id: str,
+    run_id: str,
+    score: float,
+    tags: Mapping[str, str] | None = None,
 ) -> Registration:
-    """Make a version of a logged model and move the aliases.
-
-    ``latest-trained`` always moves. ``champion`` moves when ``score`` (the run's
-    ``valid/tiled/dice``) is better than that of the version which holds it; to the best version
-    of all, should another training end at the same moment.
-    """
+    """Make a version of a logged model, or find the one it has, and move the aliases."""
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    version = client.create_model_version(
-        name,
-        f"models:/{model_id}",
-        run_id,
-        tags={CHAMPION_METRIC: f"{score:.6f}", FORMAT_TAG: str(FORMAT_VERSION)},
-        model_id=model_id,  # a database does without; a server refuses the source then
-    ).version
+    source = f"models:/{model_id}"
+    made = [item for item in _versions(client, name) if item.source == source]
+    version = (
+        made[0].version
+        if made
+        else client.create_model_version(
+            name,
+            source,
+            run_id,
+            tags={
+                **(tags or {}),
+                CHAMPION_METRIC: f"{score:.6f}",
+                FORMAT_TAG: str(FORMAT_VERSION),
+            },
+            model_id=model_id,  # a database does without; a server refuses the source then
+        ).version
+    )
     client.set_registered_model_alias(name, LATEST, version)
     best = champion_score(client, name)
     is_champion = best is None or score > best
     if is_champion:
         is_champion = _promote_best(client, name) == str(version)
     return Registration(name, str(version), is_champion)
+
+
+def find_registration(client: mlflow.MlflowClient, name: str, run_id: str) -> Registration | None:
+    """The version that a run made, or None."""
+    with store_errors():
+        made = [item for item in _versions(client, name) if item.run_id == run_id]
+        if not made:
+            return None
+        version = max((str(item.version) for item in made), key=int)
+        champion = client.get_registered_model(name).aliases.get(CHAMPION)
+    return Registration(name, version, str(champion) == version)
 
 
 def promote(name: str, version: str) -> str | None:
@@ -159,13 +172,16 @@ def champion_score(client: mlflow.MlflowClient, name: str) -> float | None:
 
 def _scores(client: mlflow.MlflowClient, name: str) -> dict[str, float]:
     """``valid/tiled/dice`` of the versions that have one."""
-    quoted = name.replace("'", "\\'")
-    found = client.search_model_versions(f"name = '{quoted}'", max_results=_MOST_VERSIONS)
     return {
         str(item.version): float(item.tags[CHAMPION_METRIC])
-        for item in found
+        for item in _versions(client, name)
         if CHAMPION_METRIC in item.tags
     }
+
+
+def _versions(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:
+    quoted = name.replace("'", "\\'")
+    return list(client.search_model_versions(f"name = '{quoted}'", max_results=_MOST_VERSIONS))
 
 
 def _best(scores: Mapping[str, float]) -> str:
@@ -190,9 +206,9 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
     """Load a network from the registry, a run, or a folder.
 
     Args:
-        uri: ``models:/NAME@champion``, ``models:/NAME/3``, ``runs:/ID/model``, a folder that
-            holds model.keras and experiment.yaml, or a registered model's name, which means
-            its champion.
+        uri: ``models:/NAME@champion``, ``models:/NAME/3``, ``runs:/ID`` for a run's best epoch,
+            ``runs:/ID@epoch=12`` for one that it keeps, a folder that holds model.keras and
+            experiment.yaml, or a registered model's name, which means its champion.
         runtime: What computes.
 
     Raises:
@@ -202,7 +218,7 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
 
     if (Path(uri) / EXPERIMENT_FILE).is_file():
         return Predictor.load(Path(uri), runtime=runtime)
-    address = uri if ":/" in uri else f"models:/{uri}@{CHAMPION}"
+    address = _address(connect(), uri)
     with tempfile.TemporaryDirectory(prefix="tiledseg-model-") as place:
         try:
             folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=place))
@@ -218,3 +234,21 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
                 "name another: models:/NAME@champion, runs:/ID/model or a folder"
             )
         return Predictor.load(found[0].parent, runtime=runtime)
+
+
+def _address(client: mlflow.MlflowClient, uri: str) -> str:
+    """The address that MLflow knows a model by.
+
+    Raises:
+        TrackingError: The run keeps no such epoch.
+    """
+    if ":/" not in uri:
+        return f"models:/{uri}@{CHAMPION}"
+    match = _RUN_URI.fullmatch(uri)
+    if match is None:
+        return uri
+    if match["epoch"] is None:
+        return f"runs:/{match['run']}/{MODEL}"
+    with store_errors():
+        model = find_checkpoint(client, match["run"], int(match["epoch"]))
+    return f"models:/{model.model_id}"

@@ -1,47 +1,78 @@
-"""Runs in MLflow: opened, filled with results, and always closed."""
+"""Runs in MLflow: opened, filled, closed.
 
+What a run logs goes into an outbox on this machine first, and is sent from there while the work
+goes on (``outbox``, ``sender``). So a store that is away for a while costs nothing, and one that
+is away in the end costs a ``tiledseg sync``.
+"""
+
+# ruff: noqa: ARG002 - an observer gets more than this one needs
+
+import json
 import logging
+import os
 import shutil
-import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
 import pandas as pd
+import platformdirs
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.exceptions import MlflowException
+from PIL import Image
+from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.config.format_version import require_format
 from tiledseg.data.dataset import Dataset
+from tiledseg.errors import OutputError, StoppedError, StoreAwayError, TrackingError
 from tiledseg.evaluation.evaluate import ImageEvaluation
 from tiledseg.evaluation.figures import comparison_sheet, learning_curves, save_figure
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
 from tiledseg.masks.classes import labels_of, paint
+from tiledseg.tracking.delivery import add_batch, deliver
+from tiledseg.tracking.files import RunFiles, epoch_picture_name
 from tiledseg.tracking.names import (
     COMPARISON_FOLDER,
     CURVES_FOLDER,
     CURVES_PICTURE,
-    EPOCHS_KEY,
-    ERROR_TAG,
+    EPOCH_PICTURES_FOLDER,
     EXPERIMENT_FILE,
     FORMAT_TAG,
     HISTORY_FILE,
     IMAGE_LAYER,
     PREDICTIONS_FOLDER,
+    RESUMED_TAG,
     SCORES_FILE,
     SCORES_TABLE_FILE,
     TARGET_LAYER,
     THRESHOLD,
+    THRESHOLD_TAG,
+    TILING_TAG,
     grid_file,
 )
+from tiledseg.tracking.outbox import Outbox
+from tiledseg.tracking.ownership import LostRunError, Ownership
+from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
-from tiledseg.tracking.store import connect, store_errors
+from tiledseg.tracking.sender import Sender
+from tiledseg.tracking.store import connect, store_address, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 from tiledseg.training.session import SavedTraining
+
+if TYPE_CHECKING:
+    from tiledseg.prediction.predictor import Predictor
+
+PATIENCE_SECONDS = 60.0
+"""How long a run that is done waits for a store that does not answer."""
+_THUMBNAIL = 256
+"""Longest side of the small copies of pictures, in pixels; MLflow's pages show them in grids."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,26 +83,35 @@ class TrackedRun:
     Args:
         client: The store.
         run_id: The open run.
-        files: A folder for files until they are in the store.
+        folder: Of this run on this machine: its outbox and the state of its training.
+        sender: Sends what is in the outbox.
+        outbox: What there is to send.
+        known: What the run had logged before this process took it.
     """
 
-    def __init__(self, client: mlflow.MlflowClient, run_id: str, files: Path) -> None:
-        self.client = client
-        self.run_id = run_id
-        self.files = files
-
-    @property
-    def experiment_id(self) -> str:
-        """The MLflow experiment that the run belongs to."""
-        return str(self.client.get_run(self.run_id).info.experiment_id)
+    def __init__(
+        self,
+        client: mlflow.MlflowClient,
+        run_id: str,
+        folder: Path,
+        outbox: Outbox,
+        sender: Sender,
+        known: "KnownFacts",
+    ) -> None:
+        self.client, self.run_id = client, run_id
+        self.state_folder = folder / "state"
+        self._package = folder / "package"
+        self._outbox, self._sender, self._known = outbox, sender, known
+        self._moments: dict[int, int] = {}
 
     def log_experiment(self, experiment: Experiment) -> None:
         """Log the settings, flattened, and the YAML that gives them back."""
-        mlflow.log_params(experiment.flatten())
-        mlflow.log_text(experiment.to_yaml(), EXPERIMENT_FILE)
+        add_batch(self._outbox, params=experiment.flatten())
+        self._put_text(experiment.to_yaml(), EXPERIMENT_FILE)
 
     def log_dataset(self, dataset: Dataset) -> None:
         """Log each split as a dataset input: its pairs and the dataset's digest."""
+        inputs = []
         for split, samples in dataset.splits.items():
             table = pd.DataFrame(
                 {
@@ -86,92 +126,191 @@ class TrackedRun:
                 pairs = from_pandas(
                     table,
                     source=str(dataset.folder),
-                    name=f"{dataset.name}/{split}",  # MLflow keeps one input per name and digest
+                    name=f"{dataset.name}/{split}",
                     digest=dataset.digest,
                 )
-            mlflow.log_input(pairs, context=split, tags={"split_drawn": str(dataset.drawn)})
+            tags = {"mlflow.data.context": split, "split_drawn": str(dataset.drawn)}
+            entity = pairs._to_mlflow_entity()
+            inputs.append({"dataset": entity.to_dictionary(), "tags": tags})
+        self._outbox.add("inputs", {"inputs": inputs})
 
     def on_batch_end(
         self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]
     ) -> None:
-        """Nothing: a run keeps epochs."""
+        """Nothing is logged, but a run that is lost ends its training.
+
+        Raises:
+            TrackingError: Another process has taken the run, or the store refuses it.
+        """
+        self._sender.check()
 
     def on_epoch_end(self, report: EpochReport) -> None:
         """Log an epoch's metrics with the epoch as step."""
-        mlflow.log_metrics(dict(report.metrics), step=report.epoch)
+        self._log_metrics(report.metrics, report.epoch)
 
     def on_saved(self, saved: SavedTraining) -> None:
-        """Nothing."""
+        """Log the state, and the network of an epoch that is among the best."""
+        if not saved.batch and saved.epoch in saved.best:
+            self._log_checkpoint(saved)
+        content = {"epoch": saved.epoch, "batch": saved.batch}
+        with self._outbox.put("state", content, replaces="state") as files:
+            for path in (saved.network, saved.state):
+                _link(path, files / path.name)
 
     def on_epoch_masks(self, picture: EpochPicture) -> None:
         """Log an epoch-change mask with the epoch as step."""
+        if (picture.stem, picture.mode, picture.epoch) in self._known.pictures:
+            return
         several = picture.labels > 2
-        mlflow.log_image(
-            paint(picture.mask, picture.labels) if several else picture.mask * np.uint8(255),
-            key=f"{EPOCHS_KEY}/{picture.stem}/{picture.mode}",
-            step=picture.epoch,
-            synchronous=True,
-        )
+        pixels = paint(picture.mask, picture.labels) if several else picture.mask * np.uint8(255)
+        name = epoch_picture_name(picture.stem, picture.mode, picture.epoch, _now())
+        with self._outbox.put("files", {"folder": EPOCH_PICTURES_FOLDER}) as files:
+            write_image(files / f"{name}.png", pixels)
+            small = Image.fromarray(pixels)
+            small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+            small.convert("RGB").save(files / f"{name}+compressed.webp")
+        add_batch(self._outbox, tags={"mlflow.loggedImages": "True"})
 
     def log_history(self, history: pd.DataFrame, best_epoch: int, seconds: float) -> None:
         """Log the curves as CSV and PNG, which epoch was best, and how long it all took."""
-        mlflow.log_text(history.to_csv(index=False), HISTORY_FILE)
-        picture = self.files / CURVES_PICTURE
-        save_figure(learning_curves(history, best_epoch), picture)
-        mlflow.log_artifact(str(picture), CURVES_FOLDER)
-        mlflow.log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
+        with self._outbox.put("files", {"folder": CURVES_FOLDER}) as files:
+            (files / Path(HISTORY_FILE).name).write_text(history.to_csv(index=False))
+            save_figure(learning_curves(history, best_epoch), files / CURVES_PICTURE)
+        self._log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
 
     def log_threshold(self, threshold: float) -> None:
         """Log the threshold that was chosen on validation images."""
-        mlflow.log_metric(THRESHOLD, threshold)
+        self._log_metrics({THRESHOLD: threshold})
 
     def log_evaluation(
         self, evaluation: ImageEvaluation, *, with_image: bool, with_sheet: bool
     ) -> None:
         """Log one image's predictions, and its picture, target and comparison sheet if asked."""
         split, stem = evaluation.split, evaluation.sample.stem
-        root = self.files / split
-        predictions, comparison = root / PREDICTIONS_FOLDER, root / COMPARISON_FOLDER
-        for mode, probability in evaluation.probabilities.items():
-            path = predictions / mode / f"{stem}.png"
-            if probability.shape[2] == 1:
-                write_probability(path, probability[..., 0])
-            else:
-                write_labels(path, labels_of(probability), len(evaluation.classes))
-        if evaluation.grid is not None:
-            seams = {"rows": evaluation.grid.seam_rows, "columns": evaluation.grid.seam_columns}
-            mlflow.log_dict(seams, grid_file(split, stem))
-        if with_image:
-            image = evaluation.sample.image
-            folder = predictions / IMAGE_LAYER
-            folder.mkdir(parents=True, exist_ok=True)
-            if image.is_file():  # named like its masks, whatever dataset.image_suffix is
-                shutil.copyfile(image, folder / f"{stem}{image.suffix}")
-            else:  # a store is a folder of many files
-                write_image(folder / f"{stem}.png", read_image(image))
-            path = predictions / TARGET_LAYER / f"{stem}.png"
-            if (evaluation.target > 1).any() or len(evaluation.classes) > 2:
-                write_labels(path, evaluation.target, len(evaluation.classes))
-            else:
-                write_mask(path, evaluation.target)
-        if with_sheet:
-            comparison.mkdir(parents=True, exist_ok=True)
-            save_figure(comparison_sheet(evaluation), comparison / f"{stem}.png")
-        for folder in (predictions, comparison):
-            if folder.is_dir():
-                mlflow.log_artifacts(str(folder), f"{folder.name}/{split}")
-        shutil.rmtree(root)
+        with self._outbox.put("files", {"folder": ""}) as files:
+            predictions = files / PREDICTIONS_FOLDER / split
+            for mode, probability in evaluation.probabilities.items():
+                path = predictions / mode / f"{stem}.png"
+                if probability.shape[2] == 1:
+                    write_probability(path, probability[..., 0])
+                else:
+                    write_labels(path, labels_of(probability), len(evaluation.classes))
+            if evaluation.grid is not None:
+                grid = evaluation.grid
+                seams = {"rows": grid.seam_rows, "columns": grid.seam_columns}
+                _write_text(files / grid_file(split, stem), json.dumps(seams))
+            if with_image:
+                _copy_image(evaluation, predictions)
+            if with_sheet:
+                sheet = files / COMPARISON_FOLDER / split / f"{stem}.png"
+                sheet.parent.mkdir(parents=True)
+                save_figure(comparison_sheet(evaluation), sheet)
 
     def log_scores(self, table: pd.DataFrame, metrics: Mapping[str, float]) -> None:
         """Log one row per image and mode as a table, and the final metrics."""
-        mlflow.log_table(table, SCORES_TABLE_FILE)
-        mlflow.log_text(table.to_csv(index=False), SCORES_FILE)
-        mlflow.log_metrics(dict(metrics))
+        with self._outbox.put("files", {"folder": ""}) as files:
+            (files / SCORES_TABLE_FILE).write_text(table.to_json(orient="split", index=False))
+            (files / SCORES_FILE).write_text(table.to_csv(index=False), encoding="utf-8")
+        shown = [{"path": SCORES_TABLE_FILE, "type": "table"}]
+        add_batch(self._outbox, tags={"mlflow.loggedArtifacts": json.dumps(shown)})
+        self._log_metrics(metrics)
+
+    def log_registration(
+        self, predictor: "Predictor", best_epoch: int, name: str, score: float
+    ) -> None:
+        """Write what was decided into the best checkpoint, and register it.
+
+        Args:
+            predictor: With its threshold and settings.
+            best_epoch: Whose network is registered.
+            name: Of the registered model; empty to register nothing.
+            score: ``valid/tiled/dice``.
+        """
+        tags = {
+            THRESHOLD_TAG: f"{predictor.threshold:.6f}",
+            TILING_TAG: predictor.experiment.tiling.mode,
+        }
+        content = {"epoch": best_epoch, "name": name, "score": score, "tags": tags}
+        with self._outbox.put("register", content) as files:
+            place = files / PREDICTOR_FOLDER
+            place.mkdir(parents=True)
+            predictor.save_settings(place)
+
+    def _log_checkpoint(self, saved: SavedTraining) -> None:
+        moment = self._moments.get(saved.epoch, _now())
+        content = {
+            "epoch": saved.epoch,
+            "best": list(saved.best),
+            "metrics": [
+                (key, value, moment, saved.epoch)
+                for key, value in saved.metrics.items()
+                if key != "epoch" and np.isfinite(value)
+            ],
+        }
+        if not self._package.is_dir():
+            make_package(self._package)
+        with self._outbox.put("checkpoint", content) as files:
+            shutil.copytree(self._package, files, copy_function=_link, dirs_exist_ok=True)
+            # What is written anew in the store's own copy must not be written through the link.
+            for path in files.glob("*"):
+                if path.is_file():
+                    shutil.copyfile(self._package / path.name, _unlinked(path))
+            saved.save_predictor(files / PREDICTOR_FOLDER)
+
+    def _log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        moment = _now()
+        self._moments[step] = moment
+        new = [
+            (key, float(value), moment, step)
+            for key, value in metrics.items()
+            if not self._known.has(key, step, float(value))
+        ]
+        add_batch(self._outbox, metrics=new)
+
+    def _put_text(self, text: str, name: str) -> None:
+        with self._outbox.put("files", {"folder": ""}) as files:
+            _write_text(files / name, text)
+
+
+class KnownFacts:
+    """What a run has logged before: an epoch that is trained again is not logged again.
+
+    Args:
+        metrics: Values by key and step.
+        pictures: Stem, mode and epoch of each epoch-change mask.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[tuple[str, int], float] | None = None,
+        pictures: frozenset[tuple[str, str, int]] = frozenset(),
+    ) -> None:
+        self._metrics, self.pictures = metrics or {}, pictures
+
+    @classmethod
+    def read(cls, client: mlflow.MlflowClient, run_id: str) -> "KnownFacts":
+        """Ask the store."""
+        keys = client.get_run(run_id).data.metrics
+        metrics = {
+            (key, each.step): each.value
+            for key in keys
+            for each in client.get_metric_history(run_id, key)
+        }
+        found = RunFiles(run_id).epoch_pictures()
+        pictures = frozenset(
+            (stem, mode, epoch) for (stem, mode), epochs in found.items() for epoch in epochs
+        )
+        return cls(metrics, pictures)
+
+    def has(self, key: str, step: int, value: float) -> bool:
+        """Whether a metric is there: of an epoch any value, of the whole run the same."""
+        known = self._metrics.get((key, step))
+        return known is not None and (step > 0 or known == value)
 
 
 @contextmanager
 def open_run(
-    experiment: Experiment, kind: str, *, resume: str | None = None
+    experiment: Experiment, kind: str, *, resume: str | None = None, parent: str = ""
 ) -> Iterator[TrackedRun]:
     """Open a run in the MLflow experiment named after the dataset, and close it whatever happens.
 
@@ -183,31 +322,108 @@ def open_run(
         experiment: Its dataset's name is the MLflow experiment's.
         kind: ``train`` or ``evaluate``, kept as a tag.
         resume: Id of a run to open again.
+        parent: Id of the finished run that this one goes on from.
 
     Raises:
-        TrackingError: The store does not answer, or there is no run of that id.
+        TrackingError: The store does not answer, there is no run of that id, or another process
+            has it.
+        StoreAwayError: All is done but for what the store has not taken yet.
     """
     client = connect()
     name = experiment.dataset.name
     with store_errors():
+        if resume and client.get_run(resume).info.status == "FINISHED":
+            raise TrackingError(
+                f"run {resume} is FINISHED and stays as it is; `tiledseg train --resume {resume} "
+                "--set training.epochs=N` goes on with its training in a new run"
+            )
+        tags = {RESUMED_TAG: parent} if parent else {}
+        run_id = resume or make_or_take_run(client, name, kind, tags)
+        ownership = Ownership(client, run_id)
         if resume:
             forget_error(client, resume)
             point_launcher_to(client, resume, name)
-        run_id = resume or make_or_take_run(client, name, kind)
-        mlflow.start_run(run_id=run_id)
-    status = "FAILED"
+            client.update_run(resume, "RUNNING")
+        known = KnownFacts.read(client, run_id) if resume else KnownFacts()
+    folder = run_folder(run_id)
+    outbox = Outbox(folder / "outbox")
+    sender = Sender(outbox, lambda entry: deliver(client, run_id, entry), ownership.renew)
+    sender.start()
+    status, error = "FAILED", ""
     try:
-        with tempfile.TemporaryDirectory(prefix="tiledseg-") as files:
-            yield TrackedRun(client, run_id, Path(files))
+        yield TrackedRun(client, run_id, folder, outbox, sender, known)
         status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, StoppedError):
         status = "KILLED"
         raise
-    except Exception as error:
-        mlflow.set_tag(ERROR_TAG, str(error)[:5000])
+    except LostRunError:
+        status = ""
+        raise
+    except Exception as problem:
+        error = str(problem) or type(problem).__name__
         raise
     finally:
-        mlflow.end_run(status)
+        if status:
+            outbox.add("end", {"status": status, "error": error, "moment": _now()})
+        try:
+            _close(run_id, folder, sender, ownership, status)
+        finally:
+            sender.stop()
+
+
+def _close(run_id: str, folder: Path, sender: Sender, ownership: Ownership, status: str) -> None:
+    """Wait until all is sent; what is left stays for ``tiledseg sync``.
+
+    Raises:
+        StoreAwayError: The store does not take the end of a run that ended well.
+    """
+    if not status:
+        return
+    try:
+        is_sent = sender.drain(PATIENCE_SECONDS if status == "FINISHED" else PATIENCE_SECONDS / 6)
+    except LostRunError:
+        if status == "FINISHED":
+            raise
+        return
+    except (MlflowException, SQLAlchemyError, OSError):
+        with store_errors():
+            if status == "FINISHED":
+                raise
+        return
+    if is_sent:
+        with store_errors():
+            ownership.release()
+        shutil.rmtree(folder if status == "FINISHED" else folder / "package", ignore_errors=True)
+        return
+    left = (
+        f"run {run_id} ended {status}, but the MLflow store {store_address()} does not answer; "
+        f"what is left to send is kept in {folder}: `tiledseg sync {run_id}` sends it"
+    )
+    if status == "FINISHED":
+        raise StoreAwayError(left)
+    logger.warning("%s", left)
+
+
+def state_home() -> Path:
+    """Where runs keep their files until they have ended well: ``TILEDSEG_STATE``, or the user's."""
+    return Path(os.environ.get("TILEDSEG_STATE") or platformdirs.user_state_dir("tiledseg"))
+
+
+def run_folder(run_id: str) -> Path:
+    """A run's folder on this machine, made where it is missing.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    folder = state_home() / run_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: checkpoints cannot be written there ({error.strerror}); set "
+            "TILEDSEG_STATE to a folder that can be written"
+        ) from error
+    return folder
 
 
 def read_experiment(run_id: str) -> Experiment:
@@ -223,3 +439,42 @@ def read_experiment(run_id: str) -> Experiment:
         text = mlflow.artifacts.load_text(f"runs:/{run_id}/{EXPERIMENT_FILE}")
     require_format(tags.get(FORMAT_TAG), f"run {run_id}")
     return parse_experiment(text, f"run {run_id}")
+
+
+def _copy_image(evaluation: ImageEvaluation, predictions: Path) -> None:
+    """The image and its target, named like its masks, whatever ``dataset.image_suffix`` is."""
+    image, stem = evaluation.sample.image, evaluation.sample.stem
+    folder = predictions / IMAGE_LAYER
+    folder.mkdir(parents=True, exist_ok=True)
+    if image.is_file():
+        shutil.copyfile(image, folder / f"{stem}{image.suffix}")
+    else:  # a store is a folder of many files
+        write_image(folder / f"{stem}.png", read_image(image))
+    path = predictions / TARGET_LAYER / f"{stem}.png"
+    if (evaluation.target > 1).any() or len(evaluation.classes) > 2:
+        write_labels(path, evaluation.target, len(evaluation.classes))
+    else:
+        write_mask(path, evaluation.target)
+
+
+def _link(source: Path | str, target: Path | str) -> None:
+    """The same bytes under another name; a copy where the file system knows no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _unlinked(path: Path) -> Path:
+    path.unlink()
+    return path
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _now() -> int:
+    """Milliseconds since 1970, as MLflow counts them."""
+    return time.time_ns() // 1_000_000

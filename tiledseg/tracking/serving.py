@@ -3,6 +3,7 @@
 MLflow runs this file itself ("models from code"); nothing else imports it.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ import mlflow
 import numpy as np
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from tiledseg.errors import ImageError
-from tiledseg.masks.classes import labels_of
-from tiledseg.prediction.predictor import Predictor
+# The code that the model was logged with lies beside it; it is used where none is loaded yet.
+_CODE = Path(__file__).parent / "artifacts" / "code" / "tiledseg.zip"
+if _CODE.is_file() and "tiledseg" not in sys.modules:
+    sys.path.insert(0, str(_CODE))
+
+from tiledseg.errors import ImageError  # noqa: E402
+from tiledseg.masks.classes import labels_of  # noqa: E402
+from tiledseg.prediction.predictor import Predictor  # noqa: E402
 
 OUTPUTS = ("mask", "probability")
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import keras
@@ -46,6 +45,7 @@ from tiledseg.training.session import (
     load_network,
     read_session,
 )
+from tiledseg.training.stopping import StopRequest
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def fit(
     observers: Sequence[TrainingObserver] = (),
     *,
     resume: bool = False,
-    stop: Event | None = None,
+    stop: StopRequest | None = None,
 ) -> Training:
     """Train a network as an experiment says.
 
@@ -91,7 +91,7 @@ def fit(
         OutputError: A checkpoint cannot be written.
         StoppedError: It was asked to stop; the state is saved.
     """
-    settings = experiment.training
+    settings, stop = experiment.training, stop or StopRequest()
     state = read_session(folder) if resume else None
     done, batch = (state["epoch"], state.get("batch", 0)) if state else (0, 0)
     keras.utils.set_random_seed(settings.seed)
@@ -133,6 +133,7 @@ def fit(
                 parts=parts,
                 start=(done, batch),
                 stop=stop,
+                save_predictor=_PredictorWriter(experiment),
                 on_saved=lambda saved: _tell(observers, saved),
             )
             schedules = {
@@ -153,16 +154,18 @@ def fit(
                 *([parts["hard_examples"]] if "hard_examples" in parts else []),
                 saving,
             ]
-            model.fit(
-                sampler,
-                validation_data=ValidationTiles(dataset.splits["valid"], experiment, cache),
-                steps_per_epoch=settings.steps_per_epoch,
-                initial_epoch=done,
-                epochs=settings.epochs,
-                callbacks=callbacks,
-                shuffle=False,  # crops are drawn at random; Keras's order depends on the session
-                verbose=0,
-            )
+            validation = ValidationTiles(dataset.splits["valid"], experiment, cache)
+            with stop.deferred():
+                model.fit(
+                    sampler,
+                    validation_data=validation,
+                    steps_per_epoch=settings.steps_per_epoch,
+                    initial_epoch=done,
+                    epochs=settings.epochs,
+                    callbacks=callbacks,
+                    shuffle=False,  # crops are drawn at random; Keras's order is the session's
+                    verbose=0,
+                )
     return Training(
         model=_best_model(experiment, folder, best.epoch),
         history=pd.DataFrame(reports.history),
@@ -233,6 +236,20 @@ def _check_tiling(
         for sample in dataset.splits[split]:
             height, width = cache.image(sample.image, experiment.image).shape[:2]
             predictor.grid(height, width)
+
+
+class _PredictorWriter:
+    """Writes the network of a training as it is used: in float32, without an optimizer."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._plain: keras.Model | None = None
+
+    def __call__(self, model: keras.Model, folder: Path) -> None:
+        if self._plain is None:
+            self._plain = build_model(self._experiment.model, self._experiment.image.channels)
+        self._plain.set_weights(model.get_weights())
+        Predictor(self._plain, self._experiment).save(folder)
 
 
 def _best_model(experiment: Experiment, folder: Path, epoch: int) -> keras.Model:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any, Protocol
 
 import keras
@@ -22,6 +21,7 @@ from tiledseg.errors import OutputError, StoppedError, TrainingError
 from tiledseg.images.atomic import atomic_file
 from tiledseg.training.callbacks import BestEpoch, Reports, random_layers
 from tiledseg.training.schedule import Clock
+from tiledseg.training.stopping import StopRequest
 
 STATE_FILE = "state.json"
 _STOPPED = "the training was asked to stop; its state is saved"
@@ -50,6 +50,7 @@ class SavedTraining:
         network: File of the network with its optimizer.
         best: Numbers of the best epochs, best first, whose networks are kept.
         metrics: Of the epoch that is complete; empty within an epoch.
+        save_predictor: Writes the network as it is now, ready to be used, into a folder.
     """
 
     epoch: int
@@ -58,6 +59,12 @@ class SavedTraining:
     network: Path
     best: Sequence[int]
     metrics: Mapping[str, float]
+    save_predictor: Callable[[Path], None]
+
+    @property
+    def state(self) -> Path:
+        """File of all but the network."""
+        return self.folder / STATE_FILE
 
 
 class SavedSession(keras.callbacks.Callback):
@@ -77,6 +84,7 @@ class SavedSession(keras.callbacks.Callback):
         parts: Callbacks whose state is saved, by name; ``best`` and ``reports`` are among them.
         start: Epochs, and batches of the next one, that an earlier session has trained.
         stop: Set by whoever wants the training to stop at the end of the step.
+        save_predictor: Writes a network, ready to be used, into a folder.
         on_saved: Told about every save.
     """
 
@@ -91,14 +99,16 @@ class SavedSession(keras.callbacks.Callback):
         reports: Reports,
         parts: Mapping[str, Part],
         start: tuple[int, int] = (0, 0),
-        stop: Event | None = None,
+        stop: StopRequest | None = None,
+        save_predictor: Callable[[keras.Model, Path], None] = lambda *_: None,
         on_saved: Callable[[SavedTraining], object] = lambda _: None,
     ) -> None:
         super().__init__()
+        self._save_predictor = save_predictor
         self._folder, self._training, self._tracking = folder, training, tracking
         self._clock, self._best, self._reports, self._parts = clock, best, reports, parts
         self._start = start
-        self._stop, self._on_saved = stop or Event(), on_saved
+        self._stop, self._on_saved = stop or StopRequest(), on_saved
         self._epoch, self._saved_at = 0, time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -161,7 +171,14 @@ class SavedSession(keras.callbacks.Callback):
             other.unlink(missing_ok=True)
         self._saved_at = time.monotonic()
         metrics = {} if batch else self._reports.history[-1]
-        self._on_saved(SavedTraining(epoch, batch, self._folder, path, best, metrics))
+        model = self.model
+
+        def save_predictor(folder: Path) -> None:
+            self._save_predictor(model, folder)
+
+        self._on_saved(
+            SavedTraining(epoch, batch, self._folder, path, best, metrics, save_predictor)
+        )
 
 
 class ResumedEpoch(keras.callbacks.Callback):

@@ -1,0 +1,139 @@
+"""What a run has to send to the store: kept on this machine, in order, until it is there.
+
+Each entry is a folder of the outbox, numbered in order, with ``entry.json`` and the files that go
+with it. It gets its number when it is complete, and is removed when it was sent: a kill leaves
+every entry whole, and an entry that may have been sent already is sent again. Deliveries
+(``delivery.py``) are written so that a second one changes nothing.
+"""
+
+import json
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiledseg.errors import OutputError
+
+_ENTRY, _FILES, _DRAFT = "entry.json", "files", ".draft-"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing to send.
+
+    Attributes:
+        place: Its folder in the outbox.
+        kind: Which delivery.
+        content: What the delivery is told; JSON.
+    """
+
+    place: Path
+    kind: str
+    content: Mapping[str, Any]
+
+    @property
+    def files(self) -> Path:
+        """Files that go with it."""
+        return self.place / _FILES
+
+
+class Outbox:
+    """The entries of one run, oldest first.
+
+    Args:
+        folder: Where they are; made if missing.
+
+    Raises:
+        OutputError: The folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.changed = threading.Condition()
+        self._sending: Path | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for draft in folder.glob(f"{_DRAFT}*"):  # a killed process was writing it
+                shutil.rmtree(draft, ignore_errors=True)
+        except OSError as error:
+            raise _cannot_write(folder, error) from None
+        numbers = [int(place.name) for place in self._places()]
+        self._next = max(numbers, default=0) + 1
+
+    @contextmanager
+    def put(self, kind: str, content: Mapping[str, Any], replaces: str = "") -> Iterator[Path]:
+        """Add an entry; yields the folder for its files.
+
+        Args:
+            kind: Which delivery.
+            content: What the delivery is told; JSON.
+            replaces: Entries of that kind that are not sent yet are taken back: this one says
+                all that they would have said.
+
+        Raises:
+            OutputError: The disk is full, or fails.
+        """
+        draft = self.folder / f"{_DRAFT}{secrets.token_hex(6)}"
+        try:
+            (draft / _FILES).mkdir(parents=True)
+            yield draft / _FILES
+            text = json.dumps({"kind": kind, "content": content})
+            (draft / _ENTRY).write_text(text, encoding="utf-8")
+            with self.changed:
+                if replaces:
+                    self._take_back(replaces)
+                draft.rename(self.folder / f"{self._next:09d}")
+                self._next += 1
+                self.changed.notify_all()
+        except OSError as error:
+            raise _cannot_write(draft, error) from None
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def add(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Add an entry without files."""
+        with self.put(kind, content):
+            pass
+
+    def take(self) -> Entry | None:
+        """The oldest entry, which stays until ``done``; None where there is none."""
+        with self.changed:
+            place = next(iter(self._places()), None)
+            self._sending = place
+        if place is None:
+            return None
+        record = json.loads((place / _ENTRY).read_text(encoding="utf-8"))
+        return Entry(place, record["kind"], record["content"])
+
+    def done(self, entry: Entry) -> None:
+        """Remove an entry that was sent."""
+        with self.changed:
+            # Renamed first: half of an entry must not be sent again after a kill.
+            gone = entry.place.rename(self.folder / f"{_DRAFT}{entry.place.name}")
+            self._sending = None
+            self.changed.notify_all()
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def __len__(self) -> int:
+        return len(self._places())
+
+    def _places(self) -> list[Path]:
+        return sorted(place for place in self.folder.iterdir() if place.name.isdigit())
+
+    def _take_back(self, kind: str) -> None:
+        for place in self._places():
+            if place != self._sending:
+                record = json.loads((place / _ENTRY).read_text(encoding="utf-8"))
+                if record["kind"] == kind:
+                    shutil.rmtree(place)
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path}: cannot be written ({error.strerror or error}); make room, or point "
+        "TILEDSEG_STATE to a folder that can be written"
+    )

@@ -1,0 +1,121 @@
+"""Which run is resumed, with which settings, and from which state."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tiledseg.config.experiment import Experiment, parse_experiment
+from tiledseg.errors import ExperimentError, TrackingError
+from tiledseg.tracking.checkpoints import fetch_state
+from tiledseg.tracking.names import KIND_TAG
+from tiledseg.tracking.run_ids import find_experiment_id
+from tiledseg.tracking.runs import TrackedRun, read_experiment
+from tiledseg.tracking.store import connect, store_errors
+from tiledseg.training.session import STATE_FILE
+
+LAST = "last"
+"""Stands for the newest run of a dataset that can be resumed."""
+_HARMLESS = (
+    "training.epochs",
+    "training.max_minutes",
+    "training.epoch_pictures",
+    "training.workers",
+    "training.patience",
+    "tracking.",
+    "evaluation.",
+)
+"""Settings that do not change the numbers so far."""
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """What is gone on with.
+
+    Attributes:
+        experiment: Its settings.
+        run_id: The run to open again; None for a new run.
+        parent: The finished run that a new run goes on from; empty otherwise.
+    """
+
+    experiment: Experiment
+    run_id: str | None
+    parent: str = ""
+
+
+def plan_resumption(run_id: str, changes: Sequence[str] = ()) -> Resumption:
+    """How a run is resumed.
+
+    Args:
+        run_id: The run. A FINISHED one stays as it is, and a new run goes on from it.
+        changes: Settings that are to be others, ``KEY=VALUE`` each.
+
+    Raises:
+        TrackingError: There is no such run, or nothing is left to train.
+        ExperimentError: A setting would change the numbers so far.
+    """
+    experiment = read_experiment(run_id)
+    for key in (change.partition("=")[0] for change in changes):
+        if not key.startswith(_HARMLESS):
+            raise ExperimentError(
+                f"--set {key} would change the numbers that run {run_id} has logged so far; beside "
+                f"--resume only {', '.join(key.rstrip('.') for key in _HARMLESS)} may be changed, "
+                "so start a new training without --resume"
+            )
+    changed = parse_experiment(experiment.to_yaml(), f"run {run_id}", changes)
+    with store_errors():
+        status = connect().get_run(run_id).info.status
+    if status != "FINISHED":
+        return Resumption(changed, run_id)
+    if changed.training == experiment.training:
+        raise TrackingError(
+            f"run {run_id} is FINISHED and stays as it is; a new run goes on with its training "
+            "where there is more to train: add --set training.epochs=N or training.max_minutes=N"
+        )
+    return Resumption(changed, None, run_id)
+
+
+def find_last(dataset: str) -> str:
+    """The newest training of a dataset that can be resumed.
+
+    Raises:
+        TrackingError: There is none.
+    """
+    client = connect()
+    with store_errors():
+        experiment_id = find_experiment_id(client, dataset)
+        runs = (
+            client.search_runs(
+                [experiment_id],
+                f"tags.`{KIND_TAG}` = 'train' and attributes.status != 'FINISHED'",
+                max_results=1,
+                order_by=["attributes.start_time DESC"],
+            )
+            if experiment_id
+            else []
+        )
+    if not runs:
+        raise TrackingError(
+            f"{dataset} has no training that can be resumed: none was stopped; start one without "
+            "--resume"
+        )
+    return str(runs[0].info.run_id)
+
+
+def fetch_training(run: TrackedRun, source: str) -> bool:
+    """Bring the state of a run to where a training goes on from it.
+
+    Args:
+        run: The open run.
+        source: The run whose state it is: the same, or its parent.
+
+    Returns:
+        Whether there is a state; without one the training begins anew.
+    """
+    with store_errors():
+        is_here = fetch_state(run.client, source, run.state_folder, STATE_FILE)
+    if is_here and source != run.run_id:
+        path = run.state_folder / STATE_FILE
+        state = json.loads(path.read_text(encoding="utf-8"))
+        # What had ended it may be other now; if not, its own rules end it again.
+        path.write_text(json.dumps({**state, "stopped": False}), encoding="utf-8")
+    return is_here

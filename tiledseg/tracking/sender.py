@@ -1,0 +1,133 @@
+"""The thread that sends what a run has in its outbox, while the training goes on."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import requests
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from tiledseg.tracking.outbox import Entry, Outbox
+from tiledseg.tracking.store import reason_of, store_address
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+"""Seconds between attempts to reach a store that is away: doubled each time."""
+_TEMPORARY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
+
+logger = logging.getLogger(__name__)
+
+
+class Sender:
+    """Sends entries in order, each until it has arrived.
+
+    Args:
+        outbox: What to send.
+        deliver: Sends one entry.
+        renew: Called before each delivery, and now and then where there is none; what it raises
+            ends the sending.
+        pulse: Seconds between such calls.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        deliver: Callable[[Entry], None],
+        renew: Callable[[], None] = lambda: None,
+        pulse: float = 5.0,
+    ) -> None:
+        self._outbox, self._deliver, self._renew, self._pulse = outbox, deliver, renew, pulse
+        self._ending = threading.Event()
+        self.error: Exception | None = None
+        """What ended the sending, if something did."""
+        self.away: str = ""
+        """Why the store cannot be reached, or empty while it can."""
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise what ended the sending."""
+        if self.error is not None:
+            raise self.error
+
+    def drain(self, patience: float) -> bool:
+        """Wait until all is sent; returns False when the store is away for longer.
+
+        Args:
+            patience: Seconds to wait for a store that does not answer. While entries arrive,
+                there is no limit.
+
+        Raises:
+            Exception: What ended the sending.
+        """
+        left, since = len(self._outbox), time.monotonic()
+        with self._outbox.changed:
+            while len(self._outbox) and self.error is None:
+                self._outbox.changed.wait(0.1)
+                if len(self._outbox) != left or not self.away:
+                    left, since = len(self._outbox), time.monotonic()
+                if time.monotonic() - since > patience:
+                    return False
+        self.check()
+        return True
+
+    def stop(self) -> None:
+        """End the thread after the delivery that is under way."""
+        self._ending.set()
+        with self._outbox.changed:
+            self._outbox.changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(60.0)
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._ending.is_set():
+            try:
+                entry = self._outbox.take()
+                self._renew()
+                if entry is None:
+                    with self._outbox.changed:
+                        if not len(self._outbox) and not self._ending.is_set():
+                            self._outbox.changed.wait(self._pulse)
+                    continue
+                self._deliver(entry)
+                self._outbox.done(entry)
+            except Exception as error:  # noqa: BLE001  # the thread's end must be seen by others
+                if not is_temporary(error):
+                    self._fail(error)
+                    return
+                if not self.away:
+                    logger.warning(
+                        "the MLflow store %s does not answer (%s); the work goes on, and what "
+                        "there is to send is kept until it does",
+                        store_address(),
+                        reason_of(error),
+                    )
+                self.away = reason_of(error)
+                self._ending.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                if self.away:
+                    logger.warning("the MLflow store %s answers again", store_address())
+                pause, self.away = FIRST_PAUSE, ""
+
+    def _fail(self, error: Exception) -> None:
+        with self._outbox.changed:
+            self.error = error
+            self._outbox.changed.notify_all()
+
+
+def is_temporary(error: Exception) -> bool:
+    """Whether a store that raised this may answer later."""
+    if isinstance(error, MlflowException):
+        cause = error.__cause__ or error.__context__
+        return error.error_code in _TEMPORARY or isinstance(
+            cause, requests.RequestException | OperationalError
+        )
+    return isinstance(
+        error, requests.RequestException | SQLAlchemyError | ConnectionError | TimeoutError
+    )
