@@ -129,6 +129,8 @@ def train(
             )
             run.log_threshold(predictor.threshold)
         metrics, table = _evaluate(predictor, dataset, splits, job)
+        if parent:
+            run.log_inherited(predictor, training.best_epoch)
         name = experiment.dataset.name if experiment.tracking.register_model else ""
         run.log_registration(predictor, training.best_epoch, name, metrics[CHAMPION_METRIC])
     return TrainingResult(

@@ -49,7 +49,7 @@ def send_checkpoint(
         client: The store.
         run_id: The run.
         content: ``epoch``; ``best``, the numbers of the best epochs, best first; ``metrics``:
-            key, value, moment and step of each.
+            key, value, moment and step of each; ``is_alone`` where others stay as they are.
         files: The package, see ``packaging``.
     """
     epoch, best = content["epoch"], content["best"]
@@ -59,7 +59,7 @@ def send_checkpoint(
     if model is None:
         model = _send_model(client, run_id, name, tags, content, files, is_package=True)
         _log_model_metrics(client, run_id, model, content["metrics"])
-    for other in _list_models(client, run_id):
+    for other in [] if content.get("is_alone") else _list_models(client, run_id):
         kind, number = other.tags.get(CHECKPOINT_TAG), int(other.tags.get(EPOCH_TAG, -1))
         if kind == "epoch" and number not in best and REGISTERED_TAG not in other.tags:
             _remove(client, other)

@@ -13,10 +13,10 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import numpy as np
@@ -236,26 +236,32 @@ class TrackedRun:
             place.mkdir(parents=True)
             predictor.save_settings(place)
 
+    def log_inherited(self, predictor: "Predictor", epoch: int) -> None:
+        """Log the best network where it is one of the run that this one goes on from."""
+        content = {"epoch": epoch, "best": [epoch], "metrics": [], "is_alone": True}
+        self._put_package(content, predictor.save)
+
     def _log_checkpoint(self, saved: SavedTraining) -> None:
         moment = self._moments.get(saved.epoch, _now())
-        content = {
-            "epoch": saved.epoch,
-            "best": list(saved.best),
-            "metrics": [
-                (key, value, moment, saved.epoch)
-                for key, value in saved.metrics.items()
-                if key != "epoch" and np.isfinite(value)
-            ],
-        }
+        metrics = [
+            (key, value, moment, saved.epoch)
+            for key, value in saved.metrics.items()
+            if key != "epoch" and np.isfinite(value)
+        ]
+        content = {"epoch": saved.epoch, "best": list(saved.best), "metrics": metrics}
+        self._put_package(content, saved.save_predictor)
+
+    def _put_package(self, content: Mapping[str, Any], save: Callable[[Path], None]) -> None:
         if not self._package.is_dir():
             make_package(self._package)
         with self._outbox.put("checkpoint", content) as files:
             shutil.copytree(self._package, files, copy_function=_link, dirs_exist_ok=True)
-            # What is written anew in the store's own copy must not be written through the link.
+            # MLflow's own file is written anew for each model, which must not reach the package.
             for path in files.glob("*"):
                 if path.is_file():
-                    shutil.copyfile(self._package / path.name, _unlinked(path))
-            saved.save_predictor(files / PREDICTOR_FOLDER)
+                    path.unlink()
+                    shutil.copyfile(self._package / path.name, path)
+            save(files / PREDICTOR_FOLDER)
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         moment = _now()
@@ -463,11 +469,6 @@ def _link(source: Path | str, target: Path | str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def _unlinked(path: Path) -> Path:
-    path.unlink()
-    return path
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -1,0 +1,241 @@
+"""Trainings that are killed, stopped, put to sleep and doubled, as commands, go on as one run."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tiledseg.tracking.files import RunFiles
+
+pytestmark = pytest.mark.soak
+
+SETTINGS = {
+    "image.size": 64,
+    "model.base_filters": 4,
+    "model.num_layers": 3,
+    "model.dropout_rate": 0.1,
+    "tiling.max_tile": 128,
+    "training.epochs": 5,
+    "training.steps_per_epoch": 8,
+    "training.batch_size": 2,
+    "training.epoch_pictures": 1,
+    "training.hard_example_fraction": 0.3,
+    "training.precision": "float32",
+    "tracking.checkpoint_minutes": 0.02,
+}
+KILLS = int(os.environ.get("TILEDSEG_TEST_KILLS", "3"))
+"""The full length is 10; it is run by hand."""
+
+
+class Place:
+    """A store, a dataset, and machines that reach both."""
+
+    def __init__(self, folder: Path, dataset: Path) -> None:
+        self.folder, self.dataset = folder, dataset
+        self.store = f"sqlite:///{folder / 'mlflow.db'}"
+        mlflow.set_tracking_uri(self.store)
+        self.client = mlflow.MlflowClient()
+
+    def start(self, *words: str, machine: str = "a") -> subprocess.Popen[str]:
+        environment = {
+            **os.environ,
+            "TILEDSEG_DATA": str(self.dataset.parent),
+            "TILEDSEG_CACHE": str(self.folder / machine / "cache"),
+            "TILEDSEG_STATE": str(self.folder / machine / "state"),
+            "MLFLOW_TRACKING_URI": self.store,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "tiledseg", *words],
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def train(self, experiment: Path, **options: str) -> subprocess.Popen[str]:
+        return self.start("train", "--experiment", str(experiment), **options)
+
+    def resume(self, run_id: str, machine: str = "a") -> subprocess.Popen[str]:
+        return self.start("train", "--resume", run_id, machine=machine)
+
+    def runs(self):
+        found = self.client.get_experiment_by_name("Tiny")
+        return self.client.search_runs([found.experiment_id]) if found else []
+
+    def only_run(self):
+        (run,) = self.runs()
+        return run
+
+    def wait_for_epoch(self, epoch: int) -> str:
+        """Wait until the store has an epoch's metrics; returns the run's id."""
+        for _ in range(1200):
+            for run in self.runs():
+                steps = self.client.get_metric_history(run.info.run_id, "val_dice")
+                if any(metric.step >= epoch for metric in steps):
+                    return run.info.run_id
+            time.sleep(0.1)
+        raise AssertionError(f"epoch {epoch} never came")
+
+    def curves(self, run_id: str):
+        keys = ("loss", "val_loss", "dice_coef", "val_dice", "learning_rate")
+        return {
+            key: [(each.step, each.value) for each in self.client.get_metric_history(run_id, key)]
+            for key in keys
+        }
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == code, output
+    return output
+
+
+@pytest.fixture
+def place(tmp_path, tiny_dataset, mlflow_tables):
+    (tmp_path / "mlflow.db").write_bytes(mlflow_tables.read_bytes())
+    return Place(tmp_path, tiny_dataset(tmp_path))
+
+
+@pytest.fixture
+def experiment(tmp_path, tiny_experiment):
+    path = tmp_path / "Tiny.yaml"
+    path.write_text(tiny_experiment().override(SETTINGS).to_yaml())
+    return path
+
+
+def assert_one_whole_run(place: Place, run_id: str) -> None:
+    """FINISHED, one version, every epoch once, every file once."""
+    run = place.only_run()
+    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
+    versions = place.client.search_model_versions("name = 'Tiny'")
+    assert [version.run_id for version in versions] == [run_id]
+    for key, curve in place.curves(run_id).items():
+        assert [step for step, _ in curve] == list(range(1, 6)), key
+    for epochs in RunFiles(run_id).epoch_pictures().values():
+        assert list(epochs) == list(range(1, 6))
+    scores = RunFiles(run_id).path("scores.csv").read_text().splitlines()
+    assert len(scores) == len(set(scores)) == 1 + 2 * (2 + 2)
+    kept = place.client.search_logged_models(experiment_ids=[run.info.experiment_id])
+    names = sorted(model.name for model in kept)
+    assert len(names) == 4 and names.count("state") == 1, names
+    assert all(str(model.status) == "READY" for model in kept)
+
+
+@pytest.fixture
+def unbroken(place, experiment):
+    """Curves of the same training, never disturbed, in another store."""
+    finish(place.train(experiment, machine="calm"))
+    run_id = place.only_run().info.run_id
+    curves = place.curves(run_id)
+    place.client.delete_run(run_id)
+    place.client.delete_registered_model("Tiny")
+    for model in place.client.search_logged_models(
+        experiment_ids=[place.client.get_run(run_id).info.experiment_id]
+    ):
+        place.client.delete_logged_model(model.model_id)
+    return curves
+
+
+def test_killed_at_random_moments_and_resumed_on_other_machines(place, experiment, unbroken):
+    dice = random.Random(7)
+    process, run_id, kills = place.train(experiment), "", 0
+    while kills < KILLS:
+        try:
+            process.wait(dice.uniform(6.0, 14.0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.communicate()
+        kills += 1
+        runs = place.runs()
+        run_id = runs[0].info.run_id if runs else ""
+        if run_id and runs[0].info.status == "FINISHED":
+            break
+        machine = "ab"[kills % 2]
+        process = (
+            place.resume(run_id, machine) if run_id else place.train(experiment, machine=machine)
+        )
+    output, _ = process.communicate(timeout=600)
+    assert place.only_run().info.status == "FINISHED", output
+    run_id = place.only_run().info.run_id
+    assert_one_whole_run(place, run_id)
+    for key, curve in place.curves(run_id).items():
+        assert [value for _, value in curve] == pytest.approx(
+            [value for _, value in unbroken[key]], abs=1e-6
+        ), key
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_asked_to_stop_it_saves_and_says_how_to_go_on(place, experiment, number, code):
+    process = place.train(experiment)
+    run_id = place.wait_for_epoch(1)
+    process.send_signal(number)
+    output = finish(process, code)
+    assert f"tiledseg train --resume {run_id}" in output
+    assert "Traceback" not in output
+    assert place.only_run().info.status == "KILLED"
+    finish(place.start("train", "--dataset", "Tiny", "--resume", "last", machine="b"))
+    assert_one_whole_run(place, run_id)
+
+
+def test_a_process_that_slept_while_its_run_went_on_leaves_it_alone(place, experiment):
+    process = place.train(experiment)
+    run_id = place.wait_for_epoch(1)
+    os.kill(process.pid, signal.SIGSTOP)
+    finish(place.resume(run_id, "b"))
+    assert_one_whole_run(place, run_id)
+    before = place.only_run().to_dictionary()
+    os.kill(process.pid, signal.SIGCONT)
+    output = finish(process, 1)
+    (line,) = re.findall(r"error.*", output)
+    assert f"run {run_id}" in line
+    assert "Traceback" not in output
+    assert place.only_run().to_dictionary() == before
+    assert_one_whole_run(place, run_id)
+
+
+def test_of_two_that_resume_at_once_one_goes_on(place, experiment):
+    process = place.train(experiment)
+    run_id = place.wait_for_epoch(1)
+    process.kill()
+    process.communicate()
+    both = [place.resume(run_id, machine) for machine in "ab"]
+    outputs = [each.communicate(timeout=600)[0] for each in both]
+    assert sorted(each.returncode for each in both) == [0, 1], outputs
+    loser = next(text for each, text in zip(both, outputs, strict=True) if each.returncode)
+    assert re.search(rf"run {run_id} (belongs to process \d+ on|is FINISHED)", loser)
+    assert_one_whole_run(place, run_id)
+
+
+def test_killed_before_its_first_epoch_it_begins_anew_under_its_id(place, experiment):
+    process = place.train(experiment)
+    while not place.runs():
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    run_id = place.only_run().info.run_id
+    finish(place.resume(run_id, "b"))
+    assert_one_whole_run(place, run_id)
+
+
+def test_a_finished_run_goes_on_as_a_new_one(place, experiment):
+    finish(place.train(experiment))
+    first = place.only_run()
+    refused = finish(place.resume(first.info.run_id), 1)
+    assert "is FINISHED and stays as it is" in refused
+    words = ["train", "--resume", first.info.run_id]
+    refused = finish(place.start(*words, "--set", "training.learning_rate=0.5"), 1)
+    assert "--set training.learning_rate would change the numbers" in refused
+    finish(place.start(*words, "--set", "training.epochs=7", machine="b"))
+    second = next(run for run in place.runs() if run.info.run_id != first.info.run_id)
+    assert second.data.tags["tiledseg.resumed_from"] == first.info.run_id
+    steps = [step for step, _ in place.curves(second.info.run_id)["loss"]]
+    assert steps == [6, 7]
+    assert place.client.get_run(first.info.run_id).to_dictionary() == first.to_dictionary()
