@@ -19,6 +19,8 @@ ANEW = 900.0
 """Seconds after which all runs are read again, so that removed ones disappear."""
 OPEN = "attributes.status = 'RUNNING'"
 """MLflow's filter of runs that go on."""
+OPEN_STATES = ("RUNNING", queries.DIED)
+"""Of runs that may become others: one that died may be resumed."""
 
 
 class RunTable:
@@ -56,7 +58,7 @@ class RunTable:
     def find_ended(self, run_id: str) -> RunSummary | None:
         """A run that has ended, if it is in the table; the store is not asked."""
         run = self._runs.get(run_id)
-        return None if run is None or run.status == "RUNNING" else run
+        return None if run is None or run.status in OPEN_STATES else run
 
     def _renew(self) -> None:
         """Read all runs again, while pages go on with those from before."""
@@ -77,7 +79,7 @@ def _follow(known: Mapping[str, RunSummary]) -> dict[str, RunSummary]:
     runs = _by_id(queries.read_runs(known=known))
     still = _by_id(queries.read_runs(condition=OPEN))
     for run in list(runs.values()):
-        if run.status == "RUNNING" and run.run_id not in still:
+        if run.status in OPEN_STATES and run.run_id not in still:
             del runs[run.run_id]
             with suppress(TrackingError):  # it was removed
                 runs[run.run_id] = queries.read_run(run.run_id)

@@ -1,3 +1,7 @@
+import json
+import time
+from dataclasses import asdict, replace
+
 import mlflow
 import pytest
 from mlflow.entities import Metric
@@ -5,7 +9,8 @@ from store_filling import add_run
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import queries
-from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
+from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, OWNER_TAG
+from tiledseg.tracking.ownership import Owner, Ownership
 
 
 class TestRuns:
@@ -54,6 +59,14 @@ class TestRuns:
         known = {row.run_id: row for row in queries.read_runs()}
         client.set_terminated(run)
         assert queries.read_runs(known=known)[0].status == "FINISHED"
+
+    def test_a_run_whose_process_is_dead_is_not_running(self, client):
+        living, dead, unknown = (add_run(client, status="RUNNING") for _ in range(3))
+        Ownership(client, living)
+        owner = replace(Owner.this_process(), host="elsewhere", heartbeat=time.time() - 3600)
+        client.set_tag(dead, OWNER_TAG, json.dumps(asdict(owner)))
+        found = {row.run_id: row.status for row in queries.read_runs()}
+        assert found == {living: "RUNNING", dead: "DIED", unknown: "RUNNING"}
 
     def test_a_run_that_does_not_exist(self):
         with pytest.raises(TrackingError, match="0123"):

@@ -4,7 +4,17 @@
 """
 
 # isort: off
-from tiledseg.cli import train, predict, prepare, check, datasets, architectures, sweep, sync
+from tiledseg.cli import (
+    train,
+    predict,
+    prepare,
+    check,
+    datasets,
+    architectures,
+    sweep,
+    sync,
+    doctor,
+)
 from tiledseg.cli import import_config
 from tiledseg.cli import dashboard
 from tiledseg.cli.app import app
@@ -16,6 +26,7 @@ __all__ = [
     "check",
     "dashboard",
     "datasets",
+    "doctor",
     "import_config",
     "predict",
     "prepare",

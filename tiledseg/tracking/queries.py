@@ -14,6 +14,7 @@ from mlflow.entities import Run, RunStatus, ViewType
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, PARENT_TAG
+from tiledseg.tracking.ownership import Owner
 from tiledseg.tracking.store import connect, store_errors
 
 PAGE = 250
@@ -23,7 +24,9 @@ _PAGE = 1000
 LOOK = 20
 """Runs asked for at first where all may be known already."""
 
-Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
+Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", "DIED"]
+DIED = "DIED"
+"""MLflow says RUNNING, but the process that the run belongs to is dead or silent."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class RunSummary:
     kind: str
     """train, evaluate, sweep, trial, launcher, or empty where tiledseg did not make the run."""
     status: str
+    """MLflow's, or ``DIED``."""
     started: datetime
     seconds: float | None
     """How long it took; None while it runs."""
@@ -188,12 +192,16 @@ def _versions_to_aliases(model: RegisteredModel) -> dict[str, tuple[str, ...]]:
 def _summary(run: Run, names: Mapping[str, str]) -> RunSummary:
     info, tags = run.info, run.data.tags
     ended = info.end_time
+    status = info.status if isinstance(info.status, str) else RunStatus.to_string(info.status)
+    owner = Owner.read(tags)
+    if status == "RUNNING" and owner is not None and not owner.is_alive():
+        status = DIED
     return RunSummary(
         run_id=info.run_id,
         name=info.run_name or info.run_id[:8],
         dataset=names.get(info.experiment_id, info.experiment_id),
         kind=tags.get(KIND_TAG, ""),
-        status=info.status if isinstance(info.status, str) else RunStatus.to_string(info.status),
+        status=status,
         started=_moment(info.start_time),
         seconds=(ended - info.start_time) / 1000 if ended else None,
         parent=tags.get(PARENT_TAG, ""),

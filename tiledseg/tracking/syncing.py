@@ -19,7 +19,7 @@ def list_unsent() -> list[str]:
     """Ids of the runs of this machine that have something to send."""
     home = state_home()
     folders = sorted(home.iterdir()) if home.is_dir() else []
-    return [folder.name for folder in folders if _count_entries(folder)]
+    return [folder.name for folder in folders if count_unsent(folder)]
 
 
 def sync_run(run_id: str) -> str:
@@ -36,7 +36,7 @@ def sync_run(run_id: str) -> str:
         StoreAwayError: The store went away again.
     """
     folder = state_home() / run_id
-    if not _count_entries(folder):
+    if not count_unsent(folder):
         raise TrackingError(
             f"run {run_id} has nothing to send: all of it is in the store, or it was trained on "
             f"another machine ({folder} is where this one looks; TILEDSEG_STATE names another)"
@@ -65,6 +65,7 @@ def sync_run(run_id: str) -> str:
     return status
 
 
-def _count_entries(folder: Path) -> int:
+def count_unsent(folder: Path) -> int:
+    """Entries in a run's folder that are not in the store yet."""
     outbox = folder / "outbox"
     return sum(1 for place in outbox.iterdir() if place.name.isdigit()) if outbox.is_dir() else 0
