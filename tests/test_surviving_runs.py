@@ -11,25 +11,12 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from surviving import SETTINGS, curves, finish
 
 from tiledseg.tracking.files import RunFiles
 
 pytestmark = pytest.mark.soak
 
-SETTINGS = {
-    "image.size": 64,
-    "model.base_filters": 4,
-    "model.num_layers": 3,
-    "model.dropout_rate": 0.1,
-    "tiling.max_tile": 128,
-    "training.epochs": 5,
-    "training.steps_per_epoch": 8,
-    "training.batch_size": 2,
-    "training.epoch_pictures": 1,
-    "training.hard_example_fraction": 0.3,
-    "training.precision": "float32",
-    "tracking.checkpoint_minutes": 0.02,
-}
 KILLS = int(os.environ.get("TILEDSEG_TEST_KILLS", "3"))
 """The full length is 10; it is run by hand."""
 
@@ -84,19 +71,6 @@ class Place:
             time.sleep(0.1)
         raise AssertionError(f"epoch {epoch} never came")
 
-    def curves(self, run_id: str):
-        keys = ("loss", "val_loss", "dice_coef", "val_dice", "learning_rate")
-        return {
-            key: [(each.step, each.value) for each in self.client.get_metric_history(run_id, key)]
-            for key in keys
-        }
-
-
-def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    output, _ = process.communicate(timeout=600)
-    assert process.returncode == code, output
-    return output
-
 
 @pytest.fixture
 def place(tmp_path, tiny_dataset, mlflow_tables):
@@ -117,7 +91,7 @@ def assert_one_whole_run(place: Place, run_id: str) -> None:
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
     versions = place.client.search_model_versions("name = 'Tiny'")
     assert [version.run_id for version in versions] == [run_id]
-    for key, curve in place.curves(run_id).items():
+    for key, curve in curves(place.client, run_id).items():
         assert [step for step, _ in curve] == list(range(1, 6)), key
     for epochs in RunFiles(run_id).epoch_pictures().values():
         assert list(epochs) == list(range(1, 6))
@@ -134,14 +108,14 @@ def unbroken(place, experiment):
     """Curves of the same training, never disturbed, in another store."""
     finish(place.train(experiment, machine="calm"))
     run_id = place.only_run().info.run_id
-    curves = place.curves(run_id)
+    seen = curves(place.client, run_id)
     place.client.delete_run(run_id)
     place.client.delete_registered_model("Tiny")
     for model in place.client.search_logged_models(
         experiment_ids=[place.client.get_run(run_id).info.experiment_id]
     ):
         place.client.delete_logged_model(model.model_id)
-    return curves
+    return seen
 
 
 def test_killed_at_random_moments_and_resumed_on_other_machines(place, experiment, unbroken):
@@ -166,7 +140,7 @@ def test_killed_at_random_moments_and_resumed_on_other_machines(place, experimen
     assert place.only_run().info.status == "FINISHED", output
     run_id = place.only_run().info.run_id
     assert_one_whole_run(place, run_id)
-    for key, curve in place.curves(run_id).items():
+    for key, curve in curves(place.client, run_id).items():
         assert [value for _, value in curve] == pytest.approx(
             [value for _, value in unbroken[key]], abs=1e-6
         ), key
@@ -236,6 +210,6 @@ def test_a_finished_run_goes_on_as_a_new_one(place, experiment):
     finish(place.start(*words, "--set", "training.epochs=7", machine="b"))
     second = next(run for run in place.runs() if run.info.run_id != first.info.run_id)
     assert second.data.tags["tiledseg.resumed_from"] == first.info.run_id
-    steps = [step for step, _ in place.curves(second.info.run_id)["loss"]]
+    steps = [step for step, _ in curves(place.client, second.info.run_id)["loss"]]
     assert steps == [6, 7]
     assert place.client.get_run(first.info.run_id).to_dictionary() == first.to_dictionary()

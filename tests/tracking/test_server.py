@@ -1,20 +1,15 @@
 """A standard tracking server, which keeps the files of runs itself."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
-import requests
 from logged_models import log_model
 from mlflow.exceptions import MlflowException
+from mlflow_server import MlflowServer
 from typer.testing import CliRunner
 
 from tiledseg import train
@@ -36,31 +31,12 @@ def server(tmp_path_factory, mlflow_tables):
     """Its address; stopped with all that it started."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "mlflow.db").write_bytes(mlflow_tables.read_bytes())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *words, "--backend-store-uri", "sqlite:///mlflow.db"],
-        cwd=folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": ""},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        process_group=0,
-    )
+    running = MlflowServer(folder)
+    running.start()
     try:
-        for _ in range(600):
-            try:
-                requests.get(f"{address}/health", timeout=1)
-                break
-            except requests.RequestException:
-                assert process.poll() is None
-                time.sleep(0.1)
-        yield address
+        yield running.address
     finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
+        running.stop()
 
 
 @pytest.fixture

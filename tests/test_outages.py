@@ -1,0 +1,111 @@
+"""A server that goes away costs a training nothing but time at the end."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow_server import MlflowServer
+from surviving import SETTINGS, curves, finish
+
+from tiledseg.tracking.files import RunFiles
+
+pytestmark = pytest.mark.soak
+
+AWAY = float(os.environ.get("TILEDSEG_TEST_AWAY", "8"))
+"""Seconds; the full length is 30."""
+
+
+@pytest.fixture
+def server(tmp_path, mlflow_tables):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    (folder / "mlflow.db").write_bytes(mlflow_tables.read_bytes())
+    running = MlflowServer(folder)
+    running.start()
+    mlflow.set_tracking_uri(running.address)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def experiment(tmp_path, tiny_experiment):
+    path = tmp_path / "Tiny.yaml"
+    path.write_text(tiny_experiment().override(SETTINGS).to_yaml())
+    return path
+
+
+def start(server: MlflowServer, folder: Path, *words: str, patience: str = "5"):
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": server.address}
+    code = (
+        "import sys; from tiledseg.tracking import runs; "
+        f"runs.PATIENCE_SECONDS = {patience}; from tiledseg.__main__ import main; main()"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def wait_for_line(process, text):
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return "".join(lines)
+    raise AssertionError("".join(lines))
+
+
+def assert_whole(run_id):
+    client = mlflow.MlflowClient()
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    for key, curve in curves(client, run_id).items():
+        assert [step for step, _ in curve] == list(range(1, 6)), key
+    for epochs in RunFiles(run_id).epoch_pictures().values():
+        assert list(epochs) == list(range(1, 6))
+    pictures = [name for name in RunFiles(run_id).names("images") if name.endswith(".png")]
+    assert len(pictures) == 2 * 5
+    (version,) = client.search_model_versions("name = 'Tiny'")
+    assert version.run_id == run_id
+    kept = client.search_logged_models(experiment_ids=[run.info.experiment_id])
+    assert len(kept) == 4
+    assert all(str(model.status) == "READY" for model in kept)
+    scores = RunFiles(run_id).path("scores.csv").read_text().splitlines()
+    assert len(scores) == len(set(scores)) == 9
+
+
+def test_away_in_the_middle_and_back(server, experiment, tmp_path, tiny_dataset):
+    tiny_dataset(tmp_path / "data")
+    process = start(server, tmp_path, "train", "--experiment", str(experiment), patience="60")
+    seen = wait_for_line(process, "epoch   1/")
+    server.stop()
+    time.sleep(AWAY)
+    server.start()
+    output = seen + finish(process)
+    assert "does not answer" in output and "answers again" in output
+    run_id = output.split("run         ")[1].split()[0]
+    assert_whole(run_id)
+
+
+def test_away_at_the_end_and_synced_later(server, experiment, tmp_path, tiny_dataset):
+    tiny_dataset(tmp_path / "data")
+    process = start(server, tmp_path, "train", "--experiment", str(experiment))
+    seen = wait_for_line(process, "epoch   4/")
+    server.stop()
+    output = seen + finish(process, 75)
+    run_id = output.split("run         ")[1].split()[0]
+    assert f"tiledseg sync {run_id}" in output.splitlines()[-1]
+    assert "Traceback" not in output
+    finish(start(server, tmp_path, "sync", run_id), 1)
+    server.start()
+    assert "FINISHED" in finish(start(server, tmp_path, "sync", run_id))
+    assert_whole(run_id)
+    assert "nothing to send" in finish(start(server, tmp_path, "sync"))
