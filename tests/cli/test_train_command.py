@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from tiledseg.cli import app
 from tiledseg.errors import ExperimentError
+from tiledseg.tracking.resuming import Resumption
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def chosen(monkeypatch, tiny_experiment, tmp_path):
     def choose(*words: str):
         caught = {}
 
-        def train(experiment, observers, *, resume):
+        def train(experiment, observers, **_):
             caught["experiment"] = experiment
             raise KeyboardInterrupt
 
@@ -59,7 +60,7 @@ def test_empty_parameters_of_mlflow_run_mean_nothing(chosen, tmp_path):
     ("words", "named"),
     [
         (["--dataset", "Tiny"], "--dataset"),
-        (["--dataset", "Tiny", "--set", "training.epochs=3"], "--dataset and --set"),
+        (["--dataset", "Tiny", "--set", "training.epochs=3"], "--dataset"),
         (["--dataset", "", "--experiment", "Tiny.yaml", "--set", ""], "--experiment"),
     ],
 )
@@ -73,13 +74,19 @@ def test_a_resumed_run_takes_no_other_settings(words, named):
 
 def test_mlflow_run_resumes_with_empty_parameters(monkeypatch, tiny_experiment):
     caught = []
-    monkeypatch.setattr("tiledseg.tracking.runs.read_experiment", lambda _: tiny_experiment())
     monkeypatch.setattr(
-        "tiledseg.cli.train.train_and_show", lambda _, resume: caught.append(resume)
+        "tiledseg.tracking.resuming.plan_resumption",
+        lambda run_id, changes: Resumption(tiny_experiment(), run_id, f"{changes}"),
     )
+    monkeypatch.setattr("tiledseg.cli.train.train_and_show", lambda *given: caught.append(given))
     words = ["--dataset", "", "--experiment", "", "--set", "", "--resume", "0123"]
     assert CliRunner().invoke(app, ["train", *words]).exit_code == 0
-    assert caught == ["0123"]
+    assert caught == [(tiny_experiment(), "0123", "[]")]
+
+
+def test_the_last_run_is_that_of_a_dataset():
+    refused = CliRunner().invoke(app, ["train", "--resume", "last"]).exception
+    assert "--resume last needs --dataset NAME" in str(refused)
 
 
 def test_a_name_that_is_not_the_datasets_own(tmp_path, tiny_experiment):

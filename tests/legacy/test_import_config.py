@@ -473,7 +473,7 @@ class TestCommand:
     def test_experiment_takes_a_config(self, imports, monkeypatch):
         caught = []
 
-        def train(experiment, observers, *, resume):
+        def train(experiment, observers, **_):
             caught.append(experiment)
             raise KeyboardInterrupt
 

@@ -77,6 +77,7 @@ def test_no_message_holds_the_password(monkeypatch):
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: uri)
     monkeypatch.setattr(mlflow.MlflowClient, "search_experiments", fail)
     monkeypatch.setattr(mlflow.artifacts, "download_artifacts", fail)
+    monkeypatch.setattr("tiledseg.tracking.registry.connect", lambda: None)
     for use, error in ((connect, TrackingError), (lambda: load_predictor("Tiny"), RegistryError)):
         with pytest.raises(error, match=r"postgresql://127\.0\.0\.1:9/mlflow") as told:
             use()

@@ -43,6 +43,7 @@ from tiledseg.tracking.names import (
     CURVES_FOLDER,
     CURVES_PICTURE,
     EPOCH_PICTURES_FOLDER,
+    ERROR_TAG,
     EXPERIMENT_FILE,
     FORMAT_TAG,
     HISTORY_FILE,
@@ -351,11 +352,18 @@ def open_run(
             point_launcher_to(client, resume, name)
             client.update_run(resume, "RUNNING")
         known = KnownFacts.read(client, run_id) if resume else KnownFacts()
-    folder = run_folder(run_id)
-    outbox = Outbox(folder / "outbox")
+    try:
+        folder = run_folder(run_id)
+        outbox = Outbox(folder / "outbox")
+    except OutputError as error:  # nothing can be kept here, so the store is told at once
+        with store_errors():
+            client.set_tag(run_id, ERROR_TAG, str(error)[:5000])
+            client.set_terminated(run_id, "FAILED")
+            ownership.release()
+        raise
     sender = Sender(outbox, lambda entry: deliver(client, run_id, entry), ownership.renew)
     sender.start()
-    status, error = "FAILED", ""
+    status, reason = "FAILED", ""
     try:
         yield TrackedRun(client, run_id, folder, outbox, sender, known)
         status = "FINISHED"
@@ -366,11 +374,11 @@ def open_run(
         status = ""
         raise
     except Exception as problem:
-        error = str(problem) or type(problem).__name__
+        reason = str(problem) or type(problem).__name__
         raise
     finally:
         if status:
-            outbox.add("end", {"status": status, "error": error, "moment": _now()})
+            outbox.add("end", {"status": status, "error": reason, "moment": _now()})
         try:
             _close(run_id, folder, sender, ownership, status)
         finally:
