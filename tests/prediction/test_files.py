@@ -207,3 +207,24 @@ def test_options_override_the_models_cleaning(
         assert np.array_equal(mask > 0, expected)
     if mode == "tiled":
         assert (wanted & ~raw).any(), "a hole was filled"
+
+
+def test_a_dark_picture_is_named_once_and_a_depth_makes_it_bright(predictor, tmp_path, caplog):
+    """12 bits of a camera in a file of 16."""
+    rng = np.random.default_rng(4)
+    gray = rng.integers(0, 256, (40, 48), np.uint8)
+    for name, layout in (("strips", {}), ("tiles", {"tile": (16, 16)})):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, gray.astype(np.uint16) << 4, photometric="minisblack", **layout)
+    write_image(tmp_path / "sound.png", gray)
+    images = [tmp_path / name for name in ("strips.tif", "tiles.tif", "sound.png")]
+    predict_files(predictor, images, tmp_path / "dark")
+    (told,) = [record.message for record in caplog.records if "range" in record.message]
+    assert "2 of 3 images" in told
+    assert "image.bit_depth" in told
+    caplog.clear()
+    set_ = predictor.experiment.override({"image.bit_depth": 12})
+    predict_files(predictor.replace(experiment=set_), images, tmp_path / "bright")
+    assert not [record for record in caplog.records if "range" in record.message]
+    masks = [cv2.imread(str(tmp_path / "bright" / f"{path.stem}.png")) for path in images]
+    assert (masks[0] == masks[1]).all()

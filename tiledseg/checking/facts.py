@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.config.experiment import Experiment
 from tiledseg.data.pairing import Sample
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.headers import Header
-from tiledseg.images.reading import read_header, read_image
+from tiledseg.images.reading import read_header, read_picture
 from tiledseg.masks.classes import count_values
 from tiledseg.masks.drawing import GREEN
 
@@ -70,6 +71,8 @@ class ImageFacts:
         header: How the image is stored.
         digest: Hash of the image file's bytes.
         mask_digest: Hash of the mask files' bytes.
+        bits: Bits of a value, or ``image.bit_depth`` where it is set.
+        largest: Largest value as stored.
         brightness: Mean of the gray image, 0 to 255.
         contrast: Standard deviation of the gray image, 0 to 127.5.
         thumbnail: (32, 32), float32, the gray image reduced.
@@ -85,6 +88,8 @@ class ImageFacts:
     header: Header
     digest: str
     mask_digest: str
+    bits: int
+    largest: int
     brightness: float
     contrast: float
     thumbnail: NDArray[np.float32]
@@ -93,7 +98,11 @@ class ImageFacts:
 
 
 def measure_image(
-    split: str, sample: Sample, header: Header, brightness: NDArray[np.uint8], threshold: int
+    split: str,
+    sample: Sample,
+    header: Header,
+    brightness: NDArray[np.uint8],
+    settings: Experiment,
 ) -> ImageFacts:
     """Measure an image and its mask, which have the same size.
 
@@ -102,13 +111,14 @@ def measure_image(
         sample: The image and its masks.
         header: The image's.
         brightness: (H, W), uint8: the mask on the 8-bit scale.
-        threshold: Foreground is brighter than this.
+        settings: How images and masks are read.
 
     Raises:
         ImageError: A file cannot be read.
     """
-    masks = sample.mask_files
-    pixels = read_image(sample.image)
+    masks, threshold = sample.mask_files, settings.dataset.mask_threshold
+    picture = read_picture(sample.image, settings.image.bit_depth)
+    pixels = picture.as_rgb()
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     mean, deviation = cv2.meanStdDev(gray)
     side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
@@ -121,6 +131,8 @@ def measure_image(
         header=header,
         digest=hash_content(sample.image),
         mask_digest="".join(hash_content(mask) for mask in masks),
+        bits=picture.bits,
+        largest=picture.largest,
         brightness=float(mean[0][0]),
         contrast=float(deviation[0][0]),
         thumbnail=cv2.resize(gray, side, interpolation=cv2.INTER_AREA).astype(np.float32),

@@ -21,7 +21,7 @@ from tiledseg.images.label_files import LOSSY_TOLERANCE, colors_of, is_lossy, re
 from tiledseg.images.reading import read_as_stored, read_mask
 from tiledseg.images.writing import write_image, write_mask
 
-_FORMAT = "tiledseg-mask-1"
+_FORMAT = "tiledseg-mask-2"
 """Changed whenever another mask comes out."""
 
 

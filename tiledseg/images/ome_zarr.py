@@ -51,6 +51,7 @@ def read_store(path: Path) -> NDArray[Any]:
         ValueError: As for ``read_store_header``.
     """
     array, axes, _ = finest_level(path)
+    require_channels(axes, array.shape)
     require_complete_chunks(path, array)
     try:
         pixels = np.asarray(array[...])
@@ -90,6 +91,13 @@ def finest_level(path: Path) -> tuple[Any, list[str], dict[str, Any]]:
     if planes:
         raise ValueError(f"has several planes along {', '.join(planes)}; {_EXPECTED}")
     return array, axes, image
+
+
+def require_channels(axes: list[str], shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless there are 1, 3 or 4 channels, the last of 4 being alpha."""
+    channels = shape[axes.index("c")] if "c" in axes else 1
+    if channels not in (1, 3, 4):
+        raise ValueError(f"holds {channels} channels; save it as gray or RGB")
 
 
 def _is_blosc(array: Any) -> bool:

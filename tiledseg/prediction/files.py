@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tiledseg.backend import hold_weights
+from tiledseg.data.integrity import warn_of_unused_bits
 from tiledseg.errors import ImageError
 from tiledseg.images.band_writing import check_format
 from tiledseg.images.ome_zarr import is_store
@@ -89,6 +90,7 @@ def predict_files(
         for image, (targets, own) in remaining.items():
             done.append(predict_to(predictor, image, targets, own))
             observer(done[-1])
+    warn_of_unused_bits([each.values for each in done])
     return done
 
 
