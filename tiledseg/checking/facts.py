@@ -1,6 +1,7 @@
 """What is measured on one image and its mask."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,10 @@ from numpy.typing import NDArray
 
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.pairing import Sample
+from tiledseg.errors import DatasetError
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.headers import Header
+from tiledseg.images.label_files import is_lossy, read_label_values
 from tiledseg.images.reading import read_header, read_picture
 from tiledseg.masks.classes import count_values
 from tiledseg.masks.drawing import GREEN
@@ -41,6 +44,9 @@ class MaskFacts:
         between: All pixels between black and the commonest value, over the foreground's pixels.
         sides: Longer side of the box of each object but specks, in pixels, (objects,), int64.
         specks: Objects of fewer than 9 pixels.
+        pages: Pages of its file, which are read as one.
+        values: How many pixels hold each number as stored, or each index of a palette; empty of
+            colors, and where the format changes values.
     """
 
     kind: str
@@ -51,6 +57,8 @@ class MaskFacts:
     between: float
     sides: NDArray[np.int64]
     specks: int
+    pages: int = 1
+    values: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def median_side(self) -> float:
@@ -117,6 +125,7 @@ def measure_image(
         ImageError: A file cannot be read.
     """
     masks, threshold = sample.mask_files, settings.dataset.mask_threshold
+    mask_header = read_header(masks[0])
     picture = read_picture(sample.image, settings.image.bit_depth)
     pixels = picture.as_rgb()
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -137,7 +146,11 @@ def measure_image(
         contrast=float(deviation[0][0]),
         thumbnail=cv2.resize(gray, side, interpolation=cv2.INTER_AREA).astype(np.float32),
         preview=_preview(pixels, brightness > threshold),
-        mask=measure_mask(brightness, threshold, read_header(masks[0]).kind),
+        mask=replace(
+            measure_mask(brightness, threshold, mask_header.kind),
+            pages=mask_header.pages,
+            values=_count_stored(masks[0], mask_header) if len(masks) == 1 else {},
+        ),
     )
 
 
@@ -171,6 +184,21 @@ def measure_mask(brightness: NDArray[np.uint8], threshold: int, kind: str) -> Ma
         sides=sides,
         specks=specks,
     )
+
+
+def _count_stored(mask: Path, header: Header) -> Mapping[int, int]:
+    """How many pixels hold each number; empty of colors, of pages, and where values change."""
+    if is_lossy(mask) or header.pages > 1:
+        return {}
+    try:
+        values = read_label_values(mask)
+    except DatasetError:
+        return {}
+    if values.dtype.itemsize <= 2 and values.dtype.kind in "ub":
+        counts = np.bincount(values.reshape(-1).astype(np.uint16, copy=False))
+        return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    found, counts = np.unique(values, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def _away_from_edges(foreground: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -66,7 +66,7 @@ def _of_format(facts: ImageFacts) -> Iterator[Finding]:
             "warning",
             "image-pages",
             facts.image,
-            f"has {facts.header.pages} pages, of which the first is read",
+            f"has {facts.header.pages} pages, of which the largest is read, the first of equals",
             "save the page that is meant as a file of its own",
         )
 

@@ -194,9 +194,15 @@ def read_pages(path: Path) -> list[NDArray[Any]]:
     if header.kind != "tiff" or header.pages == 1:
         return [read_as_stored(path)]
     try:
-        return read_tiff_pages(path)
+        pages = read_tiff_pages(path)
     except ValueError as error:
         raise _fault(path, str(error)) from None
+    if len(pages) < header.pages:
+        raise ImageError(
+            f"{path}: has {header.pages} pages that differ in size or kind; save those that "
+            "belong together alike, or as a file each"
+        )
+    return pages
 
 
 def read_as_stored(path: Path) -> NDArray[Any]:
