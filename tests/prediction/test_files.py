@@ -60,6 +60,23 @@ def test_patterns_pass_over_what_is_no_image_as_folders_do(slides):
         find_images([slides / "fold*"])
 
 
+def test_what_is_passed_over_is_counted_and_named(slides, caplog):
+    (slides / "notes.txt").write_text("words")
+    (slides / "h.czi").write_bytes(b"ZISRAWFILE")
+    (slides / "gone.png").symlink_to("nowhere.png")
+    for given in (slides, slides / "*"):
+        caplog.clear()
+        assert len(find_images([given])) == 2
+        (line,) = [record.message for record in caplog.records]
+        assert line.startswith(f"{given}: 3 of 5 not used; ")
+        assert "1 a broken link (gone.png)" in line
+        assert ".czi file (h.czi): export it as OME-TIFF" in line
+    for path in slides.glob("?.png"):
+        path.unlink()
+    with pytest.raises(ImageError, match=r"no image in this folder \(3 of 3 not used; .*h\.czi"):
+        find_images([slides])
+
+
 def test_a_damaged_image_is_named_before_any_is_predicted(predictor, slides, tmp_path):
     whole = (slides / "b.png").read_bytes()
     (slides / "b.png").write_bytes(whole[: len(whole) // 2])

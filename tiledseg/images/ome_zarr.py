@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import one_line
 from tiledseg.images.headers import Header
+from tiledseg.images.unused import is_file
 
 STORE_SUFFIX = ".zarr"
 _ROOTS = ("zarr.json", ".zattrs", ".zgroup")
@@ -24,7 +25,7 @@ _EXPECTED = "expected an OME-Zarr image (multiscales) of rows and columns, gray 
 
 def is_store(path: Path) -> bool:
     """Whether a path is a folder that Zarr calls a group; nothing of it is read."""
-    return path.suffix.lower() == STORE_SUFFIX and any((path / root).is_file() for root in _ROOTS)
+    return path.suffix.lower() == STORE_SUFFIX and any(is_file(path / root) for root in _ROOTS)
 
 
 def read_store_header(path: Path) -> Header:

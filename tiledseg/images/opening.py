@@ -7,6 +7,7 @@ from tiledseg.images.headers import kind_of
 from tiledseg.images.reading import image_shape, is_image
 from tiledseg.images.sources import DecodedSlide, RegionSlide, Slide
 from tiledseg.images.tiff_source import open_tiff
+from tiledseg.images.unused import is_file
 from tiledseg.images.zarr_source import open_zarr
 
 SLIDE_SUFFIXES = (".ndpi", ".scn", ".svs", ".bif", ".btf", ".tf8")
@@ -47,7 +48,7 @@ def slide_shape(path: Path) -> tuple[int, int]:
 def is_slide(path: Path) -> bool:
     """Whether a path is named as an image that is read, and is not hidden; it is not opened."""
     own = path.suffix.lower() in SLIDE_SUFFIXES and not path.name.startswith(".")
-    return (own and path.is_file()) or is_image(path)
+    return (own and is_file(path)) or is_image(path)
 
 
 def stem_of(path: Path) -> str:

@@ -40,6 +40,7 @@ from tiledseg.images.tiff import (
     read_tiff_indices,
     read_tiff_pages,
 )
+from tiledseg.images.unused import is_file
 
 IMAGE_SUFFIXES = (
     ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff",
@@ -78,7 +79,7 @@ def is_image(path: Path) -> bool:
     """Whether a path is named as an image that is read, and is not hidden; it is not opened."""
     if path.name.startswith("."):
         return False
-    return (path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()) or is_store(path)
+    return (path.suffix.lower() in IMAGE_SUFFIXES and is_file(path)) or is_store(path)
 
 
 @dataclass(frozen=True)
@@ -355,6 +356,9 @@ def _read_bytes(path: Path) -> bytes:
         )
     if not data:
         raise _fault(path, "is empty")
+    if data.startswith(b"version https://git-lfs"):
+        reason, remedy = "is a pointer of Git LFS, without the file", "fetch it with git lfs pull"
+        raise _fault(path, reason, remedy)
     return data
 
 
