@@ -57,11 +57,11 @@ def segment(uri: str, image: Path, modes: Sequence["Mode"]) -> Segmentation:
     Raises:
         TiledsegError: The model or the image cannot be used.
     """
-    pixels = read_image(image)
     masks: dict[str, Path] = {}
     objects: dict[str, Objects] = {}
     with _one_at_a_time:
         predictor = load_model(uri)
+        pixels = read_image(image, bit_depth=predictor.experiment.image.bit_depth)
         classes = classes_of(predictor.experiment)
         grid = predictor.grid(*pixels.shape[:2])
         for mode in modes:

@@ -13,18 +13,25 @@ from pathlib import Path
 from dashboards.pictures import forget
 from tiledseg.errors import ImageError
 from tiledseg.images.headers import kind_of
-from tiledseg.images.reading import image_shape
+from tiledseg.images.reading import IMAGE_SUFFIXES, image_shape
 
 MOST_MEGABYTES = 200
 """Largest file, in megabytes; Streamlit refuses larger ones before they arrive."""
 MOST_PIXELS = 64 * 2**20
 """Largest picture, in pixels: 8192 x 8192."""
-SUFFIXES = {"jpeg": ".jpg", "png": ".png", "bmp": ".bmp", "tiff": ".tif"}
-ACCEPTED = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"]
+SUFFIXES = {
+    "jpeg": ".jpg",
+    "png": ".png",
+    "bmp": ".bmp",
+    "tiff": ".tif",
+    "webp": ".webp",
+    "gif": ".gif",
+    "jpeg2000": ".jp2",
+}
+ACCEPTED = [suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES]
 
 _OTHERS = (
-    (b"GIF8", "is a GIF; export a frame of it as PNG"),
-    (b"RIFF", "is a WebP or another RIFF file; export it as PNG"),
+    (b"RIFF", "is a RIFF file without a WebP picture; export it as PNG"),
     (b"%PDF", "is a PDF; export the picture in it as PNG"),
     (b"PK\x03\x04", "is a ZIP archive; upload one picture of it"),
 )

@@ -237,6 +237,34 @@ def twelve_bits_in_sixteen(folder: Path) -> Path:
     return path
 
 
+def fourteen_bits_in_sixteen(folder: Path) -> Path:
+    path = disc(folder, "images", 1)
+    cv2.imwrite(str(path), read(path).astype(np.uint16) * 40)
+    return path
+
+
+def zeros_in_a_jpeg(folder: Path) -> Path:
+    """As a bad sector leaves them."""
+    path, data = as_jpeg(disc(folder, "images", 3))
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    path.write_bytes(data)
+    return path
+
+
+def half_a_jpeg_with_an_end_marker(folder: Path) -> Path:
+    """As repair tools leave it."""
+    path, data = as_jpeg(disc(folder, "images", 4))
+    path.write_bytes(data[: len(data) // 2] + b"\xff\xd9")
+    return path
+
+
+def as_jpeg(path: Path) -> tuple[Path, bytearray]:
+    noise = np.random.default_rng(0).integers(0, 30, (96, 96, 3), np.uint8)
+    data = bytearray(cv2.imencode(".jpg", cv2.subtract(read(path), noise))[1].tobytes())
+    path.unlink()
+    return path.with_suffix(".jpg"), data
+
+
 def transparent(folder: Path) -> Path:
     path = disc(folder, "images", 0)
     alpha = np.full((96, 96, 1), 255, np.uint8)
@@ -271,9 +299,9 @@ def split_called_val(folder: Path) -> Path:
     return folder / "val"
 
 
-def gif_among_images(folder: Path) -> Path:
-    path = folder / "train" / "images" / "later.gif"
-    path.write_bytes(b"GIF89a")
+def array_among_images(folder: Path) -> Path:
+    path = folder / "train" / "images" / "later.npy"
+    np.save(path, np.zeros((96, 96), np.uint8))
     return path
 
 
@@ -315,12 +343,15 @@ FAULTS = [
     Fault("channels-differ", "warning", "gray, where 11 of 12", gray_among_color),
     Fault("bits-differ", "warning", "16 bits", sixteen_bits_among_eight),
     Fault("image-few-bits", "warning", "lowest of them", twelve_bits_in_sixteen),
+    Fault("image-few-bits", "warning", "lowest of them", fourteen_bits_in_sixteen),
+    Fault("unreadable", "error", "damaged JPEG", zeros_in_a_jpeg),
+    Fault("unreadable", "error", "damaged JPEG", half_a_jpeg_with_an_end_marker),
     Fault("image-alpha", "warning", "alpha channel", transparent),
     Fault("image-pages", "warning", "3 pages", several_pages),
     Fault("split-small", "warning", "valid has 1 image", one_validation_image),
     Fault("layout", "error", "holds no images", empty_split),
     Fault("split-misnamed", "warning", "called valid", split_called_val),
-    Fault("file-not-read", "warning", ".gif", gif_among_images),
+    Fault("file-not-read", "warning", ".npy", array_among_images),
     Fault("file-not-read", "note", "is a folder", folder_among_masks),
 ]
 TOGETHER = [
@@ -335,7 +366,7 @@ TOGETHER = [
     class_below_the_threshold,
     two_classes,
     empty_mask,
-    gif_among_images,
+    array_among_images,
     folder_among_masks,
 ]
 """Faults of different files, so that one does not hide another."""

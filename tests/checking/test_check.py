@@ -6,9 +6,12 @@ import cv2
 import numpy as np
 import pytest
 from faults_to_plant import FAULTS, TOGETHER, disc, read, told
+from PIL import Image
 
 from tiledseg.checking.check import check_folder
 from tiledseg.config.experiment import Experiment
+from tiledseg.images.orientation import turn_upright
+from tiledseg.images.reading import read_image
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "datasets"
 
@@ -64,6 +67,29 @@ def test_masks_of_several_classes(sound, check):
     (finding,) = told(check(sound, dataset=labels, model=model), "mask-labels")
     assert finding.place == path
     assert "holds the value 7" in finding.message or "holds the value 6" in finding.message
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_photographs_lie_under_masks_that_were_drawn_on_what_viewers_show(
+    sound, check, orientation
+):
+    """The picture is stored turned; the objects' colors say where it is shown."""
+    path, mask = disc(sound, "images", 0), read(disc(sound, "masks", 0)) > 0
+    upright = read(path)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    turned_back = {6: 8, 8: 6}.get(orientation, orientation)
+    path.unlink()
+    stored = turn_upright(upright[..., ::-1], turned_back)
+    Image.fromarray(stored).save(path.with_suffix(".webp"), lossless=True, exif=exif)
+    shown = read_image(path.with_suffix(".webp"))
+    np.testing.assert_array_equal(shown, upright[..., ::-1])
+    assert abs(shown[mask].mean() - shown[~mask].mean()) > 50
+    report = check(sound)
+    assert report.is_sound
+    (finding,) = told(report, "images-turned")
+    assert "1 of 12 images" in finding.message
+    assert f"disc0.webp: {orientation}" in finding.message
 
 
 class TestObjects:

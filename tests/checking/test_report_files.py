@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 from faults_to_plant import (
+    array_among_images,
     empty_mask,
     folder_among_masks,
-    gif_among_images,
     saved_again_in_another_split,
     truncated_image,
 )
@@ -62,7 +62,7 @@ def test_the_page_shows_every_finding_and_loads_nothing(report, tmp_path):
 
 
 def test_one_kind_in_two_severities(sound, check, tmp_path):
-    gif_among_images(sound)
+    array_among_images(sound)
     folder_among_masks(sound)
     write_html(check(sound), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tiledseg.config import ImageSettings
 from tiledseg.data import cache as cache_module
@@ -15,7 +14,7 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.mapped import write_array
-from tiledseg.images.reading import read_image
+from tiledseg.images.reading import DecodedPicture, read_picture
 from tiledseg.masks.classes import IGNORED
 
 RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
@@ -33,11 +32,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are decoded from now on."""
     seen: list[Path] = []
 
-    def read(path: Path) -> NDArray[np.uint8]:
+    def read(path: Path, bit_depth: int | None) -> DecodedPicture:
         seen.append(path)
-        return read_image(path)
+        return read_picture(path, bit_depth)
 
-    monkeypatch.setattr(cache_module, "read_image", read)
+    monkeypatch.setattr(cache_module, "read_picture", read)
     return seen
 
 
@@ -120,6 +119,20 @@ class TestForegroundPixels:
         assert cache.foreground_pixels(path, None) == 2
 
 
+class TestValueRange:
+    def test_found_while_decoding_and_by_itself(
+        self, cache: PixelCache, tmp_path: Path, decoded: list[Path]
+    ) -> None:
+        path = tmp_path / "deep.png"
+        cv2.imwrite(str(path), RGB[..., 0].astype(np.uint16) << 4)
+        expected = (int(RGB[..., 0].max()) << 4, 16)
+        assert cache.value_range(path, ImageSettings()) == expected
+        cache.image(path, ImageSettings(gamma=2.0))
+        assert PixelCache(cache.folder).value_range(path, ImageSettings()) == expected
+        assert cache.value_range(path, ImageSettings(bit_depth=12)) == (expected[0], 12)
+        assert len(decoded) == 3
+
+
 class TestFolders:
     def test_chunks_are_asked_after_once(
         self, cache: PixelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -132,7 +145,8 @@ class TestFolders:
             return hash_content(path)
 
         monkeypatch.setattr(cache_module, "hash_content", hashed)
-        monkeypatch.setattr(cache_module, "read_image", lambda path: RGB)
+        picture = DecodedPicture(RGB, 8, 255)
+        monkeypatch.setattr(cache_module, "read_picture", lambda *_: picture)
         store.mkdir()
         for _ in range(3):
             assert (cache.image(store, ImageSettings()) == RGB).all()
@@ -143,7 +157,7 @@ class TestDamagedEntries:
     @pytest.mark.parametrize("damage", ["empty", "cut", "long", "text", "other", "shape"])
     def test_rebuilt(self, cache: PixelCache, image: Path, damage: str) -> None:
         cache.image(image, ImageSettings())
-        (entry,) = cache.folder.iterdir()
+        (entry,) = cache.folder.glob("*.pixels")
         whole = entry.read_bytes()
         if damage == "other":
             np.save(entry, np.zeros((4, 4)))
@@ -176,7 +190,7 @@ class TestConcurrency:
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: cache.image(image, ImageSettings()), range(32)))
         assert all((pixels == RGB).all() for pixels in found)
-        assert len(list(cache.folder.iterdir())) == 1
+        assert len(list(cache.folder.glob("*.pixels"))) == 1
 
     def test_processes(self, cache: PixelCache, image: Path) -> None:
         code = (
@@ -187,7 +201,7 @@ class TestConcurrency:
         command = [sys.executable, "-c", code, str(cache.folder), str(image)]
         running = [subprocess.Popen(command) for _ in range(3)]
         assert [process.wait() for process in running] == [0, 0, 0]
-        assert len(list(cache.folder.iterdir())) == 20
+        assert len(list(cache.folder.glob("*.pixels"))) == 20
         np.testing.assert_array_equal(cache.image(image, ImageSettings()), RGB)
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from tiledseg.config import DatasetSettings
 from tiledseg.config.experiment import Experiment
@@ -184,6 +185,26 @@ class TestCheckDataset:
         told = r"d\.png: the mask is 64 x 40 pixels, but .*d\.tif is 64 x 48 .*one size"
         with pytest.raises(DatasetError, match=told):
             check_dataset(load_dataset(SMALL, root), small_experiment, cache)
+
+    def test_dark_images_are_named(
+        self,
+        root: Path,
+        small_experiment: Experiment,
+        cache: PixelCache,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        path = root / "Small" / "valid" / "images" / "d.tif"
+        deep = np.random.default_rng(0).integers(0, 4096, (48, 64), np.uint16)
+        tifffile.imwrite(path, deep, photometric="minisblack")
+        check_dataset(load_dataset(SMALL, root), small_experiment, cache)
+        (told,) = [record.message for record in caplog.records]
+        assert "1 of 6 images" in told
+        assert f"as {path}" in told
+        assert "image.bit_depth" in told
+        caplog.clear()
+        deep_enough = small_experiment.override({"image.bit_depth": 12})
+        check_dataset(load_dataset(SMALL, root), deep_enough, cache)
+        assert not caplog.records
 
     def test_unreadable_file(
         self, root: Path, small_experiment: Experiment, cache: PixelCache

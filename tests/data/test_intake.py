@@ -1,5 +1,6 @@
 """Each form in which people have images and masks: declared, loaded, and suggested by check."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from pydantic import ValidationError
 
 from tiledseg.checking.check import check_folder
@@ -113,6 +115,17 @@ def palette(root: Path, stem: str, image: np.ndarray, labels: np.ndarray) -> Non
     tifffile.imwrite(root / "masks" / f"{stem}.tif", labels, photometric="palette", colormap=colors)
 
 
+def pages(root: Path, stem: str, image: np.ndarray, labels: np.ndarray) -> None:
+    """An object on each page, as ImageJ and tools for labeling write them; four at least."""
+    save(root / "images" / f"{stem}.png", image)
+    objects = [labels == 1, labels == 2, (labels == 1) & False, (labels == 2) & False]
+    (root / "masks").mkdir(exist_ok=True)
+    path = root / "masks" / f"{stem}.tif"
+    stack = np.stack(objects[::-1]).astype(np.uint8) * 255
+    kinds = {"a": {"imagej": True}, "b": {"tile": (16, 16)}, "c": {"metadata": {"axes": "CYX"}}}
+    tifffile.imwrite(path, stack, photometric="minisblack", **kinds.get(stem, {"metadata": None}))
+
+
 FORMS: list[tuple[Write, dict[str, Any]]] = [
     (other_folders, {"images": "raw", "masks": "annotation"}),
     (split_last, {"images": "img/{split}", "masks": "gt/{split}"}),
@@ -128,6 +141,7 @@ FORMS: list[tuple[Write, dict[str, Any]]] = [
     (instances(np.uint16, ".png"), {"mask_form": "nonzero"}),
     (instances(np.uint32, ".tif"), {"mask_form": "nonzero"}),
     (palette, {"mask_form": "nonzero"}),
+    (pages, {}),
     (
         colored({0: (0, 0, 0), 1: (90, 0, 0), 2: (0, 200, 60)}, "colors_on_black"),
         {"mask_form": "nonzero"},
@@ -191,6 +205,57 @@ def test_suggested(folder, write, keys):
     assert parse_yaml(suggestion.section) == {"dataset": {"name": "Mine", **keys}}
     count = 2 if write is split_last else 4
     assert f"{count} images with masks" in suggestion.summary
+
+
+@pytest.mark.parametrize("kind", ["gray", "palette", "16 bits", "tiff"])
+@pytest.mark.parametrize("most", [1, 2])
+def test_255_beside_small_labels_is_void(folder, kind, most):
+    """As in Pascal VOC: numbers of classes, and a rim of 255 around each object."""
+
+    def write(root: Path, stem: str, image: np.ndarray, labels: np.ndarray) -> None:
+        save(root / "images" / f"{stem}.png", image)
+        values = np.minimum(labels, most)
+        grown = cv2.dilate(values, np.ones((5, 5), np.uint8))
+        values[(values == 0) & (grown > 0)] = 255
+        path = root / "masks" / f"{stem}.png"
+        if kind == "palette":
+            path.parent.mkdir(exist_ok=True)
+            indexed = Image.fromarray(values)
+            indexed.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, *[0] * 252 * 3, 224, 224, 192])
+            indexed.save(path)
+        else:
+            typed = values.astype(np.uint16) if kind == "16 bits" else values
+            save(path.with_suffix(".tif") if kind == "tiff" else path, typed)
+
+    root = folder(write)
+    usual = Experiment.model_validate({"dataset": {"name": "Mine"}, "image": {"size": 32}})
+    report = check_folder(root, usual)
+    void = [finding for finding in report.findings if finding.code == "mask-void"]
+    assert [finding.severity for finding in void] == ["error"] * 4
+    assert re.search(r"values 0 \([0-9.]+%\), 1 \([0-9.]+%\).* 255 \(", void[0].message)
+    suggestion = suggest_section(root, "Mine")
+    classes = ["background", "class 1", "class 2"][: most + 1]
+    told = {"name": "Mine", "mask_form": "labels", "classes": classes, "ignore_label": 255}
+    assert parse_yaml(suggestion.section) == {"dataset": told}
+    model = {"num_classes": 3 if most == 2 else 1}
+    named = Experiment.model_validate({"dataset": told, "image": {"size": 32}, "model": model})
+    assert check_folder(root, named).is_sound
+
+
+def test_numbers_that_are_black_on_the_8_bit_scale_are_named(folder):
+    root = folder(instances(np.uint16, ".png"))
+    usual = Experiment.model_validate({"dataset": {"name": "Mine"}, "image": {"size": 32}})
+    found = [
+        finding for finding in check_folder(root, usual).findings if finding.severity == "error"
+    ]
+    assert {finding.code for finding in found} == {"mask-too-dark", "split-without-foreground"}
+
+
+def test_labels_do_not_stand_on_several_pages(folder):
+    root = folder(pages)
+    labels = {"name": "Mine", "mask_form": "labels", "classes": ["ground", "object"]}
+    with pytest.raises(DatasetError, match=r"a\.tif: has 4 pages, and labels stand on one"):
+        load_dataset(DatasetSettings.model_validate(labels), root.parent)
 
 
 def test_a_folder_that_fits_no_form(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from PIL import Image
 
 from tiledseg.errors import OutputError
 from tiledseg.images.band_writing import SUFFIXES, check_format, write_picture
@@ -70,6 +71,12 @@ def test_our_own_reader_finds_pixels_and_their_size(tmp_path, form):
     slide = open_slide(written(tmp_path, pixels, form))
     assert slide.pixel_size == SIZE
     assert np.array_equal(slide.read(np.s_[0:700, 0:600])[..., 0], pixels)
+
+
+def test_a_png_says_how_large_its_pixels_are(tmp_path):
+    path = written(tmp_path, np.zeros((9, 11), np.uint8), "png")
+    with Image.open(path) as file:
+        assert file.info["dpi"] == pytest.approx((25400 / 0.5, 25400 / 0.25))
 
 
 def test_what_does_not_fit_a_png_is_told_before(tmp_path):

@@ -194,6 +194,29 @@ class TestReadHeader:
             read_header(tmp_path / "missing.png")
 
 
+class TestDamagedJpeg:
+    """What libjpeg only warns of, and fills with gray or noise, is refused."""
+
+    @pytest.mark.parametrize("name", ["jpeg", "progressive", "restarts", "thumbnail", "gray"])
+    @pytest.mark.parametrize("place", [0.5, 0.7])
+    def test_zeros_and_end_markers(self, tmp_path: Path, name: str, place: float) -> None:
+        data, path = FILES[name], tmp_path / "a.jpg"
+        start = int(len(data) * place)
+        zeroed = data[:start] + bytes(120) + data[start + 120 :]
+        for damaged in (zeroed, data[:start] + b"\xff\xd9"):
+            path.write_bytes(damaged)
+            with pytest.raises(ImageError, match=r"a\.jpg: is a damaged JPEG"):
+                read_image(path)
+        path.write_bytes(data)
+        expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        np.testing.assert_array_equal(read_image(path), expected[..., ::-1])
+
+    def test_inks_are_read_as_opencv_reads_them(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.jpg"
+        Image.fromarray(IMAGE).convert("CMYK").save(path)
+        np.testing.assert_array_equal(read_image(path), cv2.imread(str(path))[..., ::-1])
+
+
 class TestStripPng:
     def test_pixels_stay_and_profiles_go(self, capfd: pytest.CaptureFixture[str]) -> None:
         data = FILES["png"]

@@ -148,12 +148,55 @@ def test_other_formats_are_read_whole(tmp_path):
          PixelSize(0.25, 0.5)),
         ({"resolution": (20000, 40000), "resolutionunit": "centimeter"}, PixelSize(0.25, 0.5)),
         ({"resolution": (72, 72), "resolutionunit": "inch"}, None),
+        ({"resolution": (300, 300), "resolutionunit": "inch"}, None),
+        ({"resolution": (50800, 101600), "resolutionunit": "inch"}, PixelSize(0.25, 0.5)),
+        ({"resolution": (2, 4), "resolutionunit": "none"}, None),
         ({}, None),
     ],
 )  # fmt: skip
-def test_pixel_size(tmp_path, arguments, expected):
-    tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb", **TILED, **arguments)
-    found = open_slide(tmp_path / "a.tif").pixel_size
+@pytest.mark.parametrize("layout", [TILED, {}], ids=["tiles", "one strip"])
+def test_pixel_size(tmp_path, arguments, expected, layout):
+    tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb", **layout, **arguments)
+    check_pixel_size(tmp_path / "a.tif", expected)
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("micron", PixelSize(0.25, 0.5)),
+        ("um", PixelSize(0.25, 0.5)),
+        ("\\u00B5m", PixelSize(0.25, 0.5)),
+        ("\\u00b5m", PixelSize(0.25, 0.5)),
+        ("\\u03BCm", PixelSize(0.25, 0.5)),
+        ("µm", PixelSize(0.25, 0.5)),
+        ("Micron", PixelSize(0.25, 0.5)),
+        ("nm", PixelSize(0.00025, 0.0005)),
+        ("inch", PixelSize(6350.0, 12700.0)),
+        ("pixel", None),
+    ],
+)
+def test_pixel_size_by_imagej(tmp_path, unit, expected):
+    """ImageJ escapes what is not ASCII, or writes it in Latin-1."""
+    path = tmp_path / "a.tif"
+    text = f"ImageJ=1.54f\nunit={unit}\n".encode("latin-1")
+    tifffile.imwrite(path, RGB[..., 0], resolution=(2, 4), resolutionunit=1, description=text,
+                     metadata=None)  # fmt: skip
+    check_pixel_size(path, expected)
+
+
+def test_a_turned_picture_has_its_pixels_turned(tmp_path):
+    for orientation, expected in ((3, PixelSize(0.25, 0.5)), (6, PixelSize(0.5, 0.25))):
+        tifffile.imwrite(
+            tmp_path / "a.tif", RGB, photometric="rgb", resolution=(20000, 40000),
+            resolutionunit="centimeter", extratags=[(274, "H", 1, orientation, True)], **TILED,
+        )  # fmt: skip
+        check_pixel_size(tmp_path / "a.tif", expected)
+
+
+def check_pixel_size(path, expected):
+    slide = open_slide(path)
+    found = slide.pixel_size
+    slide.close()
     if expected is None:
         assert found is None
     else:

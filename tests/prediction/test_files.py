@@ -60,6 +60,23 @@ def test_patterns_pass_over_what_is_no_image_as_folders_do(slides):
         find_images([slides / "fold*"])
 
 
+def test_what_is_passed_over_is_counted_and_named(slides, caplog):
+    (slides / "notes.txt").write_text("words")
+    (slides / "h.czi").write_bytes(b"ZISRAWFILE")
+    (slides / "gone.png").symlink_to("nowhere.png")
+    for given in (slides, slides / "*"):
+        caplog.clear()
+        assert len(find_images([given])) == 2
+        (line,) = [record.message for record in caplog.records]
+        assert line.startswith(f"{given}: 3 of 5 not used; ")
+        assert "1 a broken link (gone.png)" in line
+        assert ".czi file (h.czi): export it as OME-TIFF" in line
+    for path in slides.glob("?.png"):
+        path.unlink()
+    with pytest.raises(ImageError, match=r"no image in this folder \(3 of 3 not used; .*h\.czi"):
+        find_images([slides])
+
+
 def test_a_damaged_image_is_named_before_any_is_predicted(predictor, slides, tmp_path):
     whole = (slides / "b.png").read_bytes()
     (slides / "b.png").write_bytes(whole[: len(whole) // 2])
@@ -207,3 +224,24 @@ def test_options_override_the_models_cleaning(
         assert np.array_equal(mask > 0, expected)
     if mode == "tiled":
         assert (wanted & ~raw).any(), "a hole was filled"
+
+
+def test_a_dark_picture_is_named_once_and_a_depth_makes_it_bright(predictor, tmp_path, caplog):
+    """12 bits of a camera in a file of 16."""
+    rng = np.random.default_rng(4)
+    gray = rng.integers(0, 256, (40, 48), np.uint8)
+    for name, layout in (("strips", {}), ("tiles", {"tile": (16, 16)})):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, gray.astype(np.uint16) << 4, photometric="minisblack", **layout)
+    write_image(tmp_path / "sound.png", gray)
+    images = [tmp_path / name for name in ("strips.tif", "tiles.tif", "sound.png")]
+    predict_files(predictor, images, tmp_path / "dark")
+    (told,) = [record.message for record in caplog.records if "range" in record.message]
+    assert "2 of 3 images" in told
+    assert "image.bit_depth" in told
+    caplog.clear()
+    set_ = predictor.experiment.override({"image.bit_depth": 12})
+    predict_files(predictor.replace(experiment=set_), images, tmp_path / "bright")
+    assert not [record for record in caplog.records if "range" in record.message]
+    masks = [cv2.imread(str(tmp_path / "bright" / f"{path.stem}.png")) for path in images]
+    assert (masks[0] == masks[1]).all()

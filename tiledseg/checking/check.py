@@ -31,7 +31,7 @@ def check_folder(
         progress: Called after each image with the number read and the number of all.
     """
     inventory = take_inventory(folder, experiment.dataset)
-    images, findings = read_samples(inventory.splits, experiment.dataset, progress)
+    images, findings = read_samples(inventory.splits, experiment, progress)
     found: list[Finding] = [
         *inventory.findings,
         *findings,

@@ -1,16 +1,20 @@
 """What is measured on one image and its mask."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.config.experiment import Experiment
 from tiledseg.data.pairing import Sample
+from tiledseg.errors import DatasetError
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.headers import Header
-from tiledseg.images.reading import read_header, read_image
+from tiledseg.images.label_files import is_lossy, read_label_values
+from tiledseg.images.reading import read_header, read_picture
 from tiledseg.masks.classes import count_values
 from tiledseg.masks.drawing import GREEN
 
@@ -40,6 +44,9 @@ class MaskFacts:
         between: All pixels between black and the commonest value, over the foreground's pixels.
         sides: Longer side of the box of each object but specks, in pixels, (objects,), int64.
         specks: Objects of fewer than 9 pixels.
+        pages: Pages of its file, which are read as one.
+        values: How many pixels hold each number as stored, or each index of a palette; empty of
+            colors, and where the format changes values.
     """
 
     kind: str
@@ -50,6 +57,8 @@ class MaskFacts:
     between: float
     sides: NDArray[np.int64]
     specks: int
+    pages: int = 1
+    values: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def median_side(self) -> float:
@@ -70,6 +79,8 @@ class ImageFacts:
         header: How the image is stored.
         digest: Hash of the image file's bytes.
         mask_digest: Hash of the mask files' bytes.
+        bits: Bits of a value, or ``image.bit_depth`` where it is set.
+        largest: Largest value as stored.
         brightness: Mean of the gray image, 0 to 255.
         contrast: Standard deviation of the gray image, 0 to 127.5.
         thumbnail: (32, 32), float32, the gray image reduced.
@@ -85,6 +96,8 @@ class ImageFacts:
     header: Header
     digest: str
     mask_digest: str
+    bits: int
+    largest: int
     brightness: float
     contrast: float
     thumbnail: NDArray[np.float32]
@@ -93,7 +106,11 @@ class ImageFacts:
 
 
 def measure_image(
-    split: str, sample: Sample, header: Header, brightness: NDArray[np.uint8], threshold: int
+    split: str,
+    sample: Sample,
+    header: Header,
+    brightness: NDArray[np.uint8],
+    settings: Experiment,
 ) -> ImageFacts:
     """Measure an image and its mask, which have the same size.
 
@@ -102,13 +119,15 @@ def measure_image(
         sample: The image and its masks.
         header: The image's.
         brightness: (H, W), uint8: the mask on the 8-bit scale.
-        threshold: Foreground is brighter than this.
+        settings: How images and masks are read.
 
     Raises:
         ImageError: A file cannot be read.
     """
-    masks = sample.mask_files
-    pixels = read_image(sample.image)
+    masks, threshold = sample.mask_files, settings.dataset.mask_threshold
+    mask_header = read_header(masks[0])
+    picture = read_picture(sample.image, settings.image.bit_depth)
+    pixels = picture.as_rgb()
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     mean, deviation = cv2.meanStdDev(gray)
     side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
@@ -121,11 +140,17 @@ def measure_image(
         header=header,
         digest=hash_content(sample.image),
         mask_digest="".join(hash_content(mask) for mask in masks),
+        bits=picture.bits,
+        largest=picture.largest,
         brightness=float(mean[0][0]),
         contrast=float(deviation[0][0]),
         thumbnail=cv2.resize(gray, side, interpolation=cv2.INTER_AREA).astype(np.float32),
         preview=_preview(pixels, brightness > threshold),
-        mask=measure_mask(brightness, threshold, read_header(masks[0]).kind),
+        mask=replace(
+            measure_mask(brightness, threshold, mask_header.kind),
+            pages=mask_header.pages,
+            values=_count_stored(masks[0], mask_header) if len(masks) == 1 else {},
+        ),
     )
 
 
@@ -159,6 +184,21 @@ def measure_mask(brightness: NDArray[np.uint8], threshold: int, kind: str) -> Ma
         sides=sides,
         specks=specks,
     )
+
+
+def _count_stored(mask: Path, header: Header) -> Mapping[int, int]:
+    """How many pixels hold each number; empty of colors, of pages, and where values change."""
+    if is_lossy(mask) or header.pages > 1:
+        return {}
+    try:
+        values = read_label_values(mask)
+    except DatasetError:
+        return {}
+    if values.dtype.itemsize <= 2 and values.dtype.kind in "ub":
+        counts = np.bincount(values.reshape(-1).astype(np.uint16, copy=False))
+        return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    found, counts = np.unique(values, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def _away_from_edges(foreground: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -7,14 +7,12 @@ import numpy as np
 
 from tiledseg.checking.facts import ImageFacts
 from tiledseg.checking.finding import Finding
-from tiledseg.images.reading import read_image
+from tiledseg.images.bit_depth import bits_remedy, unused_bits_fault
 
 _UNIFORM = 1.0
 """Standard deviation of gray levels under which nothing can be seen."""
 _SIGMAS, _LEAST_STEP = 4.0, 30.0
 """An outlier is so many standard deviations, and so many gray levels, from the median."""
-_DIM = 32
-"""Brightest 8-bit value of a 16-bit image that uses 13 bits or fewer."""
 
 
 def image_findings(images: Sequence[ImageFacts], size: int) -> Iterator[Finding]:
@@ -27,6 +25,7 @@ def image_findings(images: Sequence[ImageFacts], size: int) -> Iterator[Finding]
     for facts in images:
         yield from _of_content(facts)
         yield from _of_format(facts)
+    yield from _turned(images)
     yield from _smaller_than(images, size)
     yield from _outliers(images)
     yield from _odd_ones_out(
@@ -38,16 +37,12 @@ def image_findings(images: Sequence[ImageFacts], size: int) -> Iterator[Finding]
 
 
 def _of_content(facts: ImageFacts) -> Iterator[Finding]:
-    if facts.header.bits > 8 and _brightest(facts) <= _DIM:
-        yield Finding(
-            "warning",
-            "image-few-bits",
-            facts.image,
-            f"has {facts.header.bits} bits, but uses the lowest of them: read with 8 bits its "
-            f"brightest value is {_brightest(facts)} of 255",
-            "stretch its values over all bits, alike for all images",
-        )
-    elif facts.contrast < _UNIFORM:
+    fault = unused_bits_fault(facts.largest, facts.bits)
+    is_uniform = facts.contrast < _UNIFORM
+    if fault is not None and (facts.bits > 8 or not is_uniform):
+        remedy = bits_remedy(facts.largest, facts.bits)
+        yield Finding("warning", "image-few-bits", facts.image, fault, remedy)
+    elif is_uniform:
         yield Finding(
             "warning",
             "image-uniform",
@@ -71,8 +66,22 @@ def _of_format(facts: ImageFacts) -> Iterator[Finding]:
             "warning",
             "image-pages",
             facts.image,
-            f"has {facts.header.pages} pages, of which the first is read",
+            f"has {facts.header.pages} pages, of which the largest is read, the first of equals",
             "save the page that is meant as a file of its own",
+        )
+
+
+def _turned(images: Sequence[ImageFacts]) -> Iterator[Finding]:
+    turned = [facts for facts in images if facts.header.orientation != 1]
+    if turned:
+        first = turned[0]
+        yield Finding(
+            "note",
+            "images-turned",
+            first.image.parent,
+            f"{len(turned)} of {len(images)} images are turned as their orientation tag says, "
+            f"as viewers show them ({first.image.name}: {first.header.orientation})",
+            "nothing, if masks were drawn on what viewers show; --preview shows both",
         )
 
 
@@ -89,10 +98,6 @@ def _smaller_than(images: Sequence[ImageFacts], size: int) -> Iterator[Finding]:
             f"{least.shape[1]} x {least.shape[0]} pixels",
             f"set image.size to {min(least.shape)} or less where most images are so small",
         )
-
-
-def _brightest(facts: ImageFacts) -> int:
-    return int(read_image(facts.image).max())
 
 
 def _outliers(images: Sequence[ImageFacts]) -> Iterator[Finding]:

@@ -6,21 +6,12 @@ from pathlib import Path
 
 from tiledseg.checking.finding import Finding
 from tiledseg.config import DatasetSettings
+from tiledseg.data.beside import list_beside, misnamed_split
 from tiledseg.data.dataset import draw_missing_splits, find_splits
 from tiledseg.data.pairing import Sample, match_files, no_images_fault
 from tiledseg.data.split import SPLITS
 from tiledseg.errors import DatasetError
-from tiledseg.images.reading import READ_SUFFIXES, is_image
-
-_MISNAMED = {
-    "val": "valid",
-    "validation": "valid",
-    "validate": "valid",
-    "dev": "valid",
-    "training": "train",
-    "testing": "test",
-}
-_UNREAD_IMAGES = (".gif", ".webp", ".npy", ".npz", ".jp2", ".dcm", ".nii", ".svs", ".heic", ".mat")
+from tiledseg.images.unused import FOLDER, HIDDEN, Unused
 
 
 @dataclass(frozen=True)
@@ -100,54 +91,44 @@ def _match(
         ]
     if not matched.samples and not matched.lonely_images and not matched.lonely_masks:
         faults.append(Finding("error", "layout", images, no_images_fault(), "or remove the folder"))
-    for place in dict.fromkeys(matched.folders):
-        inner = settings.masks_per_image == "several" and place == masks
-        faults.extend(_unread(place, folders_are_read=inner or place in (folder, folder / split)))
+    faults.extend(_unread(matched.unused))
     return matched.samples, faults
 
 
 def _out_of_place(folder: Path, settings: DatasetSettings) -> Iterator[Finding]:
-    """Folders beside the splits; misnamed ones are the trap, as their images are never seen."""
-    beside = [path for path in sorted(folder.iterdir()) if path.is_dir()]
-    for path in beside:
-        name = path.name
-        ours = {pattern.partition("/")[0] for pattern in (settings.images, settings.masks)}
-        known = name in SPLITS or name in ours or name.startswith(".")
-        meant = _MISNAMED.get(name.casefold()) or (
-            name.casefold() if name.casefold() in SPLITS else ""
-        )
-        if not known and meant:
-            yield Finding(
-                "warning",
-                "split-misnamed",
-                path,
-                f"is not read: the split is called {meant}",
-                f"rename the folder to {meant}",
-            )
-        elif not known:
-            yield Finding(
-                "note",
-                "folder-not-read",
-                path,
-                f"is none of {', '.join(SPLITS)}, and is not read",
-                "nothing, if that is meant",
-            )
+    """What lies beside the folders of images and masks."""
+    others = []
+    for unused in list_beside(folder, settings):
+        meant = misnamed_split(unused.path)
+        if meant:
+            message = f"is not read: the split is called {meant}"
+            remedy = f"rename the folder to {meant}"
+            yield Finding("warning", "split-misnamed", unused.path, message, remedy)
+        elif unused.reason == FOLDER:
+            message = f"is none of {', '.join(SPLITS)}, and is not read"
+            remedy = "nothing, if that is meant"
+            yield Finding("note", "folder-not-read", unused.path, message, remedy)
+        else:
+            others.append(unused)
+    yield from _unread(others)
 
 
-def _unread(place: Path, *, folders_are_read: bool) -> Iterator[Finding]:
-    for path in sorted(place.iterdir()):
-        if path.is_dir() and folders_are_read:
+def _unread(found: Sequence[Unused]) -> Iterator[Finding]:
+    hidden: dict[Path, list[str]] = {}
+    for unused in found:
+        if unused.reason == HIDDEN:
+            hidden.setdefault(unused.path.parent, []).append(unused.path.name)
             continue
-        if path.name.startswith(".") or is_image(path):
-            continue
-        image = path.suffix.lower() in _UNREAD_IMAGES
         yield Finding(
-            "warning" if image else "note",
+            "warning" if unused.is_suspicious else "note",
             "file-not-read",
-            path,
-            "is a folder, and is not read" if path.is_dir() else f"is not read ({path.suffix})",
-            f"convert it to one of {', '.join(READ_SUFFIXES)}" if image else "move it elsewhere",
+            unused.path,
+            f"is {unused.reason}, and is not read",
+            unused.remedy,
         )
+    for place, names in hidden.items():
+        message = f"holds {len(names)} hidden file(s), which are not read ({names[0]}, ...)"
+        yield Finding("note", "hidden-not-read", place, message, "nothing, as a rule")
 
 
 def _as_finding(code: str, place: Path, error: DatasetError) -> Finding:

@@ -13,6 +13,8 @@ _LOST, _NOTICEABLE = 0.25, 0.01
 """Objects below the threshold, over those above it: much of the target is lost; some is."""
 _SOFT = 0.6
 """Gray pixels over foreground ones; JPEG's ringing around small objects reaches 0.2."""
+_SMALL, _VOID = 32, 255
+"""Largest number that is taken for that of a class or object; the usual one of void."""
 _INVERTED, _FULL = 0.5, 0.98
 
 
@@ -29,7 +31,9 @@ def mask_findings(
     threshold = 0 if foreground_threshold is None else foreground_threshold
     usual = median([facts.mask.foreground for facts in images]) if images else 0.0
     for facts in images:
-        yield from _of_values(facts, threshold)
+        void = _void(facts, foreground_threshold)
+        yield from void or _of_values(facts, threshold)
+        yield from _of_pages(facts)
         if foreground_threshold is not None:
             yield from _of_coverage(facts, usual)
     if foreground_threshold is not None and usual > _INVERTED:
@@ -45,9 +49,53 @@ def mask_findings(
     yield from _copies(images)
 
 
+def _void(facts: ImageFacts, foreground_threshold: int | None) -> list[Finding]:
+    """255 beside small numbers: the rim or hole of objects whose number is lost."""
+    values = facts.mask.values
+    others = [value for value in values if value > 0]
+    small = [value for value in others if value <= _SMALL]
+    if foreground_threshold is None or not small or set(others) - set(small) != {_VOID}:
+        return []
+    shares = ", ".join(
+        f"{value} ({count / sum(values.values()):.1%})" for value, count in sorted(values.items())
+    )
+    return [
+        Finding(
+            "error",
+            "mask-void",
+            facts.masks[0],
+            f"holds the values {shares}: beside small numbers 255 is void as a rule, but it is "
+            "read as foreground",
+            "use dataset.mask_form labels with dataset.classes and dataset.ignore_label 255 "
+            "(tiledseg check --suggest writes the section)",
+        )
+    ]
+
+
+def _of_pages(facts: ImageFacts) -> Iterator[Finding]:
+    if facts.mask.pages > 1:
+        yield Finding(
+            "note",
+            "mask-pages",
+            facts.masks[0],
+            f"has {facts.mask.pages} pages, which are united: what any of them marks is foreground",
+            "nothing, if each page holds an object; else save the page that is meant alone",
+        )
+
+
 def _of_values(facts: ImageFacts, threshold: int) -> Iterator[Finding]:
     mask, place = facts.mask, facts.masks[0]
-    if mask.foreground == 0:
+    largest = max(mask.values, default=0)
+    if mask.foreground == 0 and mask.brightest == 0 and largest > 0:
+        yield Finding(
+            "error",
+            "mask-too-dark",
+            place,
+            f"its values end at {largest}, which is black on the 8-bit scale: nothing of it is "
+            "foreground",
+            "use dataset.mask_form nonzero, or labels with dataset.classes",
+        )
+    elif mask.foreground == 0:
         if mask.brightest > (_RINGING if mask.kind == "jpeg" else 0):
             yield Finding(
                 "error",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tiledseg.checking.facts import ImageFacts, measure_image
 from tiledseg.checking.finding import Finding
 from tiledseg.config import DatasetSettings
+from tiledseg.config.experiment import Experiment
 from tiledseg.data.integrity import size_fault
 from tiledseg.data.mask_encoding import encode_mask
 from tiledseg.data.pairing import Sample
@@ -26,14 +27,14 @@ Measured = tuple[ImageFacts | None, list[Finding]]
 
 def read_samples(
     splits: Mapping[str, Sequence[Sample]],
-    settings: DatasetSettings,
+    experiment: Experiment,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[ImageFacts], list[Finding]]:
     """Read and measure all samples, two at a time, keeping no pixels.
 
     Args:
         splits: Samples of each split.
-        settings: How masks are read.
+        experiment: How images and masks are read.
         progress: Called after each sample with the number read and the number of all.
 
     Returns:
@@ -43,7 +44,7 @@ def read_samples(
     facts: list[ImageFacts] = []
     findings: list[Finding] = []
     with _single_threaded_opencv(), ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(lambda place: _measure(place[0], place[1], settings), places)
+        results = pool.map(lambda place: _measure(place[0], place[1], experiment), places)
         for number, (measured, faults) in enumerate(results, start=1):
             facts.extend([measured] if measured is not None else [])
             findings.extend(faults)
@@ -63,14 +64,15 @@ def _single_threaded_opencv() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _measure(split: str, sample: Sample, settings: DatasetSettings) -> Measured:
+def _measure(split: str, sample: Sample, experiment: Experiment) -> Measured:
+    settings = experiment.dataset
     header, brightness = _read_image_header(sample.image), _read_mask(sample, settings)
     if isinstance(header, Finding) or isinstance(brightness, Finding):
         return None, [found for found in (header, brightness) if isinstance(found, Finding)]
     if brightness.shape != header.shape:
         return None, [_judge_sizes(sample, header.shape, brightness.shape)]
     try:
-        return measure_image(split, sample, header, brightness, settings.mask_threshold), []
+        return measure_image(split, sample, header, brightness, experiment), []
     except ImageError as error:
         return None, [image_finding(sample.image, error)]
 

@@ -54,7 +54,8 @@ def write_json(report: Report, path: Path, *, overwrite: bool = False) -> None:
 
     Keys: generator, dataset, folder, sound, drawn, counts, findings (severity, code, place,
     message, remedy, others) and images (split, stem, image, masks, height, width, channels, bits,
-    brightness, contrast, foreground, objects, median_side, specks). Paths start at the folder.
+    brightness, contrast, foreground, objects, median_side, specks,
+    mask_values: pixels of each number as stored). Paths start at the folder.
 
     Raises:
         OutputError: The file cannot be written, or holds something else.
@@ -98,6 +99,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "objects": len(facts.mask.sides),
                 "median_side": facts.mask.median_side,
                 "specks": facts.mask.specks,
+                "mask_values": {str(value): count for value, count in facts.mask.values.items()},
             }
             for facts in report.images
         ],

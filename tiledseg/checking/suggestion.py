@@ -15,13 +15,15 @@ from tiledseg.config import DatasetSettings
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.data.pairing import Pairing, match_files, split_folder
 from tiledseg.errors import DatasetError, ImageError
-from tiledseg.images.label_files import colors_of, is_lossy
-from tiledseg.images.reading import READ_SUFFIXES, list_images, read_as_stored, read_mask_brightness
+from tiledseg.images.label_files import colors_of, is_lossy, read_label_values
+from tiledseg.images.reading import READ_SUFFIXES, list_images, read_mask_brightness, read_pages
 
 _MASK_NAMES = ("mask", "label", "annot", "target", "gt", "target", "seg")
 _LOOKED_AT = 12
 """Masks from which the rule is told."""
 _MOST_COLORS = 8
+_MOST_LABELS, _VOID = 32, 255
+"""Largest number that is taken for a class; what is usually neither."""
 _TEMPLATE = """dataset:
   name: NAME
   images: images        # folder of the images; "." is the folder itself
@@ -185,6 +187,10 @@ class _MaskValues:
 
 def _suggest_mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
     """The settings that find foreground, told from some of the masks."""
+    labels = _labels_beside_void(paths)
+    if labels:
+        names = ["background", *(f"class {label}" for label in range(1, max(labels) + 1))]
+        return {"mask_form": "labels", "classes": names, "ignore_label": _VOID}
     held = _sample_values(paths)
     if held.is_on_color:
         listed = ", ".join(_as_value(value) for value in sorted(held.others))
@@ -196,18 +202,39 @@ def _suggest_mask_rule(paths: Sequence[Path]) -> dict[str, Any]:
     return {}
 
 
+def _labels_beside_void(paths: Sequence[Path]) -> set[int]:
+    """Small numbers in masks that else hold 0 and 255; empty where they hold anything else."""
+    found: set[int] = set()
+    for path in _some_of(paths):
+        if is_lossy(path):
+            return set()
+        try:
+            found |= set(np.unique(read_label_values(path)).tolist())
+        except DatasetError:  # colors
+            return set()
+        except ImageError:
+            continue
+    small = found - {0, _VOID}
+    return small if _VOID in found and small and max(small) <= _MOST_LABELS else set()
+
+
+def _some_of(paths: Sequence[Path]) -> Sequence[Path]:
+    """At most ``_LOOKED_AT`` of them, from all over."""
+    return paths[:: max(1, len(paths) // _LOOKED_AT)][:_LOOKED_AT]
+
+
 def _sample_values(paths: Sequence[Path]) -> _MaskValues:
     """Values of at most ``_LOOKED_AT`` masks from all over; those that cannot be read left out."""
-    step = max(1, len(paths) // _LOOKED_AT)
     values: Counter[tuple[int, ...]] = Counter()
     brightest = 0
-    for path in paths[::step][:_LOOKED_AT]:
+    for path in _some_of(paths):
         try:
-            pixels = colors_of(read_as_stored(path))
+            pages = [colors_of(page) for page in read_pages(path)]
             brightest = max(brightest, _brightest(path))
         except ImageError:
             continue
-        values.update(_count_values(pixels))
+        for page in pages:
+            values.update(_count_values(page))
     background = values.most_common(1)[0][0] if values else (0,)
     return _MaskValues(
         background=background,

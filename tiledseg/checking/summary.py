@@ -1,5 +1,6 @@
 """Statistics of each split."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,6 +52,17 @@ def split_numbers(images: Sequence[ImageFacts]) -> list[SplitNumbers]:
             )
         )
     return rows
+
+
+def mask_values(images: Sequence[ImageFacts]) -> list[tuple[int, float]]:
+    """The numbers that masks hold, and their shares of all pixels, smallest first.
+
+    Masks of colors, or of a format that changes values, are left out.
+    """
+    counts: Counter[int] = Counter()
+    for facts in images:
+        counts.update(facts.mask.values)
+    return [(value, count / counts.total()) for value, count in sorted(counts.items())]
 
 
 def _percentiles(

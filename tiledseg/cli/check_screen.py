@@ -6,9 +6,10 @@ from rich.text import Text
 
 from tiledseg.checking.finding import Report, Severity, group_by_kind
 from tiledseg.checking.page import summarize
-from tiledseg.checking.summary import split_numbers
+from tiledseg.checking.summary import mask_values, split_numbers
 from tiledseg.cli.console import console, show_line
 
+_MOST_VALUES = 16
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -16,6 +17,8 @@ def show_report(report: Report) -> None:
     """Numbers, then all findings, grouped by kind, and the summary last."""
     show_line(f"{report.name}  {report.folder}")
     console.print(_numbers(report))
+    if report.images:
+        show_line(f"mask values {_values(report)}")
     for findings in group_by_kind(report.findings):
         severity, code = findings[0].severity, findings[0].code
         console.print()
@@ -51,6 +54,16 @@ def _numbers(report: Report) -> Table:
         table.caption = "* splits without a folder are drawn by source image"
         table.caption_justify = "left"
     return table
+
+
+def _values(report: Report) -> str:
+    """Numbers in the masks, each with its share of all pixels."""
+    values = mask_values(report.images)
+    if not values:
+        return "are not listed: colors, pages, or a format that changes them"
+    if len(values) > _MOST_VALUES:
+        return f"{len(values)} from {values[0][0]} to {values[-1][0]}"
+    return ", ".join(f"{value}: {share:.2%}" for value, share in values)
 
 
 def _show_indented(text: str, indent: int) -> None:

@@ -67,6 +67,9 @@ class ImageSettings(Section):
     """Channels of the network's input."""
     color_space: Literal["rgb", "hsv", "lab", "gray"] = "rgb"
     """Color space of the network's input."""
+    bit_depth: Annotated[int, Field(ge=8, le=16)] | None = None
+    """Bits that values of 16-bit files make use of, such as 12 of a camera; none: all 16, or
+    those that the file declares."""
     gamma: Annotated[float, Field(gt=0.0, le=5.0)] = 1.0
     """Exponent applied to intensities in [0, 1]; 1 leaves them alone."""
     sharpening: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0

@@ -22,10 +22,10 @@ from tiledseg.images.atomic import atomic_file
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.label_files import read_label_map
 from tiledseg.images.mapped import map_array, write_array
-from tiledseg.images.reading import read_image
+from tiledseg.images.reading import read_picture
 from tiledseg.masks.classes import foreground
 
-_FORMAT = "tiledseg-pixels-1"
+_FORMAT = "tiledseg-pixels-2"
 """Changed whenever reading or pre-processing changes what comes out."""
 
 
@@ -56,11 +56,38 @@ class PixelCache:
             ImageError: The file cannot be read.
             OutputError: The cache folder cannot be written.
         """
-        # Without stain normalization the key is what it was before there was any.
-        unused = {"stain", "stain_reference"} if settings.stain == "none" else set()
+        unused = {"stain_reference"} if settings.stain == "none" else set()
         spec = "image" + settings.model_dump_json(exclude={"size", *unused})
         stored: tuple[int, ...] = (settings.channels,)
-        return self._pixels(path, spec, stored, lambda: preprocess(read_image(path), settings))
+
+        def decode() -> NDArray[np.uint8]:
+            picture = read_picture(path, settings.bit_depth)
+            self._write_text(self._range_entry(path, settings), f"{picture.largest} {picture.bits}")
+            return preprocess(picture.as_rgb(), settings)
+
+        return self._pixels(path, spec, stored, decode)
+
+    def value_range(self, path: Path, settings: ImageSettings) -> tuple[int, int]:
+        """Largest value of an image as stored, and the bits of its values.
+
+        Args:
+            path: The image file.
+            settings: Their ``bit_depth`` stands for the file's own bits.
+
+        Raises:
+            ImageError: The file cannot be read.
+            OutputError: The cache folder cannot be written.
+        """
+        entry = self._range_entry(path, settings)
+        with suppress(OSError, ValueError):
+            largest, bits = map(int, entry.read_text(encoding="ascii").split())
+            return largest, bits
+        picture = read_picture(path, settings.bit_depth)
+        self._write_text(entry, f"{picture.largest} {picture.bits}")
+        return picture.largest, picture.bits
+
+    def _range_entry(self, path: Path, settings: ImageSettings) -> Path:
+        return self._entry(path, f"range{settings.bit_depth}", "range")
 
     def mask(self, path: Path, threshold: int | None) -> NDArray[np.uint8]:
         """Map the mask as labels, decoded on the first call.
@@ -95,11 +122,7 @@ class PixelCache:
         with suppress(OSError, ValueError):
             return int(entry.read_text(encoding="ascii"))
         count = int(np.count_nonzero(foreground(self.mask(path, threshold))))
-        try:
-            with atomic_file(entry) as file:
-                file.write(str(count).encode())
-        except OutputError as error:
-            raise self._unusable(str(error)) from None
+        self._write_text(entry, str(count))
         return count
 
     def _pixels(
@@ -132,6 +155,13 @@ class PixelCache:
         if path not in self._hashes:
             self._hashes[path] = hash_content(path)
         return self._hashes[path]
+
+    def _write_text(self, entry: Path, text: str) -> None:
+        try:
+            with atomic_file(entry) as file:
+                file.write(text.encode())
+        except OutputError as error:
+            raise self._unusable(str(error)) from None
 
     def _store(self, entry: Path, pixels: NDArray[np.uint8]) -> None:
         try:

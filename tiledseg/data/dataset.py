@@ -8,6 +8,7 @@ Other names of folders and files, and other forms of masks, are declared in the 
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,15 @@ from pathlib import Path
 
 from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.config.messages import nearest
+from tiledseg.data.beside import list_beside
 from tiledseg.data.mask_encoding import digest_masks, encode_mask
 from tiledseg.data.pairing import Sample, pair, split_folder
 from tiledseg.data.split import SPLITS, draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
 from tiledseg.images.hashing import hash_content
+from tiledseg.images.unused import describe_unused
+
+logger = logging.getLogger(__name__)
 
 _THREADS = 2
 
@@ -69,6 +74,9 @@ def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
     folder = root / settings.name
     draw_if_synthetic(settings, folder)
     require_folder(folder, root)
+    beside = list_beside(folder, settings)
+    if beside:
+        logger.warning("%s: %s", folder, describe_unused(beside))
     found = {}
     for split, place in find_splits(folder, settings).items():
         samples = pair(folder, place, settings)

@@ -1,5 +1,6 @@
 """Checks before training: every image and mask is decoded once, and faults are refused."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,9 +13,27 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError
+from tiledseg.images.bit_depth import bits_remedy, unused_bits_fault
 from tiledseg.images.reading import read_mask_brightness
 
+logger = logging.getLogger(__name__)
+
 _THREADS = 2
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """What an image uses of the range of its values.
+
+    Attributes:
+        path: The file.
+        largest: Its largest value as stored.
+        bits: Bits of a value.
+    """
+
+    path: Path
+    largest: int
+    bits: int
 
 
 @dataclass(frozen=True)
@@ -61,14 +80,36 @@ def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -
         return _measure(sample, experiment, cache)
 
     summaries = {}
+    ranges: list[ValueRange] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for split, samples in dataset.splits.items():
             counts = np.array(list(pool.map(measure, samples)), dtype=np.int64).sum(axis=0)
+            ranges += [
+                ValueRange(sample.image, *cache.value_range(sample.image, experiment.image))
+                for sample in samples
+            ]
             pixels, foreground = int(counts[0]), int(counts[1])
             summaries[split] = SplitSummary(len(samples), pixels / 1e6, foreground / pixels)
             if split == "train" and foreground == 0:
                 raise _no_foreground(samples, experiment.dataset.foreground_threshold)
+    warn_of_unused_bits(ranges)
     return DatasetSummary(summaries)
+
+
+def warn_of_unused_bits(images: Sequence[ValueRange]) -> None:
+    """Log one line where images use a fraction of their range, as dark ones do.
+
+    Args:
+        images: What of its range each uses.
+    """
+    faults = [(image, unused_bits_fault(image.largest, image.bits)) for image in images]
+    found = [(image, fault) for image, fault in faults if fault is not None]
+    if found:
+        image, fault = max(found, key=lambda each: each[0].largest)
+        logger.warning(
+            "%d of %d images use a fraction of their range, as %s: it %s; %s",
+            len(found), len(images), image.path, fault, bits_remedy(image.largest, image.bits),
+        )  # fmt: skip
 
 
 def _measure(sample: Sample, experiment: Experiment, cache: PixelCache) -> tuple[int, int]:

@@ -7,7 +7,9 @@ that everything behind it reads one form of mask.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +20,10 @@ from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.label_files import LOSSY_TOLERANCE, colors_of, is_lossy, read_labels, rgb_of
-from tiledseg.images.reading import read_as_stored, read_mask
+from tiledseg.images.reading import read_mask, read_pages
 from tiledseg.images.writing import write_image, write_mask
 
-_FORMAT = "tiledseg-mask-1"
+_FORMAT = "tiledseg-mask-2"
 """Changed whenever another mask comes out."""
 
 
@@ -92,7 +94,7 @@ def read_union(paths: Sequence[Path], settings: DatasetSettings) -> NDArray[np.b
 
 
 def read_foreground(path: Path, settings: DatasetSettings) -> NDArray[np.bool_]:
-    """Read one mask file by the rule of ``settings.mask_form``.
+    """Read one mask file by the rule of ``settings.mask_form``; its pages are united.
 
     Returns:
         (H, W), bool.
@@ -102,8 +104,13 @@ def read_foreground(path: Path, settings: DatasetSettings) -> NDArray[np.bool_]:
     """
     if settings.mask_form == "threshold":
         return read_mask(path, settings.mask_threshold)
-    pixels = colors_of(read_as_stored(path))
     tolerance = LOSSY_TOLERANCE if is_lossy(path) else 0
+    pages = (colors_of(page) for page in read_pages(path))
+    return np.asarray(reduce(np.bitwise_or, (_mark(page, settings, tolerance) for page in pages)))
+
+
+def _mark(pixels: NDArray[Any], settings: DatasetSettings, tolerance: int) -> NDArray[np.bool_]:
+    """Foreground of pixels as stored, (H, W, C)."""
     if settings.mask_form == "nonzero":
         return np.asarray((pixels > tolerance).any(axis=-1))
     found = np.zeros(pixels.shape[:2], np.bool_)

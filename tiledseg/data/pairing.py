@@ -1,5 +1,6 @@
 """Images and their masks, paired by the stem of their names and never by position."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError, ImageError
 from tiledseg.images.opening import stem_of
 from tiledseg.images.reading import READ_SUFFIXES, is_image, list_images
+from tiledseg.images.unused import Unused, describe_unused, is_open_folder, list_unused
+
+logger = logging.getLogger(__name__)
 
 _SEPARATORS = "_-. "
 _USUAL = DatasetSettings(name="usual")
@@ -45,6 +49,8 @@ class Pairing:
         lonely_masks: Masks without image.
         doubled: Files of a stem that an earlier file in the same folder has, after it.
         folders: That of the images and that of the masks.
+        unused: What else lies in them.
+        count: Everything that lies in them, unused or not.
     """
 
     samples: tuple[Sample, ...]
@@ -52,6 +58,8 @@ class Pairing:
     lonely_masks: tuple[Path, ...]
     doubled: tuple[tuple[Path, Path], ...]
     folders: tuple[Path, Path]
+    unused: tuple[Unused, ...]
+    count: int
 
 
 def split_folder(folder: Path, split: str, pattern: str) -> Path:
@@ -89,6 +97,7 @@ def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
         listed = [path for path in listed if path not in taken]
     else:
         mask_paths = _list_files(folders[1], with_folders=settings.masks_per_image == "several")
+    unused = _list_unused(folder, split, settings)
     images, twins, strangers = _by_stem(listed, settings.image_suffix)
     if settings.masks_per_image == "several":
         groups, lonely = _group(mask_paths, settings.mask_suffix, images)
@@ -110,6 +119,8 @@ def match_files(folder: Path, split: str, settings: DatasetSettings) -> Pairing:
         lonely_masks=tuple(lonely),
         doubled=(*twins, *mask_twins),
         folders=folders,
+        unused=tuple(unused),
+        count=len(unused) + len(listed) + len(mask_paths),
     )
 
 
@@ -129,6 +140,9 @@ def pair(folder: Path, split: str = "", settings: DatasetSettings = _USUAL) -> t
             is without partner.
     """
     found = match_files(folder, split, settings)
+    if found.unused:
+        places = " and ".join(str(place) for place in dict.fromkeys(found.folders))
+        logger.warning("%s: %s", places, describe_unused(found.unused, found.count))
     for first, second in found.doubled:
         raise DatasetError(f"{first} and {second.name} have the same stem; rename or remove one")
     count = len(found.samples)
@@ -177,13 +191,34 @@ def _list_files(folder: Path, *, with_folders: bool = False) -> list[Path]:
     try:
         paths = list_images(folder)
         if with_folders:
-            inner = [
-                path for path in sorted(folder.iterdir()) if path.is_dir() and not is_image(path)
-            ]
-            paths += [path for place in inner for path in list_images(place)]
+            paths += [path for place in _inner_folders(folder) for path in list_images(place)]
     except ImageError as error:
         raise DatasetError(str(error)) from None
     return paths
+
+
+def _inner_folders(folder: Path) -> list[Path]:
+    """Folders in a folder that are no images themselves, and can be listed."""
+    return [
+        path for path in sorted(folder.iterdir()) if is_open_folder(path) and not is_image(path)
+    ]
+
+
+def _list_unused(folder: Path, split: str, settings: DatasetSettings) -> list[Unused]:
+    """What lies in the folders of images and masks and is neither."""
+    found = []
+    images, masks = (
+        split_folder(folder, split, pattern) for pattern in (settings.images, settings.masks)
+    )
+    for place in dict.fromkeys((images, masks)):
+        several = settings.masks_per_image == "several" and place == masks
+        home = several or place in (folder, folder / split)
+        places = [place]
+        if several:
+            places += _inner_folders(place)
+        for each in places:
+            found += list_unused(each, list_images(each), folders_are_used=home and each == place)
+    return found
 
 
 def _by_stem(

@@ -80,7 +80,7 @@ def evaluate_images(
     _check_classes(predictor, experiment)
     left_for_seams = experiment.evaluation.seam_images
     for sample in samples:
-        image = read_image(sample.image)
+        image = read_image(sample.image, bit_depth=predictor.experiment.image.bit_depth)
         target = read_label_map(sample.mask, experiment.dataset.foreground_threshold)
         probabilities: dict[str, NDArray[np.float32]] = {}
         scores: dict[str, dict[str, float]] = {}

@@ -69,7 +69,9 @@ def _mean_dice(
     above = predictor.experiment.dataset.foreground_threshold
     dice = [
         _dice_by_threshold(
-            predictor.probability(read_image(sample.image))[..., 0],
+            predictor.probability(
+                read_image(sample.image, bit_depth=predictor.experiment.image.bit_depth)
+            )[..., 0],
             read_label_map(sample.mask, above),
             tiling,
         )

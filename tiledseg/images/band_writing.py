@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
 from tiledseg.images.canvas import BAND, cannot_write
+from tiledseg.images.pixel_size import PixelSize
 from tiledseg.images.pyramid import Picture, build_levels, level_shapes
 from tiledseg.images.reading import MAX_PIXELS
 
@@ -71,6 +72,8 @@ def _write_png(path: Path, picture: Picture, _: Path) -> None:
         kind = _PNG_GRAY if picture.palette is None else _PNG_PALETTE
         _png_chunk(file, b"IHDR", struct.pack(">IIBBBBB", picture.width, picture.height,
                                               depth, kind, 0, 0, 0))  # fmt: skip
+        if picture.pixel_size is not None:
+            _png_chunk(file, b"pHYs", _pixels_per_meter(picture.pixel_size))
         if picture.palette is not None:
             _png_chunk(file, b"PLTE", picture.palette.tobytes())
         packer = zlib.compressobj(level=3)
@@ -82,6 +85,13 @@ def _write_png(path: Path, picture: Picture, _: Path) -> None:
                 _png_chunk(file, b"IDAT", data)
         _png_chunk(file, b"IDAT", packer.flush())
         _png_chunk(file, b"IEND", b"")
+
+
+def _pixels_per_meter(size: PixelSize) -> bytes:
+    """The content of a pHYs block: pixels per meter along x and y, rounded."""
+    return struct.pack(
+        ">IIB", *(min(round(1e6 / side), 2**31 - 1) for side in (size.width, size.height)), 1
+    )
 
 
 def _png_chunk(file: BinaryIO, name: bytes, data: bytes) -> None:

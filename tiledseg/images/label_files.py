@@ -22,6 +22,7 @@ from tiledseg.images.reading import (
 )
 from tiledseg.masks.classes import IGNORED, Labels
 
+_LOSSY_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".jp2", ".j2k")
 LOSSY_TOLERANCE = 48
 """Most that JPEG changes a channel of a flat color near an edge, about; lossless: nothing."""
 
@@ -68,6 +69,11 @@ def read_label_values(path: Path) -> NDArray[Any]:
         ImageError: The file cannot be read.
     """
     header = read_header(path)
+    if header.pages > 1:
+        raise DatasetError(
+            f"{path}: has {header.pages} pages, and labels stand on one; save it as one page, or "
+            "use dataset.mask_form nonzero, which unites them"
+        )
     if header.palette and header.kind != "bmp":  # whose gray files have one, too
         values = read_indices(path)
     else:
@@ -109,8 +115,8 @@ def colors_of(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def is_lossy(path: Path) -> bool:
-    """Whether the file's format changes values."""
-    return path.suffix.lower() in (".jpg", ".jpeg")
+    """Whether the file's format changes values, or may."""
+    return path.suffix.lower() in _LOSSY_SUFFIXES
 
 
 def rgb_of(color: str) -> tuple[int, int, int]:
@@ -121,6 +127,8 @@ def rgb_of(color: str) -> tuple[int, int, int]:
 
 def _labels_of_colors(path: Path, settings: DatasetSettings) -> Labels:
     """Label by the nearest color in a lossy file, by the exact color in others."""
+    if read_header(path).pages > 1:
+        raise DatasetError(f"{path}: has several pages; save the one with all classes alone")
     stored = colors_of(read_as_stored(path))
     if stored.dtype != np.uint8:
         raise DatasetError(f"{path}: holds {stored.dtype} colors; save it with 8 bits a channel")

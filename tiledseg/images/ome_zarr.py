@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import one_line
 from tiledseg.images.headers import Header
+from tiledseg.images.unused import is_file
 
 STORE_SUFFIX = ".zarr"
 _ROOTS = ("zarr.json", ".zattrs", ".zgroup")
@@ -24,7 +25,7 @@ _EXPECTED = "expected an OME-Zarr image (multiscales) of rows and columns, gray 
 
 def is_store(path: Path) -> bool:
     """Whether a path is a folder that Zarr calls a group; nothing of it is read."""
-    return path.suffix.lower() == STORE_SUFFIX and any((path / root).is_file() for root in _ROOTS)
+    return path.suffix.lower() == STORE_SUFFIX and any(is_file(path / root) for root in _ROOTS)
 
 
 def read_store_header(path: Path) -> Header:
@@ -51,6 +52,7 @@ def read_store(path: Path) -> NDArray[Any]:
         ValueError: As for ``read_store_header``.
     """
     array, axes, _ = finest_level(path)
+    require_channels(axes, array.shape)
     require_complete_chunks(path, array)
     try:
         pixels = np.asarray(array[...])
@@ -90,6 +92,13 @@ def finest_level(path: Path) -> tuple[Any, list[str], dict[str, Any]]:
     if planes:
         raise ValueError(f"has several planes along {', '.join(planes)}; {_EXPECTED}")
     return array, axes, image
+
+
+def require_channels(axes: list[str], shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless there are 1, 3 or 4 channels, the last of 4 being alpha."""
+    channels = shape[axes.index("c")] if "c" in axes else 1
+    if channels not in (1, 3, 4):
+        raise ValueError(f"holds {channels} channels; save it as gray or RGB")
 
 
 def _is_blosc(array: Any) -> bool:

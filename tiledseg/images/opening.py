@@ -7,6 +7,7 @@ from tiledseg.images.headers import kind_of
 from tiledseg.images.reading import image_shape, is_image
 from tiledseg.images.sources import DecodedSlide, RegionSlide, Slide
 from tiledseg.images.tiff_source import open_tiff
+from tiledseg.images.unused import is_file
 from tiledseg.images.zarr_source import open_zarr
 
 SLIDE_SUFFIXES = (".ndpi", ".scn", ".svs", ".bif", ".btf", ".tf8")
@@ -14,20 +15,21 @@ SLIDE_SUFFIXES = (".ndpi", ".scn", ".svs", ".bif", ".btf", ".tf8")
 _ENDINGS = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.zarr")
 
 
-def open_slide(path: Path) -> Slide:
-    """Open an image to read it in rectangles.
+def open_slide(path: Path, bit_depth: int | None = None) -> Slide:
+    """Open an image to read it in rectangles; what comes out equals ``reading.read_image``.
 
     Tiled TIFF, large TIFF and OME-Zarr are read as they lie on disk, at full resolution, the
-    first image of several; JPEG, PNG, BMP and small TIFF are decoded whole.
+    largest image of several; other formats and small TIFF are decoded whole.
 
     Args:
         path: A file, or the folder of an OME-Zarr image.
+        bit_depth: ``image.bit_depth``.
 
     Raises:
         ImageError: It cannot be read.
     """
-    stored = _open_regions(path)
-    return DecodedSlide(path) if stored is None else stored
+    stored = _open_regions(path, bit_depth)
+    return DecodedSlide(path, bit_depth) if stored is None else stored
 
 
 def slide_shape(path: Path) -> tuple[int, int]:
@@ -46,7 +48,7 @@ def slide_shape(path: Path) -> tuple[int, int]:
 def is_slide(path: Path) -> bool:
     """Whether a path is named as an image that is read, and is not hidden; it is not opened."""
     own = path.suffix.lower() in SLIDE_SUFFIXES and not path.name.startswith(".")
-    return (own and path.is_file()) or is_image(path)
+    return (own and is_file(path)) or is_image(path)
 
 
 def stem_of(path: Path) -> str:
@@ -56,11 +58,11 @@ def stem_of(path: Path) -> str:
     return path.name[: -len(ending)] if ending else path.stem
 
 
-def _open_regions(path: Path) -> RegionSlide | None:
+def _open_regions(path: Path, bit_depth: int | None = None) -> RegionSlide | None:
     """Open a TIFF or OME-Zarr that is read in regions; None for what is decoded whole."""
     if path.is_dir():
-        return open_zarr(path)
-    return open_tiff(path) if _head_is_tiff(path) else None
+        return open_zarr(path, bit_depth)
+    return open_tiff(path, bit_depth) if _head_is_tiff(path) else None
 
 
 def _head_is_tiff(path: Path) -> bool:

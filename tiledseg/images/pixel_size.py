@@ -8,10 +8,14 @@ from xml.etree import ElementTree
 MICROMETERS = {
     "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
     "nm": 1e-3, "nanometer": 1e-3, "mm": 1e3, "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4,
-    "m": 1e6, "meter": 1e6, "\\u00b5m": 1.0,
+    "m": 1e6, "meter": 1e6, "µ": 1.0, "μ": 1.0, "micrometre": 1.0, "micrometers": 1.0,
+    "inch": 25400.0, "in": 25400.0,
 }  # fmt: skip
-"""One of each unit, in micrometers; ImageJ escapes the Greek letter."""
-_CENTIMETER = 3
+"""One of each unit, in micrometers."""
+_RESOLUTION_UNITS = {2: "inch", 3: "cm"}
+_PLAUSIBLE = 10.0
+"""Micrometers. A resolution per inch that means a larger pixel is the 72 or 300 of a program that
+had none to write."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class PixelSize:
     @classmethod
     def of(cls, height: Any, width: Any, unit: str, unit_of_width: str = "") -> Self | None:
         """Convert numbers in one unit, or in two; None where they are no size."""
-        factors = [MICROMETERS.get(name, 0.0) for name in (unit, unit_of_width or unit)]
+        factors = [_in_micrometers(name) for name in (unit, unit_of_width or unit)]
         try:
             size = cls(float(height) * factors[0], float(width) * factors[1])
         except (TypeError, ValueError):
@@ -33,27 +37,31 @@ class PixelSize:
         return size if sound else None
 
 
-def tiff_pixel_size(file: Any) -> PixelSize | None:
-    """Size of a pixel in a TIFF's first image; None where the file does not say.
+def tiff_pixel_size(file: Any, page: Any) -> PixelSize | None:
+    """Size of a pixel on a page of a TIFF; None where the file does not say.
 
-    OME-XML, Aperio's MPP, ImageJ's unit and resolutions per centimeter are believed. Resolutions
-    per inch are not: they are the 72 or 300 of a program that had none to write.
+    OME-XML, Aperio's MPP, ImageJ's unit and resolutions per centimeter are believed; resolutions
+    per inch where they mean a pixel that only a microscope sees.
     """
-    page = file.pages[0]
     if file.is_ome:
-        return _from_ome(file.ome_metadata or "")
-    mpp = re.search(r"\bMPP\s*=\s*([0-9.]+)", page.description or "")
+        found = _from_ome(file.ome_metadata or "")
+        if found is not None:
+            return found
+    mpp = re.search(r"\bMPP\s*=\s*([0-9.]+)", file.pages[0].description or "")
     if file.is_svs and mpp:
         return PixelSize.of(mpp[1], mpp[1], "µm")
     rows, columns = (_per_unit(page, name) for name in ("YResolution", "XResolution"))
     if rows is None or columns is None:
         return None
-    if file.is_imagej:
-        unit = str((file.imagej_metadata or {}).get("unit", ""))
-        return PixelSize.of(1 / rows, 1 / columns, unit)
-    if int(page.tags.valueof("ResolutionUnit", 0)) == _CENTIMETER:
-        return PixelSize.of(1 / rows, 1 / columns, "cm")
-    return None
+    metadata = (file.imagej_metadata or {}) if file.is_imagej else {}
+    named = PixelSize.of(1 / rows, 1 / columns, str(metadata.get("unit", "")))
+    if named is not None:
+        return named
+    unit = _RESOLUTION_UNITS.get(int(page.tags.valueof("ResolutionUnit", 0)), "")
+    size = PixelSize.of(1 / rows, 1 / columns, unit)
+    if unit == "inch" and size is not None and max(size.height, size.width) > _PLAUSIBLE:
+        return None
+    return size
 
 
 def ngff_pixel_size(multiscale: dict[str, Any], axes: list[str]) -> PixelSize | None:
@@ -95,3 +103,9 @@ def _per_unit(page: Any, tag: str) -> float | None:
     if not value or not value[0] or not value[1]:
         return None
     return float(value[0]) / float(value[1])
+
+
+def _in_micrometers(unit: str) -> float:
+    """One of a unit; ImageJ escapes the Greek letter. 0 for what is no length."""
+    plain = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda sign: chr(int(sign[1], 16)), unit).strip()
+    return MICROMETERS.get(plain) or MICROMETERS.get(plain.lower(), 0.0)

@@ -1,32 +1,60 @@
 """The only reader of images and masks; ``writing`` is the only writer.
 
-Everything comes back as 8 bits, RGB or gray, as stored (EXIF orientation is not applied: a mask
-beside the image would not follow it). What cannot be read whole is refused, never predicted.
+Each format has one decoder: libjpeg-turbo for JPEG, by simplejpeg, which tells what libjpeg only
+warns of; tifffile and imagecodecs for TIFF; imagecodecs for WebP, GIF and JPEG 2000; OpenCV for PNG
+and BMP; zarr for OME-Zarr. Everything comes back as 8 bits, RGB or gray, turned as viewers turn it.
+What cannot be read whole is refused, never predicted.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
+import imagecodecs
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
+from PIL.GifImagePlugin import GifImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from tiledseg.errors import ImageError, one_line
-from tiledseg.images.headers import Header, kind_of, parse_header, strip_png
+from tiledseg.images.bit_depth import scale_to_8_bits
+from tiledseg.images.headers import (
+    Header,
+    kind_of,
+    last_jpeg_scan,
+    parse_header,
+    strip_png,
+)
 from tiledseg.images.ome_zarr import STORE_SUFFIX, is_store, read_store, read_store_header
-from tiledseg.images.tiff import read_tiff, read_tiff_header, read_tiff_indices
+from tiledseg.images.orientation import turn_upright
+from tiledseg.images.pixel_size import PixelSize
+from tiledseg.images.tiff import (
+    TiffPicture,
+    read_tiff,
+    read_tiff_header,
+    read_tiff_indices,
+    read_tiff_pages,
+)
+from tiledseg.images.unused import is_file
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff",
+    ".webp",
+)  # fmt: skip
 READ_SUFFIXES = (*IMAGE_SUFFIXES, STORE_SUFFIX)
 """Those of files, and that of OME-Zarr stores, which are folders and are not written."""
 MAX_PIXELS = 2**30
 """Largest picture that is decoded in one piece; OpenCV's own limit."""
 
 _BYTE = 8
-_SIXTEEN_TO_EIGHT = ((np.arange(2**16) + 128) // 257).astype(np.uint8)
+_JPEG_TAIL = 2
+"""Bytes at the end of a JPEG's data that hold pixels for certain, one of filling allowed."""
+_JPEG_END = b"\xff\xd9"
 
 # Faults come back as ImageError; OpenCV would also write its own lines on the terminal.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -51,20 +79,62 @@ def is_image(path: Path) -> bool:
     """Whether a path is named as an image that is read, and is not hidden; it is not opened."""
     if path.name.startswith("."):
         return False
-    return (path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()) or is_store(path)
+    return (path.suffix.lower() in IMAGE_SUFFIXES and is_file(path)) or is_store(path)
 
 
-def read_image(path: Path, channels: Literal[1, 3] = 3) -> NDArray[np.uint8]:
-    """Read a JPEG, PNG, BMP, TIFF (first page) or OME-Zarr store (finest level).
+@dataclass(frozen=True)
+class DecodedPicture:
+    """A picture in 8 bits, and what of its own range it uses.
+
+    Attributes:
+        pixels: Gray (H, W) or RGB (H, W, 3), uint8.
+        bits: Bits of a value as stored, or ``image.bit_depth`` where it is set.
+        largest: Largest value as stored.
+    """
+
+    pixels: NDArray[np.uint8]
+    bits: int
+    largest: int
+
+    def as_rgb(self) -> NDArray[np.uint8]:
+        """The pixels in color, (H, W, 3)."""
+        if self.pixels.ndim == 3:
+            return self.pixels
+        return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def read_picture(path: Path, bit_depth: int | None = None) -> DecodedPicture:
+    """Read an image, and say what of its range it uses.
+
+    Args:
+        path: The file.
+        bit_depth: ``image.bit_depth``: bits that 16-bit files make use of; None: all that the
+            file declares.
+
+    Raises:
+        ImageError: As for ``read_image``.
+    """
+    header, stored = _read_stored(path)
+    pixels = drop_alpha(path, stored)
+    bits = depth_of(pixels.dtype, _stored_bits(header), bit_depth)
+    largest = int(pixels.max(initial=0))
+    return DecodedPicture(to_8_bits(path, pixels, bits), bits, largest)
+
+
+def read_image(
+    path: Path, channels: Literal[1, 3] = 3, *, bit_depth: int | None = None
+) -> NDArray[np.uint8]:
+    """Read an image of any format: of a TIFF the largest picture, of OME-Zarr the finest level.
 
     A TIFF is known by its content, since scanners write it under suffixes of their own.
 
-    16-bit values are divided by 257 and rounded, alpha is dropped, and gray is converted to
-    color or color to gray (ITU-R BT.601 luma) as ``channels`` asks.
+    Values are scaled so that the largest of the file's bits becomes 255, alpha is dropped, and
+    gray is converted to color or color to gray (ITU-R BT.601 luma) as ``channels`` asks.
 
     Args:
         path: The file.
         channels: 3 for RGB, 1 for gray.
+        bit_depth: See ``read_picture``.
 
     Returns:
         (H, W, channels), uint8.
@@ -72,11 +142,12 @@ def read_image(path: Path, channels: Literal[1, 3] = 3) -> NDArray[np.uint8]:
     Raises:
         ImageError: The file is missing, truncated, damaged, too large, or of another kind.
     """
-    pixels = _read_pixels(path)
-    if channels == 1:
-        gray = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        return np.asarray(gray)[..., np.newaxis]
-    return np.asarray(pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
+    picture = read_picture(path, bit_depth)
+    if channels == 3:
+        return picture.as_rgb()
+    color = picture.pixels.ndim == 3
+    gray = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2GRAY) if color else picture.pixels
+    return np.asarray(gray)[..., np.newaxis]
 
 
 def read_mask(path: Path, threshold: int = 127) -> NDArray[np.bool_]:
@@ -99,14 +170,40 @@ def read_mask(path: Path, threshold: int = 127) -> NDArray[np.bool_]:
 def read_mask_brightness(path: Path) -> NDArray[np.uint8]:
     """Read the brightest of the first three channels of a mask, before any threshold.
 
+    A TIFF with an object on each of its pages counts with all of them.
+
     Returns:
         (H, W), uint8.
 
     Raises:
         ImageError: As for ``read_image``.
     """
-    pixels = _read_pixels(path)
-    return pixels if pixels.ndim == 2 else reduce(np.maximum, cv2.split(pixels))
+    header = read_header(path)
+    bits = _stored_bits(header)
+    pages = (drop_alpha(path, to_8_bits(path, page, bits)) for page in read_pages(path))
+    flat = (page if page.ndim == 2 else reduce(np.maximum, cv2.split(page)) for page in pages)
+    return np.asarray(reduce(np.maximum, flat))
+
+
+def read_pages(path: Path) -> list[NDArray[Any]]:
+    """Read all pages of a mask, as ``read_as_stored`` reads the one of other files.
+
+    Raises:
+        ImageError: As for ``read_as_stored``.
+    """
+    header, _ = _open(path)
+    if header.kind != "tiff" or header.pages == 1:
+        return [read_as_stored(path)]
+    try:
+        pages = read_tiff_pages(path)
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+    if len(pages) < header.pages:
+        raise ImageError(
+            f"{path}: has {header.pages} pages that differ in size or kind; save those that "
+            "belong together alike, or as a file each"
+        )
+    return pages
 
 
 def read_as_stored(path: Path) -> NDArray[Any]:
@@ -119,17 +216,24 @@ def read_as_stored(path: Path) -> NDArray[Any]:
     Raises:
         ImageError: The file is missing, truncated, damaged, too large, or of another kind.
     """
-    header, data = _open(path)
-    try:
-        if header.kind == "zarr":
-            return read_store(path)
-        return read_tiff(path) if header.kind == "tiff" else _decode(data)
-    except ValueError as error:
-        raise _fault(path, str(error)) from None
+    return _read_stored(path)[1]
+
+
+def read_pixel_size(path: Path) -> PixelSize | None:
+    """Size of a pixel by a TIFF's metadata; None of other formats, or where it does not say.
+
+    Raises:
+        ImageError: As for ``read_header``.
+    """
+    header, _ = _open(path)
+    if header.kind != "tiff":
+        return None
+    with TiffPicture(path) as picture:
+        return picture.pixel_size
 
 
 def read_indices(path: Path) -> NDArray[Any]:
-    """Read the indices of a PNG or TIFF with a palette, not the colors they stand for.
+    """Read the indices of a PNG, GIF or TIFF with a palette, not the colors they stand for.
 
     Returns:
         (H, W), integers.
@@ -141,8 +245,8 @@ def read_indices(path: Path) -> NDArray[Any]:
     try:
         if header.kind == "tiff":
             return read_tiff_indices(path)
-        if header.kind == "png" and header.palette:
-            return _decode_indices(data)
+        if header.kind in ("png", "gif") and header.palette:
+            return turn_upright(_decode_indices(header.kind, data), header.orientation)
     except ValueError as error:
         raise _fault(path, str(error)) from None
     raise _fault(path, f"is a {header.kind} without a palette that is read", "save it as PNG")
@@ -171,26 +275,29 @@ def image_shape(path: Path) -> tuple[int, int]:
     return read_header(path).shape
 
 
-def to_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Convert values to the 8-bit scale: 16 bits are divided by 257 and rounded.
+def depth_of(dtype: np.dtype[Any], bits: int, bit_depth: int | None) -> int:
+    """Bits to scale by: those of the file, or ``image.bit_depth`` where values have 16."""
+    return bit_depth if bit_depth is not None and dtype == np.uint16 else bits
+
+
+def to_8_bits(path: Path, pixels: NDArray[Any], bits: int | None = None) -> NDArray[np.uint8]:
+    """Scale values to 8 bits; see ``bit_depth.scale_to_8_bits``.
 
     Args:
         path: Where they come from, for the message.
         pixels: Any shape; uint8, uint16 or bool.
+        bits: Of a value; None: those of the type.
 
     Raises:
-        ImageError: They are of another type.
+        ImageError: They are of another type, or a value needs more bits.
     """
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == np.uint16:
-        return np.asarray(_SIXTEEN_TO_EIGHT[pixels])
-    if pixels.dtype == np.bool_:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    raise _fault(path, f"holds {pixels.dtype} pixels", "save it with 8 or 16 bits per channel")
+    try:
+        return scale_to_8_bits(pixels, bits or 8 * pixels.dtype.itemsize)
+    except ValueError as error:
+        raise ImageError(f"{path}: {error}") from None
 
 
-def drop_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def drop_alpha(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     """Drop the alpha channel, if there is one: gray (H, W) or RGB (H, W, 3).
 
     Args:
@@ -208,9 +315,22 @@ def drop_alpha(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
-def _read_pixels(path: Path) -> NDArray[np.uint8]:
-    """(H, W) gray or (H, W, 3) RGB, uint8."""
-    return drop_alpha(path, to_8_bits(path, read_as_stored(path)))
+def _read_stored(path: Path) -> tuple[Header, NDArray[Any]]:
+    """Header and values as stored, turned upright."""
+    header, data = _open(path)
+    try:
+        if header.kind == "zarr":
+            return header, read_store(path)
+        if header.kind == "tiff":
+            return header, read_tiff(path)
+        return header, turn_upright(_decode(header, data), header.orientation)
+    except ValueError as error:
+        raise _fault(path, str(error)) from None
+
+
+def _stored_bits(header: Header) -> int:
+    """Bits of a value as decoded: PNG of fewer than 8 bits is stretched by its decoder."""
+    return max(_BYTE, header.bits) if header.kind == "png" else header.bits
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -236,6 +356,9 @@ def _read_bytes(path: Path) -> bytes:
         )
     if not data:
         raise _fault(path, "is empty")
+    if data.startswith(b"version https://git-lfs"):
+        reason, remedy = "is a pointer of Git LFS, without the file", "fetch it with git lfs pull"
+        raise _fault(path, reason, remedy)
     return data
 
 
@@ -262,26 +385,72 @@ def _open(path: Path) -> tuple[Header, bytes]:
     return header, data
 
 
-def _decode(data: bytes) -> NDArray[Any]:
-    """Decode JPEG, PNG or BMP bytes as RGB(A) or gray."""
-    if kind_of(data[:16]) == "png":
-        data = strip_png(data)
+def _decode(header: Header, data: bytes) -> NDArray[Any]:
+    """Decode bytes of any kind but TIFF as RGB(A) or gray, as they are stored."""
+    try:
+        if header.kind == "jpeg":
+            return _decode_jpeg(header, data)
+        if header.kind in _CODECS:
+            return np.asarray(_CODECS[header.kind](data))
+    except Exception as error:  # noqa: BLE001 - each codec has exceptions of its own
+        name = header.kind.upper().replace("JPEG2000", "JPEG 2000")
+        raise ValueError(f"is a damaged {name} ({one_line(error)})") from None
+    return _decode_by_opencv(strip_png(data) if header.kind == "png" else data)
+
+
+def _decode_jpeg(header: Header, data: bytes) -> NDArray[np.uint8]:
+    """Decode strictly: what libjpeg warns of, it has filled with gray or noise."""
+    if header.bits != _BYTE:
+        raise ValueError(f"{header.bits} bits are not read")
+    space = "GRAY" if header.channels == 1 else "RGB"
+    pixels = simplejpeg.decode_jpeg(data, space, fastdct=False, fastupsample=False)
+    if not _needs_its_end(data):
+        raise ValueError("its pixels are complete before their data end")
+    return np.asarray(pixels[..., 0] if space == "GRAY" else pixels)
+
+
+def _needs_its_end(data: bytes) -> bool:
+    """Whether a JPEG cannot be decoded without its last bytes.
+
+    Damage may be read as other pixels of fewer bits. libjpeg then has its picture before the data
+    end, and does not look at the rest. What falls into step again before the end is not found.
+    """
+    begin, end = last_jpeg_scan(data)
+    if end - begin <= 2 * _JPEG_TAIL:
+        return True
+    try:
+        simplejpeg.decode_jpeg(data[: end - _JPEG_TAIL] + _JPEG_END, "GRAY")
+    except ValueError:
+        return True
+    return False
+
+
+def _decode_by_opencv(data: bytes) -> NDArray[Any]:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise ValueError(f"cannot be decoded ({error.err})") from None
     if pixels is None:
-        raise ValueError("cannot be decoded; its content is damaged")
+        raise ValueError("cannot be decoded (its content is damaged)")
     if pixels.ndim == 3:
         code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
         pixels = cv2.cvtColor(pixels, code)
     return np.asarray(pixels)
 
 
-def _decode_indices(data: bytes) -> NDArray[np.uint8]:
-    """Decode a PNG with a palette, leaving the palette out; OpenCV would put the colors in."""
+_CODECS: dict[str, Callable[[bytes], Any]] = {
+    "webp": imagecodecs.webp_decode,
+    "gif": lambda data: imagecodecs.gif_decode(data, index=0),
+    "jpeg2000": imagecodecs.jpeg2k_decode,
+}
+
+
+def _decode_indices(kind: str, data: bytes) -> NDArray[np.uint8]:
+    """Decode a file with a palette, leaving the palette out; other decoders put the colors in."""
     try:
         # The plugin itself, as in ``headers``.
+        if kind == "gif":
+            return np.array(GifImageFile(BytesIO(data)))
         return np.array(PngImageFile(BytesIO(strip_png(data))))
     except Exception as error:  # noqa: BLE001 - SyntaxError, OSError, zlib.error... by the fault
         raise ValueError(f"cannot be decoded ({one_line(error)})") from None
@@ -290,4 +459,4 @@ def _decode_indices(data: bytes) -> NDArray[np.uint8]:
 def _fault(
     path: Path, fault: str, remedy: str = "copy or export it again, or remove it"
 ) -> ImageError:
-    return ImageError(f"{path}: {fault}; {remedy}")
+    return ImageError(f"{path}: {fault}" if "; " in fault else f"{path}: {fault}; {remedy}")

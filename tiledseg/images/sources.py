@@ -1,6 +1,5 @@
 """Images on disk, read a rectangle at a time, as the 8-bit RGB that networks are shown."""
 
-import math
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,13 +8,18 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError, one_line
 from tiledseg.images.pixel_size import PixelSize
-from tiledseg.images.reading import MAX_PIXELS, drop_alpha, read_image, to_8_bits
+from tiledseg.images.reading import (
+    MAX_PIXELS,
+    depth_of,
+    drop_alpha,
+    read_picture,
+    read_pixel_size,
+    to_8_bits,
+)
 from tiledseg.tiling.geometry.regions import Region
 
 LARGEST_PIECE = 2**28
 """Bytes that a file's own tile or strip may take, decoded; each is decoded whole."""
-_CHANNELS = {"s": (1, 2, 3, 4), "c": (1, 3, 4)}
-"""Accepted counts: samples of a pixel may be gray and alpha, channels of an image are not."""
 
 
 class Slide(Protocol):
@@ -31,8 +35,50 @@ class Slide(Protocol):
         """Size of a pixel by the file's metadata; None where it has none."""
         ...
 
+    @property
+    def bits(self) -> int:
+        """Bits of a value as stored, or ``image.bit_depth`` where it is set."""
+        ...
+
+    @property
+    def largest(self) -> int:
+        """Largest value as stored, of what has been read so far."""
+        ...
+
     def read(self, region: Region) -> NDArray[np.uint8]:
         """The pixels of a rectangle inside the image, (h, w, 3) uint8 RGB."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class StoredPicture(Protocol):
+    """A picture in a file, read a rectangle at a time as its pixels are stored."""
+
+    shape: tuple[int, int]
+    """Height and width of the picture as shown, in pixels."""
+    bits: int
+    """Bits of a value."""
+    dtype: np.dtype[Any]
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """Size of a pixel by the file's metadata; None where it has none."""
+        ...
+
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes of a tile or strip of the file, decoded; each is decoded whole."""
+        ...
+
+    def require_channels(self) -> None:
+        """Raise ValueError unless the picture is gray or RGB."""
+        ...
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """The values of a rectangle, (h, w) or (h, w, C)."""
         ...
 
     def close(self) -> None:
@@ -45,33 +91,25 @@ class RegionSlide:
 
     Args:
         path: The file, for messages.
-        pixels: A zarr.Array, whatever the file's format.
-        axes: A letter per axis: y, x, s (samples), c (channels); others are read at 0.
-        pixel_size: As the file says it.
-        inverted: Whether 0 is white.
-        opened: What is closed in the end.
+        picture: Its pixels as they are stored.
+        bit_depth: ``image.bit_depth``.
 
     Raises:
         ImageError: The image has channels, a type or tiles that are not read.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        pixels: Any,
-        axes: str,
-        pixel_size: PixelSize | None,
-        *,
-        inverted: bool = False,
-        opened: Any = None,
-    ) -> None:
+    def __init__(self, path: Path, picture: StoredPicture, bit_depth: int | None = None) -> None:
         self.path = path
-        self.pixel_size = pixel_size
-        self._pixels, self._axes = pixels, axes
-        self._inverted, self._opened = inverted, opened
-        sizes = dict(zip(axes, pixels.shape, strict=True))
-        self._check(sizes)
-        self.shape = (int(sizes["y"]), int(sizes["x"]), 3)
+        self._picture = picture
+        self.bits = depth_of(picture.dtype, picture.bits, bit_depth)
+        self.largest = 0
+        self._check()
+        self.shape: tuple[int, int, int] = (*picture.shape, 3)
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """Size of a pixel by the file's metadata; None where it has none."""
+        return self._picture.pixel_size
 
     def read(self, region: Region) -> NDArray[np.uint8]:
         """The pixels of a rectangle inside the image, (h, w, 3) uint8 RGB.
@@ -79,39 +117,32 @@ class RegionSlide:
         Raises:
             ImageError: A tile of the file is damaged.
         """
-        places: dict[str, Any] = dict(zip("yx", region, strict=True))
-        index = tuple(places.get(axis, slice(None) if axis in "sc" else 0) for axis in self._axes)
         try:
-            stored = np.asarray(self._pixels[index])
-            stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+            stored = self._picture.read(region)
         except Exception as error:  # each codec has exceptions of its own
             rows, columns = region
             raise ImageError(
                 f"{self.path}: cannot be decoded near row {rows.start}, column {columns.start} "
                 f"({one_line(error)}); copy or export it again"
             ) from error
-        left = [axis for axis in self._axes if axis in "yxsc"]
-        order = [left.index(axis) for axis in "yxsc" if axis in left]
-        shown = drop_alpha(self.path, to_8_bits(self.path, stored.transpose(order)))
-        if self._inverted:
-            shown = np.invert(shown)
+        pixels = drop_alpha(self.path, stored)
+        self.largest = max(self.largest, int(pixels.max(initial=0)))
+        shown = to_8_bits(self.path, pixels, self.bits)
         return shown if shown.ndim == 3 else np.repeat(shown[..., np.newaxis], 3, axis=2)
 
     def close(self) -> None:
         """Close the file."""
-        if self._opened is not None:
-            self._opened.close()
+        self._picture.close()
 
-    def _check(self, sizes: dict[str, int]) -> None:
-        for axis, accepted in _CHANNELS.items():
-            if sizes.get(axis, 1) not in accepted:
-                raise ImageError(
-                    f"{self.path}: holds {sizes[axis]} channels; save it as gray or RGB"
-                )
-        if 0 in self._pixels.shape:
+    def _check(self) -> None:
+        try:
+            self._picture.require_channels()
+        except ValueError as error:
+            raise ImageError(f"{self.path}: {error}") from None
+        if 0 in self._picture.shape:
             raise ImageError(f"{self.path}: has no pixels; remove it")
-        to_8_bits(self.path, np.zeros(0, self._pixels.dtype.newbyteorder("=")))
-        piece = math.prod(self._pixels.chunks) * self._pixels.dtype.itemsize
+        to_8_bits(self.path, np.zeros(0, self._picture.dtype.newbyteorder("=")), self.bits)
+        piece = self._picture.piece_bytes
         if piece > LARGEST_PIECE:
             raise ImageError(
                 f"{self.path}: is stored in pieces of {piece / 1e6:.0f} MB, which would each be "
@@ -125,15 +156,17 @@ class DecodedSlide:
 
     Args:
         path: The file.
+        bit_depth: ``image.bit_depth``.
 
     Raises:
         ImageError: It cannot be read.
     """
 
-    pixel_size = None
-
-    def __init__(self, path: Path) -> None:
-        self._image = read_image(path)
+    def __init__(self, path: Path, bit_depth: int | None = None) -> None:
+        picture = read_picture(path, bit_depth)
+        self._image = picture.as_rgb()
+        self.bits, self.largest = picture.bits, picture.largest
+        self.pixel_size = read_pixel_size(path)
         self.shape: tuple[int, int, int] = (*self._image.shape[:2], 3)
 
     def read(self, region: Region) -> NDArray[np.uint8]:

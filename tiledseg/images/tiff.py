@@ -1,27 +1,282 @@
-"""TIFF files: the first page, as 8- or 16-bit gray or RGB.
+"""TIFF files: the largest picture of a file, whole or a rectangle at a time.
 
-tifffile reads plain pages; OpenCV's libtiff reads those that need a codec tifffile lacks
-(LZW, JPEG) or another photometric (palette, YCbCr, white is zero).
+tifffile reads the layout, imagecodecs the pixels. Whoever wants pixels of a TIFF gets them from
+``TiffPicture``, so that a picture is the same whole and in parts:
+
+    stored samples -> palette, white is zero, YCbCr, CMYK -> turned as its orientation says
+
+A file may begin with a thumbnail, and a pyramid's levels may stand in any order: the picture is
+the one with most pixels, the first of equals.
 """
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import tifffile
+import zarr
 from numpy.typing import NDArray
 
 from tiledseg.errors import one_line
 from tiledseg.images.headers import Header
+from tiledseg.images.orientation import (
+    ORIENTATION_TAG,
+    sound_orientation,
+    stored_region,
+    turn_upright,
+    upright_shape,
+)
+from tiledseg.images.pixel_size import PixelSize, tiff_pixel_size
+from tiledseg.tiling.geometry.regions import Region
 
 # Faults come back as exceptions; the library would also write them on the terminal.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
-_PLAIN = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
-_LAYOUTS = ("YX", "YXS", "SYX")
+_T = TypeVar("_T")
+_PHOTOMETRIC = tifffile.PHOTOMETRIC
+_JPEG = frozenset({6, 7, 33007, 34892})
+"""Compressions whose decoder makes RGB of YCbCr itself."""
+_SAMPLES, _PLANES = (1, 2, 3, 4), (1, 3)
+"""Accepted counts. Samples of a pixel may be gray and alpha; planes of an image are not: TIFF
+calls alpha by name, and a fourth plane is another stain."""
+
+
+class TiffPicture:
+    """The largest picture of a TIFF; a context manager that closes the file.
+
+    Args:
+        path: The file, whatever its name.
+
+    Raises:
+        ValueError: It is truncated, damaged, or of a layout that is not read; the message
+            follows the file's name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = open_tiff_file(path)
+        except Exception as error:  # noqa: BLE001 - struct.error, KeyError... by the fault
+            raise _as_damage(error) from None
+        try:
+            self._find_layout()
+        except _LayoutError:
+            self.close()
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            self.close()
+            raise _as_damage(error) from None
+
+    def _find_layout(self) -> None:
+        self._series = _largest_series(self._file)
+        page: Any = self._series.keyframe
+        self._page, self._photometric = page, page.photometric
+        self.orientation = sound_orientation(page.tags.valueof(ORIENTATION_TAG))
+        self.axes = str(self._series.axes).lower()
+        sizes = dict(zip(self.axes, self._series.shape, strict=True))
+        self._sides = int(sizes["y"]), int(sizes["x"])
+        self.shape: tuple[int, int] = upright_shape(*self._sides, self.orientation)
+        self.planes = math.prod(size for axis, size in sizes.items() if axis not in "yxsc")
+        self._color_planes = int(sizes.get("c", 1))
+        self.samples = int(sizes.get("s", 1))
+        bits = page.bitspersample
+        self.bits = int(bits if isinstance(bits, int) else max(bits))
+        if page.dtype is None:
+            raise _LayoutError(f"has samples of {self.bits} bits, which are not read")
+        self.dtype = np.dtype(page.dtype)
+        self.is_tiled = bool(page.is_tiled)
+
+    @property
+    def header(self) -> Header:
+        """What the file holds, without a look at its pixels."""
+        height, width = self.shape
+        apart = 1 if self._color_planes in _PLANES else self._color_planes
+        palette = self._photometric == _PHOTOMETRIC.PALETTE
+        return Header(
+            "tiff",
+            height=height,
+            width=width,
+            channels=3 if palette else self.samples * self._color_planes,
+            bits=8 if palette else self.bits,
+            alpha=self.samples in (2, 4) and self._photometric != _PHOTOMETRIC.SEPARATED,
+            palette=palette,
+            pages=self.planes * apart + self._others,
+            orientation=self.orientation,
+        )
+
+    @property
+    def _others(self) -> int:
+        """Pictures beside this one, thumbnails and overviews left out."""
+        return sum(
+            min(own / size for own, size in zip(self._sides, _sides(series), strict=True)) < 2
+            for series in self._file.series
+            if series is not self._series and "Y" in series.axes and "X" in series.axes
+        )
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """Size of a pixel of the picture as shown; None where the file does not say."""
+        size = tiff_pixel_size(self._file, self._page)
+        if size is None or self.orientation < 5:
+            return size
+        return PixelSize(size.width, size.height)
+
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes of a tile or strip of the file, decoded; each is decoded whole."""
+        if self._series.dataoffset is not None:
+            return int(self.dtype.itemsize)
+        return int(math.prod(self._page.chunks) * self.dtype.itemsize)
+
+    def require_channels(self) -> None:
+        """Raise ValueError unless the picture is gray or RGB, in a type of color that is read."""
+        for count, accepted in ((self.samples, _SAMPLES), (self._color_planes, _PLANES)):
+            if count not in accepted:
+                raise _LayoutError(f"holds {count} channels; save it as gray or RGB")
+        self._require_colors()
+
+    def require_complete(self) -> None:
+        """Raise ValueError where the file ends before its pixels do, or lists too few pieces."""
+        size = self._file.filehandle.size
+        for page in self._series.pages:
+            if page is None:
+                continue
+            offsets, counts = page.dataoffsets, page.databytecounts
+            ends = max((o + c for o, c in zip(offsets, counts, strict=False)), default=0)
+            short = min(len(offsets), len(counts)) < math.prod(page.chunked)
+            if short or ends > size or (0 not in counts and sum(counts) < _least_bytes(self._page)):
+                raise _LayoutError(
+                    f"is a truncated or damaged TIFF (it claims {page.imagewidth} x "
+                    f"{page.imagelength} pixels, and ends before them)"
+                )
+
+    def read(self, region: Region | None = None, plane: int = 0) -> NDArray[Any]:
+        """Read a rectangle, or everything.
+
+        Args:
+            region: In the picture as shown; None for all of it.
+            plane: Of ``planes``, in the order of the file.
+
+        Returns:
+            (h, w), or (h, w, C) as RGB(A) or planes; the file's own numbers and type, but 8
+            bits for the colors of a palette.
+
+        Raises:
+            ValueError: A piece of the file is damaged, or its colors are of a kind that is not
+                read.
+        """
+        self._require_colors()
+        return self._turn(self._show(self._read_stored(region, plane)))
+
+    def read_pages(self) -> list[NDArray[Any]]:
+        """Read all planes; those of a channel axis that are no RGB one by one."""
+        pages = [self.read(plane=plane) for plane in range(self.planes)]
+        if self._color_planes in _PLANES:
+            return pages
+        return [np.ascontiguousarray(plane) for page in pages for plane in np.moveaxis(page, 2, 0)]
+
+    def read_indices(self) -> NDArray[Any]:
+        """Read the numbers as stored, without the palette that gives them colors, (H, W)."""
+        return self._turn(self._read_stored(None, 0))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> "TiffPicture":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read_stored(self, region: Region | None, plane: int) -> NDArray[Any]:
+        """Samples as (h, w) or (h, w, C), not turned."""
+        if region is None:
+            rows, columns = (slice(0, side) for side in self._sides)
+        else:
+            rows, columns = stored_region(region, *self.shape, self.orientation)
+        others = [axis for axis in self.axes if axis not in "yxsc"]
+        counts = [self._series.shape[self.axes.index(axis)] for axis in others]
+        places: dict[str, Any] = {"y": rows, "x": columns, "s": slice(None), "c": slice(None)}
+        places |= dict(zip(others, np.unravel_index(plane, counts or (1,)), strict=False))
+        index = tuple(
+            place if isinstance(place, slice) else int(place)
+            for place in (places[axis] for axis in self.axes)
+        )
+        try:
+            # All pieces of a page at once are decoded in parallel, and without zarr's overhead.
+            alone = region is None and self.axes == self._page.axes.lower()
+            stored = np.asarray(self._page.asarray() if alone else self._pixels[index])
+        except Exception as error:  # noqa: BLE001 - each codec has exceptions of its own
+            raise _as_damage(error) from None
+        left = [axis for axis in self.axes if axis in "yxsc"]
+        order = [left.index(axis) for axis in "yxsc" if axis in left]
+        stored = stored.transpose(order).astype(stored.dtype.newbyteorder("="), copy=False)
+        return stored.reshape(*stored.shape[:2], -1) if stored.ndim > 2 else stored
+
+    @property
+    def _pixels(self) -> Any:
+        if not hasattr(self, "_opened"):
+            self._opened: Any = (
+                _Mapped(self.path, self._series, self._file.byteorder)
+                if self._series.dataoffset is not None
+                else zarr.open_array(self._series.aszarr(level=0), mode="r")
+            )
+        return self._opened
+
+    def _turn(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(turn_upright(pixels, self.orientation))
+
+    def _require_colors(self) -> None:
+        kind = self._photometric
+        plain = kind in (_PHOTOMETRIC.MINISBLACK, _PHOTOMETRIC.MINISWHITE, _PHOTOMETRIC.RGB)
+        of_bytes = (_PHOTOMETRIC.YCBCR, _PHOTOMETRIC.SEPARATED)
+        counted = (_PHOTOMETRIC.YCBCR, 3), (_PHOTOMETRIC.SEPARATED, 4)
+        known = kind in of_bytes and self.bits == 8 and (kind, self.samples) in counted
+        if not (plain or known or kind == _PHOTOMETRIC.PALETTE):
+            raise _LayoutError(
+                f"has colors of the kind {getattr(kind, 'name', kind)} ({self.samples} of "
+                f"{self.bits} bits), which are not read; export it as RGB or gray"
+            )
+
+    def _show(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Turn samples into gray or RGB."""
+        kind = self._photometric
+        if kind == _PHOTOMETRIC.PALETTE:
+            return np.asarray(_palette_colors(self._page.colormap)[stored])
+        if kind == _PHOTOMETRIC.MINISWHITE:
+            return _invert(stored, self.bits)
+        if kind == _PHOTOMETRIC.YCBCR and self._page.compression not in _JPEG:
+            swapped = np.ascontiguousarray(stored[..., [0, 2, 1]])
+            return np.asarray(cv2.cvtColor(swapped, cv2.COLOR_YCrCb2RGB))
+        if kind == _PHOTOMETRIC.SEPARATED:
+            light = 255 - stored.astype(np.uint16)
+            return ((light[..., :3] * light[..., 3:] + 127) // 255).astype(np.uint8)
+        return stored
+
+
+class _LayoutError(ValueError):
+    """A fault with words of our own."""
+
+
+class _Mapped:
+    """Uncompressed pixels in one piece, any part of which can be read by itself.
+
+    The file is mapped for each reading anew, so that what was read does not stay in memory.
+    """
+
+    def __init__(self, path: Path, series: Any, byteorder: str) -> None:
+        self._shape = series.shape
+        self._dtype = np.dtype(byteorder + series.dtype.char)
+        self._path, self._offset = path, series.dataoffset
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        mapped = np.memmap(self._path, self._dtype, "r", self._offset, self._shape)
+        return np.array(mapped[index])
 
 
 def open_tiff_file(path: Path) -> tifffile.TiffFile:
@@ -42,31 +297,47 @@ def open_tiff_file(path: Path) -> tifffile.TiffFile:
 
 
 def read_tiff_header(path: Path) -> Header:
-    """Read the header of the first page, and count the pages; nothing is decoded.
+    """Read the header of the picture, and count the pages; nothing is decoded.
 
     Raises:
         ValueError: The file is truncated or damaged; the message follows the file's name.
     """
-    header: Header = _read_from(path, _header)
-    return header
+    with TiffPicture(path) as picture:
+        return picture.header
 
 
 def read_tiff(path: Path) -> NDArray[Any]:
-    """Decode the first page.
+    """Decode the picture; of several pages the first.
 
     Returns:
-        (H, W) or (H, W, S), channels as RGB(A); the file's own dtype.
+        (H, W) or (H, W, C), channels as RGB(A); the file's own dtype.
 
     Raises:
         ValueError: The file is truncated, damaged or of a layout that is not read; the
             message follows the file's name.
     """
-    pixels: NDArray[Any] | None = _read_from(path, lambda file: _decode(file.pages[0]))
-    return _decode_by_opencv(path) if pixels is None else pixels
+
+    def read(picture: TiffPicture) -> NDArray[Any]:
+        picture.require_channels()
+        return picture.read()
+
+    return _read_from(path, read)
+
+
+def read_tiff_pages(path: Path) -> list[NDArray[Any]]:
+    """Decode every page of a file that has several of one size; planes count as pages, too.
+
+    Returns:
+        (H, W) or (H, W, C) each.
+
+    Raises:
+        ValueError: As for ``read_tiff``.
+    """
+    return _read_from(path, lambda picture: picture.read_pages())
 
 
 def read_tiff_indices(path: Path) -> NDArray[Any]:
-    """Read the first page's indices, without the palette that gives them colors.
+    """Read indices, without the palette that gives them colors.
 
     Returns:
         (H, W), integers.
@@ -74,55 +345,65 @@ def read_tiff_indices(path: Path) -> NDArray[Any]:
     Raises:
         ValueError: As for ``read_tiff``.
     """
-    pixels: NDArray[Any] = _read_from(path, lambda file: np.asarray(file.pages[0].asarray()))
-    return pixels
+    return _read_from(path, lambda picture: picture.read_indices())
 
 
-def _header(file: tifffile.TiffFile) -> Header:
-    page: Any = file.pages[0]
-    bits, palette = page.bitspersample, page.photometric == tifffile.PHOTOMETRIC.PALETTE
-    return Header(
-        "tiff",
-        height=int(page.imagelength),
-        width=int(page.imagewidth),
-        channels=3 if palette else int(page.samplesperpixel),
-        bits=int(bits if isinstance(bits, int) else max(bits)),
-        alpha=bool(page.extrasamples),
-        palette=palette,
-        pages=len(file.pages),
-    )
+def _read_from(path: Path, read: Callable[[TiffPicture], _T]) -> _T:
+    with TiffPicture(path) as picture:
+        picture.require_complete()
+        return read(picture)
 
 
-def _read_from(path: Path, read: Callable[[tifffile.TiffFile], Any]) -> Any:
-    try:
-        with open_tiff_file(path) as file:
-            return read(file)
-    except Exception as error:  # noqa: BLE001 - struct.error, zlib.error, KeyError... by the fault
-        raise ValueError(f"is a truncated or damaged TIFF ({one_line(error)})") from None
+def _as_damage(error: Exception) -> ValueError:
+    if isinstance(error, _LayoutError):
+        return error
+    if isinstance(error, NotImplementedError):
+        return _LayoutError(f"is a TIFF of a layout that is not read ({one_line(error)})")
+    return _LayoutError(f"is a truncated or damaged TIFF ({one_line(error)})")
 
 
-def _decode(page: Any) -> NDArray[Any] | None:
-    """The page's pixels, or None where OpenCV should try."""
-    if page.photometric not in _PLAIN or page.axes not in _LAYOUTS:
-        return None
-    try:
-        pixels = np.asarray(page.asarray())
-    except ValueError as error:
-        if "imagecodecs" in str(error):
-            return None
-        raise
-    return np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
+def _least_bytes(page: Any) -> int:
+    """Bytes that the pieces of a page hold at least; 0 where that depends on the pixels."""
+    if page.compression != tifffile.COMPRESSION.NONE or page.is_subsampled:
+        return 0
+    samples = page.samplesperpixel
+    bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
+    apart, together = (samples, 1) if page.planarconfig == 2 else (1, samples)
+    row = -(-page.imagewidth * together * bits // 8)
+    return int(apart * page.imagelength * row)
 
 
-def _decode_by_opencv(path: Path) -> NDArray[Any]:
-    data = np.fromfile(path, dtype=np.uint8)
-    try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise ValueError("is a damaged TIFF, or one of a compression or layout that is not read")
-    if pixels.ndim == 3:
-        order = [2, 1, 0, 3][: pixels.shape[2]]
-        pixels = pixels[..., order]
-    return np.asarray(pixels)
+def _sides(series: Any) -> tuple[int, int]:
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    return int(sizes["Y"]), int(sizes["X"])
+
+
+def _largest_series(file: tifffile.TiffFile) -> Any:
+    """The series of pages, or the level of one, with most pixels."""
+    found = [
+        level
+        for series in file.series
+        for level in series.levels
+        if "Y" in level.axes and "X" in level.axes
+    ]
+    if not found:
+        raise _LayoutError("is a TIFF without a picture of rows and columns")
+    return max(found, key=lambda series: math.prod(_sides(series)))
+
+
+def _palette_colors(table: NDArray[Any]) -> NDArray[np.uint8]:
+    """Colors (N, 3) of a palette of 16 bits, of which programs make use in ways of their own."""
+    colors = np.asarray(table).T.astype(np.int64)
+    if colors.max(initial=0) < 256:  # bytes as they are
+        return colors.astype(np.uint8)
+    if not (colors % 256).any():  # bytes, shifted
+        return (colors // 256).astype(np.uint8)
+    return ((colors + 128) // 257).astype(np.uint8)
+
+
+def _invert(stored: NDArray[Any], bits: int) -> NDArray[Any]:
+    if stored.dtype == np.bool_:
+        return ~stored
+    if stored.dtype.kind == "u":
+        return np.asarray(stored.dtype.type(2**bits - 1) - stored)
+    raise _LayoutError(f"holds {stored.dtype} pixels whose 0 is white; save it with 0 as black")

@@ -11,7 +11,6 @@ from PIL import Image
 
 from tiledseg.errors import OutputError
 from tiledseg.images.atomic import atomic_file
-from tiledseg.images.reading import IMAGE_SUFFIXES
 from tiledseg.masks.classes import Labels, label_palette
 
 _ENCODING = {
@@ -20,6 +19,7 @@ _ENCODING = {
     ".tif": (cv2.IMWRITE_TIFF_COMPRESSION, 8),  # deflate, which every reader knows
     ".tiff": (cv2.IMWRITE_TIFF_COMPRESSION, 8),
 }
+WRITTEN_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 _AT_ONCE = 2**18
 """Probabilities that are scaled together: their float64 stays in the processor's cache."""
 
@@ -35,8 +35,8 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         OutputError: The suffix is unknown, or the file cannot be written.
     """
     suffix = path.suffix.lower()
-    if suffix not in IMAGE_SUFFIXES:
-        raise OutputError(f"{path}: cannot write {suffix!r}; use {', '.join(IMAGE_SUFFIXES)}")
+    if suffix not in WRITTEN_SUFFIXES:
+        raise OutputError(f"{path}: cannot write {suffix!r}; use {', '.join(WRITTEN_SUFFIXES)}")
     color = image.ndim == 3 and image.shape[2] == 3
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if color else image
     try:

@@ -1,31 +1,76 @@
 """OME-Zarr, read a rectangle at a time at full resolution."""
 
+import math
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError
-from tiledseg.images.ome_zarr import finest_level, require_complete_chunks
+from tiledseg.images.ome_zarr import finest_level, require_channels, require_complete_chunks
 from tiledseg.images.pixel_size import ngff_pixel_size
 from tiledseg.images.sources import RegionSlide
+from tiledseg.tiling.geometry.regions import Region
 
 
-def open_zarr(path: Path) -> RegionSlide:
+class ZarrPicture:
+    """The finest level of an OME-Zarr image.
+
+    Args:
+        path: The store.
+
+    Raises:
+        ValueError: The folder is no OME-Zarr image, of a layout that is not read, or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._pixels, self._axes, multiscale = finest_level(path)
+        require_complete_chunks(path, self._pixels)
+        self.pixel_size = ngff_pixel_size(multiscale, self._axes)
+        sizes = dict(zip(self._axes, self._pixels.shape, strict=True))
+        self.shape: tuple[int, int] = (int(sizes["y"]), int(sizes["x"]))
+        self.dtype = np.dtype(self._pixels.dtype)
+        self.bits = 8 * self.dtype.itemsize
+        self.piece_bytes = math.prod(self._pixels.chunks) * self.dtype.itemsize
+
+    def require_channels(self) -> None:
+        """Raise ValueError unless the picture is gray or RGB."""
+        require_channels(self._axes, self._pixels.shape)
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """The values of a rectangle, (h, w) or (h, w, C)."""
+        places: dict[str, Any] = dict(zip("yx", region, strict=True))
+        index = tuple(places.get(axis, slice(None) if axis == "c" else 0) for axis in self._axes)
+        stored = np.asarray(self._pixels[index])
+        left = [axis for axis in self._axes if axis in "yxc"]
+        return stored.transpose([left.index(axis) for axis in "yxc" if axis in left])
+
+    def close(self) -> None:
+        """Do nothing: chunks are opened one by one."""
+
+
+def open_zarr(path: Path, bit_depth: int | None = None) -> RegionSlide:
     """Open the first image of an OME-Zarr store.
+
+    Args:
+        path: The folder.
+        bit_depth: ``image.bit_depth``.
 
     Raises:
         ImageError: The folder is no OME-Zarr image, of a layout that is not read, or damaged.
     """
     try:
-        pixels, axes, multiscale = finest_level(path)
-        require_complete_chunks(path, pixels)
-        size = ngff_pixel_size(multiscale, axes)
+        picture = ZarrPicture(path)
+        array = finest_level(path)[0]
     except (ValueError, OSError) as error:
         raise ImageError(
             f"{path}: {error}; name the folder that holds its multiscales, or export it again"
         ) from None
-    if not _has_chunks(path / pixels.path):
-        claimed = " x ".join(str(side) for side in pixels.shape)
+    if not _has_chunks(path / array.path):
+        claimed = " x ".join(str(side) for side in array.shape)
         raise ImageError(f"{path}: claims {claimed} pixels but holds none; copy it again, whole")
-    return RegionSlide(path, pixels, "".join(axes), size)
+    return RegionSlide(path, picture, bit_depth)
 
 
 def _has_chunks(array: Path) -> bool:

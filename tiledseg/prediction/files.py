@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tiledseg.backend import hold_weights
+from tiledseg.data.integrity import warn_of_unused_bits
 from tiledseg.errors import ImageError
 from tiledseg.images.band_writing import check_format
 from tiledseg.images.ome_zarr import is_store
 from tiledseg.images.opening import is_slide, slide_shape, stem_of
+from tiledseg.images.unused import describe_unused, explain_unused, list_unused
 from tiledseg.masks.drawing import overlay
 from tiledseg.prediction.job import PredictedImage, predict_to
 from tiledseg.prediction.options import PredictionOptions, Targets
@@ -23,7 +25,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     """Images among files, folders and patterns such as ``slides/*.png``.
 
     The folder of an OME-Zarr image is an image. Of folders and patterns, what is not named as an
-    image is passed over, subfolders included.
+    image is passed over, subfolders included, and told in a line of the log.
 
     Raises:
         ImageError: A path does not exist, holds no image, or two images share a stem.
@@ -89,6 +91,7 @@ def predict_files(
         for image, (targets, own) in remaining.items():
             done.append(predict_to(predictor, image, targets, own))
             observer(done[-1])
+    warn_of_unused_bits([each.values for each in done])
     return done
 
 
@@ -123,9 +126,15 @@ def _images_at(path: Path) -> list[Path]:
     if is_store(path):
         return [path]
     if path.is_dir():
-        found = [item for item in _list_images(path) if is_slide(item)]
+        listed = _list_images(path)
+        found = [item for item in listed if is_slide(item)]
+        unused = list_unused(path, found)
+        told = describe_unused(unused, len(listed)) if unused else ""
         if not found:
-            raise ImageError(f"{path}: no image in this folder; name one that holds images")
+            why = f" ({told})" if told else ""
+            raise ImageError(f"{path}: no image in this folder{why}; name one that holds images")
+        if told:
+            logger.warning("%s: %s", path, told)
         return found
     if path.exists():
         return [path]
@@ -138,6 +147,9 @@ def _images_at(path: Path) -> list[Path]:
             f"{path}: no image among what it matches ({matches[0].name}, ...); name files that "
             "are images, or folders, one by one"
         )
+    unused = [explain_unused(match) for match in matches if not is_slide(match)]
+    if unused:
+        logger.warning("%s: %s", path, describe_unused(unused, len(matches)))
     return found
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg import __version__
+from tiledseg.data.integrity import ValueRange
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.band_writing import check_format
 from tiledseg.images.hashing import hash_content
@@ -58,6 +59,8 @@ class PredictedImage:
     """Tiles that an earlier start had finished."""
     skipped: int
     """Tiles left out."""
+    values: ValueRange
+    """What the image uses of the range of its values."""
 
 
 def predict_image(
@@ -90,7 +93,7 @@ def predict_to(
 ) -> PredictedImage:
     """What ``predict_image`` does, with files that have been checked; they are again at the end."""
     began = time.perf_counter()
-    slide = open_slide(image)
+    slide = open_slide(image, predictor.experiment.image.bit_depth)
     try:
         height, width, _ = slide.shape
         check_format(targets.picture, height, width, options.format)
@@ -129,6 +132,7 @@ def predict_to(
         tiles=skipped.tiles,
         resumed=resumed,
         skipped=len(skipped.all),
+        values=ValueRange(image, slide.largest, slide.bits),
     )
 
 

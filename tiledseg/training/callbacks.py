@@ -174,7 +174,8 @@ class EpochPictures(keras.callbacks.Callback):
         """Predict and tell the observers."""
         predictor = Predictor(self.model, self._experiment)
         for sample in self._samples:
-            image = read_image(sample.image)
+            depth = self._experiment.image.bit_depth
+            image = read_image(sample.image, bit_depth=depth)
             for mode in self._modes:
                 labels = labels_of(predictor.probability(image, mode))
                 picture = EpochPicture(epoch + 1, sample.stem, mode, labels, self._labels)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 from pydantic import ValidationError
 
-from tiledseg.config import AugmentationSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.config.messages import explain
 from tiledseg.data.dataset import load_dataset
@@ -64,14 +63,13 @@ def prepare_dataset(
     if name == experiment.dataset.name:
         raise ExperimentError(f"--into {name}: that is the dataset itself; choose another name")
     source = load_dataset(experiment.dataset, root)
-    changes = experiment.augmentation
     jobs = [
-        _job(split, sample, spec, changes, experiment.dataset.foreground_threshold)
+        _job(split, sample, spec, experiment)
         for split, samples in source.splits.items()
         for sample in samples
     ]
     record = spec.record(
-        source.name, source.digest, experiment.dataset.foreground_threshold, changes
+        source.name, source.digest, experiment.dataset.foreground_threshold, experiment.augmentation
     )
     manifest = write_layout(
         root / name, record, jobs, progress, made.dataset.classes, source.splits
@@ -84,19 +82,18 @@ def _job(
     split: str,
     sample: Sample,
     spec: PreparationSpec,
-    changes: AugmentationSettings,
-    threshold: int | None,
+    experiment: Experiment,
 ) -> Job:
     def pieces() -> Iterator[Piece]:
-        image = read_image(sample.image)
-        mask = read_label_map(sample.mask, threshold)
+        image = read_image(sample.image, bit_depth=experiment.image.bit_depth)
+        mask = read_label_map(sample.mask, experiment.dataset.foreground_threshold)
         if mask.shape != image.shape[:2]:
             raise DatasetError(
                 f"{sample.mask_files[0]}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels, "
                 f"but {sample.image} is {image.shape[1]} x {image.shape[0]}; export them at one "
                 "size"
             )
-        return pieces_of(split, sample.stem, image, mask, spec, changes)
+        return pieces_of(split, sample.stem, image, mask, spec, experiment.augmentation)
 
     return Job(f"{split}/{sample.stem}", pieces)
 
