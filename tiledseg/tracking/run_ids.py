@@ -11,6 +11,8 @@ from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG, KIND_TAG, LAUNCHER_TAG, RUN_TAG
 
+KIND_OF_EXPERIMENT = "mlflow.experimentKind"
+"""Has MLflow's pages show runs and models; without it they ask about agents."""
 LAUNCHER_VARIABLE = "MLFLOW_RUN_ID"
 """Set by ``mlflow run`` to the run that it made for the project."""
 
@@ -31,7 +33,9 @@ def make_or_take_run(
     """
     tags = {FORMAT_TAG: str(FORMAT_VERSION), KIND_TAG: kind, **(tags or {})}
     launcher_id = os.environ.pop(LAUNCHER_VARIABLE, None)
-    experiment_id = find_experiment_id(client, name) or client.create_experiment(name)
+    experiment_id = find_experiment_id(client, name) or client.create_experiment(
+        name, tags={KIND_OF_EXPERIMENT: "custom_model_development"}
+    )
     if launcher_id is None:
         source = {"mlflow.source.name": " ".join(["tiledseg", *sys.argv[1:]])}
         return str(client.create_run(experiment_id, tags={**source, **tags}).info.run_id)

@@ -244,8 +244,10 @@ class TrackedRun:
 
     def _log_checkpoint(self, saved: SavedTraining) -> None:
         moment = self._moments.get(saved.epoch, _now())
+        # MLflow writes a model's metrics into the run as well: the same value and moment as in
+        # the run's curve, or the curve would have the epoch twice.
         metrics = [
-            (key, value, moment, saved.epoch)
+            (key, *self._known.metrics.get((key, saved.epoch), (value, moment)), saved.epoch)
             for key, value in saved.metrics.items()
             if key != "epoch" and np.isfinite(value)
         ]
@@ -283,23 +285,23 @@ class KnownFacts:
     """What a run has logged before: an epoch that is trained again is not logged again.
 
     Args:
-        metrics: Values by key and step.
+        metrics: Value, and its moment in milliseconds since 1970, by key and step.
         pictures: Stem, mode and epoch of each epoch-change mask.
     """
 
     def __init__(
         self,
-        metrics: Mapping[tuple[str, int], float] | None = None,
+        metrics: Mapping[tuple[str, int], tuple[float, int]] | None = None,
         pictures: frozenset[tuple[str, str, int]] = frozenset(),
     ) -> None:
-        self._metrics, self.pictures = metrics or {}, pictures
+        self.metrics, self.pictures = metrics or {}, pictures
 
     @classmethod
     def read(cls, client: mlflow.MlflowClient, run_id: str) -> "KnownFacts":
         """Ask the store."""
         keys = client.get_run(run_id).data.metrics
         metrics = {
-            (key, each.step): each.value
+            (key, each.step): (each.value, each.timestamp)
             for key in keys
             for each in client.get_metric_history(run_id, key)
         }
@@ -311,8 +313,8 @@ class KnownFacts:
 
     def has(self, key: str, step: int, value: float) -> bool:
         """Whether a metric is there: of an epoch any value, of the whole run the same."""
-        known = self._metrics.get((key, step))
-        return known is not None and (step > 0 or known == value)
+        known = self.metrics.get((key, step))
+        return known is not None and (step > 0 or known[0] == value)
 
 
 @contextmanager
