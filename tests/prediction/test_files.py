@@ -1,4 +1,5 @@
 import json
+import os
 
 import cv2
 import numpy as np
@@ -245,3 +246,16 @@ def test_a_dark_picture_is_named_once_and_a_depth_makes_it_bright(predictor, tmp
     assert not [record for record in caplog.records if "range" in record.message]
     masks = [cv2.imread(str(tmp_path / "bright" / f"{path.stem}.png")) for path in images]
     assert (masks[0] == masks[1]).all()
+
+
+@pytest.mark.parametrize("form", ["png", "ome-tiff", "ome-zarr"])
+def test_a_name_that_is_no_text_is_predicted(predictor, tmp_path, form):
+    """An archive made on Windows leaves names in Latin-1."""
+    image = tmp_path / os.fsdecode(b"gr\xf6\xdfe.png")
+    write_image(image, np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8))
+    options = PredictionOptions(format=form, with_objects=True, skip_background=True)
+    (done,) = predict_files(predictor, [image], tmp_path / "out", options, with_overlay=True)
+    assert done.mask.exists()
+    assert os.fsencode(done.mask.name).startswith(b"gr\xf6\xdfe")
+    objects = (tmp_path / "out" / "objects" / image.stem).with_suffix(".geojson")
+    json.loads(objects.read_text(encoding="utf-8"))
