@@ -1,5 +1,6 @@
 """Entry of the command line: quiet libraries, one-line errors, exit codes."""
 
+import io
 import logging
 import os
 import signal
@@ -10,6 +11,9 @@ from types import FrameType
 def main() -> None:
     """Run the command line; exits with 0, or with 1 and one line on what can be mended."""
     _quiet_libraries()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the terminal's encoding has not
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _leave)
     from mlflow.exceptions import MlflowException  # noqa: PLC0415  # after the quieting
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415

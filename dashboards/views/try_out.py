@@ -90,7 +90,7 @@ def _accept_image() -> Upload | None:
     """The visitor's image, or a sample that was clicked; checked. None while there is none."""
     state = st.session_state
     file = st.file_uploader(
-        f"Image: JPEG, PNG, TIFF or BMP, at most {MOST_PIXELS / 1e6:.0f} million pixels",
+        f"Image: JPEG, PNG, TIFF, BMP or WebP, at most {MOST_PIXELS / 1e6:.0f} million pixels",
         type=ACCEPTED,
         key="upload",
         help="It stays on this server while you look at it, and is seen by nobody else.",

@@ -1,5 +1,7 @@
 """Faults as users make them, planted into a sound dataset; each returns the file it is about."""
 
+import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -311,11 +313,35 @@ def folder_among_masks(folder: Path) -> Path:
     return path
 
 
+def mask_in_capitals(folder: Path) -> Path:
+    path = disc(folder, "masks", 2)
+    path.rename(path.with_stem("DISC2"))
+    return disc(folder, "images", 2)
+
+
+def mask_with_accents_in_another_form(folder: Path) -> Path:
+    """As macOS and Windows write them."""
+    image, mask = disc(folder, "images", 2), disc(folder, "masks", 2)
+    mask.rename(mask.with_stem(unicodedata.normalize("NFD", "gr\u00fcn")))
+    return image.rename(image.with_stem("gr\u00fcn"))
+
+
+def name_in_latin_1(folder: Path) -> Path:
+    """As an archive made on Windows leaves it."""
+    for kind in ("masks", "images"):
+        path = disc(folder, kind, 2)
+        renamed = path.rename(path.with_stem(os.fsdecode(b"gr\xf6\xdfe")))
+    return renamed
+
+
 FAULTS = [
     Fault("unreadable", "error", "truncated PNG", truncated_image),
     Fault("unreadable", "error", "not a JPEG, PNG, BMP or TIFF", text_named_png),
     Fault("image-without-mask", "error", "has no mask", image_without_mask),
     Fault("mask-without-image", "error", "has no image", mask_without_image),
+    Fault("image-without-mask", "error", "only in upper and lower case", mask_in_capitals),
+    Fault("image-without-mask", "error", "Unicode form", mask_with_accents_in_another_form),
+    Fault("name-not-utf8", "error", "not UTF-8", name_in_latin_1),
     Fault("stem-twice", "error", "same stem as disc2.bmp", stem_twice),
     Fault("sizes-differ", "error", "96 x 90 pixels", other_size),
     Fault("sizes-differ", "error", "90 x 96 pixels", turned_mask),

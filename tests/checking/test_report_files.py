@@ -12,6 +12,7 @@ from faults_to_plant import (
     array_among_images,
     empty_mask,
     folder_among_masks,
+    name_in_latin_1,
     saved_again_in_another_split,
     truncated_image,
 )
@@ -99,3 +100,12 @@ def test_anything_else_is_kept(report, tmp_path, write):
         write(report, tmp_path)
     write(report, path, overwrite=True)
     assert path.read_text() != "mine"
+
+
+def test_names_that_are_no_text_are_shown_with_signs_of_replacement(sound, check, tmp_path):
+    name_in_latin_1(sound)
+    report = check(sound)
+    write_html(report, tmp_path / "report.html")
+    write_json(report, tmp_path / "report.json")
+    assert "gr\ufffd\ufffde.png" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["sound"] is False

@@ -12,7 +12,7 @@ from dashboards.uploads import UploadFolder
 from tiledseg.errors import ImageError
 
 GOOD = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)
-FORMATS = (".png", ".jpg", ".bmp", ".tif")
+FORMATS = (".png", ".jpg", ".bmp", ".tif", ".webp", ".jp2")
 
 
 def encoded(suffix):

@@ -101,7 +101,9 @@ class TestLayouts:
 
 class TestRefusedLayouts:
     def test_no_data_root(self, tmp_path: Path) -> None:
-        with pytest.raises(DatasetError, match=r"data root .*no does not exist; set TILEDSEG_DATA"):
+        with pytest.raises(
+            DatasetError, match=r"datasets, .*no, does not exist; set TILEDSEG_DATA"
+        ):
             load_dataset(SMALL, tmp_path / "no")
 
     def test_nearest_folders(self, root: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,18 @@ class TestPaired:
     def test_images_without_mask(self, folder: Path) -> None:
         fill(folder, "a.png b.png c.png d.png e.png", "b.png")
         told = r"images: 4 of 5 images without mask: a\.png, c\.png, d\.png, \.\.\.; add .*masks/a"
+        with pytest.raises(DatasetError, match=told):
+            pair(folder)
+
+    def test_names_that_are_not_utf8(self, folder: Path) -> None:
+        name = os.fsdecode(b"gr\xf6\xdfe.png")
+        fill(folder, f"a.png {name}", f"a.png {name}")
+        with pytest.raises(DatasetError, match=r"\ufffde\.png: 2 file names are not UTF-8.*convmv"):
+            pair(folder)
+
+    def test_names_that_differ_by_a_hair(self, folder: Path) -> None:
+        fill(folder, "a.png Cell.png", "a.png cell.png")
+        told = r"Cell\.png: this image has no mask, but masks/cell\.png differs only in upper"
         with pytest.raises(DatasetError, match=told):
             pair(folder)
 

@@ -140,7 +140,9 @@ class TestGroups:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("stem,patient\na,1\n", "row 2: no stem or no group"),
+            ("stem,patient\na,1\n", "names the columns 'stem', 'patient'; it must name stem and"),
+            ("stem;group\na;1\n", "names the columns 'stem;group'; .* commas between columns"),
+            ("", "names the columns none"),
             ("stem,group\na,1\na,2\n", "row 3: a has a second group"),
             ("stem,group\na\n", "row 2: no stem or no group"),
             (None, "cannot be read"),

@@ -1,13 +1,16 @@
 import json
+import os
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from PIL import Image
 
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.opening import SLIDE_SUFFIXES
+from tiledseg.images.orientation import turn_upright
 from tiledseg.images.writing import write_image
 from tiledseg.masks.cleaning import clean
 from tiledseg.models import build_model
@@ -245,3 +248,36 @@ def test_a_dark_picture_is_named_once_and_a_depth_makes_it_bright(predictor, tmp
     assert not [record for record in caplog.records if "range" in record.message]
     masks = [cv2.imread(str(tmp_path / "bright" / f"{path.stem}.png")) for path in images]
     assert (masks[0] == masks[1]).all()
+
+
+@pytest.mark.parametrize("form", ["png", "ome-tiff", "ome-zarr"])
+def test_a_name_that_is_no_text_is_predicted(predictor, tmp_path, form):
+    """An archive made on Windows leaves names in Latin-1."""
+    image = tmp_path / os.fsdecode(b"gr\xf6\xdfe.png")
+    write_image(image, np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8))
+    options = PredictionOptions(format=form, with_objects=True, skip_background=True)
+    (done,) = predict_files(predictor, [image], tmp_path / "out", options, with_overlay=True)
+    assert done.mask.exists()
+    assert os.fsencode(done.mask.name).startswith(b"gr\xf6\xdfe")
+    objects = (tmp_path / "out" / "objects" / image.stem).with_suffix(".geojson")
+    json.loads(objects.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_lies_on_what_viewers_show(predictor, tmp_path, orientation):
+    """However a picture is turned where it is stored, whole or in tiles, as the model served."""
+    upright = np.random.default_rng(5).integers(0, 256, (44, 70, 3), np.uint8)
+    expected = predictor.mask(upright)
+    back = {6: 8, 8: 6}.get(orientation, orientation)
+    stored = turn_upright(upright, back)
+    tag = {"photometric": "rgb", "extratags": [(274, "H", 1, orientation, True)]}
+    tifffile.imwrite(tmp_path / "tiles.tif", stored, tile=(16, 16), **tag)
+    tifffile.imwrite(tmp_path / "strips.tif", stored, compression="zlib", **tag)
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(stored).save(tmp_path / "photo.webp", lossless=True, exif=exif)
+    images = [tmp_path / name for name in ("tiles.tif", "strips.tif", "photo.webp")]
+    for done in predict_files(predictor, images, tmp_path / "out"):
+        with Image.open(done.mask) as mask:
+            assert not mask.getexif()
+            np.testing.assert_array_equal(np.asarray(mask) > 0, expected)

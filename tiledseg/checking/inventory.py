@@ -8,7 +8,13 @@ from tiledseg.checking.finding import Finding
 from tiledseg.config import DatasetSettings
 from tiledseg.data.beside import list_beside, misnamed_split
 from tiledseg.data.dataset import draw_missing_splits, find_splits
-from tiledseg.data.pairing import Sample, match_files, no_images_fault
+from tiledseg.data.pairing import (
+    Sample,
+    describe_twin,
+    match_files,
+    no_images_fault,
+    not_text_fault,
+)
 from tiledseg.data.split import SPLITS
 from tiledseg.errors import DatasetError
 from tiledseg.images.unused import FOLDER, HIDDEN, Unused
@@ -74,21 +80,22 @@ def _match(
         )
         for first, second in matched.doubled
     ]
+    names = not_text_fault(len(matched.not_text))
+    fault, _, remedy = names.partition("; ")
+    faults += [
+        Finding("error", "name-not-utf8", path, fault, remedy) for path in matched.not_text[:1]
+    ]
     images, masks = matched.folders
-    for lonely, code, other, place in (
-        (matched.lonely_images, "image-without-mask", "mask", masks),
-        (matched.lonely_masks, "mask-without-image", "image", images),
+    for lonely, partners, code, other, place in (
+        (matched.lonely_images, matched.lonely_masks, "image-without-mask", "mask", masks),
+        (matched.lonely_masks, matched.lonely_images, "mask-without-image", "image", images),
     ):
-        faults += [
-            Finding(
-                "error",
-                code,
-                path,
-                f"has no {other}",
-                f"add {place.name}/{path.stem}{path.suffix}, or remove the file",
-            )
-            for path in lonely
-        ]
+        for path in lonely:
+            twin = describe_twin(path, partners)
+            remedy = f"add {place.name}/{path.stem}{path.suffix}, or remove the file"
+            if twin:
+                twin, remedy = f", but {place.name}/{twin}", "give both one name"
+            faults.append(Finding("error", code, path, f"has no {other}{twin}", remedy))
     if not matched.samples and not matched.lonely_images and not matched.lonely_masks:
         faults.append(Finding("error", "layout", images, no_images_fault(), "or remove the folder"))
     faults.extend(_unread(matched.unused))

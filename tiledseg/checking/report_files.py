@@ -9,6 +9,7 @@ from tiledseg.checking.finding import Report
 from tiledseg.checking.page import MARK, report_page
 from tiledseg.errors import OutputError
 from tiledseg.images.atomic import atomic_file
+from tiledseg.images.names import as_text
 
 _HEAD = 4096
 """Bytes in which a previous report names itself."""
@@ -109,4 +110,4 @@ def as_json(report: Report) -> dict[str, Any]:
 def _write(path: Path, content: Callable[[], str], *, overwrite: bool) -> None:
     require_writable(path, overwrite=overwrite)
     with atomic_file(path) as file:
-        file.write(content().encode("utf-8"))
+        file.write(as_text(content()).encode())

@@ -168,8 +168,8 @@ def require_folder(folder: Path, root: Path) -> None:
         return
     if not root.is_dir():
         raise DatasetError(
-            f"data root {root} does not exist; set TILEDSEG_DATA to the folder that holds "
-            f"{folder.name}/"
+            f"the folder of datasets, {root}, does not exist; set TILEDSEG_DATA to the folder "
+            f"that holds {folder.name}/"
         )
     known = sorted(path.name for path in root.iterdir() if path.is_dir())
     near = nearest(folder.name, known, most=3)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError, ImageError
+from tiledseg.images.names import as_text, is_text, small_difference
 from tiledseg.images.opening import stem_of
 from tiledseg.images.reading import READ_SUFFIXES, is_image, list_images
 from tiledseg.images.unused import Unused, describe_unused, is_open_folder, list_unused
@@ -60,6 +61,16 @@ class Pairing:
     folders: tuple[Path, Path]
     unused: tuple[Unused, ...]
     count: int
+
+    @property
+    def not_text(self) -> list[Path]:
+        """Images and masks whose names are not UTF-8."""
+        files = [file for each in self.samples for file in (each.image, *each.mask_files)]
+        return [
+            path
+            for path in (*files, *self.lonely_images, *self.lonely_masks)
+            if not is_text(path.name)
+        ]
 
 
 def split_folder(folder: Path, split: str, pattern: str) -> Path:
@@ -143,15 +154,37 @@ def pair(folder: Path, split: str = "", settings: DatasetSettings = _USUAL) -> t
     if found.unused:
         places = " and ".join(str(place) for place in dict.fromkeys(found.folders))
         logger.warning("%s: %s", places, describe_unused(found.unused, found.count))
+    if found.not_text:
+        raise DatasetError(
+            f"{as_text(str(found.not_text[0]))}: {not_text_fault(len(found.not_text))}"
+        )
     for first, second in found.doubled:
         raise DatasetError(f"{first} and {second.name} have the same stem; rename or remove one")
     count = len(found.samples)
     if not count and not found.lonely_images and not found.lonely_masks:
         raise DatasetError(f"{found.folders[0]} {no_images_fault()}")
     images, masks = found.folders
-    _require_none(found.lonely_images, count, "image", "mask", masks, settings.mask_suffix)
-    _require_none(found.lonely_masks, count, "mask", "image", images, settings.image_suffix)
+    _require_none(
+        found.lonely_images, count, "image", "mask", masks, settings.mask_suffix, found.lonely_masks
+    )
+    _require_none(
+        found.lonely_masks,
+        count,
+        "mask",
+        "image",
+        images,
+        settings.image_suffix,
+        found.lonely_images,
+    )
     return found.samples
+
+
+def not_text_fault(count: int) -> str:
+    """Message for names that are not UTF-8; follows the name of the first."""
+    return (
+        f"{count} file names are not UTF-8, as old archives leave them; rename them, for example "
+        "with convmv -f latin1 -t utf8 --notest -r FOLDER"
+    )
 
 
 def no_images_fault() -> str:
@@ -264,11 +297,36 @@ def _owner(path: Path, suffix: str, images: Mapping[str, Path]) -> str | None:
     return None
 
 
+def describe_twin(path: Path, others: Iterable[Path]) -> str:
+    """Name the file that a lonely one was probably meant to pair with; empty where there is none.
+
+    Args:
+        path: An image without mask, or a mask without image.
+        others: Masks without image, or images without mask.
+    """
+    for other in others:
+        difference = small_difference(stem_of(path), stem_of(other))
+        if difference:
+            return f"{other.name} differs {difference}"
+    return ""
+
+
 def _require_none(
-    lonely: Sequence[Path], paired_count: int, kind: str, other: str, home: Path, suffix: str
+    lonely: Sequence[Path],
+    paired_count: int,
+    kind: str,
+    other: str,
+    home: Path,
+    suffix: str,
+    partners: Sequence[Path],
 ) -> None:
     if not lonely:
         return
+    twin = describe_twin(lonely[0], partners)
+    if twin:
+        raise DatasetError(
+            f"{lonely[0]}: this {kind} has no {other}, but {home.name}/{twin}; give both one name"
+        )
     names = ", ".join(path.name for path in lonely[:3]) + (", ..." if len(lonely) > 3 else "")
     first = lonely[0]
     ending = suffix if "." in suffix else suffix + first.suffix

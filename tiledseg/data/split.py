@@ -125,12 +125,20 @@ def group_reader(settings: SplitSettings, folder: Path) -> OriginOf | None:
 def _read_listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, restval=""))
+            reader = csv.DictReader(file, restval="")
+            columns = list(reader.fieldnames or ())
+            rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(
             f"{path}: dataset.split.group_file cannot be read ({error}); give a CSV in UTF-8 with "
             "the columns stem and group"
         ) from None
+    if not {"stem", "group"} <= set(columns):
+        found = ", ".join(map(repr, columns)) or "none"
+        raise DatasetError(
+            f"{path}: the first row names the columns {found}; it must name stem and group, with "
+            "commas between columns"
+        )
     groups: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
         stem, group = ((row.get(column) or "").strip() for column in ("stem", "group"))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tiledseg.errors import OutputError
 from tiledseg.images.band_writing import write_picture
 from tiledseg.images.canvas import cannot_write
+from tiledseg.images.names import as_text
 from tiledseg.images.pyramid import Picture
 from tiledseg.images.sources import Slide
 from tiledseg.images.writing import write_image
@@ -70,7 +71,7 @@ def write_results(
     canvas = workplace.canvas
     bands = _clean(result, workplace)
     objects = ClassObjects(bands, result.classes)
-    settled = f"{targets.stem}-{workplace.identity} {result.smallest} {result.holes}"
+    settled = f"{as_text(targets.stem)}-{workplace.identity} {result.smallest} {result.holes}"
     made: list[tuple[Path, Path]] = []
     if options.with_objects and targets.labels is not None:
         made += _write_objects(workplace, targets, objects)
@@ -80,7 +81,7 @@ def write_results(
         write_picture(numbers, picture, "ome-tiff", workplace.folder)
         made.append((numbers, targets.labels))
     if targets.skipped is not None:
-        record = {"image": result.image.name, **result.skipped.record()}
+        record = {"image": as_text(result.image.name), **result.skipped.record()}
         path = workplace.file(targets.skipped.name)
         _write_text(path, json.dumps(record, indent=1))
         made.append((path, targets.skipped))
@@ -166,7 +167,7 @@ def _picture(
         bands=bands,
         averages=content == "probability",
         pixel_size=result.slide.pixel_size,
-        name=result.image.name,
+        name=as_text(result.image.name),
         identity=f"{settled} {content}",
         palette=label_palette(len(result.classes) + 1) if several else None,
     )
@@ -187,7 +188,7 @@ def _write_objects(
             comma = ""
             for each, number, pieces in objects.outlines():
                 row = {str(key): value for key, value in rows[number - 1].items()}
-                one = feature(row, pieces, each.name, targets.stem, each.color)
+                one = feature(row, pieces, each.name, as_text(targets.stem), each.color)
                 file.write(f"{comma}\n{json.dumps(one)}")
                 comma = ","
             file.write("\n]}\n")
