@@ -38,7 +38,23 @@ def experiment(tmp_path, tiny_experiment):
     return path
 
 
-def start(server: MlflowServer, folder: Path, *words: str, patience: str = "5"):
+@pytest.fixture
+def start(server, tmp_path):
+    """Starts a command; ends what a failed test left."""
+    started = []
+
+    def run(*words, patience="5"):
+        started.append(start_command(server, tmp_path, *words, patience=patience))
+        return started[-1]
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def start_command(server: MlflowServer, folder: Path, *words: str, patience: str):
     environment = {**os.environ, "MLFLOW_TRACKING_URI": server.address}
     code = (
         "import sys; from tiledseg.tracking import runs; "
@@ -82,9 +98,9 @@ def assert_whole(run_id):
     assert len(scores) == len(set(scores)) == 9
 
 
-def test_away_in_the_middle_and_back(server, experiment, tmp_path, tiny_dataset):
+def test_away_in_the_middle_and_back(start, server, experiment, tmp_path, tiny_dataset):
     tiny_dataset(tmp_path / "data")
-    process = start(server, tmp_path, "train", "--experiment", str(experiment), patience="60")
+    process = start("train", "--experiment", str(experiment), patience="60")
     seen = wait_for_line(process, "epoch   1/")
     server.stop()
     time.sleep(AWAY)
@@ -95,17 +111,17 @@ def test_away_in_the_middle_and_back(server, experiment, tmp_path, tiny_dataset)
     assert_whole(run_id)
 
 
-def test_away_at_the_end_and_synced_later(server, experiment, tmp_path, tiny_dataset):
+def test_away_at_the_end_and_synced_later(start, server, experiment, tmp_path, tiny_dataset):
     tiny_dataset(tmp_path / "data")
-    process = start(server, tmp_path, "train", "--experiment", str(experiment))
+    process = start("train", "--experiment", str(experiment))
     seen = wait_for_line(process, "epoch   4/")
     server.stop()
     output = seen + finish(process, 75)
     run_id = output.split("run         ")[1].split()[0]
     assert f"tiledseg sync {run_id}" in output.splitlines()[-1]
     assert "Traceback" not in output
-    finish(start(server, tmp_path, "sync", run_id), 1)
+    finish(start("sync", run_id), 1)
     server.start()
-    assert "FINISHED" in finish(start(server, tmp_path, "sync", run_id))
+    assert "FINISHED" in finish(start("sync", run_id))
     assert_whole(run_id)
-    assert "nothing to send" in finish(start(server, tmp_path, "sync"))
+    assert "nothing to send" in finish(start("sync"))

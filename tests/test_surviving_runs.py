@@ -29,6 +29,7 @@ class Place:
         self.store = f"sqlite:///{folder / 'mlflow.db'}"
         mlflow.set_tracking_uri(self.store)
         self.client = mlflow.MlflowClient()
+        self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *words: str, machine: str = "a") -> subprocess.Popen[str]:
         environment = {
@@ -38,7 +39,7 @@ class Place:
             "TILEDSEG_STATE": str(self.folder / machine / "state"),
             "MLFLOW_TRACKING_URI": self.store,
         }
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "tiledseg", *words],
             cwd=self.folder,
             env=environment,
@@ -48,6 +49,15 @@ class Place:
             # A shell that started the tests in the background had Ctrl-C ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
+        self._started.append(process)
+        return process
+
+    def stop(self) -> None:
+        """End what a failed test left."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     def train(self, experiment: Path, **options: str) -> subprocess.Popen[str]:
         return self.start("train", "--experiment", str(experiment), **options)
@@ -77,7 +87,9 @@ class Place:
 @pytest.fixture
 def place(tmp_path, tiny_dataset, mlflow_tables):
     (tmp_path / "mlflow.db").write_bytes(mlflow_tables.read_bytes())
-    return Place(tmp_path, tiny_dataset(tmp_path))
+    made = Place(tmp_path, tiny_dataset(tmp_path))
+    yield made
+    made.stop()
 
 
 @pytest.fixture
