@@ -6,9 +6,10 @@ never read by guesswork.
 
 from tiledseg.errors import FormatError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of runs, studies and saved models. Version 1: modes tiled and resized, names of
-``tracking.names``."""
+``tracking.names``. Version 2: the threshold beside the weights, which it is not part of any more;
+checkpoints and the state of a training as logged models."""
 
 
 def require_format(found: object, what: str) -> None:
