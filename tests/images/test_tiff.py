@@ -29,7 +29,7 @@ class TestReadTiff:
         tifffile.imwrite(tmp_path / "a.tif", pixels, tile=(32, 32))
         np.testing.assert_array_equal(read_tiff(tmp_path / "a.tif"), pixels)
 
-    def test_lzw_is_left_to_opencv(self, tmp_path: Path) -> None:
+    def test_lzw_as_opencv_writes_it(self, tmp_path: Path) -> None:
         path = tmp_path / "a.tif"
         cv2.imwrite(str(path), RGB[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, 5])
         np.testing.assert_array_equal(read_tiff(path), RGB)
@@ -39,7 +39,7 @@ class TestReadTiff:
         tifffile.imwrite(tmp_path / "a.tif", 255 - gray, photometric="miniswhite")
         np.testing.assert_array_equal(read_tiff(tmp_path / "a.tif"), gray)
 
-    def test_the_first_page_counts(self, tmp_path: Path) -> None:
+    def test_the_larger_of_two_pages_counts(self, tmp_path: Path) -> None:
         with tifffile.TiffWriter(tmp_path / "a.tif") as file:
             file.write(RGB, photometric="rgb")
             file.write(RGB[::2, ::2], photometric="rgb")

@@ -1,5 +1,6 @@
 """Bits of a sample: how values of any depth become the 8 bits that networks are shown."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,15 @@ def scale_to_8_bits(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
                 f"holds the value {found}, and {bits} bits end at {largest}; raise "
                 f"image.bit_depth to {found.bit_length()} or more"
             )
-    table = (np.arange(largest + 1, dtype=np.uint32) * 255 + largest // 2) // largest
-    return np.asarray(table.astype(np.uint8)[pixels])
+    return np.asarray(_scale(largest)[pixels])
+
+
+@cache
+def _scale(largest: int) -> NDArray[np.uint8]:
+    """What each value becomes, (largest + 1,)."""
+    return ((np.arange(largest + 1, dtype=np.uint32) * 255 + largest // 2) // largest).astype(
+        np.uint8
+    )
 
 
 def unused_bits_fault(largest: int, bits: int) -> str | None:

@@ -6,30 +6,19 @@ and BMP; zarr for OME-Zarr. Everything comes back as 8 bits, RGB or gray, turned
 What cannot be read whole is refused, never predicted.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
-import imagecodecs
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
-from PIL.GifImagePlugin import GifImageFile
-from PIL.PngImagePlugin import PngImageFile
 
-from tiledseg.errors import ImageError, one_line
+from tiledseg.errors import ImageError
 from tiledseg.images.bit_depth import scale_to_8_bits
-from tiledseg.images.headers import (
-    Header,
-    kind_of,
-    last_jpeg_scan,
-    parse_header,
-    strip_png,
-)
+from tiledseg.images.decoding import decode, decode_indices
+from tiledseg.images.headers import Header, kind_of, parse_header
 from tiledseg.images.ome_zarr import STORE_SUFFIX, is_store, read_store, read_store_header
 from tiledseg.images.orientation import turn_upright
 from tiledseg.images.pixel_size import PixelSize
@@ -52,12 +41,6 @@ MAX_PIXELS = 2**30
 """Largest picture that is decoded in one piece; OpenCV's own limit."""
 
 _BYTE = 8
-_JPEG_TAIL = 2
-"""Bytes at the end of a JPEG's data that hold pixels for certain, one of filling allowed."""
-_JPEG_END = b"\xff\xd9"
-
-# Faults come back as ImageError; OpenCV would also write its own lines on the terminal.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -246,7 +229,7 @@ def read_indices(path: Path) -> NDArray[Any]:
         if header.kind == "tiff":
             return read_tiff_indices(path)
         if header.kind in ("png", "gif") and header.palette:
-            return turn_upright(_decode_indices(header.kind, data), header.orientation)
+            return turn_upright(decode_indices(header.kind, data), header.orientation)
     except ValueError as error:
         raise _fault(path, str(error)) from None
     raise _fault(path, f"is a {header.kind} without a palette that is read", "save it as PNG")
@@ -323,7 +306,7 @@ def _read_stored(path: Path) -> tuple[Header, NDArray[Any]]:
             return header, read_store(path)
         if header.kind == "tiff":
             return header, read_tiff(path)
-        return header, turn_upright(_decode(header, data), header.orientation)
+        return header, turn_upright(decode(header, data), header.orientation)
     except ValueError as error:
         raise _fault(path, str(error)) from None
 
@@ -383,77 +366,6 @@ def _open(path: Path) -> tuple[Header, bytes]:
             "cut it into smaller images",
         )
     return header, data
-
-
-def _decode(header: Header, data: bytes) -> NDArray[Any]:
-    """Decode bytes of any kind but TIFF as RGB(A) or gray, as they are stored."""
-    try:
-        if header.kind == "jpeg":
-            return _decode_jpeg(header, data)
-        if header.kind in _CODECS:
-            return np.asarray(_CODECS[header.kind](data))
-    except Exception as error:  # noqa: BLE001 - each codec has exceptions of its own
-        name = header.kind.upper().replace("JPEG2000", "JPEG 2000")
-        raise ValueError(f"is a damaged {name} ({one_line(error)})") from None
-    return _decode_by_opencv(strip_png(data) if header.kind == "png" else data)
-
-
-def _decode_jpeg(header: Header, data: bytes) -> NDArray[np.uint8]:
-    """Decode strictly: what libjpeg warns of, it has filled with gray or noise."""
-    if header.bits != _BYTE:
-        raise ValueError(f"{header.bits} bits are not read")
-    space = "GRAY" if header.channels == 1 else "RGB"
-    pixels = simplejpeg.decode_jpeg(data, space, fastdct=False, fastupsample=False)
-    if not _needs_its_end(data):
-        raise ValueError("its pixels are complete before their data end")
-    return np.asarray(pixels[..., 0] if space == "GRAY" else pixels)
-
-
-def _needs_its_end(data: bytes) -> bool:
-    """Whether a JPEG cannot be decoded without its last bytes.
-
-    Damage may be read as other pixels of fewer bits. libjpeg then has its picture before the data
-    end, and does not look at the rest. What falls into step again before the end is not found.
-    """
-    begin, end = last_jpeg_scan(data)
-    if end - begin <= 2 * _JPEG_TAIL:
-        return True
-    try:
-        simplejpeg.decode_jpeg(data[: end - _JPEG_TAIL] + _JPEG_END, "GRAY")
-    except ValueError:
-        return True
-    return False
-
-
-def _decode_by_opencv(data: bytes) -> NDArray[Any]:
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ValueError(f"cannot be decoded ({error.err})") from None
-    if pixels is None:
-        raise ValueError("cannot be decoded (its content is damaged)")
-    if pixels.ndim == 3:
-        code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
-        pixels = cv2.cvtColor(pixels, code)
-    return np.asarray(pixels)
-
-
-_CODECS: dict[str, Callable[[bytes], Any]] = {
-    "webp": imagecodecs.webp_decode,
-    "gif": lambda data: imagecodecs.gif_decode(data, index=0),
-    "jpeg2000": imagecodecs.jpeg2k_decode,
-}
-
-
-def _decode_indices(kind: str, data: bytes) -> NDArray[np.uint8]:
-    """Decode a file with a palette, leaving the palette out; other decoders put the colors in."""
-    try:
-        # The plugin itself, as in ``headers``.
-        if kind == "gif":
-            return np.array(GifImageFile(BytesIO(data)))
-        return np.array(PngImageFile(BytesIO(strip_png(data))))
-    except Exception as error:  # noqa: BLE001 - SyntaxError, OSError, zlib.error... by the fault
-        raise ValueError(f"cannot be decoded ({one_line(error)})") from None
 
 
 def _fault(

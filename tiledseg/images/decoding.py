@@ -1,0 +1,120 @@
+"""Bytes of image files as pixels: JPEG strictly, and PNG, BMP, WebP, GIF and JPEG 2000.
+
+TIFF and OME-Zarr are read from disk; see ``tiff`` and ``ome_zarr``.
+"""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import cv2
+import imagecodecs
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL.GifImagePlugin import GifImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from tiledseg.errors import one_line
+from tiledseg.images.headers import Header, last_jpeg_scan, strip_png
+
+_BYTE = 8
+_JPEG_TAIL = 2
+"""Bytes at the end of a JPEG's data that hold pixels for certain, one of filling allowed."""
+_JPEG_END = b"\xff\xd9"
+
+# Faults come back as ValueError; OpenCV would also write its own lines on the terminal.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def decode(header: Header, data: bytes) -> NDArray[Any]:
+    """Decode the bytes of a file as they are stored, not turned.
+
+    Args:
+        header: What ``parse_header`` found.
+        data: The whole file.
+
+    Returns:
+        (H, W) or (H, W, C), channels as RGB(A); PNG of fewer than 8 bits is stretched.
+
+    Raises:
+        ValueError: It is damaged; the message follows the file's name.
+    """
+    try:
+        if header.kind == "jpeg":
+            return _decode_jpeg(header, data)
+        if header.kind in _CODECS:
+            return np.asarray(_CODECS[header.kind](data))
+    except Exception as error:  # noqa: BLE001 - each codec has exceptions of its own
+        name = header.kind.upper().replace("JPEG2000", "JPEG 2000")
+        raise ValueError(f"is a damaged {name} ({one_line(error)})") from None
+    return _decode_by_opencv(strip_png(data) if header.kind == "png" else data)
+
+
+def _decode_jpeg(header: Header, data: bytes) -> NDArray[np.uint8]:
+    """Decode strictly: what libjpeg warns of, it has filled with gray or noise."""
+    if header.bits != _BYTE:
+        raise ValueError(f"{header.bits} bits are not read")
+    space = "GRAY" if header.channels == 1 else "RGB"
+    pixels = simplejpeg.decode_jpeg(data, space, fastdct=False, fastupsample=False)
+    if not _needs_its_end(data):
+        raise ValueError("its pixels are complete before their data end")
+    return np.asarray(pixels[..., 0] if space == "GRAY" else pixels)
+
+
+def _needs_its_end(data: bytes) -> bool:
+    """Whether a JPEG cannot be decoded without its last bytes.
+
+    Damage may be read as other pixels of fewer bits. libjpeg then has its picture before the data
+    end, and does not look at the rest. What falls into step again before the end is not found.
+    """
+    begin, end = last_jpeg_scan(data)
+    if end - begin <= 2 * _JPEG_TAIL:
+        return True
+    try:
+        simplejpeg.decode_jpeg(data[: end - _JPEG_TAIL] + _JPEG_END, "GRAY")
+    except ValueError:
+        return True
+    return False
+
+
+def _decode_by_opencv(data: bytes) -> NDArray[Any]:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ValueError(f"cannot be decoded ({error.err})") from None
+    if pixels is None:
+        raise ValueError("cannot be decoded (its content is damaged)")
+    if pixels.ndim == 3:
+        code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
+        pixels = cv2.cvtColor(pixels, code)
+    return np.asarray(pixels)
+
+
+_CODECS: dict[str, Callable[[bytes], Any]] = {
+    "webp": imagecodecs.webp_decode,
+    "gif": lambda data: imagecodecs.gif_decode(data, index=0),
+    "jpeg2000": imagecodecs.jpeg2k_decode,
+}
+
+
+def decode_indices(kind: str, data: bytes) -> NDArray[np.uint8]:
+    """Decode a PNG or GIF with a palette, leaving the palette out; ``decode`` puts the colors in.
+
+    Args:
+        kind: ``png`` or ``gif``.
+        data: The whole file.
+
+    Returns:
+        (H, W).
+
+    Raises:
+        ValueError: It is damaged; the message follows the file's name.
+    """
+    try:
+        # The plugin itself, as in ``headers``.
+        if kind == "gif":
+            return np.array(GifImageFile(BytesIO(data)))
+        return np.array(PngImageFile(BytesIO(strip_png(data))))
+    except Exception as error:  # noqa: BLE001 - SyntaxError, OSError, zlib.error... by the fault
+        raise ValueError(f"cannot be decoded ({one_line(error)})") from None
