@@ -93,3 +93,29 @@ def test_epoch_masks_keep_their_epoch_as_step(client, tiny_experiment):
     assert list(pictures[("a", "tiled")]) == [1, 2]
     kept = cv2.imread(str(RunFiles(run.run_id).path(pictures[("a", "tiled")][2])), 0)
     assert np.array_equal(kept, mask * np.uint8(255))
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED", "removed"])
+def test_a_left_over_run_id_never_fills_a_run_that_has_ended(
+    client, tiny_experiment, monkeypatch, caplog, status
+):
+    old = client.create_run(client.create_experiment("Tiny")).info.run_id
+    if status == "removed":
+        old = "0" * 32
+    else:
+        client.set_terminated(old, status)
+    monkeypatch.setenv("MLFLOW_RUN_ID", old)
+    with open_run(tiny_experiment(), "train") as run:
+        assert run.run_id != old
+    assert f"names run {old}, which is" in caplog.text
+    if status != "removed":
+        assert client.get_run(old).info.status == status
+
+
+@pytest.mark.parametrize("stem", ["img (1)", "Größe_01", "a#b", "50% ~ + x", "a=b", "a.b [c]"])
+def test_epoch_masks_of_every_stem_come_back(tiny_experiment, stem):
+    with open_run(tiny_experiment(), "train") as run:
+        run.on_epoch_masks(EpochPicture(3, stem, "resized", np.ones((8, 9), np.uint8)))
+    pictures = RunFiles(run.run_id).epoch_pictures()
+    assert list(pictures) == [(stem, "resized")]
+    assert RunFiles(run.run_id).path(pictures[(stem, "resized")][3]).is_file()

@@ -10,19 +10,16 @@ read the tag again, ``SETTLE_SECONDS`` later; on one host a file lock keeps them
 import json
 import os
 import socket
-import tempfile
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import mlflow
 import psutil
-from filelock import FileLock
 
 from tiledseg.errors import TrackingError
+from tiledseg.tracking.host_lock import host_lock
 from tiledseg.tracking.names import OWNER_TAG
 
 HEARTBEAT_SECONDS = 15.0
@@ -95,7 +92,7 @@ class Ownership:
     def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
         self._client, self._run_id = client, run_id
         self._own = Owner.this_process()
-        with FileLock(_lock_file(run_id)):
+        with host_lock(run_id):
             before = Owner.read(client.get_run(run_id).data.tags)
             if before is not None and before.is_alive():
                 raise TrackingError(
@@ -136,11 +133,3 @@ class Ownership:
 
 class LostRunError(TrackingError):
     """Another process has taken the run."""
-
-
-def _lock_file(run_id: str) -> Path:
-    """Of this host, whatever folders the processes keep their state in."""
-    folder = Path(tempfile.gettempdir()) / f"tiledseg-{os.getuid() if hasattr(os, 'getuid') else 0}"
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    return folder / f"{run_id}.lock"

@@ -1,15 +1,19 @@
 """The run that a job logs to: a new one, or the one that ``mlflow run`` made for it."""
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
 
 import mlflow
 from mlflow.entities import RunTag
+from mlflow.exceptions import MlflowException
 
 from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG, KIND_TAG, LAUNCHER_TAG, RUN_TAG
+
+logger = logging.getLogger(__name__)
 
 KIND_OF_EXPERIMENT = "mlflow.experimentKind"
 """Has MLflow's pages show runs and models; without it they ask about agents."""
@@ -36,6 +40,8 @@ def make_or_take_run(
     experiment_id = find_experiment_id(client, name) or client.create_experiment(
         name, tags={KIND_OF_EXPERIMENT: "custom_model_development"}
     )
+    if launcher_id is not None and not _is_open(client, launcher_id):
+        launcher_id = None
     if launcher_id is None:
         source = {"mlflow.source.name": " ".join(["tiledseg", *sys.argv[1:]])}
         return str(client.create_run(experiment_id, tags={**source, **tags}).info.run_id)
@@ -53,6 +59,20 @@ def make_or_take_run(
     run = client.create_run(experiment_id, tags={**source, **tags, LAUNCHER_TAG: launcher_id})
     _point(client, launcher_id, str(run.info.run_id), name)
     return str(run.info.run_id)
+
+
+def _is_open(client: mlflow.MlflowClient, run_id: str) -> bool:
+    """Whether a run that the environment names goes on; one that has ended is left alone."""
+    try:
+        status = client.get_run(run_id).info.status
+    except MlflowException:
+        status = "unknown"
+    if status in {"RUNNING", "SCHEDULED"}:
+        return True
+    logger.warning(
+        "%s names run %s, which is %s; a new run is made", LAUNCHER_VARIABLE, run_id, status
+    )
+    return False
 
 
 def point_launcher_to(client: mlflow.MlflowClient, run_id: str, name: str) -> None:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from urllib.parse import unquote
 
 import mlflow
@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.errors import TrackingError
+from tiledseg.tracking.host_lock import host_lock
 
 ANSWER_SECONDS = 5.0
 """How long a tracking server may take to say that it is alive."""
@@ -32,10 +33,13 @@ def connect() -> mlflow.MlflowClient:
     if not known and uri.startswith(("http://", "https://")):
         _ask_server(uri)
     with store_errors():
-        client = mlflow.MlflowClient()
-        if not known:
+        if known:
+            return mlflow.MlflowClient()
+        # MLflow makes the tables of a new database at the first look, which two cannot at once.
+        with host_lock(uri) if uri.startswith("sqlite") else nullcontext():
+            client = mlflow.MlflowClient()
             client.search_experiments(max_results=1)
-            _answered[uri] = time.monotonic()
+        _answered[uri] = time.monotonic()
     return client
 
 
