@@ -24,6 +24,7 @@ TRIAL_SETTINGS: Mapping[str, Any] = {
     "evaluation.seam_images": 0,
     "tracking.log_images": False,
     "tracking.register_model": False,
+    "tracking.checkpoints": 1,
 }
 """Settings of every trial, unless ``trial:`` says otherwise: what a search can do without."""
 
