@@ -85,8 +85,13 @@ class Predictor:
         )
 
     @classmethod
-    def load(cls, folder: Path, *, runtime: Runtime = "keras") -> "Predictor":
+    def load(cls, folder: Path, *, runtime: Runtime = "keras", name: str = "") -> "Predictor":
         """Read a predictor from a folder that ``save`` wrote.
+
+        Args:
+            folder: Holds the network and its settings.
+            runtime: What computes.
+            name: What the user calls the model, for messages; by default the folder.
 
         Raises:
             RegistryError: A file is missing or is not a Keras model.
@@ -94,7 +99,7 @@ class Predictor:
         """
         experiment_file = folder / EXPERIMENT_FILE
         if experiment_file.is_file():
-            require_format(_read_format(folder), f"model {folder}")
+            require_format(_read_format(folder), f"model {name or folder}")
         experiment = load_experiment(experiment_file)
         try:
             model: Any = keras.saving.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)

@@ -233,7 +233,7 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
                 f"model {uri!r} was not logged by tiledseg: it has no {EXPERIMENT_FILE}; "
                 "name another: models:/NAME@champion, runs:/ID/model or a folder"
             )
-        return Predictor.load(found[0].parent, runtime=runtime)
+        return Predictor.load(found[0].parent, runtime=runtime, name=uri)
 
 
 def _address(client: mlflow.MlflowClient, uri: str) -> str:
