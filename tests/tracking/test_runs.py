@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tiledseg.data.dataset import load_dataset
-from tiledseg.errors import DatasetError, TrackingError
+from tiledseg.errors import DatasetError, OutputError, TrackingError
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.names import ERROR_TAG, KIND_TAG
 from tiledseg.tracking.runs import open_run, read_experiment
-from tiledseg.training.observer import EpochPicture
+from tiledseg.training.observer import EpochPicture, EpochReport
 
 
 def only_run(client, name="Tiny"):
@@ -119,3 +119,18 @@ def test_epoch_masks_of_every_stem_come_back(tiny_experiment, stem):
     pictures = RunFiles(run.run_id).epoch_pictures()
     assert list(pictures) == [(stem, "resized")]
     assert RunFiles(run.run_id).path(pictures[(stem, "resized")][3]).is_file()
+
+
+def test_a_full_disk_ends_the_run_and_says_so(client, tiny_experiment, monkeypatch):
+    def no_room(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with (
+        pytest.raises(OutputError, match="No space left"),
+        open_run(tiny_experiment(), "train") as run,
+    ):
+        run.on_epoch_end(EpochReport(1, 2, {"loss": 0.5}, True, 1.0, 1.0))
+        monkeypatch.setattr("pathlib.Path.write_text", no_room)
+        run.on_epoch_end(EpochReport(2, 2, {"loss": 0.4}, True, 1.0, 1.0))
+    assert only_run(client).info.status == "FAILED"
+    assert "No space left" in only_run(client).data.tags[ERROR_TAG]

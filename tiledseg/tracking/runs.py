@@ -14,7 +14,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ from tiledseg.tracking.names import (
     TILING_TAG,
     grid_file,
 )
-from tiledseg.tracking.outbox import Outbox
+from tiledseg.tracking.outbox import Entry, Outbox
 from tiledseg.tracking.ownership import LostRunError, Ownership
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
@@ -379,12 +379,29 @@ def open_run(
         reason = str(problem) or type(problem).__name__
         raise
     finally:
-        if status:
-            outbox.add("end", {"status": status, "error": reason, "moment": _now()})
+        end = {"status": status, "error": reason, "moment": _now()}
         try:
+            if status:
+                _put_end(client, run_id, outbox, sender, end)
             _close(run_id, folder, sender, ownership, status)
         finally:
             sender.stop()
+
+
+def _put_end(
+    client: mlflow.MlflowClient,
+    run_id: str,
+    outbox: Outbox,
+    sender: Sender,
+    end: Mapping[str, Any],
+) -> None:
+    """Have the store told how the run ended; at once where the disk has no room for a note."""
+    try:
+        outbox.add("end", end)
+    except OutputError:
+        with suppress(TrackingError), store_errors():
+            if sender.drain(PATIENCE_SECONDS / 6):
+                deliver(client, run_id, Entry(outbox.folder, "end", end))
 
 
 def _close(run_id: str, folder: Path, sender: Sender, ownership: Ownership, status: str) -> None:
