@@ -203,11 +203,12 @@ def test_of_two_that_resume_at_once_one_goes_on(place, experiment):
 
 def test_killed_before_its_first_epoch_it_begins_anew_under_its_id(place, experiment):
     process = place.train(experiment)
-    while not place.runs():
+    while not place.runs() or not RunFiles(place.only_run().info.run_id).has("experiment.yaml"):
         time.sleep(0.05)
     process.kill()
     process.communicate()
     run_id = place.only_run().info.run_id
+    assert not place.client.get_metric_history(run_id, "loss")
     finish(place.resume(run_id, "b"))
     assert_one_whole_run(place, run_id)
 

@@ -106,9 +106,13 @@ class TrackedRun:
         self._moments: dict[int, int] = {}
 
     def log_experiment(self, experiment: Experiment) -> None:
-        """Log the settings, flattened, and the YAML that gives them back."""
+        """Log the settings, flattened, and the YAML that gives them back.
+
+        The YAML is sent at once: without it, nobody could go on with the run.
+        """
+        with store_errors():
+            self.client.log_text(self.run_id, experiment.to_yaml(), EXPERIMENT_FILE)
         add_batch(self._outbox, params=experiment.flatten())
-        self._put_text(experiment.to_yaml(), EXPERIMENT_FILE)
 
     def log_dataset(self, dataset: Dataset) -> None:
         """Log each split as a dataset input: its pairs and the dataset's digest."""
@@ -275,10 +279,6 @@ class TrackedRun:
             if not self._known.has(key, step, float(value))
         ]
         add_batch(self._outbox, metrics=new)
-
-    def _put_text(self, text: str, name: str) -> None:
-        with self._outbox.put("files", {"folder": ""}) as files:
-            _write_text(files / name, text)
 
 
 class KnownFacts:
@@ -469,6 +469,12 @@ def read_experiment(run_id: str) -> Experiment:
     client = connect()
     with store_errors():
         tags = client.get_run(run_id).data.tags
+        files = [item.path for item in client.list_artifacts(run_id)]
+        if EXPERIMENT_FILE not in files:
+            raise TrackingError(
+                f"run {run_id} holds no {EXPERIMENT_FILE}: it ended before its settings were "
+                "logged, or tiledseg did not make it; start a new training"
+            )
         text = mlflow.artifacts.load_text(f"runs:/{run_id}/{EXPERIMENT_FILE}")
     require_format(tags.get(FORMAT_TAG), f"run {run_id}")
     return parse_experiment(text, f"run {run_id}")
