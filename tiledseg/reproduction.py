@@ -11,7 +11,8 @@ from tiledseg.data.dataset import Dataset, data_root, load_dataset
 from tiledseg.errors import DatasetError, TrackingError
 from tiledseg.pipeline import EVALUATED_SPLITS, PipelineObserver, RepeatedTraining, train
 from tiledseg.tracking.names import is_reproducible
-from tiledseg.tracking.provenance import Code, compare_environments, digest_files, read_code
+from tiledseg.tracking.provenance import compare_environments, digest_files
+from tiledseg.tracking.revision import Code, read_code
 from tiledseg.tracking.run_record import RunRecord, read_record
 from tiledseg.training.replay import parse_rates
 from tiledseg.training.stopping import StopRequest

@@ -7,7 +7,8 @@ import pytest
 
 from tiledseg.tracking import runs
 from tiledseg.tracking.names import DIFF_FILE, DIRTY_TAG, REVISION_TAG, THREADS_TAG
-from tiledseg.tracking.provenance import Code, compare_environments, read_code
+from tiledseg.tracking.provenance import compare_environments
+from tiledseg.tracking.revision import Code, read_code
 
 
 def git(folder, *words):

@@ -1,17 +1,12 @@
-"""What a run was made with: code, packages, machine, arithmetic and data.
+"""What a run was made with: packages, machine, arithmetic and data; for its code see ``revision``.
 
 The machine's name and its folders are nobody's business and stay out.
 """
 
-import hashlib
 import importlib.metadata
 import json
-import os
 import platform
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import pandas as pd
@@ -36,67 +31,11 @@ from tiledseg.tracking.names import (
     VERSIONS_TAG,
 )
 
-PACKAGE = Path(__file__).resolve().parents[1]
-"""The folder of the code that runs: tiledseg itself."""
 _PACKAGES = (
     "tiledseg", "tensorflow", "jax", "keras", "numpy", "scipy", "opencv-python-headless", "pillow",
     "tifffile", "imagecodecs", "simplejpeg", "zarr",
 )  # fmt: skip
 """Those that the numbers come from."""
-_GIT_SECONDS = 20.0
-_DIFF = (
-    "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--binary",
-    "--unified=3", "--src-prefix=a/", "--dst-prefix=b/",
-)  # fmt: skip
-"""Whatever the user's settings are, the same changes give the same text."""
-
-
-@dataclass(frozen=True)
-class Code:
-    """The code that runs.
-
-    Attributes:
-        revision: Its commit, 40 or 64 hexadecimal digits; empty where it does not lie in a git
-            checkout, or git is not there.
-        diff: How the package's files differ from the revision, new ones included; empty where
-            they do not.
-    """
-
-    revision: str = ""
-    diff: str = ""
-
-    def tags(self) -> dict[str, str]:
-        """As tags of a run; none where nothing is known."""
-        if not self.revision:
-            return {}
-        return {REVISION_TAG: self.revision, DIRTY_TAG: str(bool(self.diff)).lower()}
-
-    def __str__(self) -> str:
-        if not self.revision:
-            return "code outside of git"
-        changed = hashlib.blake2b(self.diff.encode(), digest_size=4).hexdigest()
-        return f"revision {self.revision}" + (f" with changes ({changed})" if self.diff else "")
-
-
-def read_code(package: Path = PACKAGE) -> Code:
-    """Ask git about the code that runs; never fails.
-
-    Args:
-        package: The folder of the code, at the top of a checkout. Another project's checkout
-            that happens to hold an installed package says nothing about it.
-    """
-    top, name = package.parent, package.name
-    try:
-        if Path(_ask_git(top, "rev-parse", "--show-toplevel").strip()).resolve() != top:
-            return Code()
-        revision = _ask_git(top, "rev-parse", "--verify", "HEAD").strip()
-        diff = _ask_git(top, *_DIFF, "HEAD", "--", name)
-        new = _ask_git(top, "ls-files", "-z", "--others", "--exclude-standard", "--", name)
-        for file in filter(None, new.split("\0")):
-            diff += _ask_git(top, *_DIFF, "--no-index", "--", os.devnull, file, expected=(0, 1))
-    except (OSError, subprocess.SubprocessError):
-        return Code()
-    return Code(revision, diff)
 
 
 def describe_environment(precision: str) -> dict[str, str]:
@@ -168,24 +107,6 @@ def compare_environments(first: Mapping[str, str], second: Mapping[str, str]) ->
         if before != after:
             lines.append(f"version of {name}: {before} -> {after}")
     return lines
-
-
-def _ask_git(folder: Path, *words: str, expected: tuple[int, ...] = (0,)) -> str:
-    """What git says of a folder, whatever the user's variables point it to."""
-    environment = {key: text for key, text in os.environ.items() if not key.startswith("GIT_")}
-    command = ["git", *words]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**environment, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=_GIT_SECONDS,
-        check=False,
-    )
-    if done.returncode not in expected:
-        raise subprocess.CalledProcessError(done.returncode, command)
-    return done.stdout.decode(errors="replace")
 
 
 def _read_version(name: str) -> str:

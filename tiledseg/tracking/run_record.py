@@ -20,7 +20,7 @@ from tiledseg.tracking.names import (
     REVISION_TAG,
     VERSIONS_TAG,
 )
-from tiledseg.tracking.provenance import Code
+from tiledseg.tracking.revision import Code
 from tiledseg.tracking.runs import read_experiment
 from tiledseg.tracking.store import connect, store_errors
 
@@ -92,9 +92,7 @@ def read_record(run_id: str) -> RunRecord:
         data = pd.read_csv(
             io.StringIO(_load_text(run_id, DATA_FILE)), dtype=str, keep_default_na=False
         )
-        history = pd.read_csv(
-            io.StringIO(_load_text(run_id, HISTORY_FILE)), float_precision="round_trip"
-        )
+        history = pd.read_csv(io.StringIO(_load_text(run_id, HISTORY_FILE)))
         rates = _load_text(run_id, RATES_FILE)
     return RunRecord(
         run_id=run_id,

@@ -67,7 +67,8 @@ from tiledseg.tracking.names import (
 from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.ownership import LostRunError, Ownership
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
-from tiledseg.tracking.provenance import describe_environment, digest_files, read_code
+from tiledseg.tracking.provenance import describe_environment, digest_files
+from tiledseg.tracking.revision import read_code
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
 from tiledseg.tracking.sender import Sender
 from tiledseg.tracking.store import connect, store_address, store_errors

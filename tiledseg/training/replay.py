@@ -9,10 +9,11 @@ trained. How many steps there were, and the rate of each, do.
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import keras
-import pandas as pd
 
 from tiledseg.errors import TrackingError
 
@@ -107,17 +108,15 @@ def parse_rates(text: str, place: str) -> list[list[float]]:
         TrackingError: It is not that CSV, or holds no step.
     """
     try:
-        table = pd.read_csv(io.StringIO(text), float_precision="round_trip")
-        rates = [steps.tolist() for _, steps in table.groupby("epoch")["learning_rate"]]
-    except (KeyError, ValueError) as error:
-        raise _describe_broken(place) from error
+        rows = list(csv.reader(io.StringIO(text)))[1:]
+        rates = [
+            [float(rate) for *_, rate in steps] for _, steps in groupby(rows, key=itemgetter(0))
+        ]
+    except (ValueError, IndexError):
+        rates = []
     if not rates or tabulate_rates(rates) != text.replace("\r\n", "\n"):
-        raise _describe_broken(place)
+        raise TrackingError(
+            f"{place}: its file of learning rates is not as it was written, one row per step; "
+            "it was changed after the run"
+        )
     return rates
-
-
-def _describe_broken(place: str) -> TrackingError:
-    return TrackingError(
-        f"{place}: the file of rates does not hold the learning rates of a training, step by step; it "
-        "was changed after the run"
-    )
