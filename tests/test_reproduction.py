@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -170,6 +171,31 @@ def test_other_code_is_refused_unless_it_is_wanted(trained, code, here, named):
     assert count_runs() == before
 
 
+def test_the_code_of_the_run_is_used_where_the_repository_holds_it(
+    trained, code, monkeypatch, tmp_path, capfd
+):
+    """The checkout holds a program that says how it is called, and ends with 3."""
+    _, first = trained
+    code(Code("b" * 40))
+    package = tmp_path / "checkout" / "tiledseg"
+    package.mkdir(parents=True)
+    text = "import os, sys\nprint(os.getcwd(), *sys.argv[1:], flush=True)\nsys.exit(3)\n"
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(text)
+    wanted = []
+
+    @contextmanager
+    def open_checkout(code):
+        wanted.append(code)
+        yield package.parent
+
+    monkeypatch.setattr("tiledseg.reproduction.open_checkout", open_checkout)
+    done = CliRunner().invoke(app, ["reproduce", first.run_id])
+    assert (done.exit_code, wanted) == (3, [Code("a" * 40)])
+    expected = f"{tmp_path} reproduce {first.run_id} --with-this-code"
+    assert capfd.readouterr().out.strip() == expected
+
+
 def test_figures_that_differ_are_listed_with_what_may_explain_them(trained, monkeypatch):
     """The first run is made to look as if it came from elsewhere, with another score."""
     _, result = trained
@@ -195,7 +221,8 @@ def test_figures_that_differ_are_listed_with_what_may_explain_them(trained, monk
 def test_at_most_twenty_differences_are_shown(trained, monkeypatch):
     _, result = trained
     second = read_record(result.run_id)
-    records = iter([replace(second, history=second.history + 1), second])
+    first = replace(second, history=second.history + 1)
+    records = iter([first, first, second])
     monkeypatch.setattr("tiledseg.reproduction.read_record", lambda _: next(records))
     monkeypatch.setattr("tiledseg.reproduction.train", lambda *_, **__: result)
     done = CliRunner().invoke(app, ["reproduce", result.run_id])

@@ -1,6 +1,11 @@
 """Training again what a run has trained, from what the store holds, and comparing the figures."""
 
+import logging
 import math
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +17,12 @@ from tiledseg.errors import DatasetError, TrackingError
 from tiledseg.pipeline import EVALUATED_SPLITS, PipelineObserver, RepeatedTraining, train
 from tiledseg.tracking.names import is_reproducible
 from tiledseg.tracking.provenance import compare_environments, digest_files
-from tiledseg.tracking.revision import Code, read_code
+from tiledseg.tracking.revision import Code, open_checkout, read_code
 from tiledseg.tracking.run_record import RunRecord, read_record
 from tiledseg.training.replay import parse_rates
 from tiledseg.training.stopping import StopRequest
+
+logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-6
 """Figures that differ by less are the same: absolutely below 1, relatively above."""
@@ -113,15 +120,37 @@ def reproduce(
     return Reproduction(result.run_id, run_id, compared, differences, reasons)
 
 
+def reproduce_in_checkout(run_id: str) -> int | None:
+    """Run ``tiledseg reproduce`` with the code of the run, where that is not the code here.
+
+    The main thread must call it, since signals are passed on.
+
+    Args:
+        run_id: A training that ended well.
+
+    Returns:
+        The command's exit code; None where the code here is the run's, or its own is not at hand.
+
+    Raises:
+        TrackingError: There is no such run, or it is no training that ended well.
+    """
+    code = read_record(run_id).code
+    if code == read_code():
+        return None
+    with open_checkout(code) as folder:
+        if folder is None:
+            return None
+        logger.warning("run %s was made by %s, which trains it again", run_id, code)
+        return _run_command(folder, "reproduce", run_id, "--with-this-code")
+
+
 def refuse_other_code(run: RunRecord, here: Code) -> None:
     """Refuse code that is not, or not known to be, the run's.
 
     Raises:
         TrackingError: Revision or changes differ.
     """
-    if (run.code.revision, run.code.diff) == (here.revision, here.diff) and here.revision:
-        return
-    if not run.code.revision and not here.revision and _is_same_version(run):
+    if run.code == here and (here.revision or _is_same_version(run)):
         return
     remedy = (
         f"run the command in a checkout of {run.code.revision}"
@@ -209,6 +238,26 @@ def explain_differences(first: RunRecord, second: RunRecord) -> list[str]:
             "the order in which threads or a graphics card add up numbers"
         ]
     return lines
+
+
+def _run_command(checkout: Path, *words: str) -> int:
+    """Run tiledseg from a checkout, in this folder; returns its exit code."""
+    path = os.pathsep.join(filter(None, (str(checkout), os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-P", "-m", "tiledseg", *words]  # -P: this folder may hold another
+    # In a session of its own, so that Ctrl-C reaches it once, through here.
+    process = subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": path}, start_new_session=True
+    )
+    kept = {
+        number: signal.signal(number, lambda sent, _: process.send_signal(sent))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
 
 
 def _refuse_short_epochs(rates: Sequence[Sequence[float]], run: RunRecord) -> None:

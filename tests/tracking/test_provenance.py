@@ -1,4 +1,4 @@
-"""What git knows of the code, wherever it lies, goes with a run."""
+"""What git knows of the code goes with a run, and brings that code back."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ import pytest
 from tiledseg.tracking import runs
 from tiledseg.tracking.names import DIFF_FILE, DIRTY_TAG, REVISION_TAG, THREADS_TAG
 from tiledseg.tracking.provenance import compare_environments
-from tiledseg.tracking.revision import Code, read_code
+from tiledseg.tracking.revision import Code, open_checkout, read_code
 
 
 def git(folder, *words):
@@ -66,6 +66,34 @@ def test_without_git_or_a_checkout_of_its_own_nothing_is_said(package, tmp_path,
     monkeypatch.setenv("PATH", str(tmp_path))
     assert read_code(package) == Code()
     assert Code().tags() == {}
+
+
+def test_other_code_is_checked_out_with_its_changes_and_removed(package):
+    (package / "code.py").write_text("one = 2\n")
+    (package / "new.py").write_text("two = 2\n")
+    code = read_code(package)
+    git(package, "stash", "--include-untracked")
+    (package / "code.py").write_text("one = 3\n")
+    git(package, "commit", "-am", "second")
+    with open_checkout(code, package) as folder:
+        assert read_code(folder / "package") == code
+        assert (folder / "package" / "code.py").read_text() == "one = 2\n"
+    assert not folder.exists()
+    assert len(git(package, "worktree", "list").splitlines()) == 1
+    assert (package / "code.py").read_text() == "one = 3\n"
+
+
+def test_what_the_repository_does_not_hold_is_not_checked_out(package, tmp_path):
+    code = read_code(package)
+    for wanted, there in (
+        (Code("a" * 40), package),
+        (Code(code.revision, "no diff"), package),
+        (Code(), package),
+        (code, tmp_path / "plain"),
+    ):
+        with open_checkout(wanted, there) as folder:
+            assert folder is None
+    assert len(git(package, "worktree", "list").splitlines()) == 1
 
 
 @pytest.mark.usefixtures("own_tables")

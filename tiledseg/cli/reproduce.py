@@ -25,10 +25,16 @@ def reproduce(
 ) -> None:
     """Train again what a run has trained, and say which figures differ."""
     load_backend()
-    from tiledseg.reproduction import TOLERANCE  # noqa: PLC0415  # loads TensorFlow
+    from tiledseg.reproduction import (  # noqa: PLC0415  # loads TensorFlow
+        TOLERANCE,
+        reproduce_in_checkout,
+    )
     from tiledseg.reproduction import reproduce as train_again  # noqa: PLC0415
     from tiledseg.training.stopping import stop_on_signals  # noqa: PLC0415
 
+    code = None if with_this_code else reproduce_in_checkout(run)
+    if code is not None:
+        raise typer.Exit(code)
     with stop_on_signals() as stop:
         try:
             with ConsoleObserver() as observer:
