@@ -47,6 +47,16 @@ class PipelineObserver(TrainingObserver, Protocol):
 
 
 @dataclass(frozen=True)
+class RepeatedTraining:
+    """What a new run repeats."""
+
+    run_id: str
+    """The run that has trained before."""
+    rates: Sequence[Sequence[float]]
+    """The learning rate of every step, epoch by epoch."""
+
+
+@dataclass(frozen=True)
 class EvaluationResult:
     """Scores of a network on whole images."""
 
@@ -84,6 +94,7 @@ def train(
     root: Path | None = None,
     resume: str | None = None,
     parent: str = "",
+    repeated: RepeatedTraining | None = None,
     splits: Sequence[str] = EVALUATED_SPLITS,
     stop: StopRequest | None = None,
 ) -> TrainingResult:
@@ -96,6 +107,7 @@ def train(
         resume: Id of an interrupted run to go on with, from its last state, on whatever machine
             that was saved. A run without a state begins anew.
         parent: Id of a finished run whose training a new run goes on with.
+        repeated: A training whose steps and learning rates a new run repeats.
         splits: What the network is scored on; a search leaves the test images out.
         stop: Set by whoever wants the training to stop at the end of the step.
 
@@ -106,7 +118,8 @@ def train(
     """
     experiment = decide_precision(experiment)
     require_encoder_weights(experiment.model)
-    with open_run(experiment, "train", resume=resume, parent=parent) as run:
+    reproduces = repeated.run_id if repeated else ""
+    with open_run(experiment, "train", resume=resume, parent=parent, reproduces=reproduces) as run:
         job = _Job(experiment, run, observers)
         goes_on = bool(resume or parent) and fetch_training(run, parent or run.run_id)
         cache = PixelCache()
@@ -119,9 +132,10 @@ def train(
             run.state_folder,
             [run, *observers],
             resume=goes_on,
+            replay=repeated.rates if repeated else None,
             stop=stop,
         )
-        run.log_history(training.history, training.best_epoch, training.seconds)
+        run.log_history(training)
         predictor = Predictor(training.model, experiment)
         if experiment.training.tune_threshold:
             predictor = predictor.replace(
@@ -183,13 +197,14 @@ def prepare(
 def _open_dataset(
     job: _Job, root: Path | None, cache: PixelCache, *, log_settings: bool
 ) -> Dataset:
-    """Announce the run, log its settings and data, and hand out the checked dataset."""
+    """Announce the run, log its provenance, settings and data, and hand out the dataset."""
     for observer in job.observers:
         observer.on_run_start(job.run.run_id)
+    job.run.log_provenance(job.experiment.training.precision)
     if log_settings:
         job.run.log_experiment(job.experiment)
     dataset = _check_and_load(job.experiment, root, cache, job.observers)
-    job.run.log_dataset(dataset)
+    job.run.log_dataset(dataset, job.experiment.dataset)
     return dataset
 
 

@@ -76,7 +76,7 @@ def test_splits_are_inputs_with_the_digest(client, tiny_dataset, tiny_experiment
     experiment = tiny_experiment()
     dataset = load_dataset(experiment.dataset, tiny_dataset().parent)
     with open_run(experiment, "train") as run:
-        run.log_dataset(dataset)
+        run.log_dataset(dataset, experiment.dataset)
     inputs = only_run(client).inputs.dataset_inputs
     assert {item.dataset.digest for item in inputs} == {dataset.digest}
     contexts = [tag.value for item in inputs for tag in item.tags if tag.key.endswith("context")]

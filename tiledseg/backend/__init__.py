@@ -8,14 +8,24 @@ from tiledseg.backend.forward import (
     openvino_forward,
 )
 from tiledseg.backend.loading import load_backend
+from tiledseg.backend.machine import (
+    count_threads,
+    describe_devices,
+    describe_processor,
+    list_features,
+)
 from tiledseg.backend.memory import reserve_memory
 
 __all__ = [
     "compile_application",
     "compile_forward",
     "compiles_by_xla",
+    "count_threads",
+    "describe_devices",
+    "describe_processor",
     "fast_precision",
     "hold_weights",
+    "list_features",
     "load_backend",
     "openvino_forward",
     "reserve_memory",

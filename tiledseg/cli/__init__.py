@@ -12,6 +12,7 @@ from tiledseg.cli import (
     datasets,
     architectures,
     sweep,
+    reproduce,
     sync,
     doctor,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "import_config",
     "predict",
     "prepare",
+    "reproduce",
     "sweep",
     "sync",
     "train",

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import psutil
 import typer
 
-from tiledseg.backend import compiles_by_xla, fast_precision, load_backend
+from tiledseg.backend import compiles_by_xla, fast_precision, list_features, load_backend
 from tiledseg.cli.app import app
 from tiledseg.cli.console import show_line
 
@@ -19,7 +19,6 @@ _PACKAGES = (
     "tiledseg", "tensorflow", "keras", "mlflow", "optuna", "opencv-python-headless", "numpy",
     "streamlit",
 )  # fmt: skip
-_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
 @app.command(epilog="Example: tiledseg doctor --repair")
@@ -58,7 +57,7 @@ def _describe_machine() -> dict[str, Any]:
             "python": platform.python_version(),
             "cores": os.cpu_count(),
             "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-            "processor": ", ".join(_list_features()) or "no vector unit that is known",
+            "processor": ", ".join(list_features()) or "no vector unit that is known",
             "devices": ", ".join(map(str, keras.distribution.list_devices())) or "none listed",
         },
         "arithmetic": {
@@ -139,14 +138,6 @@ def _describe_folder(folder: Path) -> str:
     held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     free = shutil.disk_usage(place).free
     return f"{folder}: {held / 1e9:.2f} GB, {free / 1e9:.1f} GB free"
-
-
-def _list_features() -> list[str]:
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:  # only Linux has the file
-        return []
-    return [name for name in _FEATURES if name in flags]
 
 
 def _version(name: str) -> str:

@@ -56,12 +56,18 @@ THRESHOLD = "threshold"
 """The threshold that was chosen on validation images."""
 
 EXPERIMENT_FILE = "experiment.yaml"
+DIFF_FILE = "code.diff"
+"""How the code differed from its revision, where it did."""
+DATA_FILE = "data.csv"
+"""Split, stem, and the digests of image and mask, of each pair of the dataset."""
 SCORES_FILE = "scores.csv"
 """One row per image and mode."""
 SCORES_TABLE_FILE = "scores.json"
 """The same, as MLflow's own pages show it."""
 CURVES_FOLDER = "curves"
 HISTORY_FILE = f"{CURVES_FOLDER}/history.csv"
+RATES_FILE = f"{CURVES_FOLDER}/rates.csv"
+"""The learning rate of every step."""
 CURVES_PICTURE = "curves.png"
 """In the folder of curves."""
 MODEL = "model"
@@ -81,6 +87,21 @@ THRESHOLD_TAG, TILING_TAG = "tiledseg.threshold", "tiledseg.tiling_mode"
 """On logged models and versions: what stands in the model's own files, too."""
 RESUMED_TAG = "tiledseg.resumed_from"
 """On a run: the finished run whose training it goes on with."""
+REPRODUCES_TAG = "tiledseg.reproduces"
+"""On a run: the one that it repeats, see ``reproduction``."""
+REVISION_TAG = "tiledseg.revision"
+"""On a run: the commit of the code, where that lies in a git checkout."""
+DIRTY_TAG = "tiledseg.dirty"
+"""Beside the revision: ``true`` where the code was changed since; how says ``DIFF_FILE``."""
+VERSIONS_TAG = "tiledseg.versions"
+"""On a run: versions of the packages that matter, as JSON."""
+DEVICES_TAG = "tiledseg.devices"
+PROCESSOR_TAG = "tiledseg.processor"
+THREADS_TAG = "tiledseg.threads"
+ARITHMETIC_TAG = "tiledseg.arithmetic"
+"""On a run: Keras' backend, the precision of training, and whether XLA compiles the step."""
+DATA_DIGEST_TAG = "tiledseg.data_digest"
+"""On a run: the digest of its dataset."""
 OWNER_TAG = "tiledseg.owner"
 """On a run: the process it belongs to, see ``ownership``."""
 PREDICTIONS_FOLDER = "predictions"
@@ -142,6 +163,13 @@ def predictions_folder(split: str, layer: str) -> str:
 def grid_file(split: str, stem: str) -> str:
     """The file of a run that says where the tiles of an image met."""
     return f"{predictions_folder(split, GRID_LAYER)}/{stem}.json"
+
+
+def is_reproducible(metric: str) -> bool:
+    """Whether the same training gives the same value of a final metric: no time, no memory."""
+    return metric in ("best_epoch", THRESHOLD) or (
+        metric.partition("/")[0] in SPLITS and not metric.endswith(f"/{SPEED}")
+    )
 
 
 def has_direction(metric: str) -> bool:

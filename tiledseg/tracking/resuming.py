@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.errors import ExperimentError, TrackingError
 from tiledseg.tracking.checkpoints import fetch_state
-from tiledseg.tracking.names import KIND_TAG
+from tiledseg.tracking.names import KIND_TAG, REPRODUCES_TAG
 from tiledseg.tracking.run_ids import find_experiment_id
 from tiledseg.tracking.runs import TrackedRun, read_experiment
 from tiledseg.tracking.store import connect, store_errors
@@ -54,6 +54,14 @@ def plan_resumption(run_id: str, changes: Sequence[str] = ()) -> Resumption:
         ExperimentError: A setting would change the numbers so far.
     """
     experiment = read_experiment(run_id)
+    with store_errors():
+        run = connect().get_run(run_id)
+    repeated = run.data.tags.get(REPRODUCES_TAG)
+    if repeated and run.info.status != "FINISHED":
+        raise TrackingError(
+            f"run {run_id} repeats run {repeated} and is not resumed; `tiledseg reproduce "
+            f"{repeated}` begins again"
+        )
     for key in (change.partition("=")[0] for change in changes):
         if not key.startswith(_HARMLESS):
             raise ExperimentError(
@@ -62,9 +70,7 @@ def plan_resumption(run_id: str, changes: Sequence[str] = ()) -> Resumption:
                 "so start a new training without --resume"
             )
     changed = parse_experiment(experiment.to_yaml(), f"run {run_id}", changes)
-    with store_errors():
-        status = connect().get_run(run_id).info.status
-    if status != "FINISHED":
+    if run.info.status != "FINISHED":
         return Resumption(changed, run_id)
     if changed.training == experiment.training:
         raise TrackingError(
@@ -87,18 +93,18 @@ def find_last(dataset: str) -> str:
             client.search_runs(
                 [experiment_id],
                 f"tags.`{KIND_TAG}` = 'train' and attributes.status != 'FINISHED'",
-                max_results=1,
                 order_by=["attributes.start_time DESC"],
             )
             if experiment_id
             else []
         )
-    if not runs:
+    own = [run for run in runs if REPRODUCES_TAG not in run.data.tags]
+    if not own:
         raise TrackingError(
             f"{dataset} has no training that can be resumed: none was stopped; start one without "
             "--resume"
         )
-    return str(runs[0].info.run_id)
+    return str(own[0].info.run_id)
 
 
 def fetch_training(run: TrackedRun, source: str) -> bool:

@@ -27,6 +27,7 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 from sqlalchemy.exc import SQLAlchemyError
 
+from tiledseg.config import DatasetSettings
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.config.format_version import require_format
 from tiledseg.data.dataset import Dataset
@@ -42,6 +43,9 @@ from tiledseg.tracking.names import (
     COMPARISON_FOLDER,
     CURVES_FOLDER,
     CURVES_PICTURE,
+    DATA_DIGEST_TAG,
+    DATA_FILE,
+    DIFF_FILE,
     EPOCH_PICTURES_FOLDER,
     ERROR_TAG,
     EXPERIMENT_FILE,
@@ -49,6 +53,8 @@ from tiledseg.tracking.names import (
     HISTORY_FILE,
     IMAGE_LAYER,
     PREDICTIONS_FOLDER,
+    RATES_FILE,
+    REPRODUCES_TAG,
     RESUMED_TAG,
     SCORES_FILE,
     SCORES_TABLE_FILE,
@@ -61,14 +67,18 @@ from tiledseg.tracking.names import (
 from tiledseg.tracking.outbox import Entry, Outbox
 from tiledseg.tracking.ownership import LostRunError, Ownership
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
+from tiledseg.tracking.provenance import describe_environment, digest_files
+from tiledseg.tracking.revision import read_code
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
 from tiledseg.tracking.sender import Sender
 from tiledseg.tracking.store import connect, store_address, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
+from tiledseg.training.replay import tabulate_rates
 from tiledseg.training.session import SavedTraining
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Predictor
+    from tiledseg.training.fit import Training
 
 PATIENCE_SECONDS = 60.0
 """How long a run that is done waits for a store that does not answer."""
@@ -114,8 +124,26 @@ class TrackedRun:
             self.client.log_text(self.run_id, experiment.to_yaml(), EXPERIMENT_FILE)
         add_batch(self._outbox, params=experiment.flatten())
 
-    def log_dataset(self, dataset: Dataset) -> None:
-        """Log each split as a dataset input: its pairs and the dataset's digest."""
+    def log_provenance(self, precision: str) -> None:
+        """Log code, packages, machine and arithmetic: those of the process that has the run.
+
+        Args:
+            precision: Of training, already decided.
+        """
+        code = read_code()
+        add_batch(self._outbox, tags={**describe_environment(precision), **code.tags()})
+        if code.diff:
+            self._put_text(code.diff, DIFF_FILE)
+
+    def log_dataset(self, dataset: Dataset, settings: DatasetSettings) -> None:
+        """Log each split as a dataset input: its pairs and the dataset's digest; and every file's.
+
+        Args:
+            dataset: What is trained or scored on.
+            settings: How its masks are read.
+        """
+        self._put_text(digest_files(dataset, settings).to_csv(index=False), DATA_FILE)
+        add_batch(self._outbox, tags={DATA_DIGEST_TAG: dataset.digest})
         inputs = []
         for split, samples in dataset.splits.items():
             table = pd.DataFrame(
@@ -176,12 +204,14 @@ class TrackedRun:
             small.convert("RGB").save(files / f"{name}+compressed.webp")
         add_batch(self._outbox, tags={"mlflow.loggedImages": "True"})
 
-    def log_history(self, history: pd.DataFrame, best_epoch: int, seconds: float) -> None:
-        """Log the curves as CSV and PNG, which epoch was best, and how long it all took."""
+    def log_history(self, training: "Training") -> None:
+        """Log the curves as CSV and PNG, every rate, which epoch was best, how long it all took."""
+        history, best_epoch = training.history, training.best_epoch
         with self._outbox.put("files", {"folder": CURVES_FOLDER}) as files:
             (files / Path(HISTORY_FILE).name).write_text(history.to_csv(index=False))
+            (files / Path(RATES_FILE).name).write_text(tabulate_rates(training.rates))
             save_figure(learning_curves(history, best_epoch), files / CURVES_PICTURE)
-        self._log_metrics({"best_epoch": best_epoch, "training_seconds": seconds})
+        self._log_metrics({"best_epoch": best_epoch, "training_seconds": training.seconds})
 
     def log_threshold(self, threshold: float) -> None:
         """Log the threshold that was chosen on validation images."""
@@ -319,7 +349,12 @@ class KnownFacts:
 
 @contextmanager
 def open_run(
-    experiment: Experiment, kind: str, *, resume: str | None = None, parent: str = ""
+    experiment: Experiment,
+    kind: str,
+    *,
+    resume: str | None = None,
+    parent: str = "",
+    reproduces: str = "",
 ) -> Iterator[TrackedRun]:
     """Open a run in the MLflow experiment named after the dataset, and close it whatever happens.
 
@@ -332,6 +367,7 @@ def open_run(
         kind: ``train`` or ``evaluate``, kept as a tag.
         resume: Id of a run to open again.
         parent: Id of the finished run that this one goes on from.
+        reproduces: Id of the run that this one repeats.
 
     Raises:
         TrackingError: The store does not answer, there is no run of that id, or another process
@@ -346,7 +382,8 @@ def open_run(
                 f"run {resume} is FINISHED and stays as it is; `tiledseg train --resume {resume} "
                 "--set training.epochs=N` goes on with its training in a new run"
             )
-        tags = {RESUMED_TAG: parent} if parent else {}
+        origins = {RESUMED_TAG: parent, REPRODUCES_TAG: reproduces}
+        tags = {tag: origin for tag, origin in origins.items() if origin}
         run_id = resume or make_or_take_run(client, name, kind, tags)
         ownership = Ownership(client, run_id)
         if resume:

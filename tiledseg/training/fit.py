@@ -33,6 +33,7 @@ from tiledseg.training.hard_examples import HardExamples
 from tiledseg.training.losses import make_loss
 from tiledseg.training.metrics import make_metrics
 from tiledseg.training.observer import TrainingObserver
+from tiledseg.training.replay import RateRecord, ReplayedRate
 from tiledseg.training.schedule import Clock, CosineRate, TimeBudget
 from tiledseg.training.session import (
     STATE_FILE,
@@ -62,6 +63,8 @@ class Training:
     """Number of the best epoch, from 1."""
     seconds: float
     """Wall time, earlier sessions included."""
+    rates: Sequence[Sequence[float]]
+    """The learning rate of every step, epoch by epoch."""
 
 
 def fit(
@@ -72,6 +75,7 @@ def fit(
     observers: Sequence[TrainingObserver] = (),
     *,
     resume: bool = False,
+    replay: Sequence[Sequence[float]] | None = None,
     stop: StopRequest | None = None,
 ) -> Training:
     """Train a network as an experiment says.
@@ -83,6 +87,8 @@ def fit(
         folder: Where checkpoints and the state for another session are kept.
         observers: Told about batches, epochs and epoch-change masks.
         resume: Go on from the state in ``folder``.
+        replay: The learning rates of another training, epoch by epoch and step by step: these
+            steps are trained, whatever clock, schedule and patience would say.
         stop: Set by whoever wants the training to stop at the end of the step.
 
     Raises:
@@ -101,16 +107,19 @@ def fit(
         else compile_model(experiment)
     )
     _check_tiling(model, experiment, dataset, cache)
-    clock = Clock(settings, earlier=state["elapsed"] if state else 0.0)
+    timed = settings.model_copy(update={"max_minutes": None}) if replay else settings
+    clock = Clock(timed, earlier=state["elapsed"] if state else 0.0)
     best = BestEpoch(settings)
     plateau = PlateauRate(settings, best)
     budget = TimeBudget(clock)
     reports = Reports(settings, clock, best, observers)
+    record = RateRecord(is_steady=settings.schedule != "cosine" and not replay)
     parts: dict[str, Part] = {
         "best": best,
         "plateau": plateau,
         "budget": budget,
         "reports": reports,
+        "record": record,
     }
     if state and (state["stopped"] or done >= settings.epochs):
         _restore(parts, state, folder)
@@ -150,7 +159,8 @@ def fit(
                 EpochPictures(experiment, dataset.splits["valid"], observers),
                 budget,
                 reports,  # before the rate is lowered: an epoch's rate is that of its training
-                *schedules[settings.schedule],
+                *([ReplayedRate(replay)] if replay else schedules[settings.schedule]),
+                record,
                 *([parts["hard_examples"]] if "hard_examples" in parts else []),
                 saving,
             ]
@@ -161,7 +171,7 @@ def fit(
                     validation_data=validation,
                     steps_per_epoch=settings.steps_per_epoch,
                     initial_epoch=done,
-                    epochs=settings.epochs,
+                    epochs=len(replay) if replay else settings.epochs,
                     callbacks=callbacks,
                     shuffle=False,  # crops are drawn at random; Keras's order is the session's
                     verbose=0,
@@ -171,6 +181,7 @@ def fit(
         history=pd.DataFrame(reports.history),
         best_epoch=best.epoch,
         seconds=clock.elapsed,
+        rates=record.rates,
     )
 
 

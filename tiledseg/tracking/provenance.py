@@ -1,0 +1,116 @@
+"""What a run was made with: packages, machine, arithmetic and data; for its code see ``revision``.
+
+The machine's name and its folders are nobody's business and stay out.
+"""
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+
+import keras
+import pandas as pd
+
+from tiledseg.backend import (
+    compiles_by_xla,
+    count_threads,
+    describe_devices,
+    describe_processor,
+)
+from tiledseg.config import DatasetSettings
+from tiledseg.data.dataset import Dataset
+from tiledseg.data.mask_encoding import digest_masks
+from tiledseg.images.hashing import hash_content
+from tiledseg.tracking.names import (
+    ARITHMETIC_TAG,
+    DEVICES_TAG,
+    DIRTY_TAG,
+    PROCESSOR_TAG,
+    REVISION_TAG,
+    THREADS_TAG,
+    VERSIONS_TAG,
+)
+
+_PACKAGES = (
+    "tiledseg", "tensorflow", "jax", "keras", "numpy", "scipy", "opencv-python-headless", "pillow",
+    "tifffile", "imagecodecs", "simplejpeg", "zarr",
+)  # fmt: skip
+"""Those that the numbers come from."""
+
+
+def describe_environment(precision: str) -> dict[str, str]:
+    """Versions, machine and arithmetic of this process, as tags of a run.
+
+    Args:
+        precision: Of training, already decided.
+    """
+    backend = keras.config.backend()
+    unused = {"jax"} if backend == "tensorflow" else {"tensorflow"}
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        if name not in unused:
+            versions[name] = _read_version(name)
+    compiled = ", XLA" if compiles_by_xla(precision) else ""
+    return {
+        VERSIONS_TAG: json.dumps(versions),
+        DEVICES_TAG: describe_devices(),
+        PROCESSOR_TAG: describe_processor(),
+        THREADS_TAG: str(count_threads()),
+        ARITHMETIC_TAG: f"{backend}, {precision}{compiled}",
+    }
+
+
+def digest_files(dataset: Dataset, settings: DatasetSettings) -> pd.DataFrame:
+    """Digests of a dataset's pairs.
+
+    Args:
+        dataset: Its files were just hashed for its own digest, and are not read again.
+        settings: How its masks are read.
+
+    Returns:
+        One row per pair: split, stem, image, mask; both digests of 32 hexadecimal digits.
+
+    Raises:
+        ImageError: A file cannot be read.
+    """
+    rows = [
+        {
+            "split": split,
+            "stem": sample.stem,
+            "image": hash_content(sample.image),
+            "mask": digest_masks(sample, settings) if sample.sources else hash_content(sample.mask),
+        }
+        for split, samples in dataset.splits.items()
+        for sample in samples
+    ]
+    return pd.DataFrame(rows, columns=["split", "stem", "image", "mask"])
+
+
+def compare_environments(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]:
+    """What two runs were made with differs in, by their tags; one line each."""
+    lines = []
+    labels = {
+        DEVICES_TAG: "devices",
+        PROCESSOR_TAG: "processor",
+        THREADS_TAG: "threads",
+        ARITHMETIC_TAG: "arithmetic",
+        REVISION_TAG: "code revision",
+        DIRTY_TAG: "changes of the code since its revision",
+    }
+    for tag, label in labels.items():
+        before, after = first.get(tag, "unknown"), second.get(tag, "unknown")
+        if before != after:
+            lines.append(f"{label}: {before} -> {after}")
+    old, new = (json.loads(tags.get(VERSIONS_TAG, "{}")) for tags in (first, second))
+    for name in dict.fromkeys([*old, *new]):
+        before, after = old.get(name, "none"), new.get(name, "none")
+        if before != after:
+            lines.append(f"version of {name}: {before} -> {after}")
+    return lines
+
+
+def _read_version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
