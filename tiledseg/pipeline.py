@@ -123,7 +123,7 @@ def train(
         job = _Job(experiment, run, observers)
         goes_on = bool(resume or parent) and fetch_training(run, parent or run.run_id)
         cache = PixelCache()
-        dataset = _open_dataset(job, root, cache, log_settings=resume is None)
+        dataset = _open_dataset(job, root, cache)
         run.state_folder.mkdir(exist_ok=True)
         training = fit(
             experiment,
@@ -176,7 +176,7 @@ def evaluate(
     """
     with open_run(experiment, "evaluate") as run:
         job = _Job(experiment, run, observers)
-        dataset = _open_dataset(job, root, PixelCache(), log_settings=True)
+        dataset = _open_dataset(job, root, PixelCache())
         metrics, table = _evaluate(predictor, dataset, splits, job)
     return EvaluationResult(run.run_id, metrics, table)
 
@@ -194,15 +194,12 @@ def prepare(
     return _check_and_load(experiment, root, PixelCache(), observers)
 
 
-def _open_dataset(
-    job: _Job, root: Path | None, cache: PixelCache, *, log_settings: bool
-) -> Dataset:
+def _open_dataset(job: _Job, root: Path | None, cache: PixelCache) -> Dataset:
     """Announce the run, log its provenance, settings and data, and hand out the dataset."""
     for observer in job.observers:
         observer.on_run_start(job.run.run_id)
     job.run.log_provenance(job.experiment.training.precision)
-    if log_settings:
-        job.run.log_experiment(job.experiment)
+    job.run.log_experiment(job.experiment)
     dataset = _check_and_load(job.experiment, root, cache, job.observers)
     job.run.log_dataset(dataset, job.experiment.dataset)
     return dataset

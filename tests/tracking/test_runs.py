@@ -134,3 +134,17 @@ def test_a_full_disk_ends_the_run_and_says_so(client, tiny_experiment, monkeypat
         run.on_epoch_end(EpochReport(2, 2, {"loss": 0.4}, True, 1.0, 1.0))
     assert only_run(client).info.status == "FAILED"
     assert "No space left" in only_run(client).data.tags[ERROR_TAG]
+
+
+def test_settings_that_a_resumption_has_changed_are_told_in_tags(client, tiny_experiment):
+    with pytest.raises(KeyboardInterrupt), open_run(tiny_experiment(), "train") as first:
+        first.log_experiment(tiny_experiment())
+        raise KeyboardInterrupt
+    longer = tiny_experiment(training={"epochs": 9})
+    with open_run(longer, "train", resume=first.run_id) as second:
+        second.log_experiment(longer)
+    data = only_run(client).data
+    assert data.params["training.epochs"] == "2"
+    tags = {key: text for key, text in data.tags.items() if key.startswith("tiledseg.set.")}
+    assert tags == {"tiledseg.set.training.epochs": "9"}
+    assert read_experiment(first.run_id) == longer

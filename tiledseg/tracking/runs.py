@@ -58,6 +58,7 @@ from tiledseg.tracking.names import (
     RESUMED_TAG,
     SCORES_FILE,
     SCORES_TABLE_FILE,
+    SETTING_TAG,
     TARGET_LAYER,
     THRESHOLD,
     THRESHOLD_TAG,
@@ -122,7 +123,16 @@ class TrackedRun:
         """
         with store_errors():
             self.client.log_text(self.run_id, experiment.to_yaml(), EXPERIMENT_FILE)
-        add_batch(self._outbox, params=experiment.flatten())
+        settings = {key: str(value) for key, value in experiment.flatten().items()}
+        known = self._known.params
+        # MLflow never changes a parameter: what a resumption has changed is told in tags.
+        new = {key: text for key, text in settings.items() if key not in known}
+        changed = {
+            f"{SETTING_TAG}{key}": text
+            for key, text in settings.items()
+            if known.get(key, text) != text
+        }
+        add_batch(self._outbox, params=new, tags=changed)
 
     def log_provenance(self, precision: str) -> None:
         """Log code, packages, machine and arithmetic: those of the process that has the run.
@@ -310,6 +320,10 @@ class TrackedRun:
         ]
         add_batch(self._outbox, metrics=new)
 
+    def _put_text(self, text: str, name: str) -> None:
+        with self._outbox.put("files", {"folder": ""}) as files:
+            _write_text(files / name, text)
+
 
 class KnownFacts:
     """What a run has logged before: an epoch that is trained again is not logged again.
@@ -317,29 +331,31 @@ class KnownFacts:
     Args:
         metrics: Value, and its moment in milliseconds since 1970, by key and step.
         pictures: Stem, mode and epoch of each epoch-change mask.
+        params: Values by key.
     """
 
     def __init__(
         self,
         metrics: Mapping[tuple[str, int], tuple[float, int]] | None = None,
         pictures: frozenset[tuple[str, str, int]] = frozenset(),
+        params: Mapping[str, str] | None = None,
     ) -> None:
-        self.metrics, self.pictures = metrics or {}, pictures
+        self.metrics, self.pictures, self.params = metrics or {}, pictures, params or {}
 
     @classmethod
     def read(cls, client: mlflow.MlflowClient, run_id: str) -> "KnownFacts":
         """Ask the store."""
-        keys = client.get_run(run_id).data.metrics
+        data = client.get_run(run_id).data
         metrics = {
             (key, each.step): (each.value, each.timestamp)
-            for key in keys
+            for key in data.metrics
             for each in client.get_metric_history(run_id, key)
         }
         found = RunFiles(run_id).epoch_pictures()
         pictures = frozenset(
             (stem, mode, epoch) for (stem, mode), epochs in found.items() for epoch in epochs
         )
-        return cls(metrics, pictures)
+        return cls(metrics, pictures, data.params)
 
     def has(self, key: str, step: int, value: float) -> bool:
         """Whether a metric is there: of an epoch any value, of the whole run the same."""
