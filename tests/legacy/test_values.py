@@ -9,11 +9,11 @@ from tiledseg.legacy.values import (
     UnreadableValueError,
     finite,
     numbers,
+    parse_text,
     parse_value,
+    parse_whole,
     square,
     switch,
-    whole,
-    words,
 )
 
 VALUES = st.recursive(
@@ -119,11 +119,11 @@ def test_any_text_is_a_value_or_unreadable(text):
 @pytest.mark.parametrize(
     ("kind", "value", "result"),
     [
-        (whole, 3.0, 3),
+        (parse_whole, 3.0, 3),
         (finite, 3, 3.0),
         (switch, 1, True),
         (switch, None, False),
-        (words, "a", "a"),
+        (parse_text, "a", "a"),
         (square, (3, 3), 3),
         (square, [5], 5),
         (square, 7, 7),
@@ -139,16 +139,16 @@ def test_kinds(kind, value, result):
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        (whole, 3.5),
-        (whole, True),
-        (whole, "3"),
+        (parse_whole, 3.5),
+        (parse_whole, True),
+        (parse_whole, "3"),
         (finite, float("inf")),
         (finite, float("nan")),
         (finite, 10**400),
         (finite, None),
         (switch, "True"),
         (switch, 0.5),
-        (words, 3),
+        (parse_text, 3),
         (square, (3, 5)),
         (square, (3, 3, 3)),
         (square, ()),

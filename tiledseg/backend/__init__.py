@@ -7,13 +7,13 @@ from tiledseg.backend.forward import (
     hold_weights,
     openvino_forward,
 )
-from tiledseg.backend.loading import load_backend
-from tiledseg.backend.machine import (
+from tiledseg.backend.hardware import (
     count_threads,
     describe_devices,
     describe_processor,
     list_features,
 )
+from tiledseg.backend.loading import load_backend
 from tiledseg.backend.memory import reserve_memory
 
 __all__ = [

@@ -51,7 +51,7 @@ def find_near_duplicates(thumbnails: NDArray[np.float32]) -> list[NearDuplicate]
     """
     if len(thumbnails) < 2:
         return []
-    shown = np.stack([_orientations(thumbnail) for thumbnail in thumbnails])
+    shown = np.stack([_turn_all_ways(thumbnail) for thumbnail in thumbnails])
     hashes = np.array([[_hash(one) for one in eight] for eight in shown], np.uint64)
     flat = shown.reshape(*shown.shape[:2], -1)
     centered = flat - flat.mean(axis=2, keepdims=True)
@@ -132,7 +132,7 @@ def _finding(images: Sequence[ImageFacts], pair: NearDuplicate) -> Finding:
     )
 
 
-def _orientations(thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
+def _turn_all_ways(thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
     turned = [np.rot90(thumbnail, quarter) for quarter in range(4)]
     return np.stack([*turned, *(np.fliplr(one) for one in turned)])
 

@@ -33,7 +33,7 @@ def doctor(
 ) -> None:
     """Show versions, devices, disks, caches, the store, and runs whose process is dead."""
     load_backend()
-    facts = {**_describe_machine(), **_describe_runs(repair=repair, clean=clean)}
+    facts = {**_describe_hardware(), **_describe_runs(repair=repair, clean=clean)}
     if as_json:
         show_line(json.dumps(facts, indent=1))
     else:
@@ -43,7 +43,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _describe_machine() -> dict[str, Any]:
+def _describe_hardware() -> dict[str, Any]:
     import keras  # noqa: PLC0415  # after the backend
 
     from tiledseg.data.cache import default_cache_folder  # noqa: PLC0415

@@ -122,7 +122,7 @@ class DatasetSettings(Section):
     """Fractions are used only where valid or test folders are missing."""
 
     @model_validator(mode="after")
-    def _masks_can_be_told_from_images(self) -> Self:
+    def _masks_differ_from_images(self) -> Self:
         if self.images == self.masks and self.image_suffix == self.mask_suffix:
             raise ValueError(
                 f"images and masks are both in {self.images!r} and end alike; set mask_suffix "

@@ -62,12 +62,12 @@ class DensityMap:
 
     def apply(self, image: Pixels) -> Pixels:
         """See ``ColorMap``."""
-        shown = np.empty_like(image, order="C")
+        normalized = np.empty_like(image, order="C")
         for top in range(0, image.shape[0], _ROWS):
             rows = np.ascontiguousarray(image[top : top + _ROWS])
             for channel, weights in enumerate(self.matrix):
-                shown[top : top + _ROWS, :, channel] = _weigh(rows, weights)
-        return shown
+                normalized[top : top + _ROWS, :, channel] = _weigh(rows, weights)
+        return normalized
 
 
 @dataclass(frozen=True)
@@ -161,5 +161,5 @@ def _weigh(rows: Pixels, weights: Matrix) -> Pixels:
     for channel in (1, 2):
         density += tables[:, channel][rows[..., channel]]
     index = np.rint((density - np.float32(_LOWEST)) * np.float32(_STEPS))
-    shown: Pixels = _INTENSITY[np.clip(index, 0, len(_INTENSITY) - 1).astype(np.uint16)]
-    return shown
+    normalized: Pixels = _INTENSITY[np.clip(index, 0, len(_INTENSITY) - 1).astype(np.uint16)]
+    return normalized

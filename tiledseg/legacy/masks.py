@@ -3,7 +3,7 @@
 from typing import Any
 
 from tiledseg.legacy.reader import Reader
-from tiledseg.legacy.values import UnreadableValueError, switch, whole, words
+from tiledseg.legacy.values import UnreadableValueError, parse_text, parse_whole, switch
 
 _COLORS = ("mask.rgb_map", "dataset.rgb_mask", "mask.mask_colors")
 
@@ -25,7 +25,7 @@ def translate_masks(reader: Reader) -> None:
 
 def _foreground(reader: Reader) -> None:
     binarize = reader.value("mask.binarize", switch, False)
-    threshold = reader.value("mask.threshold", whole, 128)
+    threshold = reader.value("mask.threshold", parse_whole, 128)
     if binarize:
         reader.put(
             "dataset.mask_threshold",
@@ -60,7 +60,7 @@ def _classes(reader: Reader, count: int) -> None:
             reader.add_note("unavailable", f"{fault}; masks are read as labels", "mask.rgb_map")
         remark = "the number of a pixel, or of its color in a palette, is its class"
         reader.put("dataset.mask_form", "labels", words=remark)
-    if reader.value("mask.mask_file_format", words, "").lower() == ".npz":
+    if reader.value("mask.mask_file_format", parse_text, "").lower() == ".npz":
         reader.add_note(
             "unavailable",
             "masks are read as pictures: take those that the .npz files were made from",
@@ -72,14 +72,14 @@ def _colors_by_label(value: Any) -> list[str]:
     """Of ``{(red, green, blue): label}`` for the labels from 0 on, as ``#rrggbb``."""
     if not isinstance(value, dict):
         raise UnreadableValueError("not a mapping of colors to labels")
-    colors = {whole(label): _color(color) for color, label in value.items()}
+    colors = {parse_whole(label): _color(color) for color, label in value.items()}
     if sorted(colors) != list(range(len(value))) or len(set(colors.values())) < len(value):
         raise UnreadableValueError("not a color for each label from 0 on")
     return [colors[label] for label in range(len(value))]
 
 
 def _color(value: Any) -> str:
-    channels = [whole(channel) for channel in value] if isinstance(value, tuple) else []
+    channels = [parse_whole(channel) for channel in value] if isinstance(value, tuple) else []
     if len(channels) != 3 or not all(0 <= channel <= 255 for channel in channels):
         raise UnreadableValueError(f"{value!r} is no color of red, green and blue")
     return "#" + bytes(channels).hex()

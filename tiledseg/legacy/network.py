@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tiledseg.config.architectures import ARCHITECTURES
 from tiledseg.legacy.reader import Reader
-from tiledseg.legacy.values import finite, first, square, switch, whole, words
+from tiledseg.legacy.values import finite, first, parse_text, parse_whole, square, switch
 
 _RENAMED = {
     "EfficientNetB7UNet": "EfficientUNet",
@@ -21,13 +21,13 @@ _MOST_HEADS = 16
 
 def translate_network(reader: Reader) -> None:
     """Put down the section ``model``, but for the loss and the optimizer."""
-    named = reader.value("model.model", words, "TensorflowUNet")
+    named = reader.value("model.model", parse_text, "TensorflowUNet")
     named = re.sub("^tensorflow", "", named, flags=re.IGNORECASE)
     named = {known.casefold(): known for known in (*ARCHITECTURES, *_RENAMED)}.get(
         named.casefold(), named
     )
     reader.put("model.architecture", _RENAMED.get(named, named), "model.model", instead="UNet")
-    classes = reader.value("model.num_classes", whole, 1)
+    classes = reader.value("model.num_classes", parse_whole, 1)
     reader.put("model.num_classes", classes, "model.num_classes", instead=1)
     architecture = reader.get("model.architecture")
     reads = ARCHITECTURES[architecture].reads
@@ -43,7 +43,7 @@ def translate_network(reader: Reader) -> None:
 def _final_activation(reader: Reader) -> None:
     several = reader.get("model.num_classes") > 1
     ours = "softmax" if several else "sigmoid"
-    if reader.value("model.final_activation", words, ours) != ours:
+    if reader.value("model.final_activation", parse_text, ours) != ours:
         ending = f"{'several classes' if several else 'one foreground class'} always: {ours}"
         reader.add_note("unavailable", ending, "model.final_activation")
     reader.add_note("ignored", f"a {ours}, always", "model.final_activation")
@@ -52,7 +52,7 @@ def _final_activation(reader: Reader) -> None:
 def _sizes_of_several(reader: Reader, reads: Callable[[str], bool]) -> None:
     """Settings that most architectures read."""
     if reads("base_filters"):
-        filters = reader.value("model.base_filters", whole, 16)
+        filters = reader.value("model.base_filters", parse_whole, 16)
         reader.put("model.base_filters", filters, "model.base_filters", instead=16)
     if reads("base_kernels"):
         kernel = reader.value("model.base_kernels", square, 3)
@@ -60,7 +60,7 @@ def _sizes_of_several(reader: Reader, reads: Callable[[str], bool]) -> None:
         remark = "" if odd == kernel else "made odd"
         reader.put("model.base_kernels", odd, "model.base_kernels", words=remark)
     if reads("num_layers"):
-        layers = reader.value("model.num_layers", whole, 5)
+        layers = reader.value("model.num_layers", parse_whole, 5)
         reader.put("model.num_layers", layers, "model.num_layers")
     if reads("dilation"):
         reader.put("model.dilation", reader.value("model.dilation", square, 1), "model.dilation")
@@ -68,24 +68,26 @@ def _sizes_of_several(reader: Reader, reads: Callable[[str], bool]) -> None:
         batch = reader.value("model.normalization", switch, False)
         reader.put("model.normalization", "batch" if batch else "none", "model.normalization")
     if reads("activation"):
-        activation = reader.value("model.activation", words, "relu").lower()  # "ReLU" is about
+        activation = reader.value("model.activation", parse_text, "relu").lower()  # "ReLU" is about
         reader.put("model.activation", activation, "model.activation", instead="relu")
 
 
 def _sizes_of_one(reader: Reader, named: str, reads: Callable[[str], bool]) -> None:
     """Settings that one architecture reads, and the source program's names for them."""
     if reads("efficientnet"):
-        size = "B7" if "B7" in named else reader.value("model.efficientnet", words, "B0").upper()
+        size = (
+            "B7" if "B7" in named else reader.value("model.efficientnet", parse_text, "B0").upper()
+        )
         source = "model.model" if "B7" in named else "model.efficientnet"
         reader.put("model.efficientnet", size, source, instead="B0")
-    if reads("encoder_weights") and reader.value("model.weights", words, "none") == "imagenet":
+    if reads("encoder_weights") and reader.value("model.weights", parse_text, "none") == "imagenet":
         reader.put("model.encoder_weights", "imagenet", "model.weights")
     if reads("patch_size"):
         _windows(reader)
     if reads("num_transformer"):
-        count = reader.value("model.num_transformer", whole, 12)
+        count = reader.value("model.num_transformer", parse_whole, 12)
         reader.put("model.num_transformer", count, "model.num_transformer")
-        channels = reader.value("model.embed_dim", whole, 768)
+        channels = reader.value("model.embed_dim", parse_whole, 768)
         reader.put("model.hidden_size", channels, "model.embed_dim")
 
 
@@ -93,7 +95,7 @@ def _windows(reader: Reader) -> None:
     """Of SwinUNet; a list has an item for each level, of which the first counts here."""
     patch = reader.value("model.patch_size", square, 4)
     reader.put("model.patch_size", patch, "model.patch_size")
-    channels = reader.value("model.filter_num_begin", whole, 96)
+    channels = reader.value("model.filter_num_begin", parse_whole, 96)
     reader.put("model.embed_dim", channels, "model.filter_num_begin")
     heads = reader.value("model.num_heads", first, 3)
     width = reader.get("model.embed_dim")

@@ -19,7 +19,7 @@ from tiledseg.legacy.masks import translate_masks
 from tiledseg.legacy.network import translate_network
 from tiledseg.legacy.reader import Reader
 from tiledseg.legacy.reasons import KNOWN, REASONS
-from tiledseg.legacy.values import finite, switch, whole, words
+from tiledseg.legacy.values import finite, parse_text, parse_whole, switch
 
 _LOSSES = {
     "binary_crossentropy": "bce",
@@ -69,7 +69,7 @@ def translate(entries: Iterable[Entry], stem: str) -> Reader:
 
 def _dataset(reader: Reader, stem: str) -> None:
     paths = ("train.image_datapath", "train.images_dir", "eval.image_datapath", "valid.images_dir")
-    folders = [reader.value(path, words, "") for path in paths]
+    folders = [reader.value(path, parse_text, "") for path in paths]
     source, folder = next(
         ((path, found) for path, found in zip(paths, folders, strict=True) if _dataset_name(found)),
         ("", ""),
@@ -97,8 +97,8 @@ def _dataset_name(path: str) -> str:
 
 
 def _image(reader: Reader) -> None:
-    width = reader.value("model.image_width", whole, 512)
-    height = reader.value("model.image_height", whole, width)
+    width = reader.value("model.image_width", parse_whole, 512)
+    height = reader.value("model.image_height", parse_whole, width)
     layout = {
         setting.key: setting.value for setting in reader.settings if setting.section == "model"
     }
@@ -117,7 +117,7 @@ def _image(reader: Reader) -> None:
     reader.put(
         "image.size", size, "model.image_width", "model.image_height", words="; ".join(remarks)
     )
-    channels = reader.value("model.image_channels", whole, 3)
+    channels = reader.value("model.image_channels", parse_whole, 3)
     color = _color_space(reader) if channels != 1 else "gray"
     reader.put("image.channels", 1 if color == "gray" else channels, "model.image_channels")
     reader.put("image.color_space", color, "image.color_converter")
@@ -139,7 +139,7 @@ def _image(reader: Reader) -> None:
 
 def _color_space(reader: Reader) -> str:
     def read(value: object) -> str:
-        return "" if value is None else words(value)
+        return "" if value is None else parse_text(value)
 
     converter = reader.value("image.color_converter", read, "")
     name = re.sub(r"^(cv2\.)?COLOR_(BGR|RGB)2", "", converter)
@@ -151,11 +151,11 @@ def _color_space(reader: Reader) -> str:
 
 def _training(reader: Reader) -> None:
     online = reader.value("model.generator", switch, False)
-    reader.put("training.epochs", reader.value("train.epochs", whole, 100), "train.epochs")
-    batch = reader.value("train.batch_size", whole, 4)
+    reader.put("training.epochs", reader.value("train.epochs", parse_whole, 100), "train.epochs")
+    batch = reader.value("train.batch_size", parse_whole, 4)
     reader.put("training.batch_size", batch, "train.batch_size")
-    steps, tiles = reader.value("train.steps_per_epoch", whole, 400), batch
-    tiles *= reader.value("train.validation_steps", whole, 800)
+    steps, tiles = reader.value("train.steps_per_epoch", parse_whole, 400), batch
+    tiles *= reader.value("train.validation_steps", parse_whole, 800)
     remark = "" if online else "there, an epoch was one pass over the images"
     reader.put("training.steps_per_epoch", steps, "train.steps_per_epoch", words=remark)
     if online:
@@ -164,19 +164,19 @@ def _training(reader: Reader) -> None:
     else:
         reader.add_note("ignored", "used with generator = True only", "train.validation_steps")
     reader.put("training.foreground_fraction", 0.0, words=_LIKE_SOURCE)
-    loss = reader.value("model.loss", words, "binary_crossentropy")
+    loss = reader.value("model.loss", parse_text, "binary_crossentropy")
     named = _LOSSES.get(loss, loss.removesuffix("_loss"))
     reader.put("training.loss", named, "model.loss", instead="bce")
     _optimizer(reader)
     _schedule(reader)
-    pictures = reader.value("train.num_infer_images", whole, 1)
+    pictures = reader.value("train.num_infer_images", parse_whole, 1)
     shown = [reader.value(name, switch, False) for name in _PICTURE_SWITCHES]
     sources = (*_PICTURE_SWITCHES, "train.num_infer_images")
     reader.put("training.epoch_pictures", pictures if any(shown) else 0, *sources)
 
 
 def _optimizer(reader: Reader) -> None:
-    optimizer = reader.value("model.optimizer", words, "Adam")
+    optimizer = reader.value("model.optimizer", parse_text, "Adam")
     reader.put("training.optimizer", optimizer, "model.optimizer", instead="Adam")
     if reader.get("training.optimizer") == "AdamW":
         reader.put("training.weight_decay", _ADAMW_DECAY, words=_LIKE_SOURCE)
@@ -188,7 +188,7 @@ def _optimizer(reader: Reader) -> None:
 
 
 def _schedule(reader: Reader) -> None:
-    patience = reader.value("train.patience", whole, 10)
+    patience = reader.value("train.patience", parse_whole, 10)
     reader.put("training.patience", patience, "train.patience", instead=10)
     reducer = "train.learning_rate_reducer"
     keys = ("train.reducer_factor", "train.reducer_patience")
@@ -196,7 +196,7 @@ def _schedule(reader: Reader) -> None:
         reader.put("training.schedule", "plateau", reducer)
         factor = reader.value(keys[0], finite, 0.1)
         reader.put("training.reducer_factor", factor, keys[0], instead=0.1)
-        after = reader.value(keys[1], whole, patience // 2 or 5)
+        after = reader.value(keys[1], parse_whole, patience // 2 or 5)
         reader.put("training.reducer_patience", after, keys[1])
     else:
         reader.put("training.schedule", "constant", reducer)

@@ -49,7 +49,7 @@ def parse_value(text: str) -> Any:
         raise UnreadableValueError("not a value") from None
 
 
-def whole(value: Any) -> int:
+def parse_whole(value: Any) -> int:
     """A whole number, also written as 3.0."""
     number = finite(value)
     if number != int(number):
@@ -73,7 +73,7 @@ def switch(value: Any) -> bool:
     return bool(value)
 
 
-def words(value: Any) -> str:
+def parse_text(value: Any) -> str:
     """A text in quotes."""
     if not isinstance(value, str):
         raise UnreadableValueError("not a text in quotes")
@@ -85,7 +85,7 @@ def square(value: Any) -> int:
     sides = numbers(value)
     if len({*sides}) != 1 or len(sides) > 2:
         raise UnreadableValueError("not one side, twice")
-    return whole(sides[0])
+    return parse_whole(sides[0])
 
 
 def first(value: Any) -> int:
@@ -93,7 +93,7 @@ def first(value: Any) -> int:
     found = numbers(value)
     if not found:
         raise UnreadableValueError("not a number, nor a list of them")
-    return whole(found[0])
+    return parse_whole(found[0])
 
 
 def numbers(value: Any) -> list[float]:

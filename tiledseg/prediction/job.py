@@ -111,8 +111,8 @@ def predict_to(
                 image=image,
                 slide=slide,
                 classes=classes_of(predictor.experiment),
-                smallest=_first(options.min_object_area, tiling.min_object_area),
-                holes=_first(options.max_hole_area, tiling.max_hole_area),
+                min_object_area=_first(options.min_object_area, tiling.min_object_area),
+                max_hole_area=_first(options.max_hole_area, tiling.max_hole_area),
                 skipped=skipped,
             )
             written = write_results(result, workplace, targets, options)

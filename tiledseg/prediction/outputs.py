@@ -37,16 +37,16 @@ class Result:
         image: The file.
         slide: Its pixels.
         classes: What was looked for.
-        smallest: Objects of fewer pixels are none.
-        holes: Holes of at most so many pixels are filled.
+        min_object_area: Objects of fewer pixels are none.
+        max_hole_area: Holes of at most so many pixels are filled.
         skipped: Tiles left out.
     """
 
     image: Path
     slide: Slide
     classes: Sequence[Class]
-    smallest: int
-    holes: int
+    min_object_area: int
+    max_hole_area: int
     skipped: Skipped
 
 
@@ -71,7 +71,8 @@ def write_results(
     canvas = workplace.canvas
     bands = _clean(result, workplace)
     objects = ClassObjects(bands, result.classes)
-    settled = f"{as_text(targets.stem)}-{workplace.identity} {result.smallest} {result.holes}"
+    areas = f"{result.min_object_area} {result.max_hole_area}"
+    settled = f"{as_text(targets.stem)}-{workplace.identity} {areas}"
     made: list[tuple[Path, Path]] = []
     if options.with_objects and targets.labels is not None:
         made += _write_objects(workplace, targets, objects)
@@ -107,11 +108,11 @@ def write_results(
 def _clean(result: Result, workplace: Workplace) -> LabelBands:
     """Labels without small objects and holes, kept beside the others if that takes any work."""
     canvas = workplace.canvas
-    if result.smallest <= 1 and result.holes <= 0:
+    if result.min_object_area <= 1 and result.max_hole_area <= 0:
         return canvas.label_bands
     labels = [each.label for each in result.classes]
     cleaned = clean_label_bands(
-        canvas.label_bands, labels, smallest=result.smallest, holes=result.holes
+        canvas.label_bands, labels, smallest=result.min_object_area, holes=result.max_hole_area
     )
     kept = workplace.new_canvas("cleaned")
     top = 0

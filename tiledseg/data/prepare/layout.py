@@ -78,7 +78,7 @@ def write_layout(
         DatasetError: One of ``splits`` got nothing.
         TiledsegError: What a job raises.
     """
-    if _claim(folder, spec):
+    if _reserve(folder, spec):
         return read_manifest(folder)
     work = folder / _UNFINISHED
     done = _find_finished_jobs(folder, work / _DONE)
@@ -144,7 +144,7 @@ def read_manifest(folder: Path) -> pd.DataFrame:
     return table
 
 
-def _claim(folder: Path, spec: Mapping[str, Any]) -> bool:
+def _reserve(folder: Path, spec: Mapping[str, Any]) -> bool:
     """Record the spec in the folder; True where everything is written already."""
     text = require_own_folder(folder)
     if text:

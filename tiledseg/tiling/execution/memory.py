@@ -59,7 +59,7 @@ class PassMemory:
             return None
         return int(self.gigabytes * 1e9 / self.per_pixel)
 
-    def room(self, max_tile: int) -> int:
+    def largest_tile(self, max_tile: int) -> int:
         """Pixels of the largest tile: in the memory of a square of ``max_tile`` with Keras."""
         most = int(max_tile**2 * _OVERHEAD["keras"] / _OVERHEAD[self.runtime])
         return most if self.pixels is None else min(most, self.pixels)

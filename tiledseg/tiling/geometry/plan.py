@@ -125,7 +125,7 @@ def _exact_grid(
     # An axis that is shorter than the smallest tile has one window, padded to the stride.
     rows, columns = (min(smallest, -(-length // stride) * stride) for length in (height, width))
     memory.check(rows * columns, f"a tile with halos of {halo} px", ", or tiling.mode to blend")
-    most_pixels = memory.room(max_tile)
+    most_pixels = memory.largest_tile(max_tile)
     return fit_grid(height, width, halo=halo, stride=stride, most_pixels=most_pixels)
 
 
