@@ -25,7 +25,8 @@ from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.names import CHAMPION_METRIC
 from tiledseg.tracking.registry import Registration, find_registration
 from tiledseg.tracking.resuming import fetch_training
-from tiledseg.tracking.runs import TrackedRun, open_run
+from tiledseg.tracking.runs import open_run
+from tiledseg.tracking.tracked_run import TrackedRun
 from tiledseg.training.fit import decide_precision, fit
 from tiledseg.training.observer import TrainingObserver
 from tiledseg.training.stopping import StopRequest

@@ -13,7 +13,7 @@ from tiledseg.tracking import housekeeping
 from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, OWNER_TAG
 from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.ownership import Owner, Ownership
-from tiledseg.tracking.runs import run_folder
+from tiledseg.tracking.run_folder import run_folder
 from tiledseg.tracking.syncing import sync_run
 
 

@@ -5,7 +5,7 @@ import subprocess
 import mlflow
 import pytest
 
-from tiledseg.tracking import runs
+from tiledseg.tracking import runs, tracked_run
 from tiledseg.tracking.names import DIFF_FILE, DIRTY_TAG, REVISION_TAG, THREADS_TAG
 from tiledseg.tracking.provenance import compare_environments
 from tiledseg.tracking.revision import Code, open_checkout, read_code
@@ -99,7 +99,7 @@ def test_what_the_repository_does_not_hold_is_not_checked_out(package, tmp_path)
 @pytest.mark.usefixtures("own_tables")
 @pytest.mark.parametrize("code", [Code("a" * 40), Code("a" * 40, "+ one\n"), Code()])
 def test_a_run_holds_it(tiny_experiment, monkeypatch, code):
-    monkeypatch.setattr(runs, "read_code", lambda: code)
+    monkeypatch.setattr(tracked_run, "read_code", lambda: code)
     with runs.open_run(tiny_experiment(), "evaluate") as run:
         run.log_provenance("float32")
     client = mlflow.MlflowClient()

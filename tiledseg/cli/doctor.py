@@ -47,7 +47,7 @@ def _describe_hardware() -> dict[str, Any]:
     import keras  # noqa: PLC0415  # after the backend
 
     from tiledseg.data.cache import default_cache_folder  # noqa: PLC0415
-    from tiledseg.tracking.runs import state_home  # noqa: PLC0415
+    from tiledseg.tracking.run_folder import state_home  # noqa: PLC0415
 
     precision = fast_precision()
     return {

@@ -10,7 +10,7 @@ import mlflow
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, OWNER_TAG
 from tiledseg.tracking.ownership import Owner
-from tiledseg.tracking.runs import state_home
+from tiledseg.tracking.run_folder import state_home
 from tiledseg.tracking.store import connect, store_address, store_errors
 from tiledseg.tracking.sweeps import SWEEP
 from tiledseg.tracking.syncing import count_unsent

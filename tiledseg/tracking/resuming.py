@@ -9,8 +9,9 @@ from tiledseg.errors import ExperimentError, TrackingError
 from tiledseg.tracking.checkpoints import fetch_state
 from tiledseg.tracking.names import KIND_TAG, REPRODUCES_TAG
 from tiledseg.tracking.run_ids import find_experiment_id
-from tiledseg.tracking.runs import TrackedRun, read_experiment
+from tiledseg.tracking.runs import read_experiment
 from tiledseg.tracking.store import connect, store_errors
+from tiledseg.tracking.tracked_run import TrackedRun
 from tiledseg.training.session import STATE_FILE
 
 LAST = "last"

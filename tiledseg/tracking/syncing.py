@@ -8,7 +8,8 @@ from tiledseg.errors import StoreAwayError, TrackingError
 from tiledseg.tracking.delivery import deliver
 from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.ownership import Ownership
-from tiledseg.tracking.runs import PATIENCE_SECONDS, state_home
+from tiledseg.tracking.run_folder import state_home
+from tiledseg.tracking.runs import PATIENCE_SECONDS
 from tiledseg.tracking.sender import Sender
 from tiledseg.tracking.store import connect, store_address, store_errors
 
