@@ -20,6 +20,7 @@ from mlflow.entities import Metric, Param
 
 from tiledseg import train
 from tiledseg.config.experiment import Experiment
+from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.images.writing import write_image, write_mask
 
 NAME = "Discs"
@@ -75,7 +76,7 @@ def add_study(client: mlflow.MlflowClient, experiment_id: str) -> None:
     """A study of twelve trials as ``tiledseg.tracking.sweeps`` keeps them; one was pruned."""
     rng, now = random.Random(4), int(time.time() * 1000) - 10**7
     tags = {
-        "tiledseg.format": "1",
+        "tiledseg.format": str(FORMAT_VERSION),
         "tiledseg.kind": "sweep",
         "tiledseg.study": "filters",
         "mlflow.runName": "filters",
@@ -86,7 +87,7 @@ def add_study(client: mlflow.MlflowClient, experiment_id: str) -> None:
         score = 0.9 - 0.05 * (math.log10(rate) + 3) ** 2 - 0.1 * math.exp(-filters / 8)
         tags = {
             "mlflow.parentRunId": parent,
-            "tiledseg.format": "1",
+            "tiledseg.format": str(FORMAT_VERSION),
             "tiledseg.kind": "trial",
             "tiledseg.trial": str(number),
             "tiledseg.outcome": "pruned" if number == 5 else "complete",
@@ -113,7 +114,9 @@ def add_study(client: mlflow.MlflowClient, experiment_id: str) -> None:
 def add_open_run(client: mlflow.MlflowClient, experiment_id: str) -> None:
     """A training at its third epoch of ten."""
     run = client.create_run(
-        experiment_id, tags={"tiledseg.format": "1", "tiledseg.kind": "train"}, run_name="open"
+        experiment_id,
+        tags={"tiledseg.format": str(FORMAT_VERSION), "tiledseg.kind": "train"},
+        run_name="open",
     ).info.run_id
     now = int(time.time() * 1000)
     client.log_batch(

@@ -10,6 +10,7 @@ from page_script import open_page, read_words
 
 from dashboards.studies import read_study_files
 from dashboards.trials import make_trial_table, select_complete
+from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.tracking.queries import read_runs
 
 DICE = "valid/tiled/dice"
@@ -20,7 +21,11 @@ def study(own_tables, empty_caches):
     """A study of five trials, of which the one that scores best is too slow."""
     client = mlflow.MlflowClient()
     experiment = client.create_experiment("Discs")
-    tags = {"tiledseg.format": "1", "tiledseg.kind": "sweep", "mlflow.runName": "study"}
+    tags = {
+        "tiledseg.format": str(FORMAT_VERSION),
+        "tiledseg.kind": "sweep",
+        "mlflow.runName": "study",
+    }
     parent = client.create_run(experiment, tags=tags).info.run_id
     client.log_batch(parent, params=[Param("study.objectives", DICE)])
     scores = {0: 0.7, 1: 0.95, 2: 0.8, 3: 0.6, 4: 0.99}
@@ -29,7 +34,7 @@ def study(own_tables, empty_caches):
         outcome = {3: "infeasible", 4: "pruned"}.get(number, "complete")
         tags = {
             "mlflow.parentRunId": parent,
-            "tiledseg.format": "1",
+            "tiledseg.format": str(FORMAT_VERSION),
             "tiledseg.kind": "trial",
             "tiledseg.trial": str(number),
             "tiledseg.outcome": outcome,

@@ -5,6 +5,8 @@ import sqlite3
 import mlflow
 from page_script import open_page, read_words
 
+from tiledseg.config.format_version import FORMAT_VERSION
+
 
 def test_overview_shows_progress_of_the_open_run(at_store):
     assert "epoch 3 of at most 10" in read_words(open_page("overview"))
@@ -28,12 +30,16 @@ def test_overview_shows_progress_of_an_open_study(broken, store):
 def test_overview_leaves_launchers_out(own_tables, empty_caches):
     client = mlflow.MlflowClient()
     launcher = {
-        "tiledseg.format": "1",
+        "tiledseg.format": str(FORMAT_VERSION),
         "tiledseg.kind": "launcher",
         "mlflow.runName": "handsome-eel",
     }
     client.create_run("0", tags=launcher)
-    training = {"tiledseg.format": "1", "tiledseg.kind": "train", "mlflow.runName": "first"}
+    training = {
+        "tiledseg.format": str(FORMAT_VERSION),
+        "tiledseg.kind": "train",
+        "mlflow.runName": "first",
+    }
     client.create_run(client.create_experiment("Discs"), tags=training)
     page = open_page("overview")
     assert page.dataframe[0].value["run"].tolist() == ["first"]
