@@ -10,7 +10,7 @@ from predict_process import TILES_AT_ONCE, Work, kill_somewhere, start
 from tiledseg.prediction.job import predict_image
 from tiledseg.prediction.options import PredictionOptions
 
-FILES = {"form": "ome-tiff", "content": "probability", "with_objects": True}
+FILES = {"format": "ome-tiff", "content": "probability", "with_objects": True}
 
 
 @pytest.mark.soak

@@ -167,11 +167,14 @@ def test_the_network_is_found_by_name_and_says_what_the_trained_one_said(
     assert np.array_equal(read_mask(tmp_path / "masks" / f"{image.stem}.png"), read_mask(said))
 
 
-def test_aliases_move_as_they_do_in_a_database(trained, client):
-    model_id = logged_model_id(client.get_model_version_by_alias("Tiny", LATEST))
+def test_aliases_move_as_they_do_in_a_database(client, experiment_id, tiny_experiment):
+    experiment = tiny_experiment()
+    predictor = Predictor(build_model(experiment.model, 3), experiment)
+    run_id = client.create_run(experiment_id).info.run_id
+    models = [log_model(predictor, run_id, epoch) for epoch in (1, 2, 3)]
     outcome = [
-        register(client, "Others", model_id, trained.run_id, score).is_champion
-        for score in (0.5, 0.4, 0.6)
+        register(client, "Others", model_id, run_id, score).is_champion
+        for model_id, score in zip(models, (0.5, 0.4, 0.6), strict=True)
     ]
     assert outcome == [True, False, True]
     aliases = {
@@ -184,6 +187,6 @@ def test_aliases_move_as_they_do_in_a_database(trained, client):
         promote("Others", "1")
     assert promote("Others", "3") == "2"
     champion = client.get_model_version_by_alias("Others", CHAMPION)
-    assert (str(champion.version), logged_model_id(champion)) == ("3", model_id)
+    assert (str(champion.version), logged_model_id(champion)) == ("3", models[2])
     with pytest.raises(RegistryError, match="Nobody"):
         load_predictor("Nobody")
