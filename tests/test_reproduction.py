@@ -16,7 +16,7 @@ from tiledseg import train
 from tiledseg.cli import app
 from tiledseg.errors import DatasetError, TrackingError
 from tiledseg.reproduction import describe_changes, reproduce
-from tiledseg.tracking import provenance, runs
+from tiledseg.tracking import provenance, tracked_run
 from tiledseg.tracking.names import (
     ARITHMETIC_TAG,
     DATA_DIGEST_TAG,
@@ -37,7 +37,7 @@ def code(monkeypatch):
     """What the code is said to be, whatever is being worked on."""
 
     def set_code(code):
-        monkeypatch.setattr(runs, "read_code", lambda: code)
+        monkeypatch.setattr(tracked_run, "read_code", lambda: code)
         monkeypatch.setattr("tiledseg.reproduction.read_code", lambda: code)
 
     set_code(Code("a" * 40))
@@ -59,7 +59,7 @@ def place(tmp_path_factory, mlflow_tables, tiny_dataset, tiny_experiment):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         open_store(patch, folder)
-        patch.setattr(runs, "read_code", lambda: Code("a" * 40))
+        patch.setattr(tracked_run, "read_code", lambda: Code("a" * 40))
         experiment = tiny_experiment(training={"tune_threshold": True})
         return folder, train(experiment, root=folder / "data")
 
