@@ -16,7 +16,7 @@ from tiledseg import train
 from tiledseg.cli import app
 from tiledseg.errors import DatasetError, TrackingError
 from tiledseg.reproduction import describe_changes, reproduce
-from tiledseg.tracking import provenance, tracked_run
+from tiledseg.tracking import provenance, runs, tracked_run
 from tiledseg.tracking.names import (
     ARITHMETIC_TAG,
     DATA_DIGEST_TAG,
