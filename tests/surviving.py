@@ -1,9 +1,12 @@
 """What tests of runs that survive share: a training of seconds, and how it is looked at."""
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import mlflow
+
+from tiledseg.config.experiment import Experiment
 
 SETTINGS = {
     "image.size": 64,
@@ -19,6 +22,13 @@ SETTINGS = {
     "training.precision": "float32",
     "tracking.checkpoint_minutes": 0.02,
 }
+
+
+def write_experiment(folder: Path, experiment: Experiment) -> Path:
+    """An experiment file with ``SETTINGS``."""
+    path = folder / "Tiny.yaml"
+    path.write_text(experiment.override(SETTINGS).to_yaml())
+    return path
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow_server import MlflowServer
-from surviving import SETTINGS, curves, finish
+from surviving import curves, finish, write_experiment
 
 from tiledseg.tracking.files import RunFiles
 
@@ -33,9 +33,7 @@ def server(tmp_path, mlflow_tables):
 
 @pytest.fixture
 def experiment(tmp_path, tiny_experiment):
-    path = tmp_path / "Tiny.yaml"
-    path.write_text(tiny_experiment().override(SETTINGS).to_yaml())
-    return path
+    return write_experiment(tmp_path, tiny_experiment())
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from surviving import SETTINGS, curves, finish
+from surviving import curves, finish, write_experiment
 
 from tiledseg.tracking.files import RunFiles
 
@@ -94,9 +94,7 @@ def place(tmp_path, tiny_dataset, mlflow_tables):
 
 @pytest.fixture
 def experiment(tmp_path, tiny_experiment):
-    path = tmp_path / "Tiny.yaml"
-    path.write_text(tiny_experiment().override(SETTINGS).to_yaml())
-    return path
+    return write_experiment(tmp_path, tiny_experiment())
 
 
 def assert_one_whole_run(place: Place, run_id: str) -> None:

@@ -105,6 +105,24 @@ def test_what_is_sent_twice_is_there_once(client, run_id, send):
     assert len(client.get_run(run_id).outputs.model_outputs) == 1
 
 
+@pytest.mark.parametrize("step", ["log_outputs", "log_batch"])
+def test_a_kill_after_the_files_loses_neither_step_nor_metrics(
+    client, run_id, send, monkeypatch, step
+):
+    def fail(*_):
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, step, fail)
+        with pytest.raises(ConnectionError):
+            send(1, [1], 0.1)
+    send(1, [1], 0.1)
+    model = find_checkpoint(client, run_id, 1)
+    assert [each.value for each in model.metrics] == [0.1]
+    (output,) = client.get_run(run_id).outputs.model_outputs
+    assert (output.model_id, output.step) == (model.model_id, 1)
+
+
 def test_half_a_model_is_never_seen_and_is_sent_again(client, run_id, send, monkeypatch):
     with monkeypatch.context() as patch:
 
@@ -170,6 +188,27 @@ def test_the_last_state_replaces_the_one_before_and_is_fetched_where_it_is_newer
     write_state(elsewhere, 1, 5)
     assert fetch_state(client, run_id, elsewhere, "state.json")
     assert json.loads((elsewhere / "state.json").read_text())["epoch"] == 2
+
+
+def test_a_state_that_is_here_stays_where_a_later_one_cannot_be_fetched(
+    client, run_id, send, tmp_path, monkeypatch
+):
+    send(1, [1])
+    place = tmp_path / "at2"
+    send_state(client, run_id, write_state(place, 2), place)
+    here = tmp_path / "here"
+    write_state(here, 1)
+
+    class Away:
+        def download_artifacts(self, *_):
+            raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "_repository", lambda _: Away())
+        with pytest.raises(ConnectionError):
+            fetch_state(client, run_id, here, "state.json")
+    assert json.loads((here / "state.json").read_text())["epoch"] == 1
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".here")} == set()
 
 
 def test_networks_of_the_best_epochs_come_with_the_state(client, run_id, send, tmp_path):

@@ -5,8 +5,11 @@ import pytest
 
 from tiledseg.data.dataset import load_dataset
 from tiledseg.errors import DatasetError, OutputError, TrackingError
+from tiledseg.tracking import runs
 from tiledseg.tracking.files import RunFiles
-from tiledseg.tracking.names import ERROR_TAG, KIND_TAG
+from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, OWNER_TAG
+from tiledseg.tracking.outbox import Outbox
+from tiledseg.tracking.run_folder import run_folder
 from tiledseg.tracking.runs import open_run, read_experiment
 from tiledseg.training.observer import EpochPicture, EpochReport
 
@@ -148,3 +151,36 @@ def test_settings_that_a_resumption_has_changed_are_told_in_tags(client, tiny_ex
     tags = {key: text for key, text in data.tags.items() if key.startswith("tiledseg.set.")}
     assert tags == {"tiledseg.set.training.epochs": "9"}
     assert read_experiment(first.run_id) == longer
+
+
+def test_what_an_earlier_process_left_is_sent_before_the_run_goes_on(client, tiny_experiment):
+    """Its end is not: the run goes on. What it logged is known, and not logged again."""
+    with pytest.raises(KeyboardInterrupt), open_run(tiny_experiment(), "train") as first:
+        raise KeyboardInterrupt
+    left = Outbox(run_folder(first.run_id) / "outbox")
+    left.add("batch", {"metrics": [["loss", 0.5, 7, 1]], "params": {}, "tags": {}})
+    left.add("end", {"status": "KILLED", "error": "", "moment": 8})
+    with open_run(tiny_experiment(), "train", resume=first.run_id) as second:
+        assert client.get_run(first.run_id).info.status == "RUNNING"
+        second.on_epoch_end(EpochReport(1, 2, {"loss": 0.5}, True, 1.0, 1.0))
+    (loss,) = client.get_metric_history(first.run_id, "loss")
+    assert (loss.value, loss.timestamp) == (0.5, 7)
+    assert only_run(client).info.status == "FINISHED"
+
+
+def test_a_run_that_ends_well_just_before_it_is_taken_stays_as_it_is(
+    client, tiny_experiment, monkeypatch
+):
+    with pytest.raises(KeyboardInterrupt), open_run(tiny_experiment(), "train") as first:
+        raise KeyboardInterrupt
+    take = runs.Ownership
+
+    def end_and_take(*given):
+        client.set_terminated(first.run_id, "FINISHED")
+        return take(*given)
+
+    monkeypatch.setattr(runs, "Ownership", end_and_take)
+    with pytest.raises(TrackingError, match="is FINISHED and stays"):
+        open_run(tiny_experiment(), "train", resume=first.run_id).__enter__()
+    assert only_run(client).info.status == "FINISHED"
+    assert OWNER_TAG not in only_run(client).data.tags

@@ -1,6 +1,7 @@
 """Entries arrive in order, each once, whatever the store does in between."""
 
 import threading
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -44,16 +45,8 @@ def store():
 
 @pytest.fixture
 def start(outbox, store):
-    started = []
-
-    def make(**options):
-        started.append(Sender(outbox, store.deliver, **options))
-        started[-1].start()
-        return started[-1]
-
-    yield make
-    for each in started:
-        each.stop()
+    with ExitStack() as started:
+        yield lambda **options: started.enter_context(Sender(outbox, store.deliver, **options))
 
 
 def test_in_order_each_once_before_and_after_the_start(outbox, store, start):

@@ -9,8 +9,8 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -34,6 +34,7 @@ from tiledseg.tracking.names import (
     STATE,
 )
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, address_package
+from tiledseg.tracking.store import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +58,10 @@ def send_checkpoint(
     tags = {CHECKPOINT_TAG: "epoch", EPOCH_TAG: str(epoch)}
     model = _find(client, run_id, tags)
     if model is None:
-        model = _send_model(client, run_id, name, tags, content, files, is_package=True)
-        _log_model_metrics(client, run_id, model, content["metrics"])
+        model = _send_model(client, run_id, name, tags, files, is_package=True)
+    # Also of a model that is there already: what sent it may have been killed right then.
+    _link(client, run_id, model, epoch)
+    _log_model_metrics(client, run_id, model, content["metrics"])
     for other in [] if content.get("is_alone") else _list_models(client, run_id):
         kind, number = other.tags.get(CHECKPOINT_TAG), int(other.tags.get(EPOCH_TAG, -1))
         if kind == "epoch" and number not in best and REGISTERED_TAG not in other.tags:
@@ -83,7 +86,8 @@ def send_state(
     }
     model = _find(client, run_id, tags)
     if model is None:
-        model = _send_model(client, run_id, STATE, tags, content, files, is_package=False)
+        model = _send_model(client, run_id, STATE, tags, files, is_package=False)
+    _link(client, run_id, model, content["epoch"])
     for other in _list_models(client, run_id):
         if other.tags.get(CHECKPOINT_TAG) == "state" and other.model_id != model.model_id:
             _remove(client, other)
@@ -95,11 +99,7 @@ def find_checkpoint(client: mlflow.MlflowClient, run_id: str, epoch: int) -> Log
     Raises:
         TrackingError: The run keeps none of that epoch.
     """
-    kept = {
-        int(model.tags[EPOCH_TAG]): model
-        for model in _list_models(client, run_id)
-        if model.tags.get(CHECKPOINT_TAG) == "epoch" and model.status == LoggedModelStatus.READY
-    }
+    kept = _list_checkpoints(client, run_id)
     if epoch not in kept:
         epochs = ", ".join(map(str, sorted(kept))) or "none"
         raise TrackingError(f"run {run_id} keeps no network of epoch {epoch}; it keeps: {epochs}")
@@ -132,18 +132,19 @@ def fetch_state(client: mlflow.MlflowClient, run_id: str, folder: Path, file: st
     state = find_state(client, run_id)
     if state is None or (here is not None and here >= _progress(state)):
         return here is not None
-    shutil.rmtree(folder, ignore_errors=True)
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    _repository(state).download_artifacts("", str(draft))
-    for model in _list_models(client, run_id):
-        if model.tags.get(CHECKPOINT_TAG) == "epoch" and model.status == LoggedModelStatus.READY:
-            epoch = model.tags[EPOCH_TAG]
-            network = Path(_repository(model).download_artifacts(f"{PREDICTOR_FOLDER}/model.keras"))
+    # What is here goes when the later one is whole: the store may go away in between.
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+        draft = Path(place) / "state"
+        draft.mkdir()
+        _repository(state).download_artifacts("", str(draft))
+        for epoch, model in _list_checkpoints(client, run_id).items():
+            network = f"{PREDICTOR_FOLDER}/model.keras"
             if not (draft / f"epoch{epoch}.keras").exists():
-                shutil.copyfile(network, draft / f"epoch{epoch}.keras")
-    draft.rename(folder)
+                fetched = _repository(model).download_artifacts(network, place)
+                Path(fetched).rename(draft / f"epoch{epoch}.keras")
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
     logger.info("the state of run %s after epoch %s is here", run_id, state.tags[EPOCH_TAG])
     return True
 
@@ -154,6 +155,15 @@ def update_model(
     """Replace files of a logged model, and set tags."""
     client.log_model_artifacts(model.model_id, str(files))
     client.set_logged_model_tags(model.model_id, dict(tags))
+
+
+def _list_checkpoints(client: mlflow.MlflowClient, run_id: str) -> dict[int, LoggedModel]:
+    """The whole models of epochs, by epoch."""
+    return {
+        int(model.tags[EPOCH_TAG]): model
+        for model in _list_models(client, run_id)
+        if model.tags.get(CHECKPOINT_TAG) == "epoch" and model.status == LoggedModelStatus.READY
+    }
 
 
 def _progress(model: LoggedModel) -> tuple[int, int]:
@@ -173,7 +183,6 @@ def _send_model(
     run_id: str,
     name: str,
     tags: Mapping[str, str],
-    content: Mapping[str, Any],
     files: Path,
     *,
     is_package: bool,
@@ -187,9 +196,15 @@ def _send_model(
             files, model_id=model.model_id, run_id=run_id, location=model.artifact_location
         )
     client.log_model_artifacts(model.model_id, str(files))
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, content["epoch"])])
-    return model
+    return client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def _link(client: mlflow.MlflowClient, run_id: str, model: LoggedModel, step: int) -> None:
+    """Have the run list the model as an output of a step, once."""
+    outputs = client.get_run(run_id).outputs
+    linked = {each.model_id for each in outputs.model_outputs} if outputs else set()
+    if model.model_id not in linked:
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
 
 
 def _log_model_metrics(
@@ -235,8 +250,12 @@ def _list_models(client: mlflow.MlflowClient, run_id: str) -> list[LoggedModel]:
 def _remove(client: mlflow.MlflowClient, model: LoggedModel) -> None:
     """Remove a model: first its record, so that no reader finds it, then its files."""
     client.delete_logged_model(model.model_id)
-    with suppress(MlflowException, NotImplementedError, OSError):  # a store may not let us
+    try:
         _repository(model).delete_artifacts()
+    except (MlflowException, NotImplementedError, OSError) as error:  # a store may not let us
+        logger.warning(
+            "files of checkpoint %s stay in the store: %s", model.model_id, reason_of(error)
+        )
 
 
 def _repository(model: LoggedModel) -> Any:

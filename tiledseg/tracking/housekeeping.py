@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+from mlflow.exceptions import MlflowException
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, OWNER_TAG
@@ -149,12 +150,13 @@ def list_state_folders() -> list[StateFolder]:
     home = state_home()
     folders = [place for place in sorted(home.iterdir()) if place.is_dir()] if home.is_dir() else []
     client = connect()
-    return [
-        StateFolder(
-            folder.name, _status(client, folder.name), _megabytes(folder), count_unsent(folder)
-        )
-        for folder in folders
-    ]
+    with store_errors():
+        return [
+            StateFolder(
+                folder.name, _status(client, folder.name), _megabytes(folder), count_unsent(folder)
+            )
+            for folder in folders
+        ]
 
 
 def remove_state_folder(folder: StateFolder) -> None:
@@ -166,7 +168,9 @@ def remove_state_folder(folder: StateFolder) -> None:
 def _status(client: mlflow.MlflowClient, run_id: str) -> str:
     try:
         return str(client.get_run(run_id).info.status)
-    except mlflow.exceptions.MlflowException:
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise  # a server that stumbles knows the run all the same
         return "unknown"
 
 

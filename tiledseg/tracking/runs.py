@@ -73,52 +73,87 @@ def open_run(
     client = connect()
     name = experiment.dataset.name
     with store_errors():
-        if resume and client.get_run(resume).info.status == "FINISHED":
-            raise TrackingError(
-                f"run {resume} is FINISHED and stays as it is; `tiledseg train --resume {resume} "
-                "--set training.epochs=N` goes on with its training in a new run"
-            )
+        if resume:
+            _refuse_finished(client, resume)
         origins = {RESUMED_TAG: parent, REPRODUCES_TAG: reproduces}
         tags = {tag: origin for tag, origin in origins.items() if origin}
         run_id = resume or make_or_take_run(client, name, kind, tags)
         ownership = Ownership(client, run_id)
-        if resume:
-            forget_error(client, resume)
-            point_launcher_to(client, resume, name)
-            client.update_run(resume, "RUNNING")
-        known = KnownFacts.read(client, run_id) if resume else KnownFacts()
+    folder, outbox = _open_outbox(client, run_id, ownership)
+    status, reason = "FAILED", ""
+    with Sender(outbox, lambda entry: deliver(client, run_id, entry), ownership.renew) as sender:
+        known = _reopen(client, run_id, name, sender, ownership) if resume else KnownFacts()
+        try:
+            yield TrackedRun(client, run_id, folder, outbox, sender, known)
+            status = "FINISHED"
+        except (KeyboardInterrupt, SystemExit, StoppedError):
+            status = "KILLED"
+            raise
+        except LostRunError:
+            status = ""
+            raise
+        except Exception as problem:
+            reason = str(problem) or type(problem).__name__
+            raise
+        finally:
+            if status:
+                end = {"status": status, "error": reason, "moment": _now()}
+                _put_end(client, run_id, outbox, sender, end)
+                _close(run_id, folder, sender, ownership, status)
+
+
+def _open_outbox(
+    client: mlflow.MlflowClient, run_id: str, ownership: Ownership
+) -> tuple[Path, Outbox]:
+    """The run's folder on this machine, and what it has to send.
+
+    Raises:
+        OutputError: Nothing can be kept here; the store is told at once.
+    """
     try:
         folder = run_folder(run_id)
         outbox = Outbox(folder / "outbox")
-    except OutputError as error:  # nothing can be kept here, so the store is told at once
+    except OutputError as error:
         with store_errors():
             client.set_tag(run_id, ERROR_TAG, str(error)[:5000])
             client.set_terminated(run_id, "FAILED")
             ownership.release()
         raise
-    sender = Sender(outbox, lambda entry: deliver(client, run_id, entry), ownership.renew)
-    sender.start()
-    status, reason = "FAILED", ""
-    try:
-        yield TrackedRun(client, run_id, folder, outbox, sender, known)
-        status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit, StoppedError):
-        status = "KILLED"
-        raise
-    except LostRunError:
-        status = ""
-        raise
-    except Exception as problem:
-        reason = str(problem) or type(problem).__name__
-        raise
-    finally:
-        end = {"status": status, "error": reason, "moment": _now()}
+    outbox.take_back("end")  # an earlier process could not say how it ended, and now it goes on
+    return folder, outbox
+
+
+def _reopen(
+    client: mlflow.MlflowClient, run_id: str, name: str, sender: Sender, ownership: Ownership
+) -> KnownFacts:
+    """Open a run again, when all that an earlier process left here is in the store.
+
+    Raises:
+        TrackingError: It has ended well meanwhile, or the store does not answer.
+    """
+    with store_errors():
         try:
-            if status:
-                _put_end(client, run_id, outbox, sender, end)
-            _close(run_id, folder, sender, ownership, status)
-        finally:
-            sender.stop()
+            _refuse_finished(client, run_id)  # another process may have ended it just now
+        except TrackingError:
+            ownership.release()
+            raise
+        if not sender.drain(PATIENCE_SECONDS):
+            raise TrackingError(
+                f"the MLflow store {store_address()} does not take what run {run_id} has left to "
+                "send; try again when it does"
+            )
+        forget_error(client, run_id)
+        point_launcher_to(client, run_id, name)
+        client.update_run(run_id, "RUNNING")
+        return KnownFacts.read(client, run_id)
+
+
+def _refuse_finished(client: mlflow.MlflowClient, run_id: str) -> None:
+    if client.get_run(run_id).info.status == "FINISHED":
+        raise TrackingError(
+            f"run {run_id} is FINISHED and stays as it is; `tiledseg train --resume {run_id} "
+            "--set training.epochs=N` goes on with its training in a new run"
+        )
 
 
 def _put_end(
@@ -143,8 +178,6 @@ def _close(run_id: str, folder: Path, sender: Sender, ownership: Ownership, stat
     Raises:
         StoreAwayError: The store does not take the end of a run that ended well.
     """
-    if not status:
-        return
     try:
         is_sent = sender.drain(PATIENCE_SECONDS if status == "FINISHED" else PATIENCE_SECONDS / 6)
     except LostRunError:

@@ -14,6 +14,7 @@ from tiledseg.tracking.store import reason_of, store_address
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 """Seconds between attempts to reach a store that is away: doubled each time."""
+_LAST_DELIVERY_SECONDS = 60.0
 _TEMPORARY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 
 logger = logging.getLogger(__name__)
@@ -45,9 +46,17 @@ class Sender:
         """Why the store cannot be reached, or empty while it can."""
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
-    def start(self) -> None:
+    def __enter__(self) -> "Sender":
         """Begin to send."""
         self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the thread after the delivery that is under way."""
+        self._ending.set()
+        with self._outbox.changed:
+            self._outbox.changed.notify_all()
+        self._thread.join(_LAST_DELIVERY_SECONDS)
 
     def check(self) -> None:
         """Raise what ended the sending."""
@@ -74,14 +83,6 @@ class Sender:
                     return False
         self.check()
         return True
-
-    def stop(self) -> None:
-        """End the thread after the delivery that is under way."""
-        self._ending.set()
-        with self._outbox.changed:
-            self._outbox.changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(60.0)
 
     def _run(self) -> None:
         pause = FIRST_PAUSE

@@ -1,6 +1,5 @@
 """Sending what runs of this machine could not send: ``tiledseg sync``."""
 
-import logging
 import shutil
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from tiledseg.tracking.run_folder import state_home
 from tiledseg.tracking.runs import PATIENCE_SECONDS
 from tiledseg.tracking.sender import Sender
 from tiledseg.tracking.store import connect, store_address, store_errors
-
-logger = logging.getLogger(__name__)
 
 
 def list_unsent() -> list[str]:
@@ -46,16 +43,12 @@ def sync_run(run_id: str) -> str:
     with store_errors():
         ownership = Ownership(client, run_id)
     outbox = Outbox(folder / "outbox")
-    sender = Sender(outbox, lambda entry: deliver(client, run_id, entry), ownership.renew)
-    sender.start()
-    try:
+    with Sender(outbox, lambda entry: deliver(client, run_id, entry), ownership.renew) as sender:
         if not sender.drain(PATIENCE_SECONDS):
             raise StoreAwayError(
                 f"the MLflow store {store_address()} does not answer any more; what is left to "
                 f"send is kept in {folder}: `tiledseg sync {run_id}` sends it"
             )
-    finally:
-        sender.stop()
     with store_errors():
         if client.get_run(run_id).info.status == "RUNNING":
             client.set_terminated(run_id, "KILLED")

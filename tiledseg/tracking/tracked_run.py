@@ -281,12 +281,7 @@ class TrackedRun:
         if not self._package.is_dir():
             make_package(self._package)
         with self._outbox.put("checkpoint", content) as files:
-            shutil.copytree(self._package, files, copy_function=_link, dirs_exist_ok=True)
-            # MLflow's own file is written anew for each model, which must not reach the package.
-            for path in files.glob("*"):
-                if path.is_file():
-                    path.unlink()
-                    shutil.copyfile(self._package / path.name, path)
+            shutil.copytree(self._package, files, dirs_exist_ok=True)
             save(files / PREDICTOR_FOLDER)
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:

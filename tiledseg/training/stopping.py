@@ -1,4 +1,4 @@
-"""A polite end of a training: Ctrl-C or SIGTERM stop it at the end of the step."""
+"""Ctrl-C and SIGTERM: noted by the handler, acted on where the program looks for them."""
 
 import signal
 import sys
@@ -6,12 +6,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Whether somebody wants the training to stop at the end of the step."""
+    """Whether somebody wants the work to stop.
+
+    Python swallows an exception that a signal handler raises inside a finalizer, as databases
+    and sockets have them, and the request would be lost. So where somebody looks at ``is_set``,
+    the first signal is only noted.
+    """
 
     def __init__(self) -> None:
         self._asked, self._waits = threading.Event(), False
@@ -26,9 +32,19 @@ class StopRequest:
         """Whether a stop was asked for."""
         return self._asked.is_set()
 
+    def pause(self, seconds: float) -> None:
+        """Wait, or end when a stop is asked for.
+
+        Raises:
+            KeyboardInterrupt: By Ctrl-C.
+            SystemExit: By SIGTERM, with 143.
+        """
+        if self._asked.wait(seconds):
+            self._end()
+
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within, the first signal waits for whoever looks at ``is_set``."""
+        """Within, the first signal waits for whoever looks at ``is_set``, or pauses."""
         self._waits = True
         try:
             yield
@@ -36,7 +52,7 @@ class StopRequest:
             self._waits = False
 
     def handle(self, number: int, _frame: FrameType | None = None) -> None:
-        """Note a signal; a second one, or one that nobody waits for, acts at once.
+        """Note a signal; a second one, or one that nobody looks for, acts at once.
 
         Raises:
             KeyboardInterrupt: By Ctrl-C.
@@ -45,17 +61,21 @@ class StopRequest:
         self.signal = signal.Signals(number)
         if self._waits and not self.is_set():
             self.set()
-            return
-        if number == signal.SIGINT:
+        else:
+            self._end()
+
+    def _end(self) -> NoReturn:
+        if self.signal == signal.SIGINT:
             raise KeyboardInterrupt
-        sys.exit(143)
+        sys.exit(128 + self.signal)
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """Have Ctrl-C and SIGTERM ask for a stop.
 
-    In a thread other than the main one, signals stay as they are; so do ignored ones.
+    In a thread other than the main one, signals stay as they are; so do ignored ones, as a shell
+    ignores them for what it starts in the background.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

@@ -22,9 +22,9 @@ from tiledseg.tracking.names import (
     SEED_TAG,
     WANTED_TAG,
 )
+from tiledseg.training.stopping import stop_on_signals
 from tiledseg.tuning.execution import retries
 from tiledseg.tuning.execution.resources import memory_per_worker
-from tiledseg.tuning.execution.signals import stop_on_signals
 from tiledseg.tuning.execution.trial_process import COMMAND, TrialLimits, TrialProcess
 from tiledseg.tuning.execution.worker_options import make_worker_options
 from tiledseg.tuning.execution.worker_pool import WorkerPool
@@ -109,7 +109,11 @@ def sweep(
         _log_definition(run, definition, options)
         _prepare(experiment, root, command)
         workers = make_worker_options(options, definition, session, run.run_id, root, command)
-        with stop_on_signals() as stop_request, WorkerPool(workers) as worker_pool:
+        with (
+            stop_on_signals() as stop_request,
+            stop_request.deferred(),
+            WorkerPool(workers) as worker_pool,
+        ):
             while worker_pool.keep_running():
                 with _log_storage_errors(url):
                     observer.on_progress(read_progress(study, definition, session))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tiledseg.tuning.execution.signals import stop_on_signals
+from tiledseg.training.stopping import stop_on_signals
 
 
 @pytest.fixture(autouse=True)
@@ -25,25 +25,35 @@ def test_ctrl_c_in_a_finalizer_is_not_lost():
         def __del__(self):
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt), stop_on_signals() as stop_request:
+    with pytest.raises(KeyboardInterrupt), stop_on_signals() as request, request.deferred():
         closing = Closing()
         del closing
         gc.collect()
-        stop_request.pause(60)
+        request.pause(60)
 
 
 def test_sigterm_ends_with_its_code():
-    with pytest.raises(SystemExit) as ended, stop_on_signals() as stop_request:
+    with pytest.raises(SystemExit) as ended, stop_on_signals() as request, request.deferred():
         signal.raise_signal(signal.SIGTERM)
-        stop_request.pause(60)
+        request.pause(60)
     assert ended.value.code == 143
 
 
 def test_the_second_one_acts_at_once():
-    with pytest.raises(KeyboardInterrupt), stop_on_signals():
+    with pytest.raises(KeyboardInterrupt), stop_on_signals() as request, request.deferred():
         signal.raise_signal(signal.SIGINT)
+        assert request.is_set()
         signal.raise_signal(signal.SIGINT)
         time.sleep(60)
+
+
+def test_where_nobody_looks_for_it_the_first_one_acts_at_once():
+    with pytest.raises(SystemExit) as ended, stop_on_signals() as request:
+        with request.deferred():
+            pass
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(60)
+    assert ended.value.code == 143
 
 
 def test_nothing_is_left_behind():
