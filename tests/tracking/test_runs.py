@@ -153,19 +153,37 @@ def test_settings_that_a_resumption_has_changed_are_told_in_tags(client, tiny_ex
     assert read_experiment(first.run_id) == longer
 
 
-def test_what_an_earlier_process_left_is_sent_before_the_run_goes_on(client, tiny_experiment):
-    """Its end is not: the run goes on. What it logged is known, and not logged again."""
-    with pytest.raises(KeyboardInterrupt), open_run(tiny_experiment(), "train") as first:
-        raise KeyboardInterrupt
-    left = Outbox(run_folder(first.run_id) / "outbox")
-    left.add("batch", {"metrics": [["loss", 0.5, 7, 1]], "params": {}, "tags": {}})
-    left.add("end", {"status": "KILLED", "error": "", "moment": 8})
-    with open_run(tiny_experiment(), "train", resume=first.run_id) as second:
-        assert client.get_run(first.run_id).info.status == "RUNNING"
+@pytest.fixture
+def left(tiny_experiment):
+    """A run whose process could not send its last epoch, nor how it ended."""
+
+    def leave(status):
+        with pytest.raises(KeyboardInterrupt), open_run(tiny_experiment(), "train") as first:
+            raise KeyboardInterrupt
+        outbox = Outbox(run_folder(first.run_id) / "outbox")
+        outbox.add("batch", {"metrics": [["loss", 0.5, 7, 1]], "params": {}, "tags": {}})
+        outbox.add("end", {"status": status, "error": "", "moment": 8})
+        return first.run_id
+
+    return leave
+
+
+def test_what_an_earlier_process_left_is_sent_before_the_run_goes_on(client, tiny_experiment, left):
+    run_id = left("KILLED")
+    with open_run(tiny_experiment(), "train", resume=run_id) as second:
+        assert client.get_run(run_id).info.status == "RUNNING"
         second.on_epoch_end(EpochReport(1, 2, {"loss": 0.5}, True, 1.0, 1.0))
-    (loss,) = client.get_metric_history(first.run_id, "loss")
+    (loss,) = client.get_metric_history(run_id, "loss")
     assert (loss.value, loss.timestamp) == (0.5, 7)
     assert only_run(client).info.status == "FINISHED"
+
+
+def test_a_run_that_had_only_to_be_sent_is_finished_by_that(client, tiny_experiment, left):
+    run_id = left("FINISHED")
+    with pytest.raises(TrackingError, match="is FINISHED and stays"):
+        open_run(tiny_experiment(), "train", resume=run_id).__enter__()
+    assert only_run(client).info.status == "FINISHED"
+    assert len(client.get_metric_history(run_id, "loss")) == 1
 
 
 def test_a_run_that_ends_well_just_before_it_is_taken_stays_as_it_is(

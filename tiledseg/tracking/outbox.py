@@ -85,7 +85,7 @@ class Outbox:
             (draft / _ENTRY).write_text(text, encoding="utf-8")
             with self.changed:
                 if replaces:
-                    self.take_back(replaces)
+                    self._take_back(replaces)
                 draft.rename(self.folder / f"{self._next:09d}")
                 self._next += 1
                 self.changed.notify_all()
@@ -118,20 +118,19 @@ class Outbox:
             self.changed.notify_all()
         shutil.rmtree(gone, ignore_errors=True)
 
-    def take_back(self, kind: str) -> None:
-        """Remove the entries of a kind, but for one that is being sent."""
-        with self.changed:
-            for place in self._places():
-                if place != self._sending:
-                    record = json.loads((place / _ENTRY).read_text(encoding="utf-8"))
-                    if record["kind"] == kind:
-                        shutil.rmtree(place)
-
     def __len__(self) -> int:
         return len(self._places())
 
     def _places(self) -> list[Path]:
         return sorted(place for place in self.folder.iterdir() if place.name.isdigit())
+
+    def _take_back(self, kind: str) -> None:
+        """Remove the entries of a kind, but for one that is being sent."""
+        for place in self._places():
+            if place != self._sending:
+                record = json.loads((place / _ENTRY).read_text(encoding="utf-8"))
+                if record["kind"] == kind:
+                    shutil.rmtree(place)
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

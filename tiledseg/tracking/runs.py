@@ -119,7 +119,6 @@ def _open_outbox(
             client.set_terminated(run_id, "FAILED")
             ownership.release()
         raise
-    outbox.take_back("end")  # an earlier process could not say how it ended, and now it goes on
     return folder, outbox
 
 
@@ -132,16 +131,17 @@ def _reopen(
         TrackingError: It has ended well meanwhile, or the store does not answer.
     """
     with store_errors():
-        try:
-            _refuse_finished(client, run_id)  # another process may have ended it just now
-        except TrackingError:
-            ownership.release()
-            raise
         if not sender.drain(PATIENCE_SECONDS):
             raise TrackingError(
                 f"the MLflow store {store_address()} does not take what run {run_id} has left to "
                 "send; try again when it does"
             )
+        try:
+            # What was left may be its end, or another process may have ended it just now.
+            _refuse_finished(client, run_id)
+        except TrackingError:
+            ownership.release()
+            raise
         forget_error(client, run_id)
         point_launcher_to(client, run_id, name)
         client.update_run(run_id, "RUNNING")
