@@ -10,9 +10,11 @@ import pandas as pd
 from tiledseg.tracking.names import (
     DEFAULT_OBJECTIVE,
     FEASIBLE_TAG,
+    INTERRUPTED,
     OBJECTIVE_TAG,
     OUTCOME_TAG,
     REASON_TAG,
+    RETRIED,
     SETTINGS_TAG,
     TRIAL_TAG,
     has_direction,
@@ -22,8 +24,6 @@ from tiledseg.tracking.queries import RunSummary
 _NOT_SEARCHED = ("dataset.", "tracking.", "evaluation.")
 STATES = ("complete", "pruned", "running", "failed", "infeasible")
 _STATES = {"FINISHED": "complete", "RUNNING": "running", "SCHEDULED": "running"}
-_RUN_AGAIN = ("died", "killed", "unavailable", "interrupted")
-"""Outcomes that say nothing about the settings: the sweep runs such a trial once more."""
 _FIXED = ("number", "name", "state", "score", "seconds", "reason", "run_id")
 
 
@@ -107,7 +107,10 @@ def state_of(run: RunSummary) -> str:
 
 def has_ended(run: RunSummary) -> bool:
     """Whether a trial has ended for good, and is not one that is run again."""
-    return state_of(run) != "running" and run.tags.get(OUTCOME_TAG, "") not in _RUN_AGAIN
+    return state_of(run) != "running" and run.tags.get(OUTCOME_TAG, "") not in {
+        *RETRIED,
+        INTERRUPTED,
+    }
 
 
 def _read_number(run: RunSummary) -> int:

@@ -1,6 +1,5 @@
 """The verb that says what the machine, its caches and the store are like."""
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -47,11 +46,12 @@ def _describe_hardware() -> dict[str, Any]:
     import keras  # noqa: PLC0415  # after the backend
 
     from tiledseg.data.cache import default_cache_folder  # noqa: PLC0415
+    from tiledseg.tracking.provenance import read_version  # noqa: PLC0415
     from tiledseg.tracking.run_folder import state_home  # noqa: PLC0415
 
     precision = fast_precision()
     return {
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: read_version(name) for name in _PACKAGES},
         "machine": {
             "system": platform.platform(terse=True),
             "python": platform.python_version(),
@@ -132,16 +132,11 @@ def _show(name: str, value: Any) -> None:
 
 def _describe_folder(folder: Path) -> str:
     """Where it is, what it holds, and how much room its disk has."""
+    from tiledseg.data.disk_quota import measure_size  # noqa: PLC0415
+
     place = folder
     while not place.exists():
         place = place.parent
-    held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    held = measure_size(folder) if folder.exists() else 0
     free = shutil.disk_usage(place).free
     return f"{folder}: {held / 1e9:.2f} GB, {free / 1e9:.1f} GB free"
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"

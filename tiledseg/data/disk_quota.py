@@ -60,7 +60,7 @@ def free_space(
     found: list[tuple[float, int, Path]] = []
     for entry in entries:
         with suppress(OSError):
-            found.append((entry.stat().st_mtime, _measure(entry), entry))
+            found.append((entry.stat().st_mtime, measure_size(entry), entry))
     total = sum(size for _, size, _ in found)
     for used, size, entry in sorted(found):
         if total <= most or now - used < keep_seconds:
@@ -85,11 +85,21 @@ def list_files(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in names)
 
 
-def _measure(entry: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
+def measure_size(entry: Path) -> int:
+    """Bytes of a file, or of all files in a folder.
+
+    What another process removes meanwhile counts as nothing in a folder.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     if not entry.is_dir():
         return entry.stat().st_size
-    return sum(file.stat().st_size for file in list_files(entry))
+    total = 0
+    for file in list_files(entry):
+        with suppress(OSError):
+            total += file.stat().st_size
+    return total
 
 
 def _remove(entry: Path) -> bool:

@@ -3,11 +3,11 @@
 import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from tiledseg.data.disk_quota import measure_size
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, OWNER_TAG
 from tiledseg.tracking.ownership import Owner
@@ -153,7 +153,10 @@ def list_state_folders() -> list[StateFolder]:
     with store_errors():
         return [
             StateFolder(
-                folder.name, _status(client, folder.name), _megabytes(folder), count_unsent(folder)
+                folder.name,
+                _status(client, folder.name),
+                measure_size(folder) / 1e6,
+                count_unsent(folder),
             )
             for folder in folders
         ]
@@ -172,7 +175,3 @@ def _status(client: mlflow.MlflowClient, run_id: str) -> str:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise  # a server that stumbles knows the run all the same
         return "unknown"
-
-
-def _megabytes(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6

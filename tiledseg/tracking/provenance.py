@@ -49,7 +49,7 @@ def describe_environment(precision: str) -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         if name not in unused:
-            versions[name] = _read_version(name)
+            versions[name] = read_version(name)
     compiled = ", XLA" if compiles_by_xla(precision) else ""
     return {
         VERSIONS_TAG: json.dumps(versions),
@@ -109,7 +109,8 @@ def compare_environments(first: Mapping[str, str], second: Mapping[str, str]) ->
     return lines
 
 
-def _read_version(name: str) -> str:
+def read_version(name: str) -> str:
+    """The version of an installed package, or ``none``."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -16,6 +16,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
+from tiledseg.tracking.names import DIED, INTERRUPTED, RETRIED
 from tiledseg.tuning.execution.resources import is_gone
 from tiledseg.tuning.study.storage import ignore_experimental_warnings
 
@@ -31,12 +32,6 @@ REASON = "reason"
 RUN_ID = "run_id"
 EPOCHS = "epochs"
 
-DIED = "died"
-"""Outcome of a trial whose worker is gone."""
-INTERRUPTED = "interrupted"
-"""Outcome of a trial whose sweep was stopped by Ctrl-C or SIGTERM."""
-RETRIED = (DIED, "killed", "unavailable")
-"""Outcomes that say nothing about the settings: such a trial is run once more."""
 _KEPT = (ORIGIN, DEATHS)
 _HISTORY = "retry_history"
 """Where Optuna's retry callback notes which trials another one replaces."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import psutil
 
+from tiledseg.tracking.names import INTERRUPTED
 from tiledseg.tuning.execution.channel import Channel, Message
 from tiledseg.tuning.execution.outcome import Outcome
 from tiledseg.tuning.execution.resources import change_environment, measure_memory
-from tiledseg.tuning.execution.retries import INTERRUPTED
 
 COMMAND = (sys.executable, "-m", "tiledseg.tuning.execution.trial_main")
 _GLANCE_SECONDS = 0.5

@@ -16,6 +16,7 @@ from tiledseg.errors import ExperimentError, TrackingError
 from tiledseg.tracking import sweeps
 from tiledseg.tracking.names import (
     FEASIBLE_TAG,
+    INTERRUPTED,
     OBJECTIVE_TAG,
     ORIGIN_TAG,
     PRUNED_ON,
@@ -42,7 +43,7 @@ STATUS: Mapping[str, str] = {
     "pruned": "KILLED",
     "infeasible": "KILLED",
     "killed": "KILLED",
-    retries.INTERRUPTED: "KILLED",
+    INTERRUPTED: "KILLED",
 }
 """Status of a trial's MLflow run by its outcome; FAILED for all others."""
 
