@@ -1,10 +1,13 @@
 """Bits of a sample: how values of any depth become the 8 bits that networks are shown."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tiledseg.errors import ImageError
 
 _BYTE = 8
 DIM_FRACTION = 1 / 4
@@ -37,6 +40,33 @@ def scale_to_8_bits(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
                 f"image.bit_depth to {found.bit_length()} or more"
             )
     return np.asarray(_scale(largest)[pixels])
+
+
+def depth_of(dtype: np.dtype[Any], bits: int, bit_depth: int | None) -> int:
+    """Bits to scale by: those of the file, or ``image.bit_depth`` where values have 16."""
+    return bit_depth if bit_depth is not None and dtype == np.uint16 else bits
+
+
+def to_8_bits(path: Path, pixels: NDArray[Any], bits: int | None = None) -> NDArray[np.uint8]:
+    """Scale values to 8 bits; see ``scale_to_8_bits``.
+
+    Args:
+        path: Where they come from, for the message.
+        pixels: Any shape; uint8, uint16 or bool.
+        bits: Of a value; None: those of the type.
+
+    Raises:
+        ImageError: They are of another type, or a value needs more bits.
+    """
+    try:
+        return scale_to_8_bits(pixels, bits or 8 * pixels.dtype.itemsize)
+    except ValueError as error:
+        raise ImageError(f"{path}: {error}") from None
+
+
+def unstretch(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Undo the stretching to 255 that OpenCV applies to PNG files of 1, 2 or 4 bits."""
+    return pixels if bits >= _BYTE else pixels // (255 // (2**bits - 1))
 
 
 @cache

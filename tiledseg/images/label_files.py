@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError
+from tiledseg.images.bit_depth import unstretch
 from tiledseg.images.reading import (
     read_as_stored,
     read_header,
     read_indices,
     read_mask,
     read_mask_brightness,
-    unstretch,
 )
 from tiledseg.masks.classes import IGNORED, Labels
 

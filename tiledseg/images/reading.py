@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError
-from tiledseg.images.bit_depth import scale_to_8_bits
+from tiledseg.images.bit_depth import depth_of, to_8_bits
 from tiledseg.images.decoding import decode, decode_indices
 from tiledseg.images.headers import Header, kind_of, parse_header
 from tiledseg.images.ome_zarr import STORE_SUFFIX, is_store, read_store, read_store_header
@@ -235,11 +235,6 @@ def read_indices(path: Path) -> NDArray[Any]:
     raise _fault(path, f"is a {header.kind} without a palette that is read", "save it as PNG")
 
 
-def unstretch(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Undo the stretching to 255 that OpenCV applies to PNG files of 1, 2 or 4 bits."""
-    return pixels if bits >= _BYTE else pixels // (255 // (2**bits - 1))
-
-
 def read_header(path: Path) -> Header:
     """Read what a file holds: kind, size, channels, bits, palette, pages; nothing is decoded.
 
@@ -256,28 +251,6 @@ def image_shape(path: Path) -> tuple[int, int]:
         ImageError: As for ``read_header``.
     """
     return read_header(path).shape
-
-
-def depth_of(dtype: np.dtype[Any], bits: int, bit_depth: int | None) -> int:
-    """Bits to scale by: those of the file, or ``image.bit_depth`` where values have 16."""
-    return bit_depth if bit_depth is not None and dtype == np.uint16 else bits
-
-
-def to_8_bits(path: Path, pixels: NDArray[Any], bits: int | None = None) -> NDArray[np.uint8]:
-    """Scale values to 8 bits; see ``bit_depth.scale_to_8_bits``.
-
-    Args:
-        path: Where they come from, for the message.
-        pixels: Any shape; uint8, uint16 or bool.
-        bits: Of a value; None: those of the type.
-
-    Raises:
-        ImageError: They are of another type, or a value needs more bits.
-    """
-    try:
-        return scale_to_8_bits(pixels, bits or 8 * pixels.dtype.itemsize)
-    except ValueError as error:
-        raise ImageError(f"{path}: {error}") from None
 
 
 def drop_alpha(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:

@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError, one_line
+from tiledseg.images.bit_depth import depth_of, to_8_bits
 from tiledseg.images.pixel_size import PixelSize
 from tiledseg.images.reading import (
     MAX_PIXELS,
-    depth_of,
     drop_alpha,
     read_picture,
     read_pixel_size,
-    to_8_bits,
 )
 from tiledseg.tiling.geometry.regions import Region
 

@@ -21,15 +21,14 @@ from tiledseg.config import DatasetSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.dataset import Dataset
 from tiledseg.evaluation.evaluate import ImageEvaluation
-from tiledseg.evaluation.figures import comparison_sheet, learning_curves, save_figure
-from tiledseg.images.reading import read_image
-from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
-from tiledseg.masks.classes import labels_of, paint
+from tiledseg.evaluation.figures import learning_curves, save_figure
+from tiledseg.images.writing import write_image
+from tiledseg.masks.classes import paint
 from tiledseg.tracking.delivery import add_batch
+from tiledseg.tracking.evaluation_files import write_evaluation
 from tiledseg.tracking.files import epoch_picture_name
 from tiledseg.tracking.known_facts import KnownFacts
 from tiledseg.tracking.names import (
-    COMPARISON_FOLDER,
     CURVES_FOLDER,
     CURVES_PICTURE,
     DATA_DIGEST_TAG,
@@ -38,17 +37,13 @@ from tiledseg.tracking.names import (
     EPOCH_PICTURES_FOLDER,
     EXPERIMENT_FILE,
     HISTORY_FILE,
-    IMAGE_LAYER,
-    PREDICTIONS_FOLDER,
     RATES_FILE,
     SCORES_FILE,
     SCORES_TABLE_FILE,
     SETTING_TAG,
-    TARGET_LAYER,
     THRESHOLD,
     THRESHOLD_TAG,
     TILING_TAG,
-    grid_file,
 )
 from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
@@ -94,6 +89,7 @@ class TrackedRun:
         self._package = folder / "package"
         self._outbox, self._sender, self._known = outbox, sender, known
         self._moments: dict[int, int] = {}
+        self._has_pictures = bool(known.pictures)
 
     def log_experiment(self, experiment: Experiment) -> None:
         """Log the settings, flattened, and the YAML that gives them back.
@@ -191,14 +187,16 @@ class TrackedRun:
             small = Image.fromarray(pixels)
             small.thumbnail((_THUMBNAIL, _THUMBNAIL))
             small.convert("RGB").save(files / f"{name}+compressed.webp")
-        add_batch(self._outbox, tags={"mlflow.loggedImages": "True"})
+        if not self._has_pictures:  # MLflow's pages look for them where this is set
+            add_batch(self._outbox, tags={"mlflow.loggedImages": "True"})
+            self._has_pictures = True
 
     def log_history(self, training: "Training") -> None:
         """Log the curves as CSV and PNG, every rate, which epoch was best, how long it all took."""
         history, best_epoch = training.history, training.best_epoch
         with self._outbox.put("files", {"folder": CURVES_FOLDER}) as files:
-            (files / Path(HISTORY_FILE).name).write_text(history.to_csv(index=False))
-            (files / Path(RATES_FILE).name).write_text(tabulate_rates(training.rates))
+            _write_text(files / Path(HISTORY_FILE).name, history.to_csv(index=False))
+            _write_text(files / Path(RATES_FILE).name, tabulate_rates(training.rates))
             save_figure(learning_curves(history, best_epoch), files / CURVES_PICTURE)
         self._log_metrics({"best_epoch": best_epoch, "training_seconds": training.seconds})
 
@@ -210,31 +208,14 @@ class TrackedRun:
         self, evaluation: ImageEvaluation, *, with_image: bool, with_sheet: bool
     ) -> None:
         """Log one image's predictions, and its picture, target and comparison sheet if asked."""
-        split, stem = evaluation.split, evaluation.sample.stem
         with self._outbox.put("files", {"folder": ""}) as files:
-            predictions = files / PREDICTIONS_FOLDER / split
-            for mode, probability in evaluation.probabilities.items():
-                path = predictions / mode / f"{stem}.png"
-                if probability.shape[2] == 1:
-                    write_probability(path, probability[..., 0])
-                else:
-                    write_labels(path, labels_of(probability), len(evaluation.classes))
-            if evaluation.grid is not None:
-                grid = evaluation.grid
-                seams = {"rows": grid.seam_rows, "columns": grid.seam_columns}
-                _write_text(files / grid_file(split, stem), json.dumps(seams))
-            if with_image:
-                _copy_image(evaluation, predictions)
-            if with_sheet:
-                sheet = files / COMPARISON_FOLDER / split / f"{stem}.png"
-                sheet.parent.mkdir(parents=True)
-                save_figure(comparison_sheet(evaluation), sheet)
+            write_evaluation(files, evaluation, with_image=with_image, with_sheet=with_sheet)
 
     def log_scores(self, table: pd.DataFrame, metrics: Mapping[str, float]) -> None:
         """Log one row per image and mode as a table, and the final metrics."""
         with self._outbox.put("files", {"folder": ""}) as files:
-            (files / SCORES_TABLE_FILE).write_text(table.to_json(orient="split", index=False))
-            (files / SCORES_FILE).write_text(table.to_csv(index=False), encoding="utf-8")
+            _write_text(files / SCORES_TABLE_FILE, table.to_json(orient="split", index=False))
+            _write_text(files / SCORES_FILE, table.to_csv(index=False))
         shown = [{"path": SCORES_TABLE_FILE, "type": "table"}]
         add_batch(self._outbox, tags={"mlflow.loggedArtifacts": json.dumps(shown)})
         self._log_metrics(metrics)
@@ -299,22 +280,6 @@ class TrackedRun:
             _write_text(files / name, text)
 
 
-def _copy_image(evaluation: ImageEvaluation, predictions: Path) -> None:
-    """The image and its target, named like its masks, whatever ``dataset.image_suffix`` is."""
-    image, stem = evaluation.sample.image, evaluation.sample.stem
-    folder = predictions / IMAGE_LAYER
-    folder.mkdir(parents=True, exist_ok=True)
-    if image.is_file():
-        shutil.copyfile(image, folder / f"{stem}{image.suffix}")
-    else:  # a store is a folder of many files
-        write_image(folder / f"{stem}.png", read_image(image))
-    path = predictions / TARGET_LAYER / f"{stem}.png"
-    if (evaluation.target > 1).any() or len(evaluation.classes) > 2:
-        write_labels(path, evaluation.target, len(evaluation.classes))
-    else:
-        write_mask(path, evaluation.target)
-
-
 def _link(source: Path | str, target: Path | str) -> None:
     """The same bytes under another name; a copy where the file system knows no links."""
     try:
@@ -324,7 +289,6 @@ def _link(source: Path | str, target: Path | str) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
