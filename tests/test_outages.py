@@ -1,6 +1,7 @@
-"""A server that goes away costs a training nothing but time at the end."""
+"""A store that goes away costs a training nothing but time at the end."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,15 +17,48 @@ from tiledseg.tracking.files import RunFiles
 pytestmark = pytest.mark.soak
 
 AWAY = float(os.environ.get("TILEDSEG_TEST_AWAY", "8"))
-"""Seconds; the full length is 30."""
+"""Seconds; the full length is 30 for a server, 60 for a locked database."""
 
 
-@pytest.fixture
-def server(tmp_path, mlflow_tables):
-    folder = tmp_path / "server"
+class Server(MlflowServer):
+    """A server that may be stopped."""
+
+    def leave(self):
+        self.stop()
+
+    def return_(self):
+        self.start()
+
+
+class Database:
+    """A database file that another process may lock."""
+
+    def __init__(self, folder):
+        self._file = folder / "mlflow.db"
+        self.address = f"sqlite:///{self._file}"
+        self._lock = None
+
+    def start(self):
+        pass
+
+    def leave(self):
+        self._lock = sqlite3.connect(self._file, isolation_level=None, timeout=60)
+        self._lock.execute("BEGIN EXCLUSIVE")
+
+    def return_(self):
+        self._lock.rollback()
+        self._lock.close()
+
+    def stop(self):
+        pass
+
+
+@pytest.fixture(params=[Server, Database])
+def store(request, tmp_path, mlflow_tables):
+    folder = tmp_path / "store"
     folder.mkdir()
     (folder / "mlflow.db").write_bytes(mlflow_tables.read_bytes())
-    running = MlflowServer(folder)
+    running = request.param(folder)
     running.start()
     mlflow.set_tracking_uri(running.address)
     yield running
@@ -37,12 +71,12 @@ def experiment(tmp_path, tiny_experiment):
 
 
 @pytest.fixture
-def start(server, tmp_path):
+def start(store, tmp_path):
     """Starts a command; ends what a failed test left."""
     started = []
 
     def run(*words, patience="5"):
-        started.append(start_command(server, tmp_path, *words, patience=patience))
+        started.append(start_command(store.address, tmp_path, *words, patience=patience))
         return started[-1]
 
     yield run
@@ -52,8 +86,8 @@ def start(server, tmp_path):
             process.wait()
 
 
-def start_command(server: MlflowServer, folder: Path, *words: str, patience: str):
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": server.address}
+def start_command(address: str, folder: Path, *words: str, patience: str):
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": address}
     code = (
         "import sys; from tiledseg.tracking import runs; "
         f"runs.PATIENCE_SECONDS = {patience}; from tiledseg.__main__ import main; main()"
@@ -96,30 +130,30 @@ def assert_whole(run_id):
     assert len(scores) == len(set(scores)) == 9
 
 
-def test_away_in_the_middle_and_back(start, server, experiment, tmp_path, tiny_dataset):
+def test_away_in_the_middle_and_back(start, store, experiment, tmp_path, tiny_dataset):
     tiny_dataset(tmp_path / "data")
     process = start("train", "--experiment", str(experiment), patience="60")
     seen = wait_for_line(process, "epoch   1/")
-    server.stop()
+    store.leave()
     time.sleep(AWAY)
-    server.start()
+    store.return_()
     output = seen + finish(process)
     assert "does not answer" in output and "answers again" in output
     run_id = output.split("run         ")[1].split()[0]
     assert_whole(run_id)
 
 
-def test_away_at_the_end_and_synced_later(start, server, experiment, tmp_path, tiny_dataset):
+def test_away_at_the_end_and_synced_later(start, store, experiment, tmp_path, tiny_dataset):
     tiny_dataset(tmp_path / "data")
     process = start("train", "--experiment", str(experiment))
     seen = wait_for_line(process, "epoch   4/")
-    server.stop()
+    store.leave()
     output = seen + finish(process, 75)
     run_id = output.split("run         ")[1].split()[0]
     assert f"tiledseg sync {run_id}" in output.splitlines()[-1]
     assert "Traceback" not in output
     finish(start("sync", run_id), 1)
-    server.start()
+    store.return_()
     assert "FINISHED" in finish(start("sync", run_id))
     assert_whole(run_id)
     assert "nothing to send" in finish(start("sync"))

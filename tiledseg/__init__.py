@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # TensorFlow leaves oneDNN off on processors without AVX-512 (AMD's up to Zen 3, Intel's desktop
 # ones), where convolutions take 1.6 times as long without it. It reads this when it is imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# MLflow tells its makers how it is used unless this is set when it is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 _HOMES = {
     "Dataset": "tiledseg.data.dataset",

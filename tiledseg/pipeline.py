@@ -23,6 +23,7 @@ from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.models.encoders import require_encoder_weights
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.names import CHAMPION_METRIC
+from tiledseg.tracking.offline import open_offline_run
 from tiledseg.tracking.registry import Registration, find_registration
 from tiledseg.tracking.resuming import fetch_training
 from tiledseg.tracking.runs import open_run
@@ -76,7 +77,9 @@ class TrainingResult(EvaluationResult):
     best_epoch: int
     training_seconds: float
     registration: Registration | None
-    """None when ``tracking.register_model`` is false."""
+    """None when ``tracking.register_model`` is false, and of a run without a store."""
+    model_folder: Path | None = None
+    """Of a run without a store: where its network is, ready to be used."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ def train(
     repeated: RepeatedTraining | None = None,
     splits: Sequence[str] = EVALUATED_SPLITS,
     stop: StopRequest | None = None,
+    offline: bool = False,
 ) -> TrainingResult:
     """Do the main job for one experiment.
 
@@ -111,6 +115,8 @@ def train(
         repeated: A training whose steps and learning rates a new run repeats.
         splits: What the network is scored on; a search leaves the test images out.
         stop: Set by whoever wants the training to stop at the end of the step.
+        offline: Log to this machine alone, for ``tiledseg sync`` to send; ``resume`` is then the
+            id of such a run.
 
     Raises:
         TiledsegError: Something that the user can mend; the run is then marked FAILED.
@@ -120,7 +126,12 @@ def train(
     experiment = decide_precision(experiment)
     require_encoder_weights(experiment.model)
     reproduces = repeated.run_id if repeated else ""
-    with open_run(experiment, "train", resume=resume, parent=parent, reproduces=reproduces) as run:
+    opened = (
+        open_offline_run(experiment, "train", resume=resume)
+        if offline
+        else open_run(experiment, "train", resume=resume, parent=parent, reproduces=reproduces)
+    )
+    with opened as run:
         job = _Job(experiment, run, observers)
         goes_on = bool(resume or parent) and fetch_training(run, parent or run.run_id)
         cache = PixelCache()
@@ -154,7 +165,10 @@ def train(
         table=table,
         best_epoch=training.best_epoch,
         training_seconds=training.seconds,
-        registration=find_registration(run.client, name, run.run_id) if name else None,
+        model_folder=run.model_folder if offline else None,
+        registration=find_registration(run.client, name, run.run_id)
+        if name and run.client
+        else None,
     )
 
 
@@ -165,6 +179,7 @@ def evaluate(
     observers: Sequence[PipelineObserver] = (),
     *,
     root: Path | None = None,
+    offline: bool = False,
 ) -> EvaluationResult:
     """Score a trained network on a dataset, tiled beside whole, in a run of its own.
 
@@ -174,8 +189,10 @@ def evaluate(
         splits: Which splits.
         observers: Told what happens.
         root: Folder of datasets; by default ``TILEDSEG_DATA`` or ./data.
+        offline: Log to this machine alone, for ``tiledseg sync`` to send.
     """
-    with open_run(experiment, "evaluate") as run:
+    opened = open_offline_run if offline else open_run
+    with opened(experiment, "evaluate") as run:
         job = _Job(experiment, run, observers)
         dataset = _open_dataset(job, root, PixelCache())
         metrics, table = _evaluate(predictor, dataset, splits, job)

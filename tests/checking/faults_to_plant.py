@@ -275,6 +275,15 @@ def transparent(folder: Path) -> Path:
     return path
 
 
+def mask_with_alpha(folder: Path) -> Path:
+    path = disc(folder, "masks", 0)
+    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    alpha = np.zeros_like(mask)
+    alpha[:20, :20] = 255  # an object that nothing else tells
+    cv2.imwrite(str(path), np.dstack([mask, mask, mask, alpha]))
+    return path
+
+
 def several_pages(folder: Path) -> Path:
     path = disc(folder, "images", 6)
     pages = np.stack([read(path)[..., ::-1]] * 3)
@@ -372,6 +381,7 @@ FAULTS = [
     Fault("image-few-bits", "warning", "lowest of them", fourteen_bits_in_sixteen),
     Fault("unreadable", "error", "damaged JPEG", zeros_in_a_jpeg),
     Fault("unreadable", "error", "damaged JPEG", half_a_jpeg_with_an_end_marker),
+    Fault("mask-alpha", "warning", "alpha channel", mask_with_alpha),
     Fault("image-alpha", "warning", "alpha channel", transparent),
     Fault("image-pages", "warning", "3 pages", several_pages),
     Fault("split-small", "warning", "valid has 1 image", one_validation_image),

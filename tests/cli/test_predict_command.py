@@ -132,6 +132,15 @@ def test_settings_of_tiling_can_be_changed(command, predictor, tmp_path):
     assert not np.array_equal(mask > 0, predictor.mask(PIXELS))
 
 
+def test_the_bits_of_a_camera_can_be_told(command, predictor, tmp_path):
+    deep = PIXELS.astype(np.uint16) << 4  # 12 bits of 16
+    tifffile.imwrite(tmp_path / "slides" / "a.tif", deep, photometric="rgb")
+    assert command("--set", "image.bit_depth=12").exit_code == 0
+    mask = cv2.imread(str(tmp_path / "out" / "a.png"), cv2.IMREAD_UNCHANGED)
+    in_8_bits = np.rint(deep / 4095 * 255).astype(np.uint8)
+    assert np.array_equal(mask > 0, predictor.mask(in_8_bits))
+
+
 def test_the_mode_of_the_command_wins_over_that_of_the_tiling(command, predictor, tmp_path):
     words = ("--mode", "single_pass", "--set", "tiling.mode=blend")
     assert command(*words).exit_code == 0

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tiledseg.cli import app
 from tiledseg.tracking import housekeeping
-from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, OWNER_TAG
+from tiledseg.tracking.names import ERROR_TAG, HEARTBEAT_TAG, KIND_TAG, OWNER_TAG, RUN_TAG
 from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.ownership import Owner, Ownership
 from tiledseg.tracking.run_folder import run_folder
@@ -29,7 +29,12 @@ def start(client):
 
     def make(kind):
         began = int(1000 * (time.time() - (0 if kind == "young" else 3600)))
-        tags = {KIND_TAG: "sweep" if kind == "sweep" else "train"}
+        tags = {KIND_TAG: "sweep" if kind.endswith("sweep") else "train"}
+        if kind.endswith("sweep"):
+            silent = 3600 if kind == "dead sweep" else 0
+            tags[HEARTBEAT_TAG] = str(time.time() - silent)
+        if kind == "foreign":
+            tags = {}
         run_id = client.create_run(experiment_id, start_time=began, tags=tags).info.run_id
         if kind == "alive":
             Ownership(client, run_id)
@@ -46,15 +51,19 @@ def statuses(client, runs):
 
 
 def test_zombies_are_listed_and_closed_and_living_runs_are_left_alone(client, start):
-    runs = {kind: start(kind) for kind in ("alive", "dead", "nobody", "young", "sweep")}
+    kinds = ("alive", "dead", "nobody", "young", "sweep", "dead sweep", "foreign")
+    runs = {kind: start(kind) for kind in kinds}
     runs["alive too"] = start("alive")
+    for kind in ("alive", "dead"):  # what `mlflow run` made for it
+        runs[f"launcher of {kind}"] = start("nobody")
+        client.set_tag(runs[f"launcher of {kind}"], RUN_TAG, runs[kind])
+    closed = {"dead", "nobody", "dead sweep", "launcher of dead"}
     found = {zombie.run_id: zombie for zombie in housekeeping.find_zombies()}
-    assert set(found) == {runs["dead"], runs["nobody"]}
+    assert set(found) == {runs[kind] for kind in closed}
     assert "elsewhere" in found[runs["dead"]].owner
     done = CliRunner().invoke(app, ["doctor", "--repair"])
     assert done.exit_code == 0, done.output
     assert runs["dead"] in done.output
-    closed = {"dead", "nobody"}
     assert statuses(client, runs) == {
         kind: "KILLED" if kind in closed else "RUNNING" for kind in runs
     }
@@ -95,7 +104,7 @@ def test_folders_of_finished_runs_are_removed_when_all_is_sent(client, start):
     assert folders["0123"]["status"] == "unknown"
     left = {folder.run_id for folder in housekeeping.list_state_folders()}
     assert left == {runs["unsent"], runs["open"], "0123"}
-    assert sync_run(runs["unsent"]) == "FINISHED"
+    assert sync_run(runs["unsent"]).status == "FINISHED"
     assert client.get_run(runs["unsent"]).data.metrics == {"a": 1.0}
     assert left - {folder.run_id for folder in housekeeping.list_state_folders()} == {
         runs["unsent"]

@@ -101,6 +101,14 @@ def test_every_way_of_naming_a_model(logged, predictor):
         assert loaded.experiment == predictor.experiment
 
 
+@pytest.mark.parametrize(
+    "uri", ["runs:/0123@epoch=seven", "runs:/0123/other", "runs:/", "runs:/0123@epoch="]
+)
+def test_a_network_of_a_run_that_is_named_in_another_way(uri):
+    with pytest.raises(RegistryError, match="write runs:/RUN_ID for its best epoch"):
+        load_predictor(uri)
+
+
 @pytest.mark.parametrize("uri", ["Nobody", "models:/Tiny@champion", "runs:/0123/model", "x:/y"])
 def test_a_model_that_is_not_there_is_named(uri):
     with pytest.raises(RegistryError, match=uri):

@@ -1,10 +1,14 @@
+import time
+
 import mlflow
 import pytest
 
 from tiledseg.errors import TrackingError
+from tiledseg.tracking import heartbeat
 from tiledseg.tracking.names import (
     ERROR_TAG,
     FEASIBLE_TAG,
+    HEARTBEAT_TAG,
     KIND_TAG,
     OBJECTIVE_TAG,
     ORIGIN_TAG,
@@ -54,6 +58,20 @@ def test_a_study_has_one_run_however_often_it_is_opened(client):
     found = client.get_run(first.run_id)
     assert found.info.run_name == "Tiny-default"
     assert found.data.tags[KIND_TAG] == "sweep"
+
+
+def test_a_sweep_says_that_it_lives(client, monkeypatch):
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.05)
+    with open_study_run("Tiny", "Tiny-default", "1") as run:
+        client.set_tag(run.run_id, HEARTBEAT_TAG, "0")
+        assert heartbeat.is_dead(client.get_run(run.run_id).data.tags)
+        deadline = time.monotonic() + 30
+        while heartbeat.is_dead(client.get_run(run.run_id).data.tags):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    client.set_tag(run.run_id, HEARTBEAT_TAG, "0")
+    time.sleep(0.2)  # the thread has ended with the sweep
+    assert client.get_run(run.run_id).data.tags[HEARTBEAT_TAG] == "0"
 
 
 def test_a_study_that_was_killed_at_once_finds_its_run_again(client, monkeypatch):

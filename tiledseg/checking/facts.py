@@ -45,6 +45,7 @@ class MaskFacts:
         sides: Longer side of the box of each object but specks, in pixels, (objects,), int64.
         specks: Objects of fewer than 9 pixels.
         pages: Pages of its file, which are read as one.
+        alpha: Whether its file has an alpha channel, which is not read.
         values: How many pixels hold each number as stored, or each index of a palette; empty of
             colors, and where the format changes values.
     """
@@ -58,6 +59,7 @@ class MaskFacts:
     sides: NDArray[np.int64]
     specks: int
     pages: int = 1
+    alpha: bool = False
     values: Mapping[int, int] = field(default_factory=dict)
 
     @property
@@ -149,6 +151,7 @@ def measure_image(
         mask=replace(
             measure_mask(brightness, threshold, mask_header.kind),
             pages=mask_header.pages,
+            alpha=mask_header.alpha,
             values=_count_stored(masks[0], mask_header) if len(masks) == 1 else {},
         ),
     )

@@ -34,6 +34,7 @@ def mask_findings(
         void = _void(facts, foreground_threshold)
         yield from void or _of_values(facts, threshold)
         yield from _of_pages(facts)
+        yield from _of_alpha(facts)
         if foreground_threshold is not None:
             yield from _of_coverage(facts, usual)
     if foreground_threshold is not None and usual > _INVERTED:
@@ -80,6 +81,17 @@ def _of_pages(facts: ImageFacts) -> Iterator[Finding]:
             facts.masks[0],
             f"has {facts.mask.pages} pages, which are united: what any of them marks is foreground",
             "nothing, if each page holds an object; else save the page that is meant alone",
+        )
+
+
+def _of_alpha(facts: ImageFacts) -> Iterator[Finding]:
+    if facts.mask.alpha:
+        yield Finding(
+            "warning",
+            "mask-alpha",
+            facts.masks[0],
+            "has an alpha channel, which is not read: objects that only alpha tells are lost",
+            "save the mask without alpha; where alpha is the mask, save that channel as gray",
         )
 
 

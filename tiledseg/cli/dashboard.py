@@ -9,7 +9,7 @@ from tiledseg.cli.app import app
 
 @app.command(epilog="Example: tiledseg dashboard --port 8501")
 def dashboard(
-    port: Annotated[int, typer.Option(help="Port of the page.")] = 8501,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 8501,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 127.0.0.1: from this machine alone.")
     ] = "127.0.0.1",

@@ -23,7 +23,12 @@ _PACKAGES = (
 @app.command(epilog="Example: tiledseg doctor --repair")
 def doctor(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Close runs whose process is dead as KILLED.")
+        bool,
+        typer.Option(
+            "--repair",
+            help="Close runs whose process is dead as KILLED, and correct the records of a local "
+            "store that was moved.",
+        ),
     ] = False,
     clean: Annotated[
         bool, typer.Option("--clean", help="Remove what finished runs keep on this machine.")
@@ -75,12 +80,15 @@ def _describe_hardware() -> dict[str, Any]:
 def _describe_runs(*, repair: bool, clean: bool) -> dict[str, Any]:
     from tiledseg.tracking import housekeeping  # noqa: PLC0415  # loads TensorFlow
 
+    repaired = housekeeping.repair_store() if repair else ""
     health = housekeeping.measure_store()
     facts: dict[str, Any] = {
         "store": {
             "address": health.address,
             "answers_in_ms": None if health.seconds is None else round(1000 * health.seconds),
             "problem": health.problem,
+            "schema": health.schema,
+            "repaired": repaired,
         }
     }
     if health.problem:

@@ -9,6 +9,7 @@ from tiledseg.backend import load_backend
 from tiledseg.cli.app import app
 from tiledseg.cli.arguments import ModelUri, split_overrides
 from tiledseg.cli.console import PredictionScreen, show_line
+from tiledseg.cli.sync import send_leftovers
 from tiledseg.config.experiment import parse_experiment
 from tiledseg.errors import ExperimentError
 
@@ -79,7 +80,8 @@ def predict(
         typer.Option(
             "--set",
             metavar="tiling.KEY=VALUE",
-            help="Override a setting of the model's tiling section; may be repeated. --mode wins: "
+            help="Override a setting of the model's tiling section, or image.bit_depth; may be "
+            "repeated. --mode wins: "
             "tiling.mode says how --mode tiled goes about it.",
         ),
     ] = None,
@@ -99,10 +101,10 @@ def predict(
     load_backend()
     from tiledseg.prediction.files import explain_tiles, find_images, predict_files  # noqa: PLC0415
     from tiledseg.prediction.options import PredictionOptions  # noqa: PLC0415
-    from tiledseg.tracking.registry import load_predictor  # noqa: PLC0415
+    from tiledseg.tracking.registry import is_model_folder, load_predictor  # noqa: PLC0415
 
     screen = PredictionScreen()
-    settings = _tiling_settings(set_)
+    settings = _changeable_settings(set_)
     options = PredictionOptions(
         format=picture_format,
         content=content,
@@ -117,6 +119,8 @@ def predict(
         on_tiles=screen.tiles_finished,
     )
     found = find_images(wanted)
+    if not is_model_folder(model):
+        send_leftovers()
     predictor = load_predictor(model, runtime=runtime)
     if settings:
         changed = parse_experiment(predictor.experiment.to_yaml(), model, settings)
@@ -134,14 +138,15 @@ def predict(
         show_line(f"{len(done)} predicted, {skipped} skipped whose outputs all exist")
 
 
-def _tiling_settings(overrides: list[str] | None) -> list[str]:
+def _changeable_settings(overrides: list[str] | None) -> list[str]:
     """Overrides one by one; the settings that the network was trained with stay as they are."""
     settings = split_overrides(overrides)
     for setting in settings:
-        section, dot, _ = setting.partition("=")[0].partition(".")
-        if section.strip() != "tiling" or not dot:
+        key = setting.partition("=")[0].strip()
+        if not key.startswith("tiling.") and key != "image.bit_depth":
             raise ExperimentError(
                 f"--set {setting!r}: expected a setting of the tiling section, for example "
-                "tiling.max_tile=1024; the others were settled when the model was trained"
+                "tiling.max_tile=1024, or image.bit_depth, which says how many bits of 16 the "
+                "images make use of; the others were settled when the model was trained"
             )
     return settings

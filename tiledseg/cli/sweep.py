@@ -16,7 +16,8 @@ from tiledseg.cli.arguments import (
 )
 from tiledseg.cli.console import show_line
 from tiledseg.cli.sweep_options import take_sweep_options
-from tiledseg.cli.train import show_next_command, train_and_show
+from tiledseg.cli.sync import send_leftovers
+from tiledseg.cli.train import show_run, train_and_show
 from tiledseg.errors import SweepError
 from tiledseg.tracking.names import CHAMPION_METRIC
 from tiledseg.tuning.options import SweepOptions
@@ -56,10 +57,11 @@ def sweep(
     chosen = choose_experiment(dataset, experiment, set_)
     _check_retraining(candidates, retrain, options.objectives)
     searched = load_space(_find_space_file(space))
+    send_leftovers()
     with SweepScreen() as screen:
         result = run_sweep(chosen, searched, options, screen, export_to=experiments_folder())
     show_study(result)
-    show_next_command(result.run_id)
+    show_run(result.run_id)
     if retrain == "yes" and result.ranking:
         _retrain(result, candidates)
 

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import tifffile
 import zarr
@@ -31,6 +30,8 @@ from tiledseg.images.orientation import (
     upright_shape,
 )
 from tiledseg.images.pixel_size import PixelSize, tiff_pixel_size
+from tiledseg.images.tiff_colors import LayoutError, TiffColors
+from tiledseg.images.tiff_jpeg import decode_strictly
 from tiledseg.tiling.geometry.regions import Region
 
 # Faults come back as exceptions; the library would also write them on the terminal.
@@ -38,8 +39,6 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _T = TypeVar("_T")
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
-_JPEG = frozenset({6, 7, 33007, 34892})
-"""Compressions whose decoder makes RGB of YCbCr itself."""
 _SAMPLES, _PLANES = (1, 2, 3, 4), (1, 3)
 """Accepted counts. Samples of a pixel may be gray and alpha; planes of an image are not: TIFF
 calls alpha by name, and a fourth plane is another stain."""
@@ -64,7 +63,7 @@ class TiffPicture:
             raise _as_damage(error) from None
         try:
             self._find_layout()
-        except _LayoutError:
+        except LayoutError:
             self.close()
             raise
         except Exception as error:  # noqa: BLE001 - as above
@@ -74,6 +73,7 @@ class TiffPicture:
     def _find_layout(self) -> None:
         self._series = _largest_series(self._file)
         page: Any = self._series.keyframe
+        decode_strictly(page)
         self._page, self._photometric = page, page.photometric
         self.orientation = sound_orientation(page.tags.valueof(ORIENTATION_TAG))
         self.axes = str(self._series.axes).lower()
@@ -86,9 +86,10 @@ class TiffPicture:
         bits = page.bitspersample
         self.bits = int(bits if isinstance(bits, int) else max(bits))
         if page.dtype is None:
-            raise _LayoutError(f"has samples of {self.bits} bits, which are not read")
+            raise LayoutError(f"has samples of {self.bits} bits, which are not read")
         self.dtype = np.dtype(page.dtype)
         self.is_tiled = bool(page.is_tiled)
+        self._colors = TiffColors(page, self.bits, self.samples)
 
     @property
     def header(self) -> Header:
@@ -136,8 +137,8 @@ class TiffPicture:
         """Raise ValueError unless the picture is gray or RGB, in a type of color that is read."""
         for count, accepted in ((self.samples, _SAMPLES), (self._color_planes, _PLANES)):
             if count not in accepted:
-                raise _LayoutError(f"holds {count} channels; save it as gray or RGB")
-        self._require_colors()
+                raise LayoutError(f"holds {count} channels; save it as gray or RGB")
+        self._colors.require_known()
 
     def require_complete(self) -> None:
         """Raise ValueError where the file ends before its pixels do, or lists too few pieces."""
@@ -149,7 +150,7 @@ class TiffPicture:
             ends = max((o + c for o, c in zip(offsets, counts, strict=False)), default=0)
             short = min(len(offsets), len(counts)) < math.prod(page.chunked)
             if short or ends > size or (0 not in counts and sum(counts) < _least_bytes(self._page)):
-                raise _LayoutError(
+                raise LayoutError(
                     f"is a truncated or damaged TIFF (it claims {page.imagewidth} x "
                     f"{page.imagelength} pixels, and ends before them)"
                 )
@@ -169,8 +170,8 @@ class TiffPicture:
             ValueError: A piece of the file is damaged, or its colors are of a kind that is not
                 read.
         """
-        self._require_colors()
-        return self._turn(self._show(self._read_stored(region, plane)))
+        self._colors.require_known()
+        return self._turn(self._colors.show(self._read_stored(region, plane)))
 
     def read_pages(self) -> list[NDArray[Any]]:
         """Read all planes; those of a channel axis that are no RGB one by one."""
@@ -230,37 +231,6 @@ class TiffPicture:
 
     def _turn(self, pixels: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(turn_upright(pixels, self.orientation))
-
-    def _require_colors(self) -> None:
-        kind = self._photometric
-        plain = kind in (_PHOTOMETRIC.MINISBLACK, _PHOTOMETRIC.MINISWHITE, _PHOTOMETRIC.RGB)
-        of_bytes = (_PHOTOMETRIC.YCBCR, _PHOTOMETRIC.SEPARATED)
-        counted = (_PHOTOMETRIC.YCBCR, 3), (_PHOTOMETRIC.SEPARATED, 4)
-        known = kind in of_bytes and self.bits == 8 and (kind, self.samples) in counted
-        if not (plain or known or kind == _PHOTOMETRIC.PALETTE):
-            raise _LayoutError(
-                f"has colors of the kind {getattr(kind, 'name', kind)} ({self.samples} of "
-                f"{self.bits} bits), which are not read; export it as RGB or gray"
-            )
-
-    def _show(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Turn samples into gray or RGB."""
-        kind = self._photometric
-        if kind == _PHOTOMETRIC.PALETTE:
-            return np.asarray(_palette_colors(self._page.colormap)[stored])
-        if kind == _PHOTOMETRIC.MINISWHITE:
-            return _invert(stored, self.bits)
-        if kind == _PHOTOMETRIC.YCBCR and self._page.compression not in _JPEG:
-            swapped = np.ascontiguousarray(stored[..., [0, 2, 1]])
-            return np.asarray(cv2.cvtColor(swapped, cv2.COLOR_YCrCb2RGB))
-        if kind == _PHOTOMETRIC.SEPARATED:
-            light = 255 - stored.astype(np.uint16)
-            return ((light[..., :3] * light[..., 3:] + 127) // 255).astype(np.uint8)
-        return stored
-
-
-class _LayoutError(ValueError):
-    """A fault with words of our own."""
 
 
 class _Mapped:
@@ -355,11 +325,11 @@ def _read_from(path: Path, read: Callable[[TiffPicture], _T]) -> _T:
 
 
 def _as_damage(error: Exception) -> ValueError:
-    if isinstance(error, _LayoutError):
+    if isinstance(error, LayoutError):
         return error
     if isinstance(error, NotImplementedError):
-        return _LayoutError(f"is a TIFF of a layout that is not read ({one_line(error)})")
-    return _LayoutError(f"is a truncated or damaged TIFF ({one_line(error)})")
+        return LayoutError(f"is a TIFF of a layout that is not read ({one_line(error)})")
+    return LayoutError(f"is a truncated or damaged TIFF ({one_line(error)})")
 
 
 def _least_bytes(page: Any) -> int:
@@ -387,23 +357,5 @@ def _largest_series(file: tifffile.TiffFile) -> Any:
         if "Y" in level.axes and "X" in level.axes
     ]
     if not found:
-        raise _LayoutError("is a TIFF without a picture of rows and columns")
+        raise LayoutError("is a TIFF without a picture of rows and columns")
     return max(found, key=lambda series: math.prod(_sides(series)))
-
-
-def _palette_colors(table: NDArray[Any]) -> NDArray[np.uint8]:
-    """Colors (N, 3) of a palette of 16 bits, of which programs make use in ways of their own."""
-    colors = np.asarray(table).T.astype(np.int64)
-    if colors.max(initial=0) < 256:  # bytes as they are
-        return colors.astype(np.uint8)
-    if not (colors % 256).any():  # bytes, shifted
-        return (colors // 256).astype(np.uint8)
-    return ((colors + 128) // 257).astype(np.uint8)
-
-
-def _invert(stored: NDArray[Any], bits: int) -> NDArray[Any]:
-    if stored.dtype == np.bool_:
-        return ~stored
-    if stored.dtype.kind == "u":
-        return np.asarray(stored.dtype.type(2**bits - 1) - stored)
-    raise _LayoutError(f"holds {stored.dtype} pixels whose 0 is white; save it with 0 as black")

@@ -83,10 +83,10 @@ class RunFiles:
         """Epoch-change masks: (stem, mode) to epoch to the file's name, epochs in order."""
         found: dict[tuple[str, str], dict[int, str]] = {}
         for name in self.names(EPOCH_PICTURES_FOLDER):
-            match = _EPOCH_PICTURE.match(name)
-            if match and name.endswith(".png"):
-                key = (unquote(match["stem"].replace("=", "%")), match["mode"])
-                found.setdefault(key, {})[int(match["epoch"])] = f"{EPOCH_PICTURES_FOLDER}/{name}"
+            picture = parse_epoch_picture(name)
+            if picture:
+                stem, mode, epoch = picture
+                found.setdefault((stem, mode), {})[epoch] = f"{EPOCH_PICTURES_FOLDER}/{name}"
         return {key: dict(sorted(epochs.items())) for key, epochs in found.items()}
 
     def _fetch(self, name: str, place: Path) -> None:
@@ -110,6 +110,14 @@ class RunFiles:
         if not place.is_relative_to(self._root):
             raise TrackingError(f"{name!r} leads out of run {self.run_id}; name a file of the run")
         return place
+
+
+def parse_epoch_picture(name: str) -> tuple[str, str, int] | None:
+    """Stem, mode and epoch that a file's name tells; None where it is no epoch-change mask."""
+    match = _EPOCH_PICTURE.match(name)
+    if not match or not name.endswith(".png"):
+        return None
+    return unquote(match["stem"].replace("=", "%")), match["mode"], int(match["epoch"])
 
 
 def epoch_picture_name(stem: str, mode: str, epoch: int, moment: int) -> str:

@@ -5,15 +5,19 @@ import time
 from dataclasses import dataclass
 
 import mlflow
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from tiledseg.data.disk_quota import measure_size
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, OWNER_TAG
+from tiledseg.tracking.heartbeat import is_dead
+from tiledseg.tracking.moved_store import find_move, repair_move
+from tiledseg.tracking.names import ERROR_TAG, HEARTBEAT_TAG, KIND_TAG, OWNER_TAG, RUN_TAG
+from tiledseg.tracking.offline import is_offline
 from tiledseg.tracking.ownership import Owner
 from tiledseg.tracking.run_folder import state_home
+from tiledseg.tracking.schema import read_schema
 from tiledseg.tracking.store import connect, store_address, store_errors
-from tiledseg.tracking.sweeps import SWEEP
 from tiledseg.tracking.syncing import count_unsent
 
 _MOST_RUNS = 1000
@@ -30,11 +34,13 @@ class StoreHealth:
         address: Without its login.
         seconds: Of one answer; None where there is none.
         problem: Why not, or empty.
+        schema: Form of its database, or a server's version of MLflow; empty where it is not known.
     """
 
     address: str
     seconds: float | None
     problem: str = ""
+    schema: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ class StateFolder:
 
     Attributes:
         run_id: The run.
-        status: MLflow's; ``unknown`` where the store has no such run.
+        status: MLflow's; ``offline`` of a run that is in no store yet; ``unknown`` where the store
+            has no such run.
         megabytes: Of all files.
         unsent: Entries that are not in the store yet.
     """
@@ -82,15 +89,31 @@ def measure_store() -> StoreHealth:
     try:
         connect()
     except TrackingError as error:
-        return StoreHealth(store_address(), None, str(error))
-    return StoreHealth(store_address(), time.perf_counter() - began)
+        return StoreHealth(store_address(), None, str(error), read_schema())
+    seconds = time.perf_counter() - began
+    return StoreHealth(store_address(), seconds, schema=read_schema())
+
+
+def repair_store() -> str:
+    """Correct the records of a local store that was moved.
+
+    Returns:
+        What was done, in one line; empty where there was nothing to do.
+
+    Raises:
+        TrackingError: Its database cannot be written.
+    """
+    move = find_move(mlflow.get_tracking_uri())
+    if move is None:
+        return ""
+    copy = repair_move(move)
+    return f"records of {move.before} name {move.now} now; the database as it was: {copy}"
 
 
 def find_zombies() -> list[Zombie]:
     """Runs that are called RUNNING though their process is dead.
 
-    A run without an owner is one where it is no sweep, whose trials tell whether it lives, and
-    has not begun just now.
+    A run of ours that nobody has is one of them, unless it has begun just now.
 
     Raises:
         TrackingError: The store does not answer.
@@ -104,14 +127,9 @@ def find_zombies() -> list[Zombie]:
         )
     for run in runs:
         tags = run.data.tags
-        owner = Owner.read(tags)
-        if owner is None:
-            age = time.time() - run.info.start_time / 1000
-            if tags.get(KIND_TAG, SWEEP) == SWEEP or age < _YOUNG_SECONDS:
-                continue
-        elif owner.is_alive():
+        if not is_dead(tags) and not _is_abandoned(client, run):
             continue
-        run_id = str(run.info.run_id)
+        owner, run_id = Owner.read(tags), str(run.info.run_id)
         zombies.append(
             Zombie(
                 run_id,
@@ -132,8 +150,7 @@ def close_zombie(zombie: Zombie) -> None:
     client = connect()
     with store_errors():
         tags = client.get_run(zombie.run_id).data.tags
-        owner = Owner.read(tags)
-        if owner is not None and owner.is_alive():
+        if not is_dead(tags) and (OWNER_TAG in tags or HEARTBEAT_TAG in tags):
             return  # somebody has resumed it meanwhile
         client.set_tag(zombie.run_id, ERROR_TAG, _ENDED_BY)
         client.set_terminated(zombie.run_id, "KILLED")
@@ -168,7 +185,33 @@ def remove_state_folder(folder: StateFolder) -> None:
         shutil.rmtree(state_home() / folder.run_id, ignore_errors=True)
 
 
+def _is_abandoned(client: mlflow.MlflowClient, run: Run) -> bool:
+    """Whether a run that nobody has ever had, or that only waits for another one, is dead."""
+    tags = run.data.tags
+    is_ours = KIND_TAG in tags  # and not of another program in the same store
+    if not is_ours or {OWNER_TAG, HEARTBEAT_TAG} & set(tags):
+        return False
+    if RUN_TAG not in tags:
+        return _seconds_since(run.info.start_time) > _YOUNG_SECONDS
+    try:
+        awaited = client.get_run(tags[RUN_TAG])
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return True
+    if awaited.info.status == "RUNNING":
+        return is_dead(awaited.data.tags)
+    return _seconds_since(awaited.info.end_time) > _YOUNG_SECONDS
+
+
+def _seconds_since(moment: int | None) -> float:
+    """Seconds since a moment in milliseconds since 1970; none since one that is not known."""
+    return time.time() - moment / 1000 if moment else 0.0
+
+
 def _status(client: mlflow.MlflowClient, run_id: str) -> str:
+    if is_offline(run_id):
+        return "offline"
     try:
         return str(client.get_run(run_id).info.status)
     except MlflowException as error:

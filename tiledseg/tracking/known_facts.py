@@ -1,10 +1,11 @@
 """What a run has logged before: an epoch that is trained again is not logged again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import mlflow
 
-from tiledseg.tracking.files import RunFiles
+from tiledseg.tracking.files import RunFiles, parse_epoch_picture
+from tiledseg.tracking.outbox import Entry
 
 
 class KnownFacts:
@@ -38,6 +39,20 @@ class KnownFacts:
             (stem, mode, epoch) for (stem, mode), epochs in found.items() for epoch in epochs
         )
         return cls(metrics, pictures, data.params)
+
+    @classmethod
+    def collect(cls, entries: Sequence[Entry]) -> "KnownFacts":
+        """Take what a run has in its outbox, of which nothing was sent."""
+        batches = [entry.content for entry in entries if entry.kind == "batch"]
+        metrics = {
+            (key, step): (value, moment)
+            for content in batches
+            for key, value, moment, step in content["metrics"]
+        }
+        params = {key: text for content in batches for key, text in content["params"].items()}
+        places = [entry.files for entry in entries if entry.kind == "files"]
+        pictures = {parse_epoch_picture(path.name) for place in places for path in place.iterdir()}
+        return cls(metrics, frozenset(each for each in pictures if each), params)
 
     def has(self, key: str, step: int, value: float) -> bool:
         """Whether a metric is there: of an epoch any value, of the whole run the same."""

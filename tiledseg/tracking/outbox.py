@@ -85,7 +85,7 @@ class Outbox:
             (draft / _ENTRY).write_text(text, encoding="utf-8")
             with self.changed:
                 if replaces:
-                    self._take_back(replaces)
+                    self._remove(replaces)
                 draft.rename(self.folder / f"{self._next:09d}")
                 self._next += 1
                 self.changed.notify_all()
@@ -106,8 +106,16 @@ class Outbox:
             self._sending = place
         if place is None:
             return None
-        record = json.loads((place / _ENTRY).read_text(encoding="utf-8"))
-        return Entry(place, record["kind"], record["content"])
+        return _read(place)
+
+    def entries(self) -> list[Entry]:
+        """All that is not sent yet, oldest first."""
+        return [_read(place) for place in self._places()]
+
+    def take_back(self, kind: str) -> None:
+        """Remove the entries of a kind that are not being sent."""
+        with self.changed:
+            self._remove(kind)
 
     def done(self, entry: Entry) -> None:
         """Remove an entry that was sent."""
@@ -124,13 +132,15 @@ class Outbox:
     def _places(self) -> list[Path]:
         return sorted(place for place in self.folder.iterdir() if place.name.isdigit())
 
-    def _take_back(self, kind: str) -> None:
-        """Remove the entries of a kind, but for one that is being sent."""
+    def _remove(self, kind: str) -> None:
         for place in self._places():
-            if place != self._sending:
-                record = json.loads((place / _ENTRY).read_text(encoding="utf-8"))
-                if record["kind"] == kind:
-                    shutil.rmtree(place)
+            if place != self._sending and _read(place).kind == kind:
+                shutil.rmtree(place)
+
+
+def _read(place: Path) -> Entry:
+    record = json.loads((place / _ENTRY).read_text(encoding="utf-8"))
+    return Entry(place, record["kind"], record["content"])
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -66,12 +66,22 @@ class Owner:
         """Whether it is at work: not ended, and not stopped as under a closed lid."""
         if self.host != socket.gethostname():
             return time.time() - self.heartbeat < DEAD_SECONDS
+        return self._process_status() not in {"", psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}
+
+    def has_ended(self) -> bool:
+        """Whether its process is gone for certain: it was one of this host."""
+        if self.host != socket.gethostname():
+            return False
+        return self._process_status() in {"", psutil.STATUS_ZOMBIE}
+
+    def _process_status(self) -> str:
+        """What psutil says of the process on this host; empty where there is none."""
         try:
             process = psutil.Process(self.process)
-            same = abs(process.create_time() - self.started) < 1.0
-            return same and process.status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}
+            is_same = abs(process.create_time() - self.started) < 1.0
+            return str(process.status()) if is_same else ""
         except psutil.Error:
-            return False
+            return ""
 
     def __str__(self) -> str:
         silent = max(0, round(time.time() - self.heartbeat))

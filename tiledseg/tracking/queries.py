@@ -13,8 +13,8 @@ import pandas as pd
 from mlflow.entities import Run, RunStatus, ViewType
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
+from tiledseg.tracking.heartbeat import is_dead
 from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, PARENT_TAG
-from tiledseg.tracking.ownership import Owner
 from tiledseg.tracking.store import connect, store_errors
 
 PAGE = 250
@@ -193,8 +193,7 @@ def _summary(run: Run, names: Mapping[str, str]) -> RunSummary:
     info, tags = run.info, run.data.tags
     ended = info.end_time
     status = info.status if isinstance(info.status, str) else RunStatus.to_string(info.status)
-    owner = Owner.read(tags)
-    if status == "RUNNING" and owner is not None and not owner.is_alive():
+    if status == "RUNNING" and is_dead(tags):
         status = DIED
     return RunSummary(
         run_id=info.run_id,

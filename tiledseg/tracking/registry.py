@@ -19,6 +19,7 @@ from tiledseg.tracking.checkpoints import find_checkpoint, update_model
 from tiledseg.tracking.names import (
     CHAMPION,
     CHAMPION_METRIC,
+    EXPERIMENT_FILE,
     FORMAT_TAG,
     LATEST,
     MODEL,
@@ -214,9 +215,9 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
     Raises:
         RegistryError: There is no such model.
     """
-    from tiledseg.prediction.predictor import EXPERIMENT_FILE, Predictor  # noqa: PLC0415  # loads Keras
+    from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415  # loads Keras
 
-    if (Path(uri) / EXPERIMENT_FILE).is_file():
+    if is_model_folder(uri):
         return Predictor.load(Path(uri), runtime=runtime)
     address = _address(connect(), uri)
     with tempfile.TemporaryDirectory(prefix="tiledseg-model-") as place:
@@ -236,17 +237,28 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
         return Predictor.load(found[0].parent, runtime=runtime, name=uri)
 
 
+def is_model_folder(uri: str) -> bool:
+    """Whether a model is named by its folder, for which no store is asked."""
+    return (Path(uri) / EXPERIMENT_FILE).is_file()
+
+
 def _address(client: mlflow.MlflowClient, uri: str) -> str:
     """The address that MLflow knows a model by.
 
     Raises:
+        RegistryError: It is not how the model of a run is named.
         TrackingError: The run keeps no such epoch.
     """
     if ":/" not in uri:
         return f"models:/{uri}@{CHAMPION}"
+    if not uri.startswith("runs:"):
+        return uri
     match = _RUN_URI.fullmatch(uri)
     if match is None:
-        return uri
+        raise RegistryError(
+            f"model {uri!r} is not how the network of a run is named; write runs:/RUN_ID for its "
+            "best epoch, or runs:/RUN_ID@epoch=12 for one that it keeps"
+        )
     if match["epoch"] is None:
         return f"runs:/{match['run']}/{MODEL}"
     with store_errors():

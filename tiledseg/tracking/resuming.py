@@ -8,6 +8,7 @@ from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.errors import ExperimentError, TrackingError
 from tiledseg.tracking.checkpoints import fetch_state
 from tiledseg.tracking.names import KIND_TAG, REPRODUCES_TAG
+from tiledseg.tracking.offline import is_offline, read_offline_experiment
 from tiledseg.tracking.run_ids import find_experiment_id
 from tiledseg.tracking.runs import read_experiment
 from tiledseg.tracking.store import connect, store_errors
@@ -44,7 +45,7 @@ class Resumption:
 
 
 def plan_resumption(run_id: str, changes: Sequence[str] = ()) -> Resumption:
-    """How a run is resumed.
+    """How a run of the store is resumed.
 
     Args:
         run_id: The run. A FINISHED one stays as it is, and a new run goes on from it.
@@ -63,14 +64,7 @@ def plan_resumption(run_id: str, changes: Sequence[str] = ()) -> Resumption:
             f"run {run_id} repeats run {repeated} and is not resumed; `tiledseg reproduce "
             f"{repeated}` begins again"
         )
-    for key in (change.partition("=")[0] for change in changes):
-        if not key.startswith(_HARMLESS):
-            raise ExperimentError(
-                f"--set {key} would change the numbers that run {run_id} has logged so far; beside "
-                f"--resume only {', '.join(key.rstrip('.') for key in _HARMLESS)} may be changed, "
-                "so start a new training without --resume"
-            )
-    changed = parse_experiment(experiment.to_yaml(), f"run {run_id}", changes)
+    changed = _change_harmless(experiment, run_id, changes)
     if run.info.status != "FINISHED":
         return Resumption(changed, run_id)
     if changed.training == experiment.training:
@@ -79,6 +73,36 @@ def plan_resumption(run_id: str, changes: Sequence[str] = ()) -> Resumption:
             "where there is more to train: add --set training.epochs=N or training.max_minutes=N"
         )
     return Resumption(changed, None, run_id)
+
+
+def plan_offline_resumption(run_id: str, changes: Sequence[str] = ()) -> Resumption:
+    """How a run without a store is resumed without one.
+
+    Args:
+        run_id: The offline run.
+        changes: Settings that are to be others, ``KEY=VALUE`` each.
+
+    Raises:
+        TrackingError: There is no such run on this machine.
+        ExperimentError: A setting would change the numbers so far.
+    """
+    if not is_offline(run_id):
+        raise TrackingError(
+            f"run {run_id} is one of a store, and cannot be gone on with without it; leave out "
+            "--offline, or name a run that was begun with it"
+        )
+    return Resumption(_change_harmless(read_offline_experiment(run_id), run_id, changes), run_id)
+
+
+def _change_harmless(experiment: Experiment, run_id: str, changes: Sequence[str]) -> Experiment:
+    for key in (change.partition("=")[0] for change in changes):
+        if not key.startswith(_HARMLESS):
+            raise ExperimentError(
+                f"--set {key} would change the numbers that run {run_id} has logged so far; beside "
+                f"--resume only {', '.join(key.rstrip('.') for key in _HARMLESS)} may be changed, "
+                "so start a new training without --resume"
+            )
+    return parse_experiment(experiment.to_yaml(), f"run {run_id}", changes)
 
 
 def find_last(dataset: str) -> str:
@@ -118,10 +142,12 @@ def fetch_training(run: TrackedRun, source: str) -> bool:
     Returns:
         Whether there is a state; without one the training begins anew.
     """
+    path = run.state_folder / STATE_FILE
+    if run.client is None:
+        return path.is_file()
     with store_errors():
         is_here = fetch_state(run.client, source, run.state_folder, STATE_FILE)
     if is_here and source != run.run_id:
-        path = run.state_folder / STATE_FILE
         state = json.loads(path.read_text(encoding="utf-8"))
         # What had ended it may be other now; if not, its own rules end it again.
         path.write_text(json.dumps({**state, "stopped": False}), encoding="utf-8")

@@ -37,9 +37,7 @@ def make_or_take_run(
     """
     tags = {FORMAT_TAG: str(FORMAT_VERSION), KIND_TAG: kind, **(tags or {})}
     launcher_id = os.environ.pop(LAUNCHER_VARIABLE, None)
-    experiment_id = find_experiment_id(client, name) or client.create_experiment(
-        name, tags={KIND_OF_EXPERIMENT: "custom_model_development"}
-    )
+    experiment_id = find_or_make_experiment(client, name)
     if launcher_id is not None and not _is_open(client, launcher_id):
         launcher_id = None
     if launcher_id is None:
@@ -86,6 +84,19 @@ def forget_error(client: mlflow.MlflowClient, run_id: str) -> None:
     """Remove what ended a run before; it is gone on with."""
     if ERROR_TAG in client.get_run(run_id).data.tags:
         client.delete_tag(run_id, ERROR_TAG)
+
+
+def find_or_make_experiment(client: mlflow.MlflowClient, name: str) -> str:
+    """The MLflow experiment of a name, made where there is none yet; returns its id.
+
+    Raises:
+        TrackingError: It is deleted.
+    """
+    found = find_experiment_id(client, name)
+    if found is not None:
+        return found
+    tags = {KIND_OF_EXPERIMENT: "custom_model_development"}
+    return str(client.create_experiment(name, tags=tags))
 
 
 def find_experiment_id(client: mlflow.MlflowClient, name: str) -> str | None:

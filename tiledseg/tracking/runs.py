@@ -7,11 +7,10 @@ is away in the end costs a ``tiledseg sync``.
 
 import logging
 import shutil
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -19,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.config.format_version import require_format
-from tiledseg.errors import OutputError, StoppedError, StoreAwayError, TrackingError
+from tiledseg.errors import OutputError, StoreAwayError, TrackingError
 from tiledseg.tracking.delivery import deliver
 from tiledseg.tracking.known_facts import KnownFacts
 from tiledseg.tracking.names import (
@@ -31,7 +30,8 @@ from tiledseg.tracking.names import (
 )
 from tiledseg.tracking.outbox import Entry, Outbox
 from tiledseg.tracking.ownership import LostRunError, Ownership
-from tiledseg.tracking.run_folder import run_folder
+from tiledseg.tracking.run_end import RunEnd, report_end
+from tiledseg.tracking.run_folder import note_store, run_folder
 from tiledseg.tracking.run_ids import forget_error, make_or_take_run, point_launcher_to
 from tiledseg.tracking.sender import Sender
 from tiledseg.tracking.store import connect, store_address, store_errors
@@ -80,26 +80,15 @@ def open_run(
         run_id = resume or make_or_take_run(client, name, kind, tags)
         ownership = Ownership(client, run_id)
     folder, outbox = _open_outbox(client, run_id, ownership)
-    status, reason = "FAILED", ""
     with Sender(outbox, lambda entry: deliver(client, run_id, entry), ownership.renew) as sender:
         known = _reopen(client, run_id, name, sender, ownership) if resume else KnownFacts()
-        try:
-            yield TrackedRun(client, run_id, folder, outbox, sender, known)
-            status = "FINISHED"
-        except (KeyboardInterrupt, SystemExit, StoppedError):
-            status = "KILLED"
-            raise
-        except LostRunError:
-            status = ""
-            raise
-        except Exception as problem:
-            reason = str(problem) or type(problem).__name__
-            raise
-        finally:
-            if status:
-                end = {"status": status, "error": reason, "moment": _now()}
-                _put_end(client, run_id, outbox, sender, end)
-                _close(run_id, folder, sender, ownership, status)
+
+        def close(end: RunEnd) -> None:
+            _put_end(client, run_id, outbox, sender, end)
+            _close(run_id, folder, sender, ownership, end.status)
+
+        with report_end(close):
+            yield TrackedRun(client, run_id, folder, outbox, sender.check, known)
 
 
 def _open_outbox(
@@ -112,6 +101,7 @@ def _open_outbox(
     """
     try:
         folder = run_folder(run_id)
+        note_store(folder, store_address())
         outbox = Outbox(folder / "outbox")
     except OutputError as error:
         with store_errors():
@@ -161,15 +151,16 @@ def _put_end(
     run_id: str,
     outbox: Outbox,
     sender: Sender,
-    end: Mapping[str, Any],
+    end: RunEnd,
 ) -> None:
     """Have the store told how the run ended; at once where the disk has no room for a note."""
+    content = asdict(end)
     try:
-        outbox.add("end", end)
+        outbox.add("end", content)
     except OutputError:
         with suppress(TrackingError), store_errors():
             if sender.drain(PATIENCE_SECONDS / 6):
-                deliver(client, run_id, Entry(outbox.folder, "end", end))
+                deliver(client, run_id, Entry(outbox.folder, "end", content))
 
 
 def _close(run_id: str, folder: Path, sender: Sender, ownership: Ownership, status: str) -> None:
@@ -222,8 +213,3 @@ def read_experiment(run_id: str) -> Experiment:
         text = mlflow.artifacts.load_text(f"runs:/{run_id}/{EXPERIMENT_FILE}")
     require_format(tags.get(FORMAT_TAG), f"run {run_id}")
     return parse_experiment(text, f"run {run_id}")
-
-
-def _now() -> int:
-    """Milliseconds since 1970, as MLflow counts them."""
-    return time.time_ns() // 1_000_000

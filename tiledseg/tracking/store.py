@@ -13,6 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.host_lock import host_lock
+from tiledseg.tracking.moved_store import require_unmoved
+from tiledseg.tracking.schema import explain_mismatch
 
 ANSWER_SECONDS = 5.0
 """How long a tracking server may take to say that it is alive."""
@@ -31,12 +33,15 @@ def connect() -> mlflow.MlflowClient:
     """A client of the store that ``MLFLOW_TRACKING_URI`` names, by default ./mlflow.db.
 
     Raises:
-        TrackingError: The store does not answer.
+        TrackingError: The store does not answer, or was moved, or another version of MLflow made
+            it.
     """
     uri = mlflow.get_tracking_uri()
     known = time.monotonic() - _answered.get(uri, -TRUSTED_SECONDS) < TRUSTED_SECONDS
     if not known and uri.startswith(("http://", "https://")):
         _ask_server(uri)
+    if not known:
+        require_unmoved(uri)
     with store_errors():
         if known:
             return mlflow.MlflowClient()
@@ -80,6 +85,9 @@ def store_errors() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         _answered.clear()
+        explanation = explain_mismatch(error, store_address())
+        if explanation:
+            raise TrackingError(explanation) from error
         raise TrackingError(
             f"the MLflow store {store_address()} cannot be used: {reason_of(error)}; "
             "check MLFLOW_TRACKING_URI"

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.config.format_version import FORMAT_VERSION
+from tiledseg.tracking.heartbeat import keep_alive
 from tiledseg.tracking.names import (
     ERROR_TAG,
     FORMAT_TAG,
@@ -25,6 +26,7 @@ from tiledseg.tracking.names import (
     TRIAL_LOG_FILE,
     TRIAL_TAG,
 )
+from tiledseg.tracking.run_end import RunEnd, report_end
 from tiledseg.tracking.run_ids import (
     LAUNCHER_VARIABLE,
     find_experiment_id,
@@ -99,19 +101,15 @@ def open_study_run(dataset: str, study: str, study_id: str) -> Iterator[StudyRun
         run_id = _find_or_make_parent(client, dataset, study, study_id)
         client.update_run(run_id, status="RUNNING")
         forget_error(client, run_id)
-    status = "FAILED"
-    try:
+
+    def close(end: RunEnd) -> None:
+        if end.error:
+            with suppress(MlflowException, SQLAlchemyError):
+                client.set_tag(run_id, ERROR_TAG, end.error[:5000])
+        client.set_terminated(run_id, end.status)
+
+    with report_end(close), keep_alive(client, run_id):
         yield StudyRun(client, run_id)
-        status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit):
-        status = "KILLED"
-        raise
-    except Exception as error:
-        with suppress(MlflowException, SQLAlchemyError):
-            client.set_tag(run_id, ERROR_TAG, str(error)[:5000])
-        raise
-    finally:
-        client.set_terminated(run_id, status)
 
 
 def start_trial_run(parent_id: str, number: int, tags: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ from tiledseg.config.experiment import Experiment
 from tiledseg.data.dataset import Dataset
 from tiledseg.evaluation.evaluate import ImageEvaluation
 from tiledseg.evaluation.figures import learning_curves, save_figure
+from tiledseg.images.atomic import atomic_file
 from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import paint
 from tiledseg.tracking.delivery import add_batch
@@ -49,7 +50,6 @@ from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
 from tiledseg.tracking.provenance import describe_environment, digest_files
 from tiledseg.tracking.revision import read_code
-from tiledseg.tracking.sender import Sender
 from tiledseg.tracking.store import store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 from tiledseg.training.replay import tabulate_rates
@@ -67,27 +67,29 @@ class TrackedRun:
     """An open MLflow run; observes a training and logs its results.
 
     Args:
-        client: The store.
+        client: The store; None for a run without one, see ``offline``.
         run_id: The open run.
         folder: Of this run on this machine: its outbox and the state of its training.
-        sender: Sends what is in the outbox.
         outbox: What there is to send.
+        check: Raises what ended the sending, if something did.
         known: What the run had logged before this process took it.
     """
 
     def __init__(
         self,
-        client: mlflow.MlflowClient,
+        client: mlflow.MlflowClient | None,
         run_id: str,
         folder: Path,
         outbox: Outbox,
-        sender: Sender,
+        check: Callable[[], None],
         known: KnownFacts,
     ) -> None:
         self.client, self.run_id = client, run_id
         self.state_folder = folder / "state"
-        self._package = folder / "package"
-        self._outbox, self._sender, self._known = outbox, sender, known
+        self.model_folder = folder / "model"
+        """Of a run without a store: the network that would be registered."""
+        self._folder, self._package = folder, folder / "package"
+        self._outbox, self._check, self._known = outbox, check, known
         self._moments: dict[int, int] = {}
         self._has_pictures = bool(known.pictures)
 
@@ -96,8 +98,14 @@ class TrackedRun:
 
         The YAML is sent at once: without it, nobody could go on with the run.
         """
-        with store_errors():
-            self.client.log_text(self.run_id, experiment.to_yaml(), EXPERIMENT_FILE)
+        text = experiment.to_yaml()
+        if self.client is None:
+            with atomic_file(self._folder / EXPERIMENT_FILE) as file:
+                file.write(text.encode())
+            self._put_text(text, EXPERIMENT_FILE)
+        else:
+            with store_errors():
+                self.client.log_text(self.run_id, text, EXPERIMENT_FILE)
         settings = {key: str(value) for key, value in experiment.flatten().items()}
         known = self._known.params
         # MLflow never changes a parameter: what a resumption has changed is told in tags.
@@ -160,7 +168,7 @@ class TrackedRun:
         Raises:
             TrackingError: Another process has taken the run, or the store refuses it.
         """
-        self._sender.check()
+        self._check()
 
     def on_epoch_end(self, report: EpochReport) -> None:
         """Log an epoch's metrics with the epoch as step."""
@@ -240,6 +248,9 @@ class TrackedRun:
             place = files / PREDICTOR_FOLDER
             place.mkdir(parents=True)
             predictor.save_settings(place)
+        if self.client is None:
+            self.model_folder.mkdir(exist_ok=True)
+            predictor.save(self.model_folder)
 
     def log_inherited(self, predictor: "Predictor", epoch: int) -> None:
         """Log the best network where it is one of the run that this one goes on from."""
