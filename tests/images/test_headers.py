@@ -12,7 +12,9 @@ import tifffile
 from PIL import Image
 
 from tiledseg.errors import ImageError
-from tiledseg.images.headers import Header, kind_of, parse_header, strip_png
+from tiledseg.images.formats.png import strip_png
+from tiledseg.images.headers import Header, kind_of
+from tiledseg.images.parsing import parse_header
 from tiledseg.images.reading import read_header, read_image
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
@@ -140,11 +142,16 @@ class TestParseHeader:
         with pytest.raises(ValueError, match="truncated BMP"):
             parse_header(data[:-1])
 
-    def test_the_first_header_block_of_a_png_counts(self) -> None:
-        """A reader that believes the last one would make room for a picture of another size."""
+    @pytest.mark.parametrize("place", [8, 33])
+    def test_a_png_has_one_header_and_begins_with_it(self, place: int) -> None:
+        """One reader believes the first, another the last: a limit would look at the wrong one."""
         small = png_block(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
         data = FILES["png"]
-        assert parse_header(data[:33] + small + data[33:]).shape == (37, 53)
+        with pytest.raises(ValueError, match=r"damaged PNG \(it has two headers\)"):
+            parse_header(data[:place] + small + data[place:])
+        text = png_block(b"tEXt", b"key\0" + bytes(40))
+        with pytest.raises(ValueError, match=r"damaged PNG \(its first block is no header\)"):
+            parse_header(data[:8] + text + data[8:])
 
     @pytest.mark.parametrize(
         "block",

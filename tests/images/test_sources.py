@@ -9,7 +9,7 @@ import tifffile
 import zarr
 
 from tiledseg.errors import ImageError
-from tiledseg.images import sources
+from tiledseg.images import limits, sources
 from tiledseg.images.opening import open_slide, slide_shape, stem_of
 from tiledseg.images.pixel_size import PixelSize
 from tiledseg.images.reading import read_image
@@ -257,7 +257,7 @@ def test_other_channels_and_types_are_refused(tmp_path, pixels, words):
 
 
 def test_a_tile_too_large_to_decode_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "LARGEST_PIECE", 1000)
+    monkeypatch.setattr(limits, "LARGEST_PIECE", 1000)
     tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb", **TILED)
     with pytest.raises(ImageError, match="pieces of"):
         open_slide(tmp_path / "a.tif")

@@ -16,7 +16,11 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from tiledseg.errors import one_line
-from tiledseg.images.headers import Header, last_jpeg_scan, strip_png
+from tiledseg.images.formats.gif import first_gif_frame
+from tiledseg.images.formats.jpeg import last_jpeg_scan
+from tiledseg.images.formats.png import strip_png
+from tiledseg.images.headers import Header
+from tiledseg.images.orientation import upright_shape
 
 _BYTE = 8
 _JPEG_TAIL = 2
@@ -31,7 +35,7 @@ def decode(header: Header, data: bytes) -> NDArray[Any]:
     """Decode the bytes of a file as they are stored, not turned.
 
     Args:
-        header: What ``parse_header`` found.
+        header: What ``parse_header`` found; its size is within the limits.
         data: The whole file.
 
     Returns:
@@ -41,14 +45,36 @@ def decode(header: Header, data: bytes) -> NDArray[Any]:
         ValueError: It is damaged; the message follows the file's name.
     """
     try:
+        pixels = _decode(header, data)
+    except MemoryError:
+        raise ValueError(
+            f"takes {header.decoded_bytes / 1e9:.1f} GB of memory, which are not there; cut it "
+            "into smaller images"
+        ) from None
+    claimed = upright_shape(*header.shape, header.orientation)  # the way back is the same
+    if pixels.shape[:2] != claimed:
+        raise ValueError(
+            f"is a damaged {_name(header)} (it claims {claimed[1]} x {claimed[0]} pixels and holds "
+            f"{pixels.shape[1]} x {pixels.shape[0]})"
+        )
+    return pixels
+
+
+def _decode(header: Header, data: bytes) -> NDArray[Any]:
+    if header.kind in ("png", "bmp"):
+        return _decode_by_opencv(strip_png(data) if header.kind == "png" else data)
+    try:
         if header.kind == "jpeg":
             return _decode_jpeg(header, data)
-        if header.kind in _CODECS:
-            return np.asarray(_CODECS[header.kind](data))
+        return np.asarray(_CODECS[header.kind](data))
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - each codec has exceptions of its own
-        name = header.kind.upper().replace("JPEG2000", "JPEG 2000")
-        raise ValueError(f"is a damaged {name} ({one_line(error)})") from None
-    return _decode_by_opencv(strip_png(data) if header.kind == "png" else data)
+        raise ValueError(f"is a damaged {_name(header)} ({one_line(error)})") from None
+
+
+def _name(header: Header) -> str:
+    return header.kind.upper().replace("JPEG2000", "JPEG 2000")
 
 
 def _decode_jpeg(header: Header, data: bytes) -> NDArray[np.uint8]:
@@ -82,6 +108,8 @@ def _decode_by_opencv(data: bytes) -> NDArray[Any]:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from None
         raise ValueError(f"cannot be decoded ({error.err})") from None
     if pixels is None:
         raise ValueError("cannot be decoded (its content is damaged)")
@@ -93,7 +121,7 @@ def _decode_by_opencv(data: bytes) -> NDArray[Any]:
 
 _CODECS: dict[str, Callable[[bytes], Any]] = {
     "webp": imagecodecs.webp_decode,
-    "gif": lambda data: imagecodecs.gif_decode(data, index=0),
+    "gif": lambda data: imagecodecs.gif_decode(first_gif_frame(data), index=0),
     "jpeg2000": imagecodecs.jpeg2k_decode,
 }
 
@@ -112,9 +140,9 @@ def decode_indices(kind: str, data: bytes) -> NDArray[np.uint8]:
         ValueError: It is damaged; the message follows the file's name.
     """
     try:
-        # The plugin itself, as in ``headers``.
+        # The plugin itself: ``Image.open`` refuses or warns of large images.
         if kind == "gif":
-            return np.array(GifImageFile(BytesIO(data)))
+            return np.array(GifImageFile(BytesIO(first_gif_frame(data))))
         return np.array(PngImageFile(BytesIO(strip_png(data))))
     except Exception as error:  # noqa: BLE001 - SyntaxError, OSError, zlib.error... by the fault
         raise ValueError(f"cannot be decoded ({one_line(error)})") from None

@@ -4,6 +4,7 @@ Versions 0.1 to 0.5. Axes beside rows, columns and channels must have one place,
 plane have.
 """
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,21 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from tiledseg.config.regular_files import MOST_TEXT_BYTES, require_regular
 from tiledseg.errors import one_line
 from tiledseg.images.headers import Header
 from tiledseg.images.unused import is_file
+from tiledseg.images.zarr_chunks import bound_chunks, require_files
 
 STORE_SUFFIX = ".zarr"
 _ROOTS = ("zarr.json", ".zattrs", ".zgroup")
+_METADATA = (*_ROOTS, ".zarray", ".zmetadata")
 _UNNAMED_AXES = ("t", "c", "z", "y", "x")
 """Of versions that did not name them."""
+_MOST_MISSING = 1000
+"""Chunks for each that is there; masks leave out those without an object."""
+_FEW_CHUNKS = 4096
+"""So many may all be missing but one."""
 _EXPECTED = "expected an OME-Zarr image (multiscales) of rows and columns, gray or RGB"
 
 
@@ -38,8 +46,11 @@ def read_store_header(path: Path) -> Header:
     height, width, channels = (
         int(array.shape[axes.index(axis)]) if axis in axes else 1 for axis in "yxc"
     )
-    bits = 8 * np.dtype(array.dtype).itemsize
-    return Header("zarr", height, width, channels, bits, alpha=channels in (2, 4))
+    dtype = np.dtype(array.dtype)
+    bits, alpha = 8 * dtype.itemsize, channels in (2, 4)
+    is_plain = dtype.newbyteorder("=") in (np.uint8, np.uint16, np.uint32)
+    type_name = "" if is_plain else dtype.name
+    return Header("zarr", height, width, channels, bits, alpha=alpha, type=type_name)
 
 
 def read_store(path: Path) -> NDArray[Any]:
@@ -53,7 +64,8 @@ def read_store(path: Path) -> NDArray[Any]:
     """
     array, axes, _ = finest_level(path)
     require_channels(axes, array.shape)
-    require_complete_chunks(path, array)
+    require_files(path, array)
+    _require_chunks(path, array)
     try:
         pixels = np.asarray(array[...])
     except Exception as error:  # noqa: BLE001 - codecs have errors of their own
@@ -72,13 +84,16 @@ def finest_level(path: Path) -> tuple[Any, list[str], dict[str, Any]]:
         ValueError: As for ``read_store_header``.
     """
     try:
+        _require_metadata(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             group = zarr.open_group(path, mode="r")
             attributes = dict(group.attrs)
             described: Any = attributes.get("ome", attributes)
             image = described["multiscales"][0]
-            array: Any = group[image["datasets"][0]["path"]]
+            name = str(image["datasets"][0]["path"])
+            _require_metadata(path / name)
+            array: Any = group[name]
         named = image.get("axes") or _UNNAMED_AXES
         axes = [str(axis["name"] if isinstance(axis, dict) else axis) for axis in named]
         shape = array.shape
@@ -91,7 +106,38 @@ def finest_level(path: Path) -> tuple[Any, list[str], dict[str, Any]]:
     ]
     if planes:
         raise ValueError(f"has several planes along {', '.join(planes)}; {_EXPECTED}")
-    return array, axes, image
+    if 0 in shape:
+        raise ValueError(f"claims an empty picture of {' x '.join(map(str, shape))} pixels")
+    return bound_chunks(array), axes, image
+
+
+def _require_metadata(folder: Path) -> None:
+    """Refuse metadata that are no files, as a pipe, or are too large to be such.
+
+    Raises:
+        OSError: They are; the message says which.
+    """
+    for name in _METADATA:
+        place = folder / name
+        if place.exists():
+            require_regular(place)
+            if place.stat().st_size > MOST_TEXT_BYTES:
+                raise OSError(f"{name} has more than {MOST_TEXT_BYTES / 1e6:.0f} MB")
+
+
+def _require_chunks(path: Path, array: Any) -> None:
+    """Refuse an array of which next to nothing is there; what is missing is filled by zarr.
+
+    Raises:
+        ValueError: It is such; the message follows the store's name.
+    """
+    pieces = array.shards or array.chunks
+    claimed = math.prod(-(-side // piece) for side, piece in zip(array.shape, pieces, strict=True))
+    if claimed <= _FEW_CHUNKS:
+        return
+    there = sum(item.is_file() for item in (path / array.path).rglob("*"))
+    if claimed > _MOST_MISSING * there:
+        raise ValueError(f"claims {claimed} chunks and holds {there}; copy it again, whole")
 
 
 def require_channels(axes: list[str], shape: tuple[int, ...]) -> None:
@@ -99,31 +145,3 @@ def require_channels(axes: list[str], shape: tuple[int, ...]) -> None:
     channels = shape[axes.index("c")] if "c" in axes else 1
     if channels not in (1, 3, 4):
         raise ValueError(f"holds {channels} channels; save it as gray or RGB")
-
-
-def _is_blosc(array: Any) -> bool:
-    compressor = getattr(array.metadata, "compressor", None)
-    last = compressor or (getattr(array.metadata, "codecs", None) or (None,))[-1]
-    return type(last).__name__ in ("Blosc", "BloscCodec")
-
-
-def require_complete_chunks(path: Path, array: Any) -> None:
-    """Refuse chunks that are cut short: Blosc decodes what is left of one and says nothing.
-
-    Source of the header: C-Blosc's README_CHUNK_FORMAT, cbytes at byte 12, little-endian.
-
-    Args:
-        path: The store.
-        array: One of its arrays.
-
-    Raises:
-        ValueError: A chunk is cut short; the message follows the store's name.
-    """
-    if not _is_blosc(array):
-        return
-    for chunk in (path / array.path).rglob("*"):
-        if chunk.is_file() and chunk.name[0].isdigit():
-            with chunk.open("rb") as file:
-                header = file.read(16)
-            if int.from_bytes(header[12:], "little") != chunk.stat().st_size:
-                raise ValueError(f"is a damaged Zarr store (its chunk {chunk.name} is cut short)")

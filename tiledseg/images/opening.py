@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tiledseg.config.regular_files import open_regular
 from tiledseg.errors import ImageError
 from tiledseg.images.headers import kind_of
 from tiledseg.images.reading import image_shape, is_image
@@ -67,7 +68,7 @@ def _open_regions(path: Path, bit_depth: int | None = None) -> RegionSlide | Non
 
 def _head_is_tiff(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return kind_of(file.read(16)) == "tiff"
     except OSError as error:
         raise ImageError(

@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError
 from tiledseg.images.bit_depth import depth_of, to_8_bits
+from tiledseg.images.content import fault, read_content
 from tiledseg.images.decoding import decode, decode_indices
-from tiledseg.images.headers import Header, kind_of, parse_header
+from tiledseg.images.headers import Header, kind_of
+from tiledseg.images.limits import require_fit, require_substance
 from tiledseg.images.ome_zarr import STORE_SUFFIX, is_store, read_store, read_store_header
 from tiledseg.images.orientation import turn_upright
+from tiledseg.images.parsing import parse_header
 from tiledseg.images.pixel_size import PixelSize
 from tiledseg.images.tiff import (
     TiffPicture,
@@ -37,8 +40,6 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 READ_SUFFIXES = (*IMAGE_SUFFIXES, STORE_SUFFIX)
 """Those of files, and that of OME-Zarr stores, which are folders and are not written."""
-MAX_PIXELS = 2**30
-"""Largest picture that is decoded in one piece; OpenCV's own limit."""
 
 _BYTE = 8
 
@@ -52,7 +53,7 @@ def list_images(folder: Path) -> list[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise _fault(
+        raise fault(
             folder, f"cannot be listed ({error.strerror})", "give a folder that holds images"
         ) from None
     return [path for path in entries if is_image(path)]
@@ -97,9 +98,11 @@ def read_picture(path: Path, bit_depth: int | None = None) -> DecodedPicture:
     Raises:
         ImageError: As for ``read_image``.
     """
-    header, stored = _read_stored(path)
-    pixels = drop_alpha(path, stored)
-    bits = depth_of(pixels.dtype, _stored_bits(header), bit_depth)
+    header, data = _open(path)
+    bits = depth_of(header.dtype, _stored_bits(header), bit_depth)
+    _require_channels(path, header.channels)
+    _require_type(path, header, bits)
+    pixels = drop_alpha(path, _decode(path, header, data))
     largest = int(pixels.max(initial=0))
     return DecodedPicture(to_8_bits(path, pixels, bits), bits, largest)
 
@@ -163,6 +166,7 @@ def read_mask_brightness(path: Path) -> NDArray[np.uint8]:
     """
     header = read_header(path)
     bits = _stored_bits(header)
+    _require_type(path, header, bits)
     pages = (drop_alpha(path, to_8_bits(path, page, bits)) for page in read_pages(path))
     flat = (page if page.ndim == 2 else reduce(np.maximum, cv2.split(page)) for page in pages)
     return np.asarray(reduce(np.maximum, flat))
@@ -178,9 +182,10 @@ def read_pages(path: Path) -> list[NDArray[Any]]:
     if header.kind != "tiff" or header.pages == 1:
         return [read_as_stored(path)]
     try:
+        require_fit(header, header.pages)
         pages = read_tiff_pages(path)
     except ValueError as error:
-        raise _fault(path, str(error)) from None
+        raise fault(path, str(error)) from None
     if len(pages) < header.pages:
         raise ImageError(
             f"{path}: has {header.pages} pages that differ in size or kind; save those that "
@@ -199,7 +204,7 @@ def read_as_stored(path: Path) -> NDArray[Any]:
     Raises:
         ImageError: The file is missing, truncated, damaged, too large, or of another kind.
     """
-    return _read_stored(path)[1]
+    return _decode(path, *_open(path))
 
 
 def read_pixel_size(path: Path) -> PixelSize | None:
@@ -231,8 +236,8 @@ def read_indices(path: Path) -> NDArray[Any]:
         if header.kind in ("png", "gif") and header.palette:
             return turn_upright(decode_indices(header.kind, data), header.orientation)
     except ValueError as error:
-        raise _fault(path, str(error)) from None
-    raise _fault(path, f"is a {header.kind} without a palette that is read", "save it as PNG")
+        raise fault(path, str(error)) from None
+    raise fault(path, f"is a {header.kind} without a palette that is read", "save it as PNG")
 
 
 def read_header(path: Path) -> Header:
@@ -266,56 +271,25 @@ def drop_alpha(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     if pixels.ndim == 2:
         return pixels
     samples = pixels.shape[2]
-    if samples > 4:
-        raise _fault(path, f"holds {samples} channels", "save it as gray or RGB")
+    _require_channels(path, samples)
     return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
-def _read_stored(path: Path) -> tuple[Header, NDArray[Any]]:
-    """Header and values as stored, turned upright."""
-    header, data = _open(path)
+def _decode(path: Path, header: Header, data: bytes) -> NDArray[Any]:
+    """Values as stored, turned upright."""
     try:
         if header.kind == "zarr":
-            return header, read_store(path)
+            return read_store(path)
         if header.kind == "tiff":
-            return header, read_tiff(path)
-        return header, turn_upright(decode(header, data), header.orientation)
+            return read_tiff(path)
+        return turn_upright(decode(header, data), header.orientation)
     except ValueError as error:
-        raise _fault(path, str(error)) from None
+        raise fault(path, str(error)) from None
 
 
 def _stored_bits(header: Header) -> int:
     """Bits of a value as decoded: PNG of fewer than 8 bits is stretched by its decoder."""
     return max(_BYTE, header.bits) if header.kind == "png" else header.bits
-
-
-def _read_bytes(path: Path) -> bytes:
-    named = path.suffix.lower() in IMAGE_SUFFIXES
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-            # A TIFF may be far larger than the page that is read from it, and scanners give it
-            # suffixes of their own; other files whose names are strange are not read to the end.
-            tiff = kind_of(head) == "tiff"
-            file.seek(0)
-            data = head if tiff or not named else file.read()
-    except FileNotFoundError:
-        raise _fault(path, "does not exist", "check the path") from None
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-        raise _fault(path, reason, "check that it is a readable file") from None
-    if not named and not tiff:
-        raise _fault(
-            path,
-            f"has the suffix {path.suffix!r}, which is not read, and is no TIFF inside",
-            f"use one of {', '.join(READ_SUFFIXES)}",
-        )
-    if not data:
-        raise _fault(path, "is empty")
-    if data.startswith(b"version https://git-lfs"):
-        reason, remedy = "is a pointer of Git LFS, without the file", "fetch it with git lfs pull"
-        raise _fault(path, reason, remedy)
-    return data
 
 
 def _open(path: Path) -> tuple[Header, bytes]:
@@ -324,24 +298,27 @@ def _open(path: Path) -> tuple[Header, bytes]:
     Of TIFF and OME-Zarr, which are not read to the end for it, the content is left out.
     """
     store = is_store(path)
-    data = b"" if store else _read_bytes(path)
+    data = b"" if store else read_content(path, IMAGE_SUFFIXES, (STORE_SUFFIX,))
     try:
         if store:
             header = read_store_header(path)
+        elif kind_of(data) == "tiff":
+            header = read_tiff_header(path)
         else:
-            header = read_tiff_header(path) if kind_of(data) == "tiff" else parse_header(data)
+            header = parse_header(data)
+        require_fit(header)
+        if data and header.kind != "tiff":
+            require_substance(header, len(data))
     except ValueError as error:
-        raise _fault(path, str(error)) from None
-    if header.height * header.width > MAX_PIXELS:
-        raise _fault(
-            path,
-            f"claims {header.width} x {header.height} pixels, more than {MAX_PIXELS} in all",
-            "cut it into smaller images",
-        )
+        raise fault(path, str(error)) from None
     return header, data
 
 
-def _fault(
-    path: Path, fault: str, remedy: str = "copy or export it again, or remove it"
-) -> ImageError:
-    return ImageError(f"{path}: {fault}" if "; " in fault else f"{path}: {fault}; {remedy}")
+def _require_type(path: Path, header: Header, bits: int) -> None:
+    """Refuse values that have no place in 8 bits before they are decoded."""
+    to_8_bits(path, np.zeros(0, header.dtype.newbyteorder("=")), bits)
+
+
+def _require_channels(path: Path, channels: int) -> None:
+    if channels > 4:
+        raise fault(path, f"holds {channels} channels", "save it as gray or RGB")

@@ -8,17 +8,14 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError, one_line
 from tiledseg.images.bit_depth import depth_of, to_8_bits
+from tiledseg.images.limits import LARGEST_PIECE, MAX_PIXELS, require_piece
 from tiledseg.images.pixel_size import PixelSize
 from tiledseg.images.reading import (
-    MAX_PIXELS,
     drop_alpha,
     read_picture,
     read_pixel_size,
 )
 from tiledseg.tiling.geometry.regions import Region
-
-LARGEST_PIECE = 2**28
-"""Bytes that a file's own tile or strip may take, decoded; each is decoded whole."""
 
 
 class Slide(Protocol):
@@ -136,18 +133,12 @@ class RegionSlide:
     def _check(self) -> None:
         try:
             self._picture.require_channels()
+            require_piece(self._picture.piece_bytes)
         except ValueError as error:
             raise ImageError(f"{self.path}: {error}") from None
         if 0 in self._picture.shape:
             raise ImageError(f"{self.path}: has no pixels; remove it")
         to_8_bits(self.path, np.zeros(0, self._picture.dtype.newbyteorder("=")), self.bits)
-        piece = self._picture.piece_bytes
-        if piece > LARGEST_PIECE:
-            raise ImageError(
-                f"{self.path}: is stored in pieces of {piece / 1e6:.0f} MB, which would each be "
-                f"decoded whole; save it in tiles of at most {LARGEST_PIECE / 1e6:.0f} MB, "
-                "512 x 512 pixels for example"
-            )
 
 
 class DecodedSlide:

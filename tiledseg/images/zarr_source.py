@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError
-from tiledseg.images.ome_zarr import finest_level, require_channels, require_complete_chunks
-from tiledseg.images.pixel_size import ngff_pixel_size
+from tiledseg.images.ome_zarr import finest_level, require_channels
+from tiledseg.images.pixel_size import PixelSize, ngff_pixel_size
 from tiledseg.images.sources import RegionSlide
+from tiledseg.images.zarr_chunks import require_files
 from tiledseg.tiling.geometry.regions import Region
 
 
@@ -26,8 +27,10 @@ class ZarrPicture:
 
     def __init__(self, path: Path) -> None:
         self._pixels, self._axes, multiscale = finest_level(path)
-        require_complete_chunks(path, self._pixels)
-        self.pixel_size = ngff_pixel_size(multiscale, self._axes)
+        require_files(path, self._pixels)
+        self.pixel_size = _find_pixel_size(multiscale, self._axes)
+        self.array_path = path / self._pixels.path
+        self.stored_shape: tuple[int, ...] = tuple(self._pixels.shape)
         sizes = dict(zip(self._axes, self._pixels.shape, strict=True))
         self.shape: tuple[int, int] = (int(sizes["y"]), int(sizes["x"]))
         self.dtype = np.dtype(self._pixels.dtype)
@@ -50,6 +53,14 @@ class ZarrPicture:
         """Do nothing: chunks are opened one by one."""
 
 
+def _find_pixel_size(multiscale: dict[str, Any], axes: list[str]) -> PixelSize | None:
+    """The size of a pixel, or None where the metadata say nothing that is understood."""
+    try:
+        return ngff_pixel_size(multiscale, axes)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return None
+
+
 def open_zarr(path: Path, bit_depth: int | None = None) -> RegionSlide:
     """Open the first image of an OME-Zarr store.
 
@@ -62,13 +73,12 @@ def open_zarr(path: Path, bit_depth: int | None = None) -> RegionSlide:
     """
     try:
         picture = ZarrPicture(path)
-        array = finest_level(path)[0]
     except (ValueError, OSError) as error:
         raise ImageError(
             f"{path}: {error}; name the folder that holds its multiscales, or export it again"
         ) from None
-    if not _has_chunks(path / array.path):
-        claimed = " x ".join(str(side) for side in array.shape)
+    if not _has_chunks(picture.array_path):
+        claimed = " x ".join(str(side) for side in picture.stored_shape)
         raise ImageError(f"{path}: claims {claimed} pixels but holds none; copy it again, whole")
     return RegionSlide(path, picture, bit_depth)
 

@@ -1,0 +1,104 @@
+"""Files that users name, opened so that nothing waits for ever and nothing is read without end."""
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MOST_TEXT_BYTES = 16 * 2**20
+"""Of a file that is read as text: settings, tables, states."""
+_KINDS = {
+    stat.S_IFIFO: "it is a pipe, not a file",
+    stat.S_IFSOCK: "it is a socket, not a file",
+    stat.S_IFCHR: "it is a device, not a file",
+    stat.S_IFBLK: "it is a device, not a file",
+}
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read its bytes; a pipe, which would wait for its writer, is refused.
+
+    Raises:
+        OSError: It is no regular file, or cannot be read; ``strerror`` says why.
+    """
+    _require_regular(path.stat().st_mode)
+    # It may have become a pipe since.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    try:
+        _require_regular(os.fstat(file.fileno()).st_mode)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def require_regular(path: Path) -> None:
+    """Check a file that another library opens by its name.
+
+    Raises:
+        OSError: It is no regular file; ``strerror`` says what it is.
+    """
+    _require_regular(path.stat().st_mode)
+
+
+def read_bytes(path: Path, most: int = MOST_TEXT_BYTES) -> bytes:
+    """Read a small file.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have.
+
+    Raises:
+        OSError: It is no regular file, is larger, or cannot be read.
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+        if len(content) > most:
+            size = os.fstat(file.fileno()).st_size
+            raise OSError(
+                errno.EFBIG, f"it has {size / 1e6:.0f} MB, and at most {most / 1e6:.0f} are read"
+            )
+    return content
+
+
+def read_text(path: Path) -> str:
+    """Read a small file of text in UTF-8.
+
+    Raises:
+        OSError: As for ``read_bytes``.
+        UnicodeDecodeError: It is no such text.
+    """
+    return read_bytes(path).decode()
+
+
+def read_json(path: Path) -> Any:
+    """Read a small file of JSON.
+
+    Raises:
+        OSError: As for ``read_bytes``.
+        ValueError: It is no JSON.
+    """
+    return parse_json(read_text(path))
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON.
+
+    Raises:
+        ValueError: It is none, or its lists lie in each other too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("lists or sections lie in each other too deeply") from None
+
+
+def _require_regular(mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError(errno.EINVAL, _KINDS.get(stat.S_IFMT(mode), "it is no regular file"))
