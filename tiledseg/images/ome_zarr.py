@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tiledseg.config.regular_files import MOST_TEXT_BYTES, require_regular
 from tiledseg.errors import one_line
 from tiledseg.images.headers import Header
+from tiledseg.images.limits import SMALL
 from tiledseg.images.unused import is_file
-from tiledseg.images.zarr_chunks import bound_chunks, require_files
+from tiledseg.images.zarr_chunks import bound_chunks, count_chunks, require_files
 
 STORE_SUFFIX = ".zarr"
 _ROOTS = ("zarr.json", ".zattrs", ".zgroup")
@@ -68,6 +69,8 @@ def read_store(path: Path) -> NDArray[Any]:
     _require_chunks(path, array)
     try:
         pixels = np.asarray(array[...])
+    except MemoryError:
+        raise ValueError("takes more memory than is there; cut it into smaller images") from None
     except Exception as error:  # noqa: BLE001 - codecs have errors of their own
         raise ValueError(f"is a damaged Zarr store ({one_line(error)})") from None
     kept = [axis for axis in axes if axis in "cyx"]
@@ -133,10 +136,11 @@ def _require_chunks(path: Path, array: Any) -> None:
     """
     pieces = array.shards or array.chunks
     claimed = math.prod(-(-side // piece) for side, piece in zip(array.shape, pieces, strict=True))
-    if claimed <= _FEW_CHUNKS:
+    size = math.prod(array.shape) * np.dtype(array.dtype).itemsize
+    if claimed <= _FEW_CHUNKS and size <= SMALL:
         return
-    there = sum(item.is_file() for item in (path / array.path).rglob("*"))
-    if claimed > _MOST_MISSING * there:
+    there = count_chunks(path / array.path)
+    if not there or claimed > max(_FEW_CHUNKS, _MOST_MISSING * there):
         raise ValueError(f"claims {claimed} chunks and holds {there}; copy it again, whole")
 
 

@@ -9,9 +9,9 @@ A file may begin with a thumbnail, and a pyramid's levels may stand in any order
 the one with most pixels, the first of equals.
 """
 
-import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import one_line
 from tiledseg.images.headers import Header
+from tiledseg.images.limits import SMALL, require_piece
 from tiledseg.images.orientation import (
     ORIENTATION_TAG,
     sound_orientation,
@@ -31,17 +32,18 @@ from tiledseg.images.orientation import (
 )
 from tiledseg.images.pixel_size import PixelSize, tiff_pixel_size
 from tiledseg.images.tiff_colors import LayoutError, TiffColors
-from tiledseg.images.tiff_jpeg import decode_strictly
+from tiledseg.images.tiff_file import open_tiff_file
+from tiledseg.images.tiff_pieces import check_pieces, piece_bytes
 from tiledseg.tiling.geometry.regions import Region
-
-# Faults come back as exceptions; the library would also write them on the terminal.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _T = TypeVar("_T")
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _SAMPLES, _PLANES = (1, 2, 3, 4), (1, 3)
 """Accepted counts. Samples of a pixel may be gray and alpha; planes of an image are not: TIFF
 calls alpha by name, and a fourth plane is another stain."""
+_MOST_MISSING, _FEW_PIECES = 1000, 4096
+"""Tiles for each that is there, and how many may all be missing but one: sparse files leave out
+those that are empty."""
 
 
 class TiffPicture:
@@ -57,28 +59,26 @@ class TiffPicture:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
+        with _told_as_damage():
             self._file = open_tiff_file(path)
-        except Exception as error:  # noqa: BLE001 - struct.error, KeyError... by the fault
-            raise _as_damage(error) from None
         try:
-            self._find_layout()
+            with _told_as_damage():
+                self._find_layout()
         except LayoutError:
             self.close()
             raise
-        except Exception as error:  # noqa: BLE001 - as above
-            self.close()
-            raise _as_damage(error) from None
 
     def _find_layout(self) -> None:
         self._series = _largest_series(self._file)
         page: Any = self._series.keyframe
-        decode_strictly(page)
+        check_pieces(page)
         self._page, self._photometric = page, page.photometric
         self.orientation = sound_orientation(page.tags.valueof(ORIENTATION_TAG))
         self.axes = str(self._series.axes).lower()
         sizes = dict(zip(self.axes, self._series.shape, strict=True))
         self._sides = int(sizes["y"]), int(sizes["x"])
+        if min(self._sides) < 1:
+            raise LayoutError(f"claims an empty picture of {sizes['x']} x {sizes['y']} pixels")
         self.shape: tuple[int, int] = upright_shape(*self._sides, self.orientation)
         self.planes = math.prod(size for axis, size in sizes.items() if axis not in "yxsc")
         self._color_planes = int(sizes.get("c", 1))
@@ -97,6 +97,7 @@ class TiffPicture:
         height, width = self.shape
         apart = 1 if self._color_planes in _PLANES else self._color_planes
         palette = self._photometric == _PHOTOMETRIC.PALETTE
+        is_plain = palette or self.dtype in (np.uint8, np.uint16)
         return Header(
             "tiff",
             height=height,
@@ -107,6 +108,7 @@ class TiffPicture:
             palette=palette,
             pages=self.planes * apart + self._others,
             orientation=self.orientation,
+            type="" if is_plain else self.dtype.name,
         )
 
     @property
@@ -121,7 +123,10 @@ class TiffPicture:
     @property
     def pixel_size(self) -> PixelSize | None:
         """Size of a pixel of the picture as shown; None where the file does not say."""
-        size = tiff_pixel_size(self._file, self._page)
+        try:
+            size = tiff_pixel_size(self._file, self._page)
+        except Exception:  # noqa: BLE001 - metadata of any kind, which say nothing then
+            return None
         if size is None or self.orientation < 5:
             return size
         return PixelSize(size.width, size.height)
@@ -131,7 +136,7 @@ class TiffPicture:
         """Bytes of a tile or strip of the file, decoded; each is decoded whole."""
         if self._series.dataoffset is not None:
             return int(self.dtype.itemsize)
-        return int(math.prod(self._page.chunks) * self.dtype.itemsize)
+        return piece_bytes(self._page)
 
     def require_channels(self) -> None:
         """Raise ValueError unless the picture is gray or RGB, in a type of color that is read."""
@@ -153,6 +158,20 @@ class TiffPicture:
                 raise LayoutError(
                     f"is a truncated or damaged TIFF (it claims {page.imagewidth} x "
                     f"{page.imagelength} pixels, and ends before them)"
+                )
+
+    def require_substance(self) -> None:
+        """Raise ValueError where a whole picture is claimed of which next to nothing is there."""
+        size = self.header.decoded_bytes
+        if self.piece_bytes > size:  # what lies beyond it is decoded, too
+            require_piece(self.piece_bytes)
+        claimed = math.prod(self._page.chunked)
+        for page in self._series.pages:
+            there = 0 if page is None else sum(count > 0 for count in page.databytecounts)
+            none_there = not there and size > SMALL
+            if none_there or claimed > max(_FEW_PIECES, _MOST_MISSING * there):
+                raise LayoutError(
+                    f"claims {claimed} tiles or strips and holds {there}; copy it again, whole"
                 )
 
     def read(self, region: Region | None = None, plane: int = 0) -> NDArray[Any]:
@@ -208,12 +227,12 @@ class TiffPicture:
             place if isinstance(place, slice) else int(place)
             for place in (places[axis] for axis in self.axes)
         )
-        try:
-            # All pieces of a page at once are decoded in parallel, and without zarr's overhead.
+        with _told_as_damage():
+            # All pieces of a page at once are decoded in parallel, and without zarr's overhead. Of
+            # Hamamatsu's files tifffile would decode one strip whose header was not looked at.
             alone = region is None and self.axes == self._page.axes.lower()
-            stored = np.asarray(self._page.asarray() if alone else self._pixels[index])
-        except Exception as error:  # noqa: BLE001 - each codec has exceptions of its own
-            raise _as_damage(error) from None
+            at_once = alone and self._page.jpegheader is None
+            stored = np.asarray(self._page.asarray() if at_once else self._pixels[index])
         left = [axis for axis in self.axes if axis in "yxsc"]
         order = [left.index(axis) for axis in "yxsc" if axis in left]
         stored = stored.transpose(order).astype(stored.dtype.newbyteorder("="), copy=False)
@@ -249,30 +268,13 @@ class _Mapped:
         return np.array(mapped[index])
 
 
-def open_tiff_file(path: Path) -> tifffile.TiffFile:
-    """Open a TIFF, whatever its name.
-
-    tifffile takes each .ndpi for Hamamatsu's layout, whose offsets have 64 bits; read so, a
-    plain TIFF has no pages.
-
-    Raises:
-        ValueError: It is no TIFF.
-        OSError: It cannot be opened.
-    """
-    file = tifffile.TiffFile(path)
-    if path.suffix.lower() == ".ndpi" and len(file.pages) == 0:
-        file.close()
-        file = tifffile.TiffFile(path, is_ndpi=False)
-    return file
-
-
 def read_tiff_header(path: Path) -> Header:
     """Read the header of the picture, and count the pages; nothing is decoded.
 
     Raises:
         ValueError: The file is truncated or damaged; the message follows the file's name.
     """
-    with TiffPicture(path) as picture:
+    with TiffPicture(path) as picture, _told_as_damage():
         return picture.header
 
 
@@ -319,17 +321,25 @@ def read_tiff_indices(path: Path) -> NDArray[Any]:
 
 
 def _read_from(path: Path, read: Callable[[TiffPicture], _T]) -> _T:
-    with TiffPicture(path) as picture:
+    with TiffPicture(path) as picture, _told_as_damage():
         picture.require_complete()
+        picture.require_substance()
         return read(picture)
 
 
-def _as_damage(error: Exception) -> ValueError:
-    if isinstance(error, LayoutError):
-        return error
-    if isinstance(error, NotImplementedError):
-        return LayoutError(f"is a TIFF of a layout that is not read ({one_line(error)})")
-    return LayoutError(f"is a truncated or damaged TIFF ({one_line(error)})")
+@contextmanager
+def _told_as_damage() -> Iterator[None]:
+    """Tell what tifffile and the codecs raise, struct.error, KeyError and others by the fault."""
+    try:
+        yield
+    except LayoutError:
+        raise
+    except NotImplementedError as error:
+        raise LayoutError(f"is a TIFF of a layout that is not read ({one_line(error)})") from None
+    except MemoryError:
+        raise LayoutError("takes more memory than is there; save it in tiles") from None
+    except Exception as error:  # noqa: BLE001 - see above
+        raise LayoutError(f"is a truncated or damaged TIFF ({one_line(error)})") from None
 
 
 def _least_bytes(page: Any) -> int:

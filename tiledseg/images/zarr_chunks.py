@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import imagecodecs
-import numcodecs
 import numpy as np
 import zarr
 from zarr.abc.codec import BytesBytesCodec
@@ -26,6 +25,7 @@ _MOST_IN_SHARD = 2**20
 """Chunks of a shard, whose index is read whole."""
 _SAME_SIZE = ("delta", "shuffle")
 """Filters of version 2 that give as many bytes as they take."""
+_METADATA = frozenset({".zarray", ".zattrs", "zarr.json"})
 _SPARE = 2**20
 """Bytes that a file may be longer than what it holds."""
 
@@ -85,6 +85,11 @@ def bound_chunks(array: Any) -> Any:
     return zarr.Array(zarr.AsyncArray(bound, array.store_path))
 
 
+def count_chunks(folder: Path) -> int:
+    """Chunks of an array that were ever written."""
+    return sum(item.is_file() and item.name not in _METADATA for item in folder.rglob("*"))
+
+
 def require_files(path: Path, array: Any) -> None:
     """Refuse chunks that are no files, are far too long, or are cut short.
 
@@ -136,19 +141,29 @@ class _BoundCodec(BytesBytesCodec):
         return input_byte_length
 
 
-class _BoundCompressor(numcodecs.abc.Codec):  # type: ignore[misc]
-    """A compressor of version 2 that unpacks into a buffer of the chunk's size."""
+class _BoundCompressor:
+    """A compressor of version 2 that unpacks into a buffer of the chunk's size.
 
-    codec_id = "tiledseg_bound"
+    It is what zarr takes for a codec of numcodecs; nothing is ever packed with it.
+    """
+
+    codec_id = "bound"
 
     def __init__(self, name: str, size: int) -> None:
         self._name, self._size = name, size
 
-    def encode(self, buf: Any) -> Any:  # noqa: ARG002
+    def encode(self, buf: Any) -> Any:
         raise NotImplementedError
 
     def decode(self, buf: Any, out: Any = None) -> Any:  # noqa: ARG002
         return bytes(_UNPACK[self._name](bytes(buf), out=self._size))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"id": self.codec_id, "name": self._name, "size": self._size}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "_BoundCompressor":
+        return cls(config["name"], config["size"])
 
 
 def _of_version_2(array: Any, dtype: "np.dtype[Any]") -> _BoundCompressor:

@@ -11,7 +11,7 @@ from tiledseg.errors import ImageError
 from tiledseg.images.ome_zarr import finest_level, require_channels
 from tiledseg.images.pixel_size import PixelSize, ngff_pixel_size
 from tiledseg.images.sources import RegionSlide
-from tiledseg.images.zarr_chunks import require_files
+from tiledseg.images.zarr_chunks import count_chunks, require_files
 from tiledseg.tiling.geometry.regions import Region
 
 
@@ -77,13 +77,7 @@ def open_zarr(path: Path, bit_depth: int | None = None) -> RegionSlide:
         raise ImageError(
             f"{path}: {error}; name the folder that holds its multiscales, or export it again"
         ) from None
-    if not _has_chunks(picture.array_path):
+    if not count_chunks(picture.array_path):
         claimed = " x ".join(str(side) for side in picture.stored_shape)
         raise ImageError(f"{path}: claims {claimed} pixels but holds none; copy it again, whole")
     return RegionSlide(path, picture, bit_depth)
-
-
-def _has_chunks(array: Path) -> bool:
-    """Whether any chunk was ever written."""
-    own = {".zarray", ".zattrs", "zarr.json"}
-    return any(item.is_file() and item.name not in own for item in array.rglob("*"))
