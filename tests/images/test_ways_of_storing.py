@@ -16,9 +16,9 @@ from PIL import Image
 
 from tiledseg.errors import ImageError
 from tiledseg.images import sources
-from tiledseg.images.parsing import parse_header
 from tiledseg.images.opening import open_slide, slide_shape
 from tiledseg.images.orientation import stored_region, turn_upright, upright_shape
+from tiledseg.images.parsing import parse_header
 from tiledseg.images.reading import (
     image_shape,
     read_as_stored,

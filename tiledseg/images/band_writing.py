@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
 from tiledseg.images.canvas import BAND, cannot_write
+from tiledseg.images.limits import MAX_PIXELS
 from tiledseg.images.pixel_size import PixelSize
 from tiledseg.images.pyramid import Picture, build_levels, level_shapes
-from tiledseg.images.limits import MAX_PIXELS
 
 Format = Literal["png", "ome-tiff", "ome-zarr"]
 SUFFIXES: dict[Format, str] = {"png": ".png", "ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr"}

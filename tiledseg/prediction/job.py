@@ -22,8 +22,8 @@ from tiledseg.data.integrity import ValueRange
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images.band_writing import check_format
 from tiledseg.images.hashing import hash_content
-from tiledseg.images.opening import open_slide
 from tiledseg.images.limits import MAX_PIXELS
+from tiledseg.images.opening import open_slide
 from tiledseg.images.sources import Slide
 from tiledseg.prediction.canvas import PredictionCanvas
 from tiledseg.prediction.instances import classes_of
