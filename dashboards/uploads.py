@@ -12,8 +12,9 @@ from pathlib import Path
 
 from dashboards.pictures import forget
 from tiledseg.errors import ImageError
+from tiledseg.images.content import IMAGE_SUFFIXES
 from tiledseg.images.headers import kind_of
-from tiledseg.images.reading import IMAGE_SUFFIXES, image_shape
+from tiledseg.images.reading import image_shape
 
 MOST_MEGABYTES = 200
 """Largest file, in megabytes; Streamlit refuses larger ones before they arrive."""

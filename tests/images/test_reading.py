@@ -9,7 +9,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError
-from tiledseg.images import reading
+from tiledseg.images.content import IMAGE_SUFFIXES
 from tiledseg.images.reading import image_shape, list_images, read_image, read_mask
 from tiledseg.images.writing import WRITTEN_SUFFIXES
 
@@ -145,7 +145,7 @@ class TestRefusedFiles:
         (tmp_path / "a.png").touch()
         self.check(tmp_path / "a.png", "is empty")
 
-    @pytest.mark.parametrize("suffix", reading.IMAGE_SUFFIXES)
+    @pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
     def test_text(self, tmp_path: Path, suffix: str) -> None:
         (tmp_path / f"a{suffix}").write_text("not a picture")
         self.check(tmp_path / f"a{suffix}", "not a JPEG, PNG, BMP or TIFF")

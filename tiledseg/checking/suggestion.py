@@ -15,8 +15,9 @@ from tiledseg.config import DatasetSettings
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.data.pairing import Pairing, match_files, split_folder
 from tiledseg.errors import DatasetError, ImageError
+from tiledseg.images.content import READ_SUFFIXES
 from tiledseg.images.label_files import colors_of, is_lossy, read_label_values
-from tiledseg.images.reading import READ_SUFFIXES, list_images, read_mask_brightness, read_pages
+from tiledseg.images.reading import list_images, read_mask_brightness, read_pages
 
 _MASK_NAMES = ("mask", "label", "annot", "target", "gt", "target", "seg")
 _LOOKED_AT = 12

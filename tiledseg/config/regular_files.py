@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 MOST_TEXT_BYTES = 16 * 2**20
 """Of a file that is read as text: settings, tables, states."""
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = {
     stat.S_IFIFO: "it is a pipe, not a file",
     stat.S_IFSOCK: "it is a socket, not a file",
@@ -23,16 +24,18 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: It is no regular file, or cannot be read; ``strerror`` says why.
     """
-    _require_regular(path.stat().st_mode)
-    # It may have become a pipe since.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = os.fdopen(os.open(path, flags), "rb")
     try:
-        _require_regular(os.fstat(file.fileno()).st_mode)
+        descriptor = os.open(path, _FLAGS)
     except OSError:
-        file.close()
+        if path.exists():  # a socket cannot be opened
+            require_regular(path)
         raise
-    return file
+    try:
+        _require_regular(os.fstat(descriptor).st_mode)
+        return os.fdopen(descriptor, "rb")
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
 def require_regular(path: Path) -> None:

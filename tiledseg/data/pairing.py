@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tiledseg.config import DatasetSettings
 from tiledseg.errors import DatasetError, ImageError
+from tiledseg.images.content import READ_SUFFIXES
 from tiledseg.images.names import as_text, is_text, small_difference
 from tiledseg.images.opening import stem_of
-from tiledseg.images.reading import READ_SUFFIXES, is_image, list_images
+from tiledseg.images.reading import is_image, list_images
 from tiledseg.images.unused import Unused, describe_unused, is_open_folder, list_unused
 
 logger = logging.getLogger(__name__)

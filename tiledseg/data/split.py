@@ -124,10 +124,9 @@ def group_reader(settings: SplitSettings, folder: Path) -> OriginOf | None:
 
 def _read_listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            columns = list(reader.fieldnames or ())
-            rows = list(reader)
+        reader = csv.DictReader(io.StringIO(read_text(path).removeprefix(_MARK)), restval="")
+        columns = list(reader.fieldnames or ())
+        rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(
             f"{path}: dataset.split.group_file cannot be read ({error}); give a CSV in UTF-8 with "

@@ -1,33 +1,35 @@
 """The bytes of image files, as far as they are needed, and how a fault of a file is told."""
 
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 from tiledseg.config.regular_files import open_regular
 from tiledseg.errors import ImageError
 from tiledseg.images.headers import kind_of
 from tiledseg.images.limits import MAX_BYTES
+from tiledseg.images.ome_zarr import STORE_SUFFIX
+
+IMAGE_SUFFIXES = (
+    ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff",
+    ".webp",
+)  # fmt: skip
+READ_SUFFIXES = (*IMAGE_SUFFIXES, STORE_SUFFIX)
+"""Those of files, and that of OME-Zarr stores, which are folders and are not written."""
 
 _HEAD = 64
 _POINTER = b"version https://git-lfs"
 
 
-def read_content(path: Path, suffixes: Collection[str], other_suffixes: Collection[str]) -> bytes:
+def read_content(path: Path) -> bytes:
     """Read an image file; of a TIFF, which is read piece by piece, the head alone.
 
     A TIFF may be far larger than the page that is read from it, and scanners give it suffixes of
     their own. What is no image is not read to its end.
 
-    Args:
-        path: The file.
-        suffixes: Of files, in lower case; one of another suffix must be a TIFF.
-        other_suffixes: Of what is no file, for the message.
-
     Raises:
         ImageError: It is missing, no regular file, or no image.
     """
-    named = path.suffix.lower() in suffixes
+    named = path.suffix.lower() in IMAGE_SUFFIXES
     try:
         with open_regular(path) as file:
             head = file.read(_HEAD)
@@ -45,7 +47,7 @@ def read_content(path: Path, suffixes: Collection[str], other_suffixes: Collecti
         raise fault(
             path,
             f"has the suffix {path.suffix!r}, which is not read, and is no TIFF inside",
-            f"use one of {', '.join((*suffixes, *other_suffixes))}",
+            f"use one of {', '.join(READ_SUFFIXES)}",
         )
     if not data:
         raise fault(path, "is empty")

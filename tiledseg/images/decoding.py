@@ -20,7 +20,7 @@ from tiledseg.images.formats.gif import first_gif_frame
 from tiledseg.images.formats.jpeg import last_jpeg_scan
 from tiledseg.images.formats.png import strip_png
 from tiledseg.images.headers import Header
-from tiledseg.images.orientation import upright_shape
+from tiledseg.images.orientation import turn_upright
 
 _BYTE = 8
 _JPEG_TAIL = 2
@@ -31,33 +31,73 @@ _JPEG_END = b"\xff\xd9"
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def decode(header: Header, data: bytes) -> NDArray[Any]:
-    """Decode the bytes of a file as they are stored, not turned.
+class EncodedImage:
+    """A file in memory, of any kind but TIFF.
 
     Args:
-        header: What ``parse_header`` found; its size is within the limits.
+        header: What ``parse_header`` found.
         data: The whole file.
-
-    Returns:
-        (H, W) or (H, W, C), channels as RGB(A); PNG of fewer than 8 bits is stretched.
-
-    Raises:
-        ValueError: It is damaged; the message follows the file's name.
     """
-    try:
-        pixels = _decode(header, data)
-    except MemoryError:
-        raise ValueError(
-            f"takes {header.decoded_bytes / 1e9:.1f} GB of memory, which are not there; cut it "
-            "into smaller images"
-        ) from None
-    claimed = upright_shape(*header.shape, header.orientation)  # the way back is the same
-    if pixels.shape[:2] != claimed:
-        raise ValueError(
-            f"is a damaged {_name(header)} (it claims {claimed[1]} x {claimed[0]} pixels and holds "
-            f"{pixels.shape[1]} x {pixels.shape[0]})"
-        )
-    return pixels
+
+    pixel_size = None
+    """Of no interest in these formats."""
+
+    def __init__(self, header: Header, data: bytes) -> None:
+        self.header = header
+        self._data = data
+
+    @property
+    def stored_bytes(self) -> int:
+        """Length of the file."""
+        return len(self._data)
+
+    def decode(self) -> NDArray[Any]:
+        """Decode it, and turn it upright; PNG of fewer than 8 bits is stretched.
+
+        Returns:
+            (H, W) or (H, W, C), channels as RGB(A).
+
+        Raises:
+            ValueError: It is damaged; the message follows the file's name.
+        """
+        header = self.header
+        try:
+            pixels = _decode(header, self._data)
+        except MemoryError:
+            raise ValueError(
+                f"takes {header.decoded_bytes / 1e9:.1f} GB of memory, which are not there; cut it "
+                "into smaller images"
+            ) from None
+        pixels = turn_upright(pixels, header.orientation)
+        if pixels.shape[:2] != header.shape:
+            raise ValueError(
+                f"is a damaged {_name(header)} (it claims {header.width} x {header.height} pixels "
+                f"and holds {pixels.shape[1]} x {pixels.shape[0]})"
+            )
+        return pixels
+
+    def decode_pages(self) -> list[NDArray[Any]]:
+        """The picture, of several frames the first, as ``decode`` gives it."""
+        return [self.decode()]
+
+    def decode_indices(self) -> NDArray[np.uint8]:
+        """Decode a PNG or GIF with a palette, leaving the palette out, (H, W).
+
+        Raises:
+            ValueError: It is damaged, or has no palette.
+        """
+        header = self.header
+        if header.kind not in ("png", "gif") or not header.palette:
+            raise ValueError(f"is a {header.kind} without a palette that is read; save it as PNG")
+        try:
+            # The plugin itself: ``Image.open`` refuses or warns of large images.
+            if header.kind == "gif":
+                indices = np.array(GifImageFile(BytesIO(first_gif_frame(self._data))))
+            else:
+                indices = np.array(PngImageFile(BytesIO(strip_png(self._data))))
+        except Exception as error:  # noqa: BLE001 - SyntaxError, OSError, zlib.error... by the fault
+            raise ValueError(f"cannot be decoded ({one_line(error)})") from None
+        return turn_upright(indices, header.orientation)
 
 
 def _decode(header: Header, data: bytes) -> NDArray[Any]:
@@ -124,25 +164,3 @@ _CODECS: dict[str, Callable[[bytes], Any]] = {
     "gif": lambda data: imagecodecs.gif_decode(first_gif_frame(data), index=0),
     "jpeg2000": imagecodecs.jpeg2k_decode,
 }
-
-
-def decode_indices(kind: str, data: bytes) -> NDArray[np.uint8]:
-    """Decode a PNG or GIF with a palette, leaving the palette out; ``decode`` puts the colors in.
-
-    Args:
-        kind: ``png`` or ``gif``.
-        data: The whole file.
-
-    Returns:
-        (H, W).
-
-    Raises:
-        ValueError: It is damaged; the message follows the file's name.
-    """
-    try:
-        # The plugin itself: ``Image.open`` refuses or warns of large images.
-        if kind == "gif":
-            return np.array(GifImageFile(BytesIO(first_gif_frame(data))))
-        return np.array(PngImageFile(BytesIO(strip_png(data))))
-    except Exception as error:  # noqa: BLE001 - SyntaxError, OSError, zlib.error... by the fault
-        raise ValueError(f"cannot be decoded ({one_line(error)})") from None

@@ -4,6 +4,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+from tiledseg.config.regular_files import open_regular
 from tiledseg.errors import ImageError
 
 
@@ -28,7 +29,7 @@ def hash_content(path: Path) -> str:
 
 @lru_cache(maxsize=2**17)
 def _hash_file(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - they key the memory
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 

@@ -30,15 +30,17 @@ def require_fit(header: Header, pages: int = 1) -> None:
     Raises:
         ValueError: It is too large; the message follows the file's name, and says what to do.
     """
-    claim = f"claims {header.width} x {header.height} pixels"
     if header.height * header.width > MAX_PIXELS:
-        raise ValueError(f"{claim}, more than {MAX_PIXELS} in all; cut it into smaller images")
+        raise ValueError(
+            f"claims {header.width} x {header.height} pixels, more than {MAX_PIXELS} in all; cut "
+            "it into smaller images"
+        )
     size = header.decoded_bytes * pages
     if size > MAX_BYTES:
         of_pages = f" on {pages} pages" if pages > 1 else ""
         raise ValueError(
-            f"{claim} of {header.channels} x {8 * header.dtype.itemsize} bits{of_pages}, which are "
-            f"{size / 1e9:.1f} GB, more than {MAX_BYTES / 1e9:.1f}; cut it into smaller images"
+            f"claims {header.width} x {header.height} pixels of {header.channels} x "
+            f"{8 * header.dtype.itemsize} bits{of_pages}, which are {size / 1e9:.1f} GB, more than {MAX_BYTES / 1e9:.1f}; cut it into smaller images"
         )
 
 

@@ -14,6 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.config.regular_files import open_regular
+
 _MAGIC = b"tiledseg pixels "
 _HEADER = 128
 """Bytes before the pixels; the shape is padded with spaces."""
@@ -38,11 +40,14 @@ def map_array(path: Path) -> NDArray[np.uint8]:
         OSError: The file is missing or cannot be read.
         ValueError: It is no such file, or was cut short.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         header = file.read(_HEADER)
     if not header.startswith(_MAGIC) or len(header) < _HEADER:
         raise ValueError(f"{path}: no array of pixels")
-    shape = tuple(map(int, json.loads(header.removeprefix(_MAGIC))))
-    if path.stat().st_size != _HEADER + math.prod(shape):
+    try:
+        shape = tuple(map(int, json.loads(header.removeprefix(_MAGIC))))
+    except (TypeError, RecursionError, OverflowError):
+        raise ValueError(f"{path}: no array of pixels") from None
+    if min(shape, default=0) < 0 or path.stat().st_size != _HEADER + math.prod(shape):
         raise ValueError(f"{path}: not as long as its shape {shape} says")
     return np.memmap(path, np.uint8, "r", _HEADER, shape)

@@ -37,54 +37,74 @@ def is_store(path: Path) -> bool:
     return path.suffix.lower() == STORE_SUFFIX and any(is_file(path / root) for root in _ROOTS)
 
 
-def read_store_header(path: Path) -> Header:
-    """Read the header of the finest level; none of its chunks is read.
+class StoreImage:
+    """The finest level of an OME-Zarr store; none of its chunks is read before it is decoded.
+
+    Args:
+        path: The folder.
 
     Raises:
         ValueError: The store is damaged, or no image of one plane; the message follows its name.
     """
-    array, axes, _ = finest_level(path)
-    height, width, channels = (
-        int(array.shape[axes.index(axis)]) if axis in axes else 1 for axis in "yxc"
-    )
-    dtype = np.dtype(array.dtype)
-    bits, alpha = 8 * dtype.itemsize, channels in (2, 4)
-    is_plain = dtype.newbyteorder("=") in (np.uint8, np.uint16, np.uint32)
-    type_name = "" if is_plain else dtype.name
-    return Header("zarr", height, width, channels, bits, alpha=alpha, type=type_name)
 
+    pixel_size = None
+    """Read by ``zarr_source``."""
 
-def read_store(path: Path) -> NDArray[Any]:
-    """Read the finest level.
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._array, self._axes, _ = finest_level(path)
 
-    Returns:
-        (H, W), or (H, W, C) for more than one channel; the store's own dtype.
+    @property
+    def header(self) -> Header:
+        """What the store holds."""
+        shape = self._array.shape
+        height, width, channels = (
+            int(shape[self._axes.index(axis)]) if axis in self._axes else 1 for axis in "yxc"
+        )
+        dtype = np.dtype(self._array.dtype)
+        bits, alpha = 8 * dtype.itemsize, channels in (2, 4)
+        is_plain = dtype.newbyteorder("=") in (np.uint8, np.uint16, np.uint32)
+        type_name = "" if is_plain else dtype.name
+        return Header("zarr", height, width, channels, bits, alpha=alpha, type=type_name)
 
-    Raises:
-        ValueError: As for ``read_store_header``.
-    """
-    array, axes, _ = finest_level(path)
-    require_channels(axes, array.shape)
-    require_files(path, array)
-    _require_chunks(path, array)
-    try:
-        pixels = np.asarray(array[...])
-    except MemoryError:
-        raise ValueError("takes more memory than is there; cut it into smaller images") from None
-    except Exception as error:  # noqa: BLE001 - codecs have errors of their own
-        raise ValueError(f"is a damaged Zarr store ({one_line(error)})") from None
-    kept = [axis for axis in axes if axis in "cyx"]
-    pixels = pixels.reshape([pixels.shape[axes.index(axis)] for axis in kept])
-    order = [kept.index(axis) for axis in "yxc" if axis in kept]
-    pixels = pixels.transpose(order)
-    return np.ascontiguousarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+    def decode(self) -> NDArray[Any]:
+        """Decode all of it, (H, W), or (H, W, C) for more than one channel.
+
+        Raises:
+            ValueError: It is damaged, incomplete, or neither gray nor RGB.
+        """
+        array, axes = self._array, self._axes
+        require_channels(axes, array.shape)
+        require_files(self._path, array)
+        _require_chunks(self._path, array)
+        try:
+            pixels = np.asarray(array[...])
+        except MemoryError:
+            raise ValueError(
+                "takes more memory than is there; cut it into smaller images"
+            ) from None
+        except Exception as error:  # noqa: BLE001 - codecs have errors of their own
+            raise ValueError(f"is a damaged Zarr store ({one_line(error)})") from None
+        kept = [axis for axis in axes if axis in "cyx"]
+        pixels = pixels.reshape([pixels.shape[axes.index(axis)] for axis in kept])
+        order = [kept.index(axis) for axis in "yxc" if axis in kept]
+        pixels = pixels.transpose(order)
+        return np.ascontiguousarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+
+    def decode_pages(self) -> list[NDArray[Any]]:
+        """Its one plane, as ``decode`` gives it."""
+        return [self.decode()]
+
+    def decode_indices(self) -> NDArray[Any]:
+        """Raise ValueError: Zarr has no palettes."""
+        raise ValueError("is a zarr without a palette that is read; save it as PNG")
 
 
 def finest_level(path: Path) -> tuple[Any, list[str], dict[str, Any]]:
     """The array of the finest level, its axes in order, and its multiscale's metadata.
 
     Raises:
-        ValueError: As for ``read_store_header``.
+        ValueError: As for ``StoreImage``.
     """
     try:
         _require_metadata(path)

@@ -17,29 +17,13 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import ImageError
 from tiledseg.images.bit_depth import depth_of, to_8_bits
-from tiledseg.images.content import fault, read_content
-from tiledseg.images.decoding import decode, decode_indices
-from tiledseg.images.headers import Header, kind_of
-from tiledseg.images.limits import require_fit, require_substance
-from tiledseg.images.ome_zarr import STORE_SUFFIX, is_store, read_store, read_store_header
-from tiledseg.images.orientation import turn_upright
-from tiledseg.images.parsing import parse_header
+from tiledseg.images.content import IMAGE_SUFFIXES, fault
+from tiledseg.images.headers import Header
+from tiledseg.images.limits import require_fit
+from tiledseg.images.ome_zarr import is_store
 from tiledseg.images.pixel_size import PixelSize
-from tiledseg.images.tiff import (
-    TiffPicture,
-    read_tiff,
-    read_tiff_header,
-    read_tiff_indices,
-    read_tiff_pages,
-)
 from tiledseg.images.unused import is_file
-
-IMAGE_SUFFIXES = (
-    ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff",
-    ".webp",
-)  # fmt: skip
-READ_SUFFIXES = (*IMAGE_SUFFIXES, STORE_SUFFIX)
-"""Those of files, and that of OME-Zarr stores, which are folders and are not written."""
+from tiledseg.images.whole import WholeImage, open_whole
 
 _BYTE = 8
 
@@ -98,11 +82,12 @@ def read_picture(path: Path, bit_depth: int | None = None) -> DecodedPicture:
     Raises:
         ImageError: As for ``read_image``.
     """
-    header, data = _open(path)
-    bits = depth_of(header.dtype, _stored_bits(header), bit_depth)
-    _require_channels(path, header.channels)
-    _require_type(path, header, bits)
-    pixels = drop_alpha(path, _decode(path, header, data))
+    with open_whole(path) as image:
+        header = image.header
+        bits = depth_of(header.dtype, _stored_bits(header), bit_depth)
+        _require_channels(path, header.channels)
+        _require_type(path, header, bits)
+        pixels = drop_alpha(path, image.decode())
     largest = int(pixels.max(initial=0))
     return DecodedPicture(to_8_bits(path, pixels, bits), bits, largest)
 
@@ -164,10 +149,11 @@ def read_mask_brightness(path: Path) -> NDArray[np.uint8]:
     Raises:
         ImageError: As for ``read_image``.
     """
-    header = read_header(path)
-    bits = _stored_bits(header)
-    _require_type(path, header, bits)
-    pages = (drop_alpha(path, to_8_bits(path, page, bits)) for page in read_pages(path))
+    with open_whole(path) as image:
+        bits = _stored_bits(image.header)
+        _require_type(path, image.header, bits)
+        stored = _decode_pages(path, image)
+    pages = (drop_alpha(path, to_8_bits(path, page, bits)) for page in stored)
     flat = (page if page.ndim == 2 else reduce(np.maximum, cv2.split(page)) for page in pages)
     return np.asarray(reduce(np.maximum, flat))
 
@@ -178,20 +164,8 @@ def read_pages(path: Path) -> list[NDArray[Any]]:
     Raises:
         ImageError: As for ``read_as_stored``.
     """
-    header, _ = _open(path)
-    if header.kind != "tiff" or header.pages == 1:
-        return [read_as_stored(path)]
-    try:
-        require_fit(header, header.pages)
-        pages = read_tiff_pages(path)
-    except ValueError as error:
-        raise fault(path, str(error)) from None
-    if len(pages) < header.pages:
-        raise ImageError(
-            f"{path}: has {header.pages} pages that differ in size or kind; save those that "
-            "belong together alike, or as a file each"
-        )
-    return pages
+    with open_whole(path) as image:
+        return _decode_pages(path, image)
 
 
 def read_as_stored(path: Path) -> NDArray[Any]:
@@ -204,7 +178,8 @@ def read_as_stored(path: Path) -> NDArray[Any]:
     Raises:
         ImageError: The file is missing, truncated, damaged, too large, or of another kind.
     """
-    return _decode(path, *_open(path))
+    with open_whole(path) as image:
+        return image.decode()
 
 
 def read_pixel_size(path: Path) -> PixelSize | None:
@@ -213,11 +188,8 @@ def read_pixel_size(path: Path) -> PixelSize | None:
     Raises:
         ImageError: As for ``read_header``.
     """
-    header, _ = _open(path)
-    if header.kind != "tiff":
-        return None
-    with TiffPicture(path) as picture:
-        return picture.pixel_size
+    with open_whole(path) as image:
+        return image.pixel_size
 
 
 def read_indices(path: Path) -> NDArray[Any]:
@@ -229,15 +201,8 @@ def read_indices(path: Path) -> NDArray[Any]:
     Raises:
         ImageError: As for ``read_as_stored``, or the file's kind has no palettes.
     """
-    header, data = _open(path)
-    try:
-        if header.kind == "tiff":
-            return read_tiff_indices(path)
-        if header.kind in ("png", "gif") and header.palette:
-            return turn_upright(decode_indices(header.kind, data), header.orientation)
-    except ValueError as error:
-        raise fault(path, str(error)) from None
-    raise fault(path, f"is a {header.kind} without a palette that is read", "save it as PNG")
+    with open_whole(path) as image:
+        return image.decode_indices()
 
 
 def read_header(path: Path) -> Header:
@@ -246,7 +211,8 @@ def read_header(path: Path) -> Header:
     Raises:
         ImageError: The file is missing, truncated, too large, or of another kind.
     """
-    return _open(path)[0]
+    with open_whole(path) as image:
+        return image.header
 
 
 def image_shape(path: Path) -> tuple[int, int]:
@@ -275,43 +241,21 @@ def drop_alpha(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(pixels[..., 0] if samples < 3 else pixels[..., :3])
 
 
-def _decode(path: Path, header: Header, data: bytes) -> NDArray[Any]:
-    """Values as stored, turned upright."""
-    try:
-        if header.kind == "zarr":
-            return read_store(path)
-        if header.kind == "tiff":
-            return read_tiff(path)
-        return turn_upright(decode(header, data), header.orientation)
-    except ValueError as error:
-        raise fault(path, str(error)) from None
+def _decode_pages(path: Path, image: WholeImage) -> list[NDArray[Any]]:
+    header = image.header
+    require_fit(header, header.pages if header.kind == "tiff" else 1)
+    pages = image.decode_pages()
+    if header.kind == "tiff" and len(pages) < header.pages:
+        raise ImageError(
+            f"{path}: has {header.pages} pages that differ in size or kind; save those that "
+            "belong together alike, or as a file each"
+        )
+    return pages
 
 
 def _stored_bits(header: Header) -> int:
     """Bits of a value as decoded: PNG of fewer than 8 bits is stretched by its decoder."""
     return max(_BYTE, header.bits) if header.kind == "png" else header.bits
-
-
-def _open(path: Path) -> tuple[Header, bytes]:
-    """Header and content of a file that is whole and not too large.
-
-    Of TIFF and OME-Zarr, which are not read to the end for it, the content is left out.
-    """
-    store = is_store(path)
-    data = b"" if store else read_content(path, IMAGE_SUFFIXES, (STORE_SUFFIX,))
-    try:
-        if store:
-            header = read_store_header(path)
-        elif kind_of(data) == "tiff":
-            header = read_tiff_header(path)
-        else:
-            header = parse_header(data)
-        require_fit(header)
-        if data and header.kind != "tiff":
-            require_substance(header, len(data))
-    except ValueError as error:
-        raise fault(path, str(error)) from None
-    return header, data
 
 
 def _require_type(path: Path, header: Header, bits: int) -> None:

@@ -10,10 +10,10 @@ the one with most pixels, the first of equals.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -36,7 +36,6 @@ from tiledseg.images.tiff_file import open_tiff_file
 from tiledseg.images.tiff_pieces import check_pieces, piece_bytes
 from tiledseg.tiling.geometry.regions import Region
 
-_T = TypeVar("_T")
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _SAMPLES, _PLANES = (1, 2, 3, 4), (1, 3)
 """Accepted counts. Samples of a pixel may be gray and alpha; planes of an image are not: TIFF
@@ -93,7 +92,15 @@ class TiffPicture:
 
     @property
     def header(self) -> Header:
-        """What the file holds, without a look at its pixels."""
+        """What the file holds, without a look at its pixels.
+
+        Raises:
+            ValueError: Its other pages are damaged.
+        """
+        with _told_as_damage():
+            return self._describe()
+
+    def _describe(self) -> Header:
         height, width = self.shape
         apart = 1 if self._color_planes in _PLANES else self._color_planes
         palette = self._photometric == _PHOTOMETRIC.PALETTE
@@ -160,8 +167,9 @@ class TiffPicture:
                     f"{page.imagelength} pixels, and ends before them)"
                 )
 
-    def require_substance(self) -> None:
-        """Raise ValueError where a whole picture is claimed of which next to nothing is there."""
+    def _require_whole(self) -> None:
+        """Raise ValueError where the file is cut, or next to nothing of its picture is there."""
+        self.require_complete()
         size = self.header.decoded_bytes
         if self.piece_bytes > size:  # what lies beyond it is decoded, too
             require_piece(self.piece_bytes)
@@ -192,16 +200,42 @@ class TiffPicture:
         self._colors.require_known()
         return self._turn(self._colors.show(self._read_stored(region, plane)))
 
-    def read_pages(self) -> list[NDArray[Any]]:
-        """Read all planes; those of a channel axis that are no RGB one by one."""
-        pages = [self.read(plane=plane) for plane in range(self.planes)]
-        if self._color_planes in _PLANES:
-            return pages
-        return [np.ascontiguousarray(plane) for page in pages for plane in np.moveaxis(page, 2, 0)]
+    def decode(self) -> NDArray[Any]:
+        """Decode the picture whole; of several pages the first, (H, W) or (H, W, C).
 
-    def read_indices(self) -> NDArray[Any]:
-        """Read the numbers as stored, without the palette that gives them colors, (H, W)."""
-        return self._turn(self._read_stored(None, 0))
+        Raises:
+            ValueError: The file is truncated, damaged or of a layout that is not read.
+        """
+        with _told_as_damage():
+            self._require_whole()
+            self.require_channels()
+            return self.read()
+
+    def decode_pages(self) -> list[NDArray[Any]]:
+        """Decode all pages of one size, planes of a channel axis that are no RGB one by one.
+
+        Raises:
+            ValueError: As for ``decode``.
+        """
+        with _told_as_damage():
+            if self.header.pages == 1:
+                return [self.decode()]
+            self._require_whole()
+            pages = [self.read(plane=plane) for plane in range(self.planes)]
+            if self._color_planes in _PLANES:
+                return pages
+            planes = (plane for page in pages for plane in np.moveaxis(page, 2, 0))
+            return [np.ascontiguousarray(plane) for plane in planes]
+
+    def decode_indices(self) -> NDArray[Any]:
+        """Decode the numbers as stored, without the palette that gives them colors, (H, W).
+
+        Raises:
+            ValueError: As for ``decode``.
+        """
+        with _told_as_damage():
+            self._require_whole()
+            return self._turn(self._read_stored(None, 0))
 
     def close(self) -> None:
         """Close the file."""
@@ -266,65 +300,6 @@ class _Mapped:
     def __getitem__(self, index: Any) -> NDArray[Any]:
         mapped = np.memmap(self._path, self._dtype, "r", self._offset, self._shape)
         return np.array(mapped[index])
-
-
-def read_tiff_header(path: Path) -> Header:
-    """Read the header of the picture, and count the pages; nothing is decoded.
-
-    Raises:
-        ValueError: The file is truncated or damaged; the message follows the file's name.
-    """
-    with TiffPicture(path) as picture, _told_as_damage():
-        return picture.header
-
-
-def read_tiff(path: Path) -> NDArray[Any]:
-    """Decode the picture; of several pages the first.
-
-    Returns:
-        (H, W) or (H, W, C), channels as RGB(A); the file's own dtype.
-
-    Raises:
-        ValueError: The file is truncated, damaged or of a layout that is not read; the
-            message follows the file's name.
-    """
-
-    def read(picture: TiffPicture) -> NDArray[Any]:
-        picture.require_channels()
-        return picture.read()
-
-    return _read_from(path, read)
-
-
-def read_tiff_pages(path: Path) -> list[NDArray[Any]]:
-    """Decode every page of a file that has several of one size; planes count as pages, too.
-
-    Returns:
-        (H, W) or (H, W, C) each.
-
-    Raises:
-        ValueError: As for ``read_tiff``.
-    """
-    return _read_from(path, lambda picture: picture.read_pages())
-
-
-def read_tiff_indices(path: Path) -> NDArray[Any]:
-    """Read indices, without the palette that gives them colors.
-
-    Returns:
-        (H, W), integers.
-
-    Raises:
-        ValueError: As for ``read_tiff``.
-    """
-    return _read_from(path, lambda picture: picture.read_indices())
-
-
-def _read_from(path: Path, read: Callable[[TiffPicture], _T]) -> _T:
-    with TiffPicture(path) as picture, _told_as_damage():
-        picture.require_complete()
-        picture.require_substance()
-        return read(picture)
 
 
 @contextmanager

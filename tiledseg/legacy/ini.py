@@ -44,7 +44,7 @@ def read_text(path: Path) -> str:
         ExperimentError: The file is missing, unreadable, far too large, or no text.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             raw = file.read(MOST_BYTES + 1)
             size = path.stat().st_size
     except FileNotFoundError:

@@ -21,7 +21,8 @@ from tiledseg.data.published.format import (
     incomplete_error,
     subfolder,
 )
-from tiledseg.images.reading import IMAGE_SUFFIXES, read_image, read_mask_brightness
+from tiledseg.images.content import IMAGE_SUFFIXES
+from tiledseg.images.reading import read_image, read_mask_brightness
 
 EXPECTED = (
     "seg/train/images/BreaDM-Ma-1801/VIBRANT/p-032.jpg beside seg/train/labels/ with the same "

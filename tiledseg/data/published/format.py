@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import DatasetError
-from tiledseg.images.reading import IMAGE_SUFFIXES
+from tiledseg.images.content import IMAGE_SUFFIXES
 
 Pixels = NDArray[np.uint8]
 _SHOWN = 5

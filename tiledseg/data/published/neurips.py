@@ -19,7 +19,8 @@ from tiledseg.data.published.format import (
     subfolder,
 )
 from tiledseg.errors import DatasetError
-from tiledseg.images.reading import IMAGE_SUFFIXES, read_as_stored, read_image
+from tiledseg.images.content import IMAGE_SUFFIXES
+from tiledseg.images.reading import read_as_stored, read_image
 
 EXPECTED = "images/cell_00001.png beside labels/cell_00001_label.tiff, as in Training-labeled.zip"
 
