@@ -18,7 +18,7 @@ from tiledseg.config import (
     TrainingSettings,
 )
 from tiledseg.config.messages import explain, nearest, shorten
-from tiledseg.config.regular_files import read_text
+from tiledseg.config.regular_files import MOST_SETTINGS_BYTES, read_text
 from tiledseg.config.strict_yaml import parse_yaml, to_yaml
 from tiledseg.errors import ExperimentError
 
@@ -138,7 +138,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         ExperimentError: The file or an override is unreadable, unknown or impossible.
     """
     try:
-        text = read_text(path)
+        text = read_text(path, MOST_SETTINGS_BYTES)
     except FileNotFoundError:
         raise ExperimentError(f"{path}: no such experiment file") from None
     except UnicodeDecodeError as error:

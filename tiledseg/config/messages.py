@@ -9,19 +9,25 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+_MOST_FAULTS = 10
+"""Of a file, that are told at once."""
+_LONGEST_KEY = 120
 _shortening = Repr()
 _shortening.maxstring = _shortening.maxother = 80
 _shortening.maxlevel = 2
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> str:
-    """All faults that pydantic found, on one line.
+    """The faults that pydantic found, on one line; of many the first.
 
     Args:
         error: What validating ``root`` raised.
         root: The outermost section.
     """
-    return "; ".join(_explain(detail, root) for detail in error.errors())
+    faults = error.errors()
+    told = [_explain(detail, root) for detail in faults[:_MOST_FAULTS]]
+    more = len(faults) - len(told)
+    return "; ".join([*told, f"and {more} more"] if more else told)
 
 
 def nearest(given: str, known: Iterable[str], most: int = 1) -> list[str]:
@@ -51,6 +57,7 @@ def list_keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def _explain(detail: ErrorDetails, root: type[BaseModel]) -> str:
     location = [str(part) for part in detail["loc"]]
     key, kind, given = ".".join(location), detail["type"], shorten(detail["input"])
+    key = key if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]}..."
     if kind == "extra_forbidden":
         return f"unknown key {key} (given {given}); {_suggest_known(location, root)}"
     if kind == "missing":

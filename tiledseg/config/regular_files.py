@@ -4,11 +4,14 @@ import errno
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-MOST_TEXT_BYTES = 16 * 2**20
-"""Of a file that is read as text: settings, tables, states."""
+MOST_TEXT_BYTES = 64 * 2**20
+"""Of a file that is read as text: tables, states, metadata."""
+MOST_SETTINGS_BYTES = 100_000
+"""Of a file of settings in YAML, which is read at 20 kB a second; real ones have a few."""
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = {
     stat.S_IFIFO: "it is a pipe, not a file",
@@ -18,7 +21,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file to read its bytes; a pipe, which would wait for its writer, is refused.
 
     Raises:
@@ -62,19 +65,23 @@ def read_bytes(path: Path, most: int = MOST_TEXT_BYTES) -> bytes:
         if len(content) > most:
             size = os.fstat(file.fileno()).st_size
             raise OSError(
-                errno.EFBIG, f"it has {size / 1e6:.0f} MB, and at most {most / 1e6:.0f} are read"
+                errno.EFBIG, f"it has {size / 1e6:.1f} MB, and at most {most / 1e6:.2g} are read"
             )
     return content
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, most: int = MOST_TEXT_BYTES) -> str:
     """Read a small file of text in UTF-8.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have.
 
     Raises:
         OSError: As for ``read_bytes``.
         UnicodeDecodeError: It is no such text.
     """
-    return read_bytes(path).decode()
+    return read_bytes(path, most).decode()
 
 
 def read_json(path: Path) -> Any:

@@ -13,9 +13,15 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.resolver import VersionedResolver
+from ruamel.yaml.scanner import Scanner, ScannerError
 
+_DEEPEST = 100
+_TOO_DEEP = "sections lie in each other too deeply"
 _PREFIX = "tag:yaml.org,2002:"
+_MOST_VALUES = 200_000
+"""Of a document; a file of settings that is read has fewer, unless aliases repeat each other."""
 _KEPT_FROM_YAML_1_1 = ("bool", "null", "merge")
 _NUMBERS = {  # in this order: what could be both is an integer
     "int": r"[-+]?(?:0|[1-9][0-9_]*)",
@@ -35,6 +41,15 @@ _PATTERNS: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {
 }
 
 
+class _Scanner(Scanner):
+    """Reads brackets in each other to a depth that takes no quadratic time."""
+
+    def fetch_flow_collection_start(self, *given: Any, **named: Any) -> None:
+        if len(self.flow_context) >= _DEEPEST:
+            raise ScannerError(problem=_TOO_DEEP, problem_mark=self.reader.get_mark())
+        super().fetch_flow_collection_start(*given, **named)
+
+
 class _Resolver(VersionedResolver):
     """Decides which plain words are not text: by the patterns above, whatever ``%YAML`` says."""
 
@@ -46,6 +61,10 @@ class _Resolver(VersionedResolver):
 class _Constructor(SafeConstructor):
     """Plain values only; any other tag is unknown."""
 
+    def construct_document(self, node: Node) -> Any:
+        _measure(node, {})
+        return super().construct_document(node)
+
     def check_mapping_key(self, *place: Any) -> bool:
         _, key_node, mapping, key, _ = place
         if not isinstance(key, Hashable) or isinstance(key, tuple):
@@ -55,6 +74,32 @@ class _Constructor(SafeConstructor):
             problem = f"key {key!r} is given twice; remove one"
             raise DuplicateKeyError(problem=problem, problem_mark=key_node.start_mark)
         return True
+
+
+def _measure(node: Node, known: dict[int, int]) -> int:
+    """How many values there are where each alias stands for all that it names.
+
+    Args:
+        node: The document, or a part of it.
+        known: Measures of parts by their identity; 0 while one is being measured.
+
+    Raises:
+        MarkedYAMLError: There are too many, or a part holds itself.
+    """
+    if id(node) in known and not known[id(node)]:
+        raise MarkedYAMLError(problem="a section holds itself", problem_mark=node.start_mark)
+    if id(node) not in known:
+        known[id(node)] = 0
+        children: list[Node] = []
+        if isinstance(node, MappingNode):
+            children = [each for pair in node.value for each in pair]
+        elif isinstance(node, SequenceNode):
+            children = node.value
+        known[id(node)] = 1 + sum(_measure(child, known) for child in children)
+        if known[id(node)] > _MOST_VALUES:
+            problem = f"aliases repeat more than {_MOST_VALUES} values"
+            raise MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+    return known[id(node)]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -100,7 +145,7 @@ def parse_yaml(text: str) -> Any:
         ValueError: It is no YAML, or a key is given twice; the message says where.
     """
     reader = YAML(typ="safe", pure=True)
-    reader.Resolver, reader.Constructor = _Resolver, _Constructor
+    reader.Scanner, reader.Resolver, reader.Constructor = _Scanner, _Resolver, _Constructor
     try:
         return reader.load(text)
     except MarkedYAMLError as error:
@@ -110,7 +155,7 @@ def parse_yaml(text: str) -> Any:
     except YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     except RecursionError:
-        raise ValueError("sections lie in each other too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
 
 
 def to_yaml(content: Any) -> str:

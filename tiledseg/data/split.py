@@ -2,11 +2,13 @@
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tiledseg.config import SplitSettings
+from tiledseg.config.regular_files import read_text
 from tiledseg.errors import DatasetError
 
 SPLITS = ("train", "valid", "test")
@@ -14,6 +16,8 @@ SPLITS = ("train", "valid", "test")
 OriginOf = Callable[[str], str]
 """The source image, or the patient or slide, of a stem."""
 
+_MARK = "\ufeff"
+"""Of UTF-8, which some programs put before a CSV."""
 _TILE = re.compile(r"_r?\d{1,6}[x_]c?\d{1,6}(_a\d+)?$", re.IGNORECASE)
 
 
@@ -124,7 +128,8 @@ def group_reader(settings: SplitSettings, folder: Path) -> OriginOf | None:
 
 def _read_listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
     try:
-        reader = csv.DictReader(io.StringIO(read_text(path).removeprefix(_MARK)), restval="")
+        lines = io.StringIO(read_text(path).removeprefix(_MARK), newline="")
+        reader = csv.DictReader(lines, restval="")
         columns = list(reader.fieldnames or ())
         rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:

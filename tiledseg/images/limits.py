@@ -40,7 +40,8 @@ def require_fit(header: Header, pages: int = 1) -> None:
         of_pages = f" on {pages} pages" if pages > 1 else ""
         raise ValueError(
             f"claims {header.width} x {header.height} pixels of {header.channels} x "
-            f"{8 * header.dtype.itemsize} bits{of_pages}, which are {size / 1e9:.1f} GB, more than {MAX_BYTES / 1e9:.1f}; cut it into smaller images"
+            f"{8 * header.dtype.itemsize} bits{of_pages}, which are {size / 1e9:.1f} GB, more than "
+            f"{MAX_BYTES / 1e9:.1f}; cut it into smaller images"
         )
 
 

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiledseg.config.regular_files import open_regular
 from tiledseg.errors import ExperimentError
 
 MOST_BYTES = 250_000

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from tiledseg.config import PositiveInt, Section
 from tiledseg.config.messages import explain, nearest, shorten
-from tiledseg.config.regular_files import read_text
+from tiledseg.config.regular_files import MOST_SETTINGS_BYTES, read_text
 from tiledseg.config.strict_yaml import parse_yaml
 from tiledseg.errors import SweepError
 from tiledseg.tuning.search.parameters import KINDS, Parameter
@@ -161,7 +161,7 @@ def load_space(path: Path) -> SearchSpace:
             experiment is for ``check_space`` to say.
     """
     try:
-        content = parse_yaml(read_text(path))
+        content = parse_yaml(read_text(path, MOST_SETTINGS_BYTES))
     except FileNotFoundError:
         known = ", ".join(sorted(str(other) for other in path.parent.glob("*.yaml"))) or "none"
         raise SweepError(f"{path}: no such search space; known: {known}") from None
