@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from dashboards.decoding import take_turn
 from dashboards.masks import read_probability
+from tiledseg.config.regular_files import read_json
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.disk_quota import free_space, read_quota, remove_abandoned
 from tiledseg.errors import ImageError, OutputError
@@ -255,11 +256,12 @@ def _file(level: int) -> str:
 
 def _find(folder: Path, kind: Kind) -> Pyramid | None:
     try:
-        shape = json.loads((folder / "shape.json").read_text(encoding="utf-8"))
+        shape = read_json(folder / "shape.json")
+        height, width = int(shape["height"]), int(shape["width"])
         os.utime(folder)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Pyramid(folder, kind, int(shape["height"]), int(shape["width"]))
+    return Pyramid(folder, kind, height, width)
 
 
 def _lock_of(name: str) -> threading.Lock:

@@ -1,6 +1,5 @@
 """What pages read from the store, cached for a few seconds."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import streamlit as st
 from dashboards.pictures import Size, size_of
 from dashboards.run_table import FRESH, OPEN, run_table
 from tiledseg.config.format_version import require_format
+from tiledseg.config.regular_files import read_json
 from tiledseg.errors import ImageError, TiledsegError
 from tiledseg.tracking import queries
 from tiledseg.tracking.files import RunFiles
@@ -174,5 +174,8 @@ def seams_of(run_id: str, split: str, stem: str) -> dict[str, list[int]] | None:
     name = grid_file(split, stem)
     if not files.has(name):
         return None
-    found = json.loads(files.path(name).read_text(encoding="utf-8"))
-    return {axis: [int(at) for at in found[axis]] for axis in ("rows", "columns")}
+    try:
+        found = read_json(files.path(name))
+        return {axis: [int(at) for at in found[axis]] for axis in ("rows", "columns")}
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: the picture is shown without
+        return None

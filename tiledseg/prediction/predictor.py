@@ -6,18 +6,19 @@ What is measured is what is served, because all of them call ``Predictor.probabi
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-import tiledseg.models.layers  # noqa: F401  # loading a saved network needs to know them
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.format_version import FORMAT_VERSION, require_format
+from tiledseg.config.regular_files import read_json
 from tiledseg.errors import RegistryError, TilingError
 from tiledseg.masks.classes import labels_of, move_threshold
 from tiledseg.masks.cleaning import clean_probability
+from tiledseg.prediction.model_file import read_network
 from tiledseg.prediction.preprocessing import PreprocessedSource, as_color
 from tiledseg.tiling.execution.runtimes import Runtime, forward_of
 from tiledseg.tiling.execution.single_pass import predict_resized, predict_single_pass
@@ -101,11 +102,13 @@ class Predictor:
         if experiment_file.is_file():
             require_format(_read_format(folder), f"model {name or folder}")
         experiment = load_experiment(experiment_file)
+        path = folder / MODEL_FILE
         try:
-            model: Any = keras.saving.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
-        except (OSError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise RegistryError(f"{folder / MODEL_FILE}: not a usable model: {reason}") from error
+            model = read_network(path)
+        except OSError as error:
+            raise RegistryError(f"{path}: not a usable model: {error.strerror or error}") from error
+        except ValueError as error:
+            raise RegistryError(f"{path}: not a usable model: {error}") from error
         return cls(model, experiment, runtime=runtime, threshold=_read_threshold(folder))
 
     @property
@@ -268,19 +271,24 @@ def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
 def _read_threshold(folder: Path) -> float:
     path = folder / THRESHOLD_FILE
     try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+        threshold = float(read_json(path)["threshold"])
     except FileNotFoundError:
         return 0.5
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
         raise RegistryError(
             f"{path}: holds no threshold ({error}); fetch the model again"
         ) from None
+    if not 0 < threshold < 1:
+        raise RegistryError(
+            f"{path}: holds the threshold {threshold}, and one lies between 0 and 1"
+        )
+    return threshold
 
 
 def _read_format(folder: Path) -> object:
     """The version that stands in a model's folder, or None."""
     try:
-        content = json.loads((folder / FORMAT_FILE).read_text(encoding="utf-8"))
+        content = read_json(folder / FORMAT_FILE)
     except (OSError, ValueError):
         return None
     return content.get("format") if isinstance(content, dict) else None

@@ -5,7 +5,6 @@ A model is READY when all of its files are there, and what falls out of the best
 its files: MLflow alone would keep them.
 """
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from tiledseg.config.regular_files import read_json
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import (
     BATCH_TAG,
@@ -172,7 +172,7 @@ def _progress(model: LoggedModel) -> tuple[int, int]:
 
 def _local_progress(path: Path) -> tuple[int, int] | None:
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = read_json(path)
         return int(state["epoch"]), int(state["batch"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,6 +1,7 @@
 """Registered models: logging, versions, the two aliases, loading."""
 
 import logging
+import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.config.format_version import FORMAT_VERSION
-from tiledseg.errors import RegistryError
+from tiledseg.errors import OutputError, RegistryError
 from tiledseg.tracking.checkpoints import find_checkpoint, update_model
 from tiledseg.tracking.names import (
     CHAMPION,
@@ -219,11 +220,12 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
 
     if is_model_folder(uri):
         return Predictor.load(Path(uri), runtime=runtime)
+    _require_known_scheme(uri)
     address = _address(connect(), uri)
-    with tempfile.TemporaryDirectory(prefix="tiledseg-model-") as place:
+    with _open_temporary_folder() as place:
         try:
             folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=place))
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
             raise RegistryError(
                 f"model {uri!r} is not in {store_address()}: {reason_of(error)}; "
                 "train it, or name another: models:/NAME@champion, runs:/ID/model or a folder"
@@ -239,7 +241,34 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
 
 def is_model_folder(uri: str) -> bool:
     """Whether a model is named by its folder, for which no store is asked."""
-    return (Path(uri) / EXPERIMENT_FILE).is_file()
+    try:
+        return (Path(uri) / EXPERIMENT_FILE).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _require_known_scheme(uri: str) -> None:
+    """Refuse addresses that MLflow would fetch from anywhere.
+
+    Raises:
+        RegistryError: It is no name, and of another kind than ``models:/`` and ``runs:/``.
+    """
+    if ":/" in uri and not uri.startswith(("models:/", "runs:/")):
+        raise RegistryError(
+            f"model {uri[:200]!r} is no address of a model; name it as models:/NAME@champion, "
+            "models:/NAME/3 or runs:/ID, or give its folder"
+        )
+
+
+def _open_temporary_folder() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="tiledseg-model-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"{os.environ.get('TMPDIR') or 'the folder of temporary files'}: a model cannot be put "
+            f"there ({error.strerror or error}); make room, or point TMPDIR to a folder that can "
+            "be written"
+        ) from error
 
 
 def _address(client: mlflow.MlflowClient, uri: str) -> str:

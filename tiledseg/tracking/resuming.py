@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tiledseg.config.experiment import Experiment, parse_experiment
+from tiledseg.config.regular_files import read_json
 from tiledseg.errors import ExperimentError, TrackingError
 from tiledseg.tracking.checkpoints import fetch_state
 from tiledseg.tracking.names import KIND_TAG, REPRODUCES_TAG
@@ -148,7 +150,8 @@ def fetch_training(run: TrackedRun, source: str) -> bool:
     with store_errors():
         is_here = fetch_state(run.client, source, run.state_folder, STATE_FILE)
     if is_here and source != run.run_id:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        # What had ended it may be other now; if not, its own rules end it again.
-        path.write_text(json.dumps({**state, "stopped": False}), encoding="utf-8")
+        with suppress(TypeError, ValueError):  # a damaged state is told of where it is read
+            state = read_json(path)
+            # What had ended it may be other now; if not, its own rules end it again.
+            path.write_text(json.dumps({**state, "stopped": False}), encoding="utf-8")
     return is_here

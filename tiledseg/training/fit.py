@@ -189,7 +189,7 @@ def _restore(parts: Mapping[str, Part], state: Mapping[str, Any], folder: Path) 
     try:
         for name, part in parts.items():
             part.restore(state["parts"][name])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise describe_unreadable(folder / STATE_FILE, error) from error
 
 

@@ -15,16 +15,30 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
+from pydantic import BaseModel, NonNegativeFloat, NonNegativeInt
 
 from tiledseg.config import TrackingSettings, TrainingSettings
+from tiledseg.config.regular_files import read_json
 from tiledseg.errors import OutputError, StoppedError, TrainingError
 from tiledseg.images.atomic import atomic_file
+from tiledseg.prediction.model_file import read_network
 from tiledseg.training.callbacks import BestEpoch, Reports, random_layers
 from tiledseg.training.schedule import Clock
 from tiledseg.training.stopping import StopRequest
 
 STATE_FILE = "state.json"
 _STOPPED = "the training was asked to stop; its state is saved"
+
+
+class _State(BaseModel):
+    """What ``state.json`` holds."""
+
+    epoch: NonNegativeInt
+    batch: NonNegativeInt = 0
+    elapsed: NonNegativeFloat
+    stopped: bool
+    parts: dict[str, dict[str, Any] | None]
+    within: dict[str, list[Any]] | None = None
 
 
 class Part(Protocol):
@@ -250,14 +264,13 @@ def read_session(folder: Path) -> dict[str, Any]:
     """
     path = folder / STATE_FILE
     try:
-        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return _State.model_validate(read_json(path)).model_dump()
     except FileNotFoundError:
         raise TrainingError(
             f"nothing to resume: {path} does not exist; start a new training without --resume"
         ) from None
     except (OSError, ValueError) as error:
         raise describe_unreadable(path, error) from error
-    return state
 
 
 def load_network(path: Path, *, to_train: bool) -> keras.Model:
@@ -267,8 +280,8 @@ def load_network(path: Path, *, to_train: bool) -> keras.Model:
         TrainingError: It cannot be read.
     """
     try:
-        return keras.saving.load_model(path, compile=to_train)
-    except (OSError, ValueError, KeyError) as error:
+        return read_network(path, to_train=to_train)
+    except (OSError, ValueError) as error:
         raise describe_unreadable(path, error) from error
 
 

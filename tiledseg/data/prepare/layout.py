@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tiledseg.config.regular_files import parse_json, read_text
 from tiledseg.data.prepare.cutting import Piece
-from tiledseg.errors import DatasetError, OutputError, one_line
+from tiledseg.errors import DatasetError, ImageError, OutputError, one_line
 from tiledseg.images.atomic import atomic_file
 from tiledseg.images.hashing import hash_content
+from tiledseg.images.unused import is_file
 from tiledseg.images.writing import write_image, write_labels, write_mask
 from tiledseg.masks.classes import foreground
 from tiledseg.masks.instances import label_instances
@@ -116,7 +118,7 @@ def require_own_folder(folder: Path) -> str:
     """
     path = folder / SPEC
     try:
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        text = read_text(path) if path.is_file() else ""
         foreign = not text and folder.exists() and any(folder.iterdir())
     except (OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{path}: cannot be read ({error}); choose another name") from None
@@ -157,7 +159,7 @@ def _reserve(folder: Path, spec: Mapping[str, Any]) -> bool:
 
 def _require_same(folder: Path, text: str, spec: Mapping[str, Any]) -> None:
     try:
-        begun = json.loads(text)
+        begun = parse_json(text)
     except ValueError:
         begun = None
     wanted = json.loads(json.dumps(spec))
@@ -176,17 +178,18 @@ def _require_same(folder: Path, text: str, spec: Mapping[str, Any]) -> None:
 def _find_finished_jobs(folder: Path, journal: Path) -> dict[str, list[dict[str, Any]]]:
     """Rows by job, of those whose files are all there as they were written."""
     try:
-        lines = journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else []
+        lines = read_text(journal).splitlines() if journal.is_file() else []
     except (OSError, UnicodeDecodeError):
         lines = []
     done = {}
     for line in lines:
         try:
-            entry = json.loads(line)
-        except ValueError:  # the line that was being written
+            entry = parse_json(line)
+            job, rows = str(entry["job"]), list(entry["rows"])
+            if all(_is_there(folder, row) for row in rows):
+                done[job] = rows
+        except (ImageError, KeyError, TypeError, ValueError):  # the line that was being written
             continue
-        if all(_is_there(folder, row) for row in entry["rows"]):
-            done[entry["job"]] = entry["rows"]
     return done
 
 
@@ -195,7 +198,7 @@ def _is_there(folder: Path, row: Mapping[str, Any]) -> bool:
         f"{kind}_digest": folder / row["split"] / f"{kind}s" / f"{row['stem']}.png"
         for kind in ("image", "mask")
     }
-    return all(path.is_file() and hash_content(path) == row[key] for key, path in paths.items())
+    return all(is_file(path) and hash_content(path) == row[key] for key, path in paths.items())
 
 
 def _write_missing(
