@@ -41,6 +41,7 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("tiledseg").setLevel(logging.INFO)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # zarr leaves tasks at a bad chunk
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # where it is loaded already
 
 

@@ -74,6 +74,8 @@ def read_label_values(path: Path) -> NDArray[Any]:
             f"{path}: has {header.pages} pages, and labels stand on one; save it as one page, or "
             "use dataset.mask_form nonzero, which unites them"
         )
+    if header.dtype.kind not in "iub":
+        raise DatasetError(f"{path}: holds {header.dtype} values, no labels; save whole numbers")
     if header.palette and header.kind != "bmp":  # whose gray files have one, too
         values = read_indices(path)
     else:
@@ -84,8 +86,6 @@ def read_label_values(path: Path) -> NDArray[Any]:
                 "dataset.mask_colors"
             )
         values = unstretch(pixels[..., 0], header.bits) if header.kind == "png" else pixels[..., 0]
-    if values.dtype.kind not in "iub":
-        raise DatasetError(f"{path}: holds {values.dtype} values, no labels; save whole numbers")
     return values
 
 

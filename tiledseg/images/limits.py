@@ -20,6 +20,10 @@ MOST_EXPANSION = 3000
 1400, the LZW of GIF 2700, with pixels that are all alike; WebP and JPEG 2000 have no such bound."""
 
 
+class LimitError(ValueError):
+    """A picture that is too large; the message follows the file's name, and says what to do."""
+
+
 def require_fit(header: Header, pages: int = 1) -> None:
     """Refuse a picture that is too large to be decoded in one piece.
 
@@ -28,17 +32,17 @@ def require_fit(header: Header, pages: int = 1) -> None:
         pages: Pictures of that size that are held together.
 
     Raises:
-        ValueError: It is too large; the message follows the file's name, and says what to do.
+        LimitError: It is too large.
     """
     if header.height * header.width > MAX_PIXELS:
-        raise ValueError(
+        raise LimitError(
             f"claims {header.width} x {header.height} pixels, more than {MAX_PIXELS} in all; cut "
             "it into smaller images"
         )
     size = header.decoded_bytes * pages
     if size > MAX_BYTES:
         of_pages = f" on {pages} pages" if pages > 1 else ""
-        raise ValueError(
+        raise LimitError(
             f"claims {header.width} x {header.height} pixels of {header.channels} x "
             f"{8 * header.dtype.itemsize} bits{of_pages}, which are {size / 1e9:.1f} GB, more than "
             f"{MAX_BYTES / 1e9:.1f}; cut it into smaller images"
@@ -53,13 +57,12 @@ def require_substance(header: Header, stored_bytes: int) -> None:
         stored_bytes: Length of the file.
 
     Raises:
-        ValueError: It cannot be in the file; the message follows the file's name, and says what
-            to do.
+        LimitError: It cannot be in the file.
     """
     stored_bits = header.height * header.width * (1 if header.palette else header.channels)
     stored_bits *= header.bits
     if header.decoded_bytes > SMALL and stored_bits > 8 * MOST_EXPANSION * stored_bytes:
-        raise ValueError(
+        raise LimitError(
             f"claims {header.width} x {header.height} pixels in {stored_bytes} bytes, which hold "
             "no such picture; export it again, as PNG or tiled TIFF"
         )
@@ -69,10 +72,10 @@ def require_piece(piece_bytes: int) -> None:
     """Refuse tiles, strips or chunks that are too large to be decoded, each in one piece.
 
     Raises:
-        ValueError: They are; the message follows the file's name, and says what to do.
+        LimitError: They are.
     """
     if piece_bytes > LARGEST_PIECE:
-        raise ValueError(
+        raise LimitError(
             f"is stored in pieces of {piece_bytes / 1e6:.0f} MB, which would each be decoded "
             f"whole; save it in tiles of at most {LARGEST_PIECE / 1e6:.0f} MB, 512 x 512 pixels "
             "for example"

@@ -76,7 +76,7 @@ class StoreImage:
         array, axes = self._array, self._axes
         require_channels(axes, array.shape)
         require_files(self._path, array)
-        _require_chunks(self._path, array)
+        require_substance(self._path, array)
         try:
             pixels = np.asarray(array[...])
         except MemoryError:
@@ -148,7 +148,7 @@ def _require_metadata(folder: Path) -> None:
                 raise OSError(f"{name} has more than {MOST_TEXT_BYTES / 1e6:.0f} MB")
 
 
-def _require_chunks(path: Path, array: Any) -> None:
+def require_substance(path: Path, array: Any) -> None:
     """Refuse an array of which next to nothing is there; what is missing is filled by zarr.
 
     Raises:

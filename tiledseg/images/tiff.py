@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from tiledseg.errors import one_line
 from tiledseg.images.headers import Header
-from tiledseg.images.limits import SMALL, require_piece
+from tiledseg.images.limits import SMALL, LimitError, require_piece
 from tiledseg.images.orientation import (
     ORIENTATION_TAG,
     sound_orientation,
@@ -167,7 +167,7 @@ class TiffPicture:
                     f"{page.imagelength} pixels, and ends before them)"
                 )
 
-    def _require_whole(self) -> None:
+    def require_substance(self) -> None:
         """Raise ValueError where the file is cut, or next to nothing of its picture is there."""
         self.require_complete()
         size = self.header.decoded_bytes
@@ -207,7 +207,7 @@ class TiffPicture:
             ValueError: The file is truncated, damaged or of a layout that is not read.
         """
         with _told_as_damage():
-            self._require_whole()
+            self.require_substance()
             self.require_channels()
             return self.read()
 
@@ -220,7 +220,7 @@ class TiffPicture:
         with _told_as_damage():
             if self.header.pages == 1:
                 return [self.decode()]
-            self._require_whole()
+            self.require_substance()
             pages = [self.read(plane=plane) for plane in range(self.planes)]
             if self._color_planes in _PLANES:
                 return pages
@@ -234,7 +234,7 @@ class TiffPicture:
             ValueError: As for ``decode``.
         """
         with _told_as_damage():
-            self._require_whole()
+            self.require_substance()
             return self._turn(self._read_stored(None, 0))
 
     def close(self) -> None:
@@ -307,7 +307,7 @@ def _told_as_damage() -> Iterator[None]:
     """Tell what tifffile and the codecs raise, struct.error, KeyError and others by the fault."""
     try:
         yield
-    except LayoutError:
+    except (LayoutError, LimitError):
         raise
     except NotImplementedError as error:
         raise LayoutError(f"is a TIFF of a layout that is not read ({one_line(error)})") from None

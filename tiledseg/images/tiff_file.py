@@ -49,13 +49,14 @@ def open_tiff_file(path: Path) -> tifffile.TiffFile:
 
 def _require_pages(file: tifffile.TiffFile) -> None:
     """Refuse files of more pages than can be looked at."""
-    count = len(file.pages)
-    if count <= _MOST_PAGES:
-        count += sum(len(page.subifds or ()) for page in file.pages)
-    if count > _MOST_PAGES:
-        raise LayoutError(
-            f"has more than {_MOST_PAGES} pages; save the one that is meant, or each as a file"
-        )
+    try:
+        file.pages[_MOST_PAGES]  # tifffile walks no further than this
+    except IndexError:
+        if len(file.pages) + sum(len(page.subifds or ()) for page in file.pages) <= _MOST_PAGES:
+            return
+    raise LayoutError(
+        f"has more than {_MOST_PAGES} pages; save the one that is meant, or each as a file"
+    )
 
 
 def _require_planes(text: str) -> None:

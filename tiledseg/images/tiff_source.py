@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tiledseg.errors import ImageError
+from tiledseg.images.content import fault
 from tiledseg.images.sources import RegionSlide, fits_in_one_piece
 from tiledseg.images.tiff import TiffPicture
 
@@ -23,9 +24,9 @@ def open_tiff(path: Path, bit_depth: int | None) -> RegionSlide | None:
     try:
         picture = TiffPicture(path)
     except (ValueError, OSError) as error:
-        raise _fault(path, error) from None
+        raise fault(path, str(error)) from None
     try:
-        picture.require_complete()
+        picture.require_substance()
         if fits_in_one_piece(*picture.shape) and not picture.is_tiled:
             picture.close()
             return None
@@ -35,10 +36,4 @@ def open_tiff(path: Path, bit_depth: int | None) -> RegionSlide | None:
         raise
     except Exception as error:  # noqa: BLE001 - struct.error, KeyError, zarr's own... by the fault
         picture.close()
-        raise _fault(path, error) from None
-
-
-def _fault(path: Path, error: Exception) -> ImageError:
-    told = str(error)
-    return ImageError(f"{path}: {told}" if "; " in told else
-                      f"{path}: {told}; copy or export it again, or remove it")  # fmt: skip
+        raise fault(path, str(error)) from None

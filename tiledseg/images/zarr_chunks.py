@@ -23,6 +23,8 @@ _CHECKSUM = 4
 """Bytes that a codec may add before the compression."""
 _MOST_IN_SHARD = 2**20
 """Chunks of a shard, whose index is read whole."""
+_SMALLEST, _MOST_SMALL = 64, 2**16
+"""Values of a chunk, and how many chunks of fewer are read."""
 _SAME_SIZE = ("delta", "shuffle")
 """Filters of version 2 that give as many bytes as they take."""
 _METADATA = frozenset({".zarray", ".zattrs", "zarr.json"})
@@ -69,6 +71,9 @@ def bound_chunks(array: Any) -> Any:
     chunk, whole = (math.prod(shape) * dtype.itemsize for shape in (array.chunks, array.shape))
     if chunk > whole:  # zarr unpacks all of it, also what lies beyond the picture
         require_piece(chunk)
+    pixels = math.prod(array.chunks)
+    if pixels < _SMALLEST and math.prod(array.shape) > _MOST_SMALL * pixels:
+        raise ValueError(f"is stored in chunks of {pixels} pixels; save it in chunks of 512 x 512")
     if array.shards is not None:
         inside = math.prod(array.shards) // max(1, math.prod(array.chunks))
         if inside > _MOST_IN_SHARD:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.errors import ImageError
-from tiledseg.images.ome_zarr import finest_level, require_channels
+from tiledseg.images.content import fault
+from tiledseg.images.ome_zarr import finest_level, require_channels, require_substance
 from tiledseg.images.pixel_size import PixelSize, ngff_pixel_size
 from tiledseg.images.sources import RegionSlide
 from tiledseg.images.zarr_chunks import count_chunks, require_files
@@ -28,9 +28,11 @@ class ZarrPicture:
     def __init__(self, path: Path) -> None:
         self._pixels, self._axes, multiscale = finest_level(path)
         require_files(path, self._pixels)
+        if not count_chunks(path / self._pixels.path):
+            claimed = " x ".join(str(side) for side in self._pixels.shape)
+            raise ValueError(f"claims {claimed} pixels but holds none; copy it again, whole")
+        require_substance(path, self._pixels)
         self.pixel_size = _find_pixel_size(multiscale, self._axes)
-        self.array_path = path / self._pixels.path
-        self.stored_shape: tuple[int, ...] = tuple(self._pixels.shape)
         sizes = dict(zip(self._axes, self._pixels.shape, strict=True))
         self.shape: tuple[int, int] = (int(sizes["y"]), int(sizes["x"]))
         self.dtype = np.dtype(self._pixels.dtype)
@@ -74,10 +76,6 @@ def open_zarr(path: Path, bit_depth: int | None = None) -> RegionSlide:
     try:
         picture = ZarrPicture(path)
     except (ValueError, OSError) as error:
-        raise ImageError(
-            f"{path}: {error}; name the folder that holds its multiscales, or export it again"
-        ) from None
-    if not count_chunks(picture.array_path):
-        claimed = " x ".join(str(side) for side in picture.stored_shape)
-        raise ImageError(f"{path}: claims {claimed} pixels but holds none; copy it again, whole")
+        remedy = "name the folder that holds its multiscales, or export it again"
+        raise fault(path, str(error), remedy) from None
     return RegionSlide(path, picture, bit_depth)

@@ -16,7 +16,7 @@ _MOST_BLOCKS, _MOST_LAYERED = 2**20, 2**25
 """Blocks of code, and their number times that of the layers: each takes a hundred bytes. RGB of
 2**30 pixels has 800,000 of the usual 64 x 64."""
 _MOST_PARTS = 2**17
-_CODE, _CODE_OF_CHANNEL, _PART, _DATA = 0xFF52, 0xFF53, 0xFF90, 0xFF93
+_SIZE, _CODE, _CODE_OF_CHANNEL, _PART, _DATA = 0xFF51, 0xFF52, 0xFF53, 0xFF90, 0xFF93
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _read_codestream(data: bytes, position: int) -> _Size:
     Markers of the main header, and of each part of a tile, are walked: each may set the code.
     """
     size = _read_size(data, position)
-    place, following, parts = position + 2, len(data), 0
+    place, following, parts, seen = position + 2, len(data), 0, 0
     while place + 4 <= len(data):
         marker, length = big(data, place, 2), big(data, place + 2, 2)
         if marker == _PART:  # its number (2 bytes), length (4) and more
@@ -112,6 +112,10 @@ def _read_codestream(data: bytes, position: int) -> _Size:
             if parts > _MOST_PARTS:
                 raise ValueError(f"is a damaged JPEG 2000 (it has more than {_MOST_PARTS} parts)")
             following = place + (big(data, place + 6, 4) or len(data))
+        elif marker == _SIZE:
+            seen += 1
+            if seen > 1:
+                raise ValueError("is a damaged JPEG 2000 (it has two headers)")
         elif marker == _CODE:
             _require_blocks(data, place, size)
         elif marker == _CODE_OF_CHANNEL:

@@ -15,8 +15,9 @@ _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 """By color type; those of the colors for a palette."""
 _PALETTE = 3
-_MOST_BLOCKS = 2**20
-"""A picture of 2**30 pixels has a hundred thousand where a block has 8 KiB."""
+_MOST_BLOCKS = 2**18
+"""A file of two gigabytes has as many where a block has 8 KiB."""
+_SPARE = 2**16
 
 
 def parse_png(data: bytes) -> Header:
@@ -26,7 +27,7 @@ def parse_png(data: bytes) -> Header:
         ValueError: The file is damaged; the message follows its name.
         IndexError: It is truncated.
     """
-    exif = b""
+    exif, packed = b"", 0
     view = memoryview(data)
     for number, (start, end, name) in enumerate(_blocks(data)):
         if (name == b"IHDR") != (number == 0):
@@ -36,17 +37,24 @@ def parse_png(data: bytes) -> Header:
             raise ValueError(f"is a damaged PNG (its header has {end - start - 12} bytes, not 13)")
         if name == b"eXIf":
             exif = data[start + 8 : end - 4]
+        if name == b"IDAT":
+            packed += end - start
         if big(data, end - 4, 4) != zlib.crc32(view[start + 4 : end - 4]):
             raise ValueError(f"is a damaged PNG (checksum of the block at byte {start} is wrong)")
     # Width (4 bytes), height (4), bits, color type.
     bits, color = data[24], data[25]
     if color not in _CHANNELS or bits not in (1, 2, 4, 8, 16):
         raise ValueError(f"is a damaged PNG (its color type is {color}, of {bits} bits)")
+    height, width = big(data, 20, 4), big(data, 16, 4)
+    samples = 1 if color == _PALETTE else _CHANNELS[color]
+    # Decoders unpack what follows the pixels, too; interlaced rows begin with more bytes.
+    if packed > 2 * height * (width * samples * bits // 8 + 2) + _SPARE:
+        raise ValueError(f"is a damaged PNG ({packed} bytes are more than its pixels take)")
     palette = color == _PALETTE
     return Header(
         "png",
-        height=big(data, 20, 4),
-        width=big(data, 16, 4),
+        height=height,
+        width=width,
         channels=_CHANNELS[color],
         bits=8 if palette else bits,
         alpha=color in (4, 6),
