@@ -4,6 +4,7 @@ What is measured is what is served, because all of them call ``Predictor.probabi
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.format_version import FORMAT_VERSION, require_format
 from tiledseg.config.regular_files import read_json
-from tiledseg.errors import RegistryError, TilingError
+from tiledseg.errors import ImageError, RegistryError, TilingError
+from tiledseg.images.limits import MAX_BYTES
 from tiledseg.masks.classes import labels_of, move_threshold
 from tiledseg.masks.cleaning import clean_probability
 from tiledseg.prediction.model_file import read_network
@@ -151,6 +153,7 @@ class Predictor:
             ImageError: ``image`` is not uint8 or has a shape that is not an image's.
             TilingError: Unknown mode, or a network that cannot be tiled exactly.
         """
+        _require_size(np.shape(image), self.model.output_shape[-1])
         pixels = as_color(image)
         sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
         self.predict_regions(ArraySource(pixels), sink, mode)
@@ -266,6 +269,16 @@ def to_mask(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
             is the most probable.
     """
     return labels_of(probability) > 0
+
+
+def _require_size(shape: tuple[int, ...], outputs: int) -> None:
+    """Refuse an image whose probabilities would not be held in memory."""
+    size = math.prod(shape[:2]) * max(3, 4 * outputs)
+    if size > MAX_BYTES:
+        raise ImageError(
+            f"image has shape {shape}, whose probabilities take {size / 1e9:.1f} GB, more than "
+            f"{MAX_BYTES / 1e9:.1f}; cut it, or use `tiledseg predict`"
+        )
 
 
 def _read_threshold(folder: Path) -> float:

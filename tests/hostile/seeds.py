@@ -1,0 +1,268 @@
+"""Small sound files of every kind that is read, to be damaged."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import imagecodecs
+import numpy as np
+import tifffile
+import zarr
+from PIL import Image
+
+RGB = cv2.GaussianBlur(
+    np.random.default_rng(6).integers(0, 256, (40, 56, 3), dtype=np.uint8), (0, 0), 1.5
+)
+GRAY = RGB[..., 0].copy()
+MASK = ((GRAY > 120) * 255).astype(np.uint8)
+DEEP = RGB.astype(np.uint16) * 257
+Seeds = Iterator[tuple[str, bytes]]
+
+
+def encoded(suffix: str, image: np.ndarray, *options: int) -> bytes:
+    return cv2.imencode(suffix, image, options)[1].tobytes()
+
+
+def by_pillow(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def by_tifffile(pixels: np.ndarray, **options: object) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, **options)
+    return file.getvalue()
+
+
+def palette(image: np.ndarray) -> Image.Image:
+    shown = Image.fromarray(image)
+    shown.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0])
+    return shown
+
+
+def turned(kind: str) -> bytes:
+    exif = Image.Exif()
+    exif[274] = 6
+    return by_pillow(Image.fromarray(RGB), kind, exif=exif)
+
+
+def jpegs() -> Seeds:
+    yield "plain.jpg", encoded(".jpg", RGB)
+    yield "progressive.jpg", encoded(".jpg", RGB, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    yield "restarts.jpg", encoded(".jpg", RGB, cv2.IMWRITE_JPEG_RST_INTERVAL, 2)
+    yield "gray.jpg", encoded(".jpg", GRAY)
+    yield "turned.jpg", turned("JPEG")
+
+
+def pngs() -> Seeds:
+    yield "plain.png", encoded(".png", RGB)
+    yield "deep.png", encoded(".png", DEEP)
+    yield "gray.png", encoded(".png", GRAY)
+    yield "mask.png", encoded(".png", MASK)
+    yield "palette.png", by_pillow(palette(GRAY // 100), "PNG")
+    yield "bit.png", by_pillow(Image.fromarray(MASK).convert("1"), "PNG")
+    yield "turned.png", turned("PNG")
+
+
+def bmps() -> Seeds:
+    yield "plain.bmp", encoded(".bmp", RGB)
+    yield "gray.bmp", encoded(".bmp", GRAY)
+    yield "palette.bmp", by_pillow(palette(GRAY // 100), "BMP")
+
+
+def gifs() -> Seeds:
+    yield "plain.gif", by_pillow(palette(GRAY // 100), "GIF")
+    frames = [palette(np.roll(GRAY, each, 0) // 100) for each in range(3)]
+    yield "film.gif", by_pillow(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+
+def webps() -> Seeds:
+    shown = Image.fromarray(RGB)
+    yield "plain.webp", by_pillow(shown, "WEBP")
+    yield "lossless.webp", by_pillow(shown, "WEBP", lossless=True)
+    yield "film.webp", by_pillow(shown, "WEBP", save_all=True, append_images=[shown.rotate(9)])
+    yield "turned.webp", turned("WEBP")
+
+
+def jpeg_2000s() -> Seeds:
+    yield "plain.jp2", encoded(".jp2", RGB)
+    yield "gray.jp2", encoded(".jp2", GRAY)
+    yield "stream.j2k", imagecodecs.jpeg2k_encode(RGB, codecformat="j2k")
+
+
+def tiffs() -> Seeds:
+    color = {"photometric": "rgb"}
+    yield "plain.tif", by_tifffile(RGB, **color)
+    yield "tiles.tif", by_tifffile(RGB, tile=(16, 16), compression="zlib", predictor=True, **color)
+    yield "strips.tif", by_tifffile(GRAY, rowsperstrip=8, compression="lzw")
+    yield "jpeg.tif", by_tifffile(RGB, tile=(16, 16), compression="jpeg", **color)
+    yield "jpeg2000.tif", by_tifffile(RGB, tile=(32, 32), compression="jpeg2000", **color)
+    yield "webp.tif", by_tifffile(RGB, tile=(32, 32), compression="webp", **color)
+    yield "zstd.tif", by_tifffile(DEEP, compression="zstd", bigtiff=True, **color)
+    yield "bit.tif", by_tifffile(MASK > 0, photometric="minisblack")
+    yield "pages.tif", by_tifffile(np.stack([MASK, MASK]))
+    yield "ome.ome.tif", by_tifffile(np.stack([GRAY, GRAY]), ome=True, metadata={"axes": "CYX"})
+    yield "imagej.tif", by_tifffile(np.stack([GRAY, GRAY]), imagej=True)
+    table = np.zeros((3, 256), np.uint16)
+    yield "palette.tif", by_tifffile(GRAY, photometric="palette", colormap=table)
+    levels = {"subifds": 1, "tile": (16, 16)}
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(RGB, photometric="rgb", **levels)
+        writer.write(RGB[::2, ::2], photometric="rgb", subfiletype=1, tile=(16, 16))
+    yield "pyramid.tif", file.getvalue()
+
+
+EXPERIMENT = """# A comment
+dataset:
+  name: Cells
+  mask_form: labels
+  classes: [none, "red cell", 'white']
+  split: {seed: 3, group_pattern: "([a-z]+)_"}
+image: &image
+  size: 64
+  gamma: 1.5e-1
+model:
+  architecture: UNet
+  base_filters: 16
+training:
+  epochs: 3
+  precision: float32
+tiling:
+  max_tile: 128
+tracking: {log_images: false}
+"""
+SPACE = """parameters:
+  model.base_filters: {type: int, low: 4, high: 32, log: true}
+  training.learning_rate:
+    type: float
+    low: 1e-5
+    high: 1e-2
+    log: true
+  model.architecture: {type: categorical, choices: [UNet, SharpUNet]}
+trial: {training.epochs: 2}
+limits: []
+initial_trials:
+  - {values: {model.base_filters: 8}}
+"""
+GROUPS = 'stem,group\na,1\n"b","2"\nc_0_1,3\n'
+CONFIG = """[DATASET]
+path = ../Datasets/Tiled-Cell/
+image_size = 256
+[MODEL]
+model = "TensorFlowUNet"
+learning_rate = 0.0001
+loss = "bce_dice_loss"
+metrics = ["dice_coef"]
+dilation = (1,1)
+[train]
+epochs = 100
+batch_size = 4
+create_backup = True
+[augmentor]
+angles = [90, 180, 270,]
+"""
+RATES = "epoch,step,learning_rate\n1,1,0.01\n1,2,0.02\n2,1,0.01\n"
+STATE = {
+    "epoch": 2, "batch": 0, "elapsed": 12.5, "stopped": False, "within": None,
+    "parts": {"best": {"value": 0.5, "epoch": 1}, "reports": {"history": [{"loss": 0.1}]}},
+}  # fmt: skip
+
+
+def texts(name: str, text: str) -> Callable[[], Seeds]:
+    def make() -> Seeds:
+        yield name, text.encode()
+
+    return make
+
+
+def write_store(path: Path, version: int, **options: object) -> None:
+    group = zarr.open_group(path, mode="w", zarr_format=version)
+    pixels = options.pop("pixels")
+    array = group.create_array("0", shape=pixels.shape, dtype=pixels.dtype, **options)
+    array[...] = pixels
+    axes = [{"name": axis} for axis in ("yx" if pixels.ndim == 2 else "yxc")]
+    scale = [{"type": "scale", "scale": [0.5] * pixels.ndim}]
+    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    if version == 2:
+        group.attrs["multiscales"] = [{**image, "version": "0.4"}]
+    else:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+
+
+def stores(folder: Path) -> None:
+    chunks = {"chunks": (16, 16, 3)}
+    write_store(folder / "blosc.zarr", 2, pixels=RGB, **chunks)
+    write_store(folder / "plain.zarr", 2, pixels=GRAY, chunks=(16, 16), compressors=None)
+    write_store(folder / "three.zarr", 3, pixels=RGB, **chunks)
+    write_store(folder / "shards.zarr", 3, pixels=GRAY, chunks=(8, 8), shards=(16, 16))
+
+
+def workplaces(folder: Path) -> None:
+    place = folder / ".a-0123456789abcdef.tiledseg"
+    place.mkdir(parents=True)
+    (place / "key.json").write_text(json.dumps({"model": "a", "image": "b"}))
+    (place / "tiles").write_text("0\n1\n2\n")
+    (place / "probability-0").write_bytes(bytes(64 * 64))
+
+
+def layouts(folder: Path) -> None:
+    place = folder / "layout"
+    (place / ".unfinished").mkdir(parents=True)
+    (place / "spec.json").write_text(json.dumps({"name": "a"}, indent=2))
+    row = {"split": "train", "stem": "a", "image_digest": "0", "mask_digest": "1"}
+    line = json.dumps({"job": "a", "rows": [row]})
+    (place / ".unfinished" / "done.jsonl").write_text(line + "\n")
+
+
+def states(folder: Path) -> None:
+    (folder / "state").mkdir(parents=True)
+    (folder / "state" / "state.json").write_text(json.dumps(STATE))
+
+
+def pixels(folder: Path) -> None:
+    header = b"tiledseg pixels " + json.dumps([4, 5, 3]).encode()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "a.pixels").write_bytes(header.ljust(127) + b"\n" + bytes(60))
+
+
+FILES: dict[str, tuple[str, Callable[[], Seeds]]] = {
+    "jpeg": ("image", jpegs),
+    "png": ("image", pngs),
+    "bmp": ("image", bmps),
+    "gif": ("image", gifs),
+    "webp": ("image", webps),
+    "jpeg 2000": ("image", jpeg_2000s),
+    "tiff": ("image", tiffs),
+    "experiment": ("experiment", texts("a.yaml", EXPERIMENT)),
+    "search space": ("space", texts("a.yaml", SPACE)),
+    "groups": ("groups", texts("a.csv", GROUPS)),
+    "config": ("config", texts("train_eval_infer.config", CONFIG)),
+    "rates": ("rates", texts("a.csv", RATES)),
+}
+"""Kinds of files: their reader, and what makes them."""
+FOLDERS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "zarr": ("image", stores),
+    "journal": ("journal", workplaces),
+    "layout": ("layout", layouts),
+    "state": ("state", states),
+    "pixels": ("pixels", pixels),
+}
+"""Kinds whose seeds are folders, or files in one."""
+
+
+def copy_to(source: Path, target: Path) -> None:
+    """Put a fresh copy of a seed in place of what a damaged one has left."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
