@@ -12,7 +12,8 @@ _WORDS = (
     b"&a ", b"*a", b"<<: *a\n", b"!!python/object:os.system ", b"[", b"{", b"]", b"- ", b"? ",
     b"\t", b"\0", b"\xef\xbb\xbf", b"1e999", b".nan", b"~", b'"', b"'", b"%YAML 9.9\n", b"---\n",
     b"...\n", "💥".encode(), b"9" * 400, b"null", b"true", b"\xff\xfe", b"\r", b"#", b":", b",",
-    b"\\", b"-1", b"{}", b"[]", b"__import__('os')", b"../../etc/passwd", b"\n\n", b"%s%n", b"a" * 5000,
+    b"\\", b"-1", b"{}", b"[]", b"__import__('os')", b"../../etc/passwd", b"\n\n", b"%s%n",
+    b"a" * 5000,
 )  # fmt: skip
 _NUMBERS = (
     b"0", b"-1", b"1", b"2147483647", b"4294967296", b"1e308", b"9" * 40, b"1.5", b'"x"', b"null",

@@ -123,8 +123,8 @@ def network(tmp_path_factory, tiny_experiment):
 
 
 @pytest.fixture
-def reader(tmp_path, request) -> Iterator[Reader]:
-    found = Reader(tmp_path, request.getfixturevalue("network"))
+def reader(tmp_path, kind, network) -> Iterator[Reader]:
+    found = Reader(tmp_path, network if kind == "network" else None)
     yield found
     found.close()
 
