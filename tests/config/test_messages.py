@@ -83,3 +83,14 @@ def test_what_was_given_is_cut_to_a_length_that_fits_a_message():
     assert len(shorten("x" * 10_000)) < 100
     assert len(shorten(list(range(10_000)))) < 100
     assert len(shorten(loop)) < 500
+
+
+def test_of_many_faults_the_first_are_told():
+    told = explained({f"wheel{number}": 1 for number in range(20_000)})
+    assert told.count("unknown key") == 10
+    assert told.endswith("; and 19990 more")
+    assert len(told) < 2000
+
+
+def test_a_key_without_end_is_cut():
+    assert len(explained({"w" * 100_000: 1})) < 500

@@ -117,6 +117,37 @@ class TestParse:
         assert (tmp_path / "ran").is_dir()
 
 
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGES = "a: &a {k: 1}\n" + "".join(
+    f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 10)}], {name}: 1}}\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.timeout(60)
+class TestHostileText:
+    @pytest.mark.parametrize("text", [LAUGHS, MERGES], ids=["lists", "merges"])
+    def test_aliases_that_repeat_each_other(self, text):
+        with pytest.raises(ValueError, match=r"line \d+, .*aliases repeat more than 200000 values"):
+            parse_yaml(text)
+
+    @pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "a: &a\n  <<: *a\n"])
+    def test_a_section_that_holds_itself(self, text):
+        with pytest.raises(ValueError, match="a section holds itself"):
+            parse_yaml(text)
+
+    def test_aliases_as_people_use_them(self):
+        assert parse_yaml("a: &a [1, 2]\nb: [*a, *a]\n") == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
+
+    @pytest.mark.parametrize("text", ["a: " + "[" * 50_000, "- " * 50_000, "a: " + "{b: " * 50_000])
+    def test_sections_in_each_other(self, text):
+        with pytest.raises(ValueError, match="sections lie in each other too deeply"):
+            parse_yaml(text)
+
+
 class TestRoundTrip:
     @given(CONTENT)
     def test_what_is_written_reads_back_the_same(self, content):

@@ -143,7 +143,7 @@ class TestGroups:
             ("stem,patient\na,1\n", "names the columns 'stem', 'patient'; it must name stem and"),
             ("stem;group\na;1\n", "names the columns 'stem;group'; .* commas between columns"),
             ("", "names the columns none"),
-            ("stem,group\na,1\na,2\n", "row 3: a has a second group"),
+            ("stem,group\na,1\na,2\n", "row 3: 'a' has a second group"),
             ("stem,group\na\n", "row 2: no stem or no group"),
             (None, "cannot be read"),
         ],

@@ -13,12 +13,12 @@ import pytest
 from tiledseg.config import TrackingSettings, TrainingSettings
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
-from tiledseg.errors import OutputError, StoppedError
+from tiledseg.errors import OutputError, StoppedError, TrainingError
 from tiledseg.training import session
 from tiledseg.training.callbacks import BestEpoch, PlateauRate, Reports
 from tiledseg.training.fit import fit
 from tiledseg.training.schedule import Clock
-from tiledseg.training.session import STATE_FILE, SavedSession, epoch_file
+from tiledseg.training.session import STATE_FILE, SavedSession, epoch_file, read_session
 from tiledseg.training.stopping import StopRequest
 
 
@@ -252,3 +252,16 @@ class TestGoingOn:
             with pytest.raises(StoppedError):
                 place("adam", "twice", [asked], stop=asked.stop, resume=at != (2, 3))
         assert_same(place("adam", "twice", resume=True), unbroken["adam"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "{}", '{"epoch": -1, "elapsed": 1, "stopped": false, "parts": {}}',
+             '{"epoch": 1, "elapsed": NaN, "stopped": false, "parts": []}', "[" * 100_000, "9" * 9999],
+)  # fmt: skip
+def test_a_damaged_state_is_told_in_one_line(tmp_path, text):
+    (tmp_path / STATE_FILE).write_text(text)
+    with pytest.raises(
+        TrainingError, match=r"state.json: the saved state cannot be read .*; start"
+    ) as told:
+        read_session(tmp_path)
+    assert "\n" not in str(told.value)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tiledseg.config import SplitSettings
+from tiledseg.config.messages import shorten
 from tiledseg.config.regular_files import read_text
 from tiledseg.errors import DatasetError
 
@@ -16,6 +17,8 @@ SPLITS = ("train", "valid", "test")
 OriginOf = Callable[[str], str]
 """The source image, or the patient or slide, of a stem."""
 
+_MOST_NAMES = 10
+"""Of columns, that stand in a message."""
 _MARK = "\ufeff"
 """Of UTF-8, which some programs put before a CSV."""
 _TILE = re.compile(r"_r?\d{1,6}[x_]c?\d{1,6}(_a\d+)?$", re.IGNORECASE)
@@ -138,7 +141,7 @@ def _read_listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
             "the columns stem and group"
         ) from None
     if not {"stem", "group"} <= set(columns):
-        found = ", ".join(map(repr, columns)) or "none"
+        found = ", ".join(map(shorten, columns[:_MOST_NAMES])) or "none"
         raise DatasetError(
             f"{path}: the first row names the columns {found}; it must name stem and group, with "
             "commas between columns"
@@ -147,7 +150,8 @@ def _read_listed_groups(path: Path, origin_of: OriginOf) -> OriginOf:
     for number, row in enumerate(rows, start=2):
         stem, group = ((row.get(column) or "").strip() for column in ("stem", "group"))
         if not stem or not group or groups.setdefault(stem, group) != group:
-            fault = f"{stem} has a second group" if stem in groups else "no stem or no group"
+            twice = f"{shorten(stem)} has a second group"
+            fault = twice if stem in groups else "no stem or no group"
             raise DatasetError(
                 f"{path}: row {number}: {fault}; give every stem one group, in the columns stem "
                 "and group"
