@@ -27,6 +27,7 @@ def run(tmp_path, tiny_experiment, tiny_dataset):
     """Runs Python in a closed network; returns what it asked of others."""
     tiny_dataset(tmp_path / "data")
     (tmp_path / "Tiny.yaml").write_text(tiny_experiment(training={"epochs": 1}).to_yaml())
+    (tmp_path / "experiments").mkdir()  # where a sweep writes the best one
     (tmp_path / "space.yaml").write_text("parameters: {training.learning_rate: {type: float, low: 0.001, high: 0.01}}\n")
 
     def call(*words, **variables):
