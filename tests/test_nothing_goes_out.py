@@ -28,7 +28,9 @@ def run(tmp_path, tiny_experiment, tiny_dataset):
     tiny_dataset(tmp_path / "data")
     (tmp_path / "Tiny.yaml").write_text(tiny_experiment(training={"epochs": 1}).to_yaml())
     (tmp_path / "experiments").mkdir()  # where a sweep writes the best one
-    (tmp_path / "space.yaml").write_text("parameters: {training.learning_rate: {type: float, low: 0.001, high: 0.01}}\n")
+    (tmp_path / "space.yaml").write_text(
+        "parameters: {training.learning_rate: {type: float, low: 0.001, high: 0.01}}\n"
+    )
 
     def call(*words, **variables):
         kept = {key: text for key, text in os.environ.items() if not key.startswith(QUIETERS)}

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.config.format_version import FORMAT_VERSION
+from tiledseg.data.scratch import open_scratch
 from tiledseg.errors import RegistryError
 from tiledseg.tracking.checkpoints import find_checkpoint, update_model
 from tiledseg.tracking.names import (
@@ -220,9 +220,9 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
     if is_model_folder(uri):
         return Predictor.load(Path(uri), runtime=runtime)
     address = _address(connect(), uri)
-    with tempfile.TemporaryDirectory(prefix="tiledseg-model-") as place:
+    with open_scratch("model") as place:
         try:
-            folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=place))
+            folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(place)))
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise RegistryError(
                 f"model {uri!r} is not in {store_address()}: {reason_of(error)}; "
