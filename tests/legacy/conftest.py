@@ -27,9 +27,14 @@ class Imports:
         return load_file(self.write(text))
 
     def notes(self, text: str | bytes, kind: str) -> dict[str, str]:
-        """Words by key (or by text, where there is no key)."""
+        """Words by key, or by text, where there is no key."""
+        notes = [note for note in self.config(text).notes if note.kind == kind]
+        return {n.entry.key or n.entry.text: n.words for n in notes if n.entry}
+
+    def told(self, text: str | bytes, kind: str) -> str:
+        """What notes without a key say."""
         notes = self.config(text).notes
-        return {n.entry.key or n.entry.text: n.words for n in notes if n.kind == kind}
+        return "; ".join(n.words for n in notes if n.kind == kind and n.entry is None)
 
 
 @pytest.fixture

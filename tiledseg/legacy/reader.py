@@ -179,9 +179,16 @@ class Reader:
                 )
                 words = f"the source program reads no such key{suggestion}"
             self._note(kind, entry, words)
+        self._note_missing()
+
+    def _note_missing(self) -> None:
         missing = [name for name in self._required if name not in self._entries]
-        if missing:
-            self.tell("ending", f"{_list_keys(missing)}: missing, and without a default")
+        if not missing:
+            return
+        present = {entry.section for entry in self._entries.values()}
+        absent = {name.partition(".")[0] for name in missing} - present
+        hint = "; the file may be cut off" if absent else ""
+        self.tell("ending", f"{_list_keys(missing)}: missing, and without a default{hint}")
 
     def _origin(self, sources: Iterable[str]) -> str:
         if any(name in self._entries for name in sources):
