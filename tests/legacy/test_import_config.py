@@ -256,7 +256,8 @@ class TestWhatKeysMean:
             "loss = 'categorical_crossentropy'\nmetrics = ['dice_coef_multiclass']\n"
             "[train]\nepoch_change_tiled_infer = True\nnum_infer_images = 4\n"
             "images_dir = '../../../dataset/Fields/train/images/'\n"
-            "[valid]\nimages_dir = '../../../dataset/Fields/valid/images'\n[mask]\nrgb_map = {(0,0,0):0, (9,9,9):1, (250,5,5):2,}\n"
+            "[valid]\nimages_dir = '../../../dataset/Fields/valid/images'\n"
+            "[mask]\nrgb_map = {(0,0,0):0, (9,9,9):1, (250,5,5):2,}\n"
             "mask_file_format = '.png'\n[image]\ncolor_order = 'RGB'\n[dataset]\nclass_name='a'\n"
         )
         experiment = imports.experiment(text)

@@ -3,6 +3,9 @@
 Each class is one point in which an import could mean something else.
 """
 
+import re
+from pathlib import Path
+
 import cv2
 import mlflow
 import numpy as np
@@ -14,6 +17,7 @@ from tiledseg.cli import app
 from tiledseg.data.cache import PixelCache
 from tiledseg.errors import ExperimentError
 from tiledseg.legacy import import_config
+from tiledseg.legacy.source_networks import FIRST_TRANSUNET, SOURCE_NETWORKS
 
 COMPLETE = """
 [model]
@@ -39,7 +43,7 @@ mask_datapath = "../../dataset/Tiny/train/masks"
 MASK = "[mask]\nbinarize = True\nthreshold = 128\nblur = True\nblur_size = (5, 5)\n"
 
 
-def network(name: str, *lines: str) -> str:
+def network_file(name: str, *lines: str) -> str:
     return "\n".join(("[model]", f'model = "Tensorflow{name}"', *lines, ""))
 
 
@@ -48,7 +52,7 @@ def flat(imports, text: str) -> dict[str, object]:
 
 
 def model(imports, name: str, *lines: str) -> dict[str, object]:
-    return imports.experiment(network(name, *lines)).model.model_dump()
+    return imports.experiment(network_file(name, *lines)).model.model_dump()
 
 
 class TestBaseImageMaskDataset:
@@ -170,7 +174,7 @@ class TestEncoders:
     @pytest.mark.parametrize("name", ["EfficientUNet", "EfficientNetB7UNet", "DeepLabV3Plus"])
     def test_start_from_imagenets_weights(self, imports, name):
         assert model(imports, name, "weights = None")["encoder_weights"] == "imagenet"
-        text = network(name, "weights = None")
+        text = network_file(name, "weights = None")
         assert "always imagenet" in imports.notes(text, "ignored")["weights"]
 
     def test_of_b7_all_but_the_last_61_layers_stay_as_they_are(self, imports):
@@ -188,7 +192,9 @@ class TestEncoders:
 def test_normalization_that_no_key_changes(imports, name, expected, given):
     line = f"normalization = {given}"
     assert model(imports, name, line)["normalization"] == expected
-    assert f"always {expected}" in imports.notes(network(name, line), "ignored")["normalization"]
+    assert (
+        f"always {expected}" in imports.notes(network_file(name, line), "ignored")["normalization"]
+    )
 
 
 class TestDropout:
@@ -200,7 +206,9 @@ class TestDropout:
     def test_is_not_read(self, imports, name):
         line = "dropout_rate = 0.1"
         assert model(imports, name, line)["dropout_rate"] == 0.0
-        assert "does not read it" in imports.notes(network(name, line), "ignored")["dropout_rate"]
+        assert (
+            "does not read it" in imports.notes(network_file(name, line), "ignored")["dropout_rate"]
+        )
 
     @pytest.mark.parametrize(
         ("name", "rates"),
@@ -212,14 +220,14 @@ class TestDropout:
     )
     def test_has_its_course_over_levels(self, imports, name, rates):
         settings = imports.experiment(
-            network(name, "dropout_rate = 0.1", "num_layers = 5", "base_filters = 16")
+            network_file(name, "dropout_rate = 0.1", "num_layers = 5", "base_filters = 16")
         ).model
         assert [settings.dropout_at(level) for level in range(5)] == pytest.approx(rates)
 
     def test_lies_elsewhere_in_some_networks_which_is_said(self, imports):
         for name in ("AttentionUNet", "UNet3Plus"):
-            assert "dropout lies behind" in imports.told(network(name), "different")
-        assert "dropout" not in imports.told(network("UNet"), "different")
+            assert "dropout lies behind" in imports.told(network_file(name), "different")
+        assert "dropout" not in imports.told(network_file("UNet"), "different")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +238,7 @@ class TestDropout:
 def test_activation_is_read_by_the_unet_alone(imports, name):
     line = "activation = 'mish'"
     assert model(imports, name, line)["activation"] == "relu"
-    assert "always relu" in imports.notes(network(name, line), "ignored")["activation"]
+    assert "always relu" in imports.notes(network_file(name, line), "ignored")["activation"]
     assert model(imports, "UNet", line)["activation"] == "mish"
 
 
@@ -243,7 +251,7 @@ class TestSizes:
 
     def test_unet3plus_has_five_levels(self, imports):
         assert model(imports, "UNet3Plus", "num_layers = 7")["num_layers"] == 5
-        words = imports.notes(network("UNet3Plus", "num_layers = 7"), "ignored")["num_layers"]
+        words = imports.notes(network_file("UNet3Plus", "num_layers = 7"), "ignored")["num_layers"]
         assert "always 5" in words
 
     def test_sharp_unet_lists_its_filters(self, imports):
@@ -255,7 +263,7 @@ class TestSizes:
         assert (found["base_filters"], found["num_layers"], found["base_kernels"]) == (16, 4, 5)
 
     def test_of_sharp_unet_that_cannot_be_meant_are_said(self, imports):
-        text = network("SharpUNet", "filters = [16, 32, 48]", "base_ksize = (5,5)")
+        text = network_file("SharpUNet", "filters = [16, 32, 48]", "base_ksize = (5,5)")
         told = imports.told(text, "different")
         assert "filters 16, 32, 48 and 512 at the bridge; here 16, 32, 64, 128" in told
         assert "kernels have 5 pixels at every level" in told
@@ -273,7 +281,9 @@ class TestTransformers:
         ]  # fmt: skip
 
     def test_levels_of_swin_unet_that_cannot_be_meant_are_said(self, imports):
-        text = network("SwinUNet", *self.SWIN, "num_heads = [4, 8, 8, 8]", "stack_num_down = 3")
+        text = network_file(
+            "SwinUNet", *self.SWIN, "num_heads = [4, 8, 8, 8]", "stack_num_down = 3"
+        )
         told = imports.told(text, "different")
         assert "heads of attention from level to level: 4, 8, 8, 8; here 4, 8, 16, 32" in told
         assert "windows from level to level: 4, 2, 2, 2; here 4, 4, 4, 4" in told
@@ -288,13 +298,13 @@ class TestTransformers:
 
     def test_filters_of_trans_unet_are_not_available(self, imports):
         lines = ("filter_num = [32, 64, 128, 256]", "batch_norm = False", "backbone = None")
-        text = network("TransUNet", *lines, "weights = 'imagenet'")
+        text = network_file("TransUNet", *lines, "weights = 'imagenet'")
         assert set(imports.notes(text, "unavailable")) == {"filter_num", "batch_norm"}
         assert "backbone only" in imports.notes(text, "ignored")["weights"]
 
     def test_the_first_trans_unet_had_other_keys(self, imports):
         lines = ("hidden_size = 612", "num_heads = 6", "num_layers = 6", "mlp_dim = 2048")
-        text = network("TransUNet", *lines, "dropout_rate = 0.1", "freeze_enc_cnn = True")
+        text = network_file("TransUNet", *lines, "dropout_rate = 0.1", "freeze_enc_cnn = True")
         experiment = imports.experiment(text)
         found = experiment.model
         assert (found.hidden_size, found.heads, found.num_transformer) == (612, 6, 6)
@@ -309,14 +319,14 @@ class TestTransformers:
 
 class TestU2Net:
     def test_has_as_many_stages_as_layers(self, imports):
-        text = network("U2Net", "num_layers = 6")
+        text = network_file("U2Net", "num_layers = 6")
         experiment = imports.experiment(text)
         assert (experiment.model.num_stages, experiment.model.stride) == (6, 128)
         assert not imports.notes(text, "unavailable")
 
     def test_blends_tiles(self, imports):
-        assert imports.experiment(network("U2Net")).tiling.mode == "blend"
-        assert imports.experiment(network("UNet")).tiling.mode == "auto"
+        assert imports.experiment(network_file("U2Net")).tiling.mode == "blend"
+        assert imports.experiment(network_file("UNet")).tiling.mode == "auto"
 
 
 class TestMetrics:
@@ -355,16 +365,16 @@ class TestIntensities:
          "DeepLabV3Plus"],
     )  # fmt: skip
     def test_of_bytes_are_said(self, imports, name):
-        assert "intensities of 0 to 255" in imports.told(network(name), "different")
+        assert "intensities of 0 to 255" in imports.told(network_file(name), "different")
 
     @pytest.mark.parametrize("name", ["UNet", "MultiResUNet", "EfficientUNet"])
     def test_that_are_equal_are_not(self, imports, name):
-        assert "intensities" not in imports.told(network(name), "different")
+        assert "intensities" not in imports.told(network_file(name), "different")
 
     def test_of_the_unet_follow_a_key(self, imports):
-        text = network("UNet", "input_normalize = False")
+        text = network_file("UNet", "input_normalize = False")
         assert "0 to 255" in imports.notes(text, "unavailable")["input_normalize"]
-        text = network("UNet", "input_normalize = True")
+        text = network_file("UNet", "input_normalize = True")
         assert "input_normalize" in imports.notes(text, "elsewhere")
 
 
@@ -415,7 +425,7 @@ class TestWhatIsAbsent:
     def test_a_file_that_is_cut_off_is_said(self, imports):
         head, _, _ = COMPLETE.partition("[train]")
         assert "the file may be cut off" in imports.told(head, "ending")
-        for end in ('"bce_di', "dice_loss\"\nmetrics = [", '"bce_dice_loss"\nmetr'):
+        for end in ('"bce_di', 'dice_loss"\nmetrics = [', '"bce_dice_loss"\nmetr'):
             text = head.partition('"bce_dice')[0] + end
             assert "the last, breaks off" in imports.told(text, "ending"), end
         assert "breaks off" not in imports.told(COMPLETE.rstrip(), "ending")
@@ -453,7 +463,7 @@ class TestTruth:
         assert not imports.notes(text, "ignored")
 
     def test_the_screen_says_the_same_as_the_yaml(self, imports, tmp_path):
-        path = imports.write(network("U2Net", "dropout_rate = 0.1") + MASK)
+        path = imports.write(network_file("U2Net", "dropout_rate = 0.1") + MASK)
         done = CliRunner().invoke(app, ["import-config", str(path), "--out", str(tmp_path / "o")])
         shown = " ".join(done.output.split())
         written = " ".join((tmp_path / "o" / "Tiny.yaml").read_text().replace("#", "").split())
@@ -498,3 +508,34 @@ class TestHeader:
         (tmp_path / "a" / "b" / "c").mkdir(parents=True)
         path = imports.write(COMPLETE, "a/b/c/train_eval_infer.config")
         assert self.header(path).startswith("Imported from b/c/train_eval_infer.config.")
+
+
+class TestPage:
+    """docs/import-config.md says how each network's import differs."""
+
+    PAGE = Path(__file__).resolve().parents[2] / "docs" / "import-config.md"
+
+    def rows(self) -> dict[str, list[str]]:
+        text = self.PAGE.read_text(encoding="utf-8").partition("## Network by network")[2]
+        lines = [line for line in text.splitlines() if line.startswith("| `")][1:]
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        return {row[0].strip("`"): row[1:] for row in cells}
+
+    def test_table_is_that_of_the_package(self):
+        synonyms = {"FlexUNet", "SlightlyFlexibleUNet"}
+        shown = self.rows()
+        assert list(shown) == [name for name in SOURCE_NETWORKS if name not in synonyms]
+        for name, (architecture, reads, always, differs) in shown.items():
+            network = SOURCE_NETWORKS[name]
+            assert architecture == network.architecture
+            assert set(re.findall(r"`(\w+)`", reads)) == network.reads
+            assert dict(re.findall(r"`(\w+): ([^`]+)`", always)) == {
+                key: str(value) for key, value in network.always.items()
+            }
+            assert differs == ("; ".join(network.differs) or "-")
+
+    def test_what_a_network_always_has_is_what_an_import_gives(self, imports):
+        for name, network in SOURCE_NETWORKS.items():
+            if name != FIRST_TRANSUNET:
+                found = imports.experiment(network_file(name)).model.model_dump()
+                assert {key: found[key] for key in network.always} == network.always, name

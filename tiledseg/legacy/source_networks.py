@@ -69,7 +69,7 @@ SOURCE_NETWORKS: Mapping[str, SourceNetwork] = {
             "dropout_growth": "none",
         },
         (
-            f"{_BYTES} (there, too, until March 2024)",
+            f"{_BYTES}, as there until March 2024",
             "dropout lies behind a block's second convolution and in the gates; here between the "
             "convolutions",
             "enlarged bilinearly, without a convolution; gates have as many filters as their "
