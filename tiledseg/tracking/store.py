@@ -88,9 +88,11 @@ def store_errors() -> Iterator[None]:
         explanation = explain_mismatch(error, store_address())
         if explanation:
             raise TrackingError(explanation) from error
+        is_locked = "database is locked" in str(error)
+        remedy = "wait until the process that uses it has ended, or end it, and try again"
         raise TrackingError(
             f"the MLflow store {store_address()} cannot be used: {reason_of(error)}; "
-            "check MLFLOW_TRACKING_URI"
+            + (remedy if is_locked else "check MLFLOW_TRACKING_URI")
         ) from error
 
 
