@@ -56,6 +56,8 @@ def list_sources(
 ) -> list[Source]:
     """Model versions with predictions, champion first, then other runs.
 
+    A checkpoint that was promoted has none: those of its run are another epoch's.
+
     Args:
         dataset: Whose.
         runs: All runs of the store.
@@ -63,7 +65,11 @@ def list_sources(
         wanted: Short ids of runs that are offered however old they are.
     """
     by_id = {run.run_id: run for run in runs if run.dataset == dataset and _has_predictions(run)}
-    own = [item for item in versions if item.model == dataset and item.run_id in by_id]
+    own = [
+        item
+        for item in versions
+        if item.model == dataset and item.run_id in by_id and item.is_scored_by(by_id[item.run_id])
+    ]
     own.sort(key=lambda item: ("champion" not in item.aliases, -int(item.version)))
     found = [
         Source(f"v{item.version}", name_version(item), by_id.pop(item.run_id))
@@ -73,6 +79,15 @@ def list_sources(
     newest = sorted(by_id.values(), key=lambda run: run.started, reverse=True)
     rest = [run for i, run in enumerate(newest) if i < MOST_RUNS or run.short_id in wanted]
     return found + [Source(run.short_id, f"{run.name} ({run.short_id})", run) for run in rest]
+
+
+def list_unscored(
+    dataset: str, runs: Sequence[RunSummary], versions: Sequence[VersionSummary]
+) -> list[VersionSummary]:
+    """Versions that cannot be compared: checkpoints that were promoted, the newest first."""
+    by_id = {run.run_id: run for run in runs}
+    own = (item for item in versions if item.model == dataset and item.run_id in by_id)
+    return [item for item in own if not item.is_scored_by(by_id[item.run_id])]
 
 
 def name_version(item: VersionSummary) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from tiledseg.tracking.champions import ValidationScore
 from tiledseg.tracking.names import images_metric
 
 
@@ -38,3 +39,12 @@ def format_images(metrics: Mapping[str, float], metric: str) -> str:
     if images is None:
         return ""
     return f"{images:.0f} image" if images == 1 else f"{images:.0f} images"
+
+
+def describe_score(score: ValidationScore | None) -> str:
+    """What versions are compared by, in words; what was averaged is said."""
+    if score is None:
+        return "unknown"
+    of = f", of {', '.join(score.classes)}" if len(score.classes) > 1 else ""
+    images = f"{score.images} image" if score.images == 1 else f"{score.images} images"
+    return f"**{format_score(score.dice)}** (tiled, mean over {images}{of})"

@@ -3,7 +3,7 @@
 There is one training path. The command line, the sweep and a notebook all call ``train``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +23,7 @@ from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.models.encoders import require_encoder_weights
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.champions import ValidationScore
-from tiledseg.tracking.names import final_metric, images_metric
+from tiledseg.tracking.names import name_figures
 from tiledseg.tracking.offline import open_offline_run
 from tiledseg.tracking.registry import Registration, find_registration
 from tiledseg.tracking.resuming import fetch_training
@@ -169,7 +169,7 @@ def train(
         best_epoch=training.best_epoch,
         training_seconds=training.seconds,
         model_folder=run.model_folder if offline else None,
-        registration=find_registration(run.client, name, run.run_id)
+        registration=find_registration(run.client, name, run.run_id, training.best_epoch)
         if name and run.client
         else None,
     )
@@ -264,17 +264,6 @@ def _evaluate(
     metrics = name_figures(figures)
     job.run.log_scores(table, metrics)
     return metrics, table
-
-
-def name_figures(figures: Iterable[Figure]) -> dict[str, float]:
-    """Metrics of a run: what is defined of its final figures, and the images behind each."""
-    metrics = {}
-    for figure in figures:
-        name = final_metric(figure.split, figure.part, figure.name)
-        if figure.value is not None:
-            metrics[name] = figure.value
-        metrics[images_metric(name)] = float(figure.images)
-    return metrics
 
 
 def _samples_of(dataset: Dataset, split: str) -> Sequence[Sample]:

@@ -19,7 +19,9 @@ from dashboards.comparison import (
     list_shared_classes,
     list_sides,
     list_sources,
+    list_unscored,
     mean_dice,
+    name_version,
 )
 from dashboards.comparison_scene import build_scene
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
@@ -27,6 +29,7 @@ from dashboards.formatting import format_images, format_score
 from dashboards.run_table import run_table
 from dashboards.score_table import Column, Row, show_score_table
 from dashboards.viewer import show_viewer
+from tiledseg.tracking.queries import RunSummary
 
 IMAGE, CLASS = "image", "class"
 MOST_THUMBNAILS = 60
@@ -51,6 +54,7 @@ def show() -> None:
         split = navigation.pick("Split", list(SPLITS), "split", "test")
         left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
         name = _class(left, right)
+    _left_out(dataset, runs)
     table = join_scores(split, left, right, name)
     if table.empty:
         empty_states.show_no_pictures(f"The two sides share no predicted image of {split}.")
@@ -65,6 +69,16 @@ def show() -> None:
         _viewer(table, split, stem, left, right, name)
     _strip(table, stem, split, left, _label(left, right, name))
     _table(table, stem, split, left, right)
+
+
+def _left_out(dataset: str, runs: Sequence[RunSummary]) -> None:
+    """Say which versions have no masks to compare."""
+    for version in list_unscored(dataset, runs, store.versions_if_any()):
+        st.caption(
+            f"{name_version(version)} is a promoted checkpoint, epoch {version.epoch} of its run, "
+            "and has no masks to compare in the store yet: `tiledseg evaluate --model "
+            f"models:/{version.model}/{version.version} --dataset {dataset}` makes them."
+        )
 
 
 def _side(name: str, found: dict[str, Side], key: str, place: int) -> Side:

@@ -1,4 +1,4 @@
-"""Models: versions, aliases, the model card; Promote is the only action that changes the store."""
+"""Models: versions, aliases, the model card, promotion."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,14 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import empty_states, navigation, store
+from dashboards.checkpoints.notice import show_notice
 from dashboards.comparison import SPLITS, Source, name_version
 from dashboards.filmstrip import show_filmstrip
-from dashboards.formatting import format_age, format_score
+from dashboards.formatting import describe_score, format_age
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from tiledseg.config.durations import format_duration
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.champions import ValidationScore, promote
+from tiledseg.tracking.champions import ValidationScore, explain_refusal, promote
 from tiledseg.tracking.names import (
     CHAMPION,
     SCORES,
@@ -73,27 +74,15 @@ def _card(version: VersionSummary) -> None:
         )
         if version.description:
             st.markdown(version.description)
-        _pictures(version, run)
+        is_own = version.is_scored_by(run)
+        if is_own:
+            _pictures(version, run)
         left, right = st.columns([1.3, 1], gap="medium")
         with left:
-            table = scores_table(run)
-            st.dataframe(
-                table,
-                column_config={
-                    name: st.column_config.NumberColumn(
-                        "images" if name.endswith(IMAGES) else name,
-                        format="%d" if name.endswith(IMAGES) else "%.4f",
-                    )
-                    for name in map(str, table)
-                },
-                placeholder="-",
-                alt="Scores, tiled beside non-tiled, each with the number of images behind it",
-            )
-            st.caption(
-                "Means over whole images, as many as stand beside them; with several classes, an "
-                "image counts for those that it has in target or mask. The champion is the best on "
-                "valid, never on test."
-            )
+            if is_own:
+                _scores(run)
+            else:
+                show_notice(version, run)
         with right:
             st.dataframe(_main_settings(run), height=TABLE_HEIGHT, alt="Main settings")
         uri = f"models:/{version.model}/{version.version}"
@@ -105,18 +94,40 @@ def _card(version: VersionSummary) -> None:
         )
         with st.container(horizontal=True):
             key = f"v{version.version}"
-            navigation.link(
-                "compare",
-                "Compare masks",
-                "compare",
-                dataset=version.model,
-                a=f"{key}.tiled",
-                b=f"{key}.resized",
-            )
+            if is_own:
+                navigation.link(
+                    "compare",
+                    "Compare masks",
+                    "compare",
+                    dataset=version.model,
+                    a=f"{key}.tiled",
+                    b=f"{key}.resized",
+                )
             navigation.link("epochs", "Epochs", "movie", run=version.run_id)
             navigation.link(
                 "try", "Try it", "upload_file", model=version.model, version=version.version
             )
+
+
+def _scores(run: RunSummary) -> None:
+    table = scores_table(run)
+    st.dataframe(
+        table,
+        column_config={
+            name: st.column_config.NumberColumn(
+                "images" if name.endswith(IMAGES) else name,
+                format="%d" if name.endswith(IMAGES) else "%.4f",
+            )
+            for name in map(str, table)
+        },
+        placeholder="-",
+        alt="Scores, tiled beside non-tiled, each with the number of images behind it",
+    )
+    st.caption(
+        "Means over whole images, as many as stand beside them; with several classes, an "
+        "image counts for those that it has in target or mask. The champion is the best on "
+        "valid, never on test."
+    )
 
 
 def scores_table(run: RunSummary) -> pd.DataFrame:
@@ -180,26 +191,11 @@ def _promotion(version: VersionSummary) -> None:
 @st.dialog("Promote to champion?")
 def _ask(version: VersionSummary) -> None:
     """Say what will change, and change it only on a second click."""
-    score = ValidationScore.from_tags(version.tags)
-    dice = (
-        f"a validation Dice of **{format_score(score.dice)}** (tiled, mean over {score.images} "
-        f"images: {', '.join(score.classes)})"
-        if score
-        else "no validation Dice"
-    )
-    st.write(
-        f"**{version.model} version {version.version}** has {dice}. Everybody who uses the "
-        "champion will get this version from now on."
-    )
-    with st.container(horizontal=True):
-        sure = st.button("Promote", type="primary", icon=":material/verified:")
-        if st.button("Leave it"):
-            st.rerun()
-    if not sure:
-        return
-    try:
+    try:  # the page's guard is not there in a dialog
+        if not _is_sure(version):
+            return
         before = promote(version.model, version.version)
-    except TrackingError as error:  # the page's guard is not there in a dialog
+    except TrackingError as error:
         st.error(str(error), title="Not promoted")
         return
     store.versions.clear()
@@ -210,12 +206,32 @@ def _ask(version: VersionSummary) -> None:
     st.rerun()
 
 
+def _is_sure(version: VersionSummary) -> bool:
+    """Say what speaks against it, or else what will change; whether it is to be done."""
+    refusal = explain_refusal(version.model, version.version)
+    if refusal:
+        st.warning(refusal, title="It cannot be promoted")
+    else:
+        score = ValidationScore.from_tags(version.tags)
+        st.write(
+            f"**{version.model} version {version.version}** has a validation Dice of "
+            f"{describe_score(score)}. Everybody who uses the champion will get this version from "
+            "now on."
+        )
+    with st.container(horizontal=True):
+        sure = not refusal and st.button("Promote", type="primary", icon=":material/verified:")
+        if st.button("Leave it"):
+            st.rerun()
+    return bool(sure)
+
+
 def _versions(own: Sequence[VersionSummary]) -> None:
     st.subheader("All versions", anchor=False)
     scores = [ValidationScore.from_tags(item.tags) for item in own]
     table = pd.DataFrame(
         {
             "version": [int(item.version) for item in own],
+            "epoch": [item.epoch for item in own],
             "aliases": [", ".join(item.aliases) for item in own],
             "valid, tiled": [score.dice if score else None for score in scores],
             "images": [score.images if score else None for score in scores],

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import empty_states, navigation, store, trials
+from dashboards.checkpoints.notice import show_notice
 from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
 from dashboards.formatting import format_age, format_images, format_score
@@ -82,7 +83,9 @@ def progress(run: RunSummary) -> tuple[float, str]:
 def _card(version: VersionSummary) -> None:
     """One dataset: its champion, tiled beside non-tiled, numbers and pictures."""
     run = store.one_run(version.run_id)
-    split = next((name for name in SPLITS if is_scored(run.metrics, name)), None)
+    is_own = version.is_scored_by(run)
+    splits = [name for name in SPLITS if is_scored(run.metrics, name)]
+    split = splits[0] if splits and is_own else None
     with st.container(border=True):
         narrow, wide = st.columns([1, 2.6], gap="medium")
         with narrow:
@@ -96,8 +99,13 @@ def _card(version: VersionSummary) -> None:
         with wide:
             if split:
                 _pictures(version, run, split)
+            elif not is_own:
+                show_notice(version, run)
         with st.container(horizontal=True):
-            navigation.link("compare", "Compare image by image", "compare", dataset=version.model)
+            if is_own:
+                navigation.link(
+                    "compare", "Compare image by image", "compare", dataset=version.model
+                )
             navigation.link("epochs", "Epochs", "movie", run=run.run_id)
             navigation.link("try", "Try an image", "upload_file", model=version.model)
             navigation.link("models", "Model card", "deployed_code", model=version.model)

@@ -9,7 +9,7 @@ from store_filling import add_run
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import queries
-from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, OWNER_TAG
+from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, EPOCH_TAG, OWNER_TAG
 from tiledseg.tracking.ownership import Owner, Ownership
 
 
@@ -87,6 +87,26 @@ class TestVersions:
         assert found["1"].aliases == (CHAMPION,)
         assert found["2"].aliases == ()
         assert found["2"].tags[CHAMPION_METRIC] == "0.900000"
+
+    def test_a_version_names_its_logged_model_and_its_epoch(self, client, versions):
+        model = client.create_logged_model("0")
+        tags = {EPOCH_TAG: "3"}
+        client.create_model_version("Tiny", f"models:/{model.model_id}", tags=tags)
+        found = {item.version: item for item in queries.read_versions()}
+        assert (found["4"].model_id, found["4"].epoch) == (model.model_id, 3)
+        assert (found["1"].model_id, found["1"].epoch) == ("", None)
+
+    def test_the_scores_of_a_run_are_those_of_its_best_epoch(self, client, versions):
+        best, unfinished = add_run(client), add_run(client)
+        client.log_metric(best, "best_epoch", 3)
+        for epoch in (3, 2):
+            client.create_model_version("Tiny", "somewhere", tags={EPOCH_TAG: str(epoch)})
+        found = {item.version: item for item in queries.read_versions()}
+        run, other = queries.read_run(best), queries.read_run(unfinished)
+        assert [found[version].is_scored_by(run) for version in ("4", "5", "1")] == [
+            True, False, True,
+        ]  # fmt: skip
+        assert not found["4"].is_scored_by(other), "it has none yet"
 
     def test_versions_of_all_models_or_of_one(self, client, versions):
         client.create_registered_model("Other")

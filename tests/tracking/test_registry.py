@@ -7,9 +7,20 @@ from mlflow.exceptions import MlflowException
 from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.tracking.champions import ValidationScore, champion_score, promote
+from tiledseg.tracking.champions import (
+    ValidationScore,
+    champion_score,
+    explain_refusal,
+    promote,
+)
 from tiledseg.tracking.names import CHAMPION, LATEST
-from tiledseg.tracking.registry import load_predictor, register
+from tiledseg.tracking.registry import (
+    Registration,
+    find_registration,
+    load_predictor,
+    make_version,
+    register,
+)
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +152,38 @@ def test_the_served_model_refuses_what_it_does_not_know(logged):
         served.predict(image, params={"output": "masks"})
 
 
+def test_a_version_that_was_made_before_the_training_ended_gets_what_was_decided_then(log):
+    client = mlflow.MlflowClient()
+    model_id, run_id = log()
+    tags = {"tiledseg.threshold": "0.5"}
+    version = make_version(client, "Tiny", model_id, run_id, scored(0.5), tags)
+    register(client, "Tiny", *log(), scored(0.6))
+    decided = {"tiledseg.threshold": "0.9"}
+    found = register(client, "Tiny", model_id, run_id, scored(0.7), decided)
+    assert found == Registration("Tiny", version, is_champion=True)
+    assert champion_score(client, "Tiny") == scored(0.7)
+    assert client.get_model_version("Tiny", version).tags["tiledseg.threshold"] == "0.9"
+    assert register(client, "Tiny", model_id, run_id, scored(0.7)).is_champion, "sent once more"
+
+
+def test_the_version_of_an_epoch_is_found_among_those_of_its_run(predictor):
+    client = mlflow.MlflowClient()
+    with mlflow.start_run() as run:
+        pass
+    models = [log_model(predictor, run.info.run_id, epoch) for epoch in (1, 2)]
+    assert find_registration(client, "Tiny", run.info.run_id, 2) is None
+    register(client, "Tiny", models[1], run.info.run_id, scored(0.5))
+    register(client, "Tiny", models[0], run.info.run_id, scored(0.4))
+    assert find_registration(client, "Tiny", run.info.run_id, 2) == Registration("Tiny", "1", True)
+    assert find_registration(client, "Tiny", run.info.run_id, 1) == Registration("Tiny", "2", False)
+
+
 class TestPromotion:
     def champion(self, client):
         return str(client.get_model_version_by_alias("Tiny", CHAMPION).version)
 
     def test_the_best_takes_the_place_of_the_champion(self, client, versions):
+        assert explain_refusal("Tiny", "2") == ""
         assert promote("Tiny", "2") == "1"
         assert self.champion(client) == "2"
 
@@ -154,6 +192,7 @@ class TestPromotion:
         with pytest.raises(RegistryError, match=r"cannot be champion|promote version 2") as told:
             promote("Tiny", version)
         assert version in str(told.value)
+        assert explain_refusal("Tiny", version) == str(told.value)
         assert self.champion(client) == "1"
 
     @pytest.mark.parametrize(("name", "version"), [("Tiny", "9"), ("Other", "1"), ("O'Hara", "1")])

@@ -20,8 +20,10 @@ from tiledseg.images.writing import write_probability
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.champions import ValidationScore, champion_score, promote
+from tiledseg.tracking.checkpoint_summaries import read_checkpoints
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.names import CHAMPION, LATEST
+from tiledseg.tracking.promotion import promote_checkpoint
 from tiledseg.tracking.registry import load_predictor, register
 
 pytestmark = pytest.mark.soak
@@ -193,3 +195,20 @@ def test_aliases_move_as_they_do_in_a_database(client, experiment_id, tiny_exper
     assert (str(champion.version), logged_model_id(champion)) == ("3", models[2])
     with pytest.raises(RegistryError, match="Nobody"):
         load_predictor("Nobody")
+
+
+def test_a_checkpoint_is_promoted_as_it_is_in_a_database(client, experiment_id, tiny_experiment):
+    experiment = tiny_experiment()
+    predictor = Predictor(build_model(experiment.model, 3), experiment)
+    run_id = client.create_run(experiment_id).info.run_id
+    models = [log_model(predictor.replace(threshold=0.7), run_id, epoch) for epoch in (1, 2)]
+    scores = [ValidationScore(dice, 2, ("foreground",)) for dice in (0.5, 0.6)]
+    register(client, "Promoted", models[1], run_id, scores[0])
+    made = promote_checkpoint(run_id, 1, "Promoted", scores[1])
+    assert (made.version, made.before) == ("2", "1")
+    champion = client.get_model_version_by_alias("Promoted", CHAMPION)
+    assert (str(champion.version), logged_model_id(champion)) == ("2", models[0])
+    assert str(client.get_model_version_by_alias("Promoted", LATEST).version) == "1"
+    assert load_predictor("models:/Promoted@champion").threshold == 0.7
+    listed = [(each.epoch, each.model_id, each.threshold) for each in read_checkpoints(run_id)]
+    assert listed == [(2, models[1], 0.7), (1, models[0], 0.7)]

@@ -156,24 +156,40 @@ def promote(name: str, version: str) -> str | None:
     """
     client = connect()
     with store_errors():
-        scores = read_scores(client, name)
-        before = find_champion(client, name) if scores else None
-    if version not in scores:
-        raise RegistryError(
-            f"version {version} of {name} has no {CHAMPION_METRIC} of format {FORMAT_VERSION}, so "
-            f"it cannot be champion; versions with a score: {', '.join(scores) or 'none'}"
-        )
-    best = _best(scores)
-    if scores[version].rank < scores[best].rank:
-        raise RegistryError(
-            f"version {version} of {name} has {scores[version]}, version {best} has "
-            f"{scores[best]}; the champion is the best on validation images, so promote version "
-            f"{best}, or train a better one"
-        )
-    with store_errors():
+        refusal = _explain_refusal(name, version, read_scores(client, name))
+        if refusal:
+            raise RegistryError(refusal)
+        before = find_champion(client, name)
         client.set_registered_model_alias(name, CHAMPION, version)
     logger.info("%s version %s is champion in place of %s", name, version, before)
     return before
+
+
+def explain_refusal(name: str, version: str) -> str:
+    """Why ``promote`` would refuse a version; empty where it would not.
+
+    Raises:
+        TrackingError: The store does not answer.
+    """
+    client = connect()
+    with store_errors():
+        return _explain_refusal(name, version, read_scores(client, name))
+
+
+def explain_refusal_of_score(name: str, score: ValidationScore, what: str) -> str:
+    """Why a network that is no version yet could not be champion; empty where it could.
+
+    Args:
+        name: The registered model, which need not exist yet.
+        score: Of the network.
+        what: What the network is called, for the message.
+
+    Raises:
+        TrackingError: The store does not answer.
+    """
+    client = connect()
+    with store_errors():
+        return _compare(what, score, read_scores(client, name))
 
 
 def list_versions(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:
@@ -189,6 +205,28 @@ def read_scores(client: mlflow.MlflowClient, name: str) -> dict[str, ValidationS
         for item in list_versions(client, name)
     }
     return {version: score for version, score in found.items() if score is not None}
+
+
+def _explain_refusal(name: str, version: str, scores: Mapping[str, ValidationScore]) -> str:
+    if version not in scores:
+        return (
+            f"version {version} of {name} has no {CHAMPION_METRIC} of format {FORMAT_VERSION}, so "
+            f"it cannot be champion; versions with a score: {', '.join(scores) or 'none'}"
+        )
+    return _compare(f"version {version} of {name}", scores[version], scores)
+
+
+def _compare(what: str, score: ValidationScore, scores: Mapping[str, ValidationScore]) -> str:
+    """Why a score is not the best; empty where it is, of equals, too."""
+    if score.dice is None:
+        return f"{what} has no {CHAMPION_METRIC}, so it cannot be champion; train a better one"
+    best = _best(scores) if scores else ""
+    if not best or score.rank >= scores[best].rank:
+        return ""
+    return (
+        f"{what} has {score}, version {best} has {scores[best]}; the champion is the best on "
+        f"validation images, so promote version {best}, or train a better one"
+    )
 
 
 def _best(scores: Mapping[str, ValidationScore]) -> str:

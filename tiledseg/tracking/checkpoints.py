@@ -23,6 +23,7 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from tiledseg.data.scratch import open_scratch
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import (
     BATCH_TAG,
@@ -64,7 +65,7 @@ def send_checkpoint(
     _log_model_metrics(client, run_id, model, content["metrics"])
     for other in [] if content.get("is_alone") else _list_models(client, run_id):
         kind, number = other.tags.get(CHECKPOINT_TAG), int(other.tags.get(EPOCH_TAG, -1))
-        if kind == "epoch" and number not in best and REGISTERED_TAG not in other.tags:
+        if kind == "epoch" and number not in best and not _is_registered(client, other):
             _remove(client, other)
 
 
@@ -93,13 +94,22 @@ def send_state(
             _remove(client, other)
 
 
+def list_checkpoints(client: mlflow.MlflowClient, run_id: str) -> dict[int, LoggedModel]:
+    """The whole logged models of epochs that a run keeps, by epoch."""
+    return {
+        int(model.tags[EPOCH_TAG]): model
+        for model in _list_models(client, run_id)
+        if model.tags.get(CHECKPOINT_TAG) == "epoch" and model.status == LoggedModelStatus.READY
+    }
+
+
 def find_checkpoint(client: mlflow.MlflowClient, run_id: str, epoch: int) -> LoggedModel:
     """The logged model of an epoch.
 
     Raises:
         TrackingError: The run keeps none of that epoch.
     """
-    kept = _list_checkpoints(client, run_id)
+    kept = list_checkpoints(client, run_id)
     if epoch not in kept:
         epochs = ", ".join(map(str, sorted(kept))) or "none"
         raise TrackingError(f"run {run_id} keeps no network of epoch {epoch}; it keeps: {epochs}")
@@ -138,7 +148,7 @@ def fetch_state(client: mlflow.MlflowClient, run_id: str, folder: Path, file: st
         draft = Path(place) / "state"
         draft.mkdir()
         _repository(state).download_artifacts("", str(draft))
-        for epoch, model in _list_checkpoints(client, run_id).items():
+        for epoch, model in list_checkpoints(client, run_id).items():
             network = f"{PREDICTOR_FOLDER}/model.keras"
             if not (draft / f"epoch{epoch}.keras").exists():
                 fetched = _repository(model).download_artifacts(network, place)
@@ -149,6 +159,19 @@ def fetch_state(client: mlflow.MlflowClient, run_id: str, folder: Path, file: st
     return True
 
 
+def read_model_text(model: LoggedModel, name: str) -> str | None:
+    """The text of a file of a logged model; None where the model's files are gone."""
+    repository = _repository(model)
+    with open_scratch("model") as place:
+        try:
+            path = Path(repository.download_artifacts(name, str(place)))
+            return path.read_text(encoding="utf-8")
+        except (MlflowException, OSError):
+            if repository.list_artifacts(name.rpartition("/")[0]):
+                raise  # a store that stumbles has lost nothing
+            return None
+
+
 def update_model(
     client: mlflow.MlflowClient, model: LoggedModel, files: Path, tags: Mapping[str, str]
 ) -> None:
@@ -157,13 +180,9 @@ def update_model(
     client.set_logged_model_tags(model.model_id, dict(tags))
 
 
-def _list_checkpoints(client: mlflow.MlflowClient, run_id: str) -> dict[int, LoggedModel]:
-    """The whole models of epochs, by epoch."""
-    return {
-        int(model.tags[EPOCH_TAG]): model
-        for model in _list_models(client, run_id)
-        if model.tags.get(CHECKPOINT_TAG) == "epoch" and model.status == LoggedModelStatus.READY
-    }
+def _is_registered(client: mlflow.MlflowClient, model: LoggedModel) -> bool:
+    """Whether a model is registered; asked again, since somebody may have promoted it just now."""
+    return REGISTERED_TAG in client.get_logged_model(model.model_id).tags
 
 
 def _progress(model: LoggedModel) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from tiledseg.data.split import SPLITS
+from tiledseg.evaluation.scores import Figure
 
 PARENT_TAG = "mlflow.parentRunId"
 PREFIX = "tiledseg."
@@ -85,7 +86,7 @@ STATE = "state"
 CHECKPOINT_TAG = "tiledseg.checkpoint"
 """On logged models: ``epoch`` or ``state``."""
 EPOCH_TAG, BATCH_TAG = "tiledseg.epoch", "tiledseg.batch"
-"""On logged models: complete epochs, and batches of the next one."""
+"""On logged models: complete epochs, and batches of the next one. On versions: the epoch."""
 REGISTERED_TAG = "tiledseg.registered"
 """On the logged model that is registered: the name. It is never removed."""
 CLASSES_TAG = "tiledseg.scored_classes"
@@ -214,6 +215,17 @@ def images_metric(metric: str) -> str:
     """
     split, part, figure = metric.split("/", 2)
     return f"{split}/{part}/{IMAGES}/{figure}"
+
+
+def name_figures(figures: Iterable[Figure]) -> dict[str, float]:
+    """Metrics of a run: what is defined of its final figures, and the images behind each."""
+    metrics = {}
+    for figure in figures:
+        name = final_metric(figure.split, figure.part, figure.name)
+        if figure.value is not None:
+            metrics[name] = figure.value
+        metrics[images_metric(name)] = float(figure.images)
+    return metrics
 
 
 def is_images_metric(metric: str) -> bool:

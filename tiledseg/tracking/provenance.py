@@ -19,8 +19,7 @@ from tiledseg.backend import (
 )
 from tiledseg.config import DatasetSettings
 from tiledseg.data.dataset import Dataset
-from tiledseg.data.mask_encoding import digest_masks
-from tiledseg.images.hashing import hash_content
+from tiledseg.data.mask_encoding import digest_pair
 from tiledseg.tracking.names import (
     ARITHMETIC_TAG,
     DEVICES_TAG,
@@ -74,12 +73,7 @@ def digest_files(dataset: Dataset, settings: DatasetSettings) -> pd.DataFrame:
         ImageError: A file cannot be read.
     """
     rows = [
-        {
-            "split": split,
-            "stem": sample.stem,
-            "image": hash_content(sample.image),
-            "mask": digest_masks(sample, settings) if sample.sources else hash_content(sample.mask),
-        }
+        (split, sample.stem, *digest_pair(sample, settings))
         for split, samples in dataset.splits.items()
         for sample in samples
     ]

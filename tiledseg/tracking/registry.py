@@ -12,10 +12,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.data.scratch import open_scratch
 from tiledseg.errors import RegistryError
-from tiledseg.tracking.champions import ValidationScore, list_versions, promote_if_best
+from tiledseg.tracking.champions import (
+    ValidationScore,
+    find_champion,
+    list_versions,
+    promote_if_best,
+)
 from tiledseg.tracking.checkpoints import find_checkpoint, update_model
 from tiledseg.tracking.names import (
     CHAMPION,
+    EPOCH_TAG,
     EXPERIMENT_FILE,
     LATEST,
     MODEL,
@@ -59,6 +65,7 @@ def send_registration(
     update_model(client, model, files, {**tags, **({REGISTERED_TAG: name} if name else {})})
     if name:
         score = ValidationScore(**content["score"])
+        tags[EPOCH_TAG] = str(content["epoch"])
         register(client, name, model.model_id, run_id, score, tags)
 
 
@@ -70,38 +77,56 @@ def register(
     score: ValidationScore,
     tags: Mapping[str, str] | None = None,
 ) -> Registration:
-    """Make a version of a logged model, or find the one it has, and move the aliases."""
+    """Make a version of a logged model, or bring the one it has up to date; move the aliases."""
+    version = find_version(client, name, model_id)
+    if version is None:
+        version = make_version(client, name, model_id, run_id, score, tags or {})
+    else:  # a page has promoted the checkpoint while the training went on
+        for key, text in {**(tags or {}), **score.tags()}.items():
+            client.set_model_version_tag(name, version, key, text)
+    client.set_registered_model_alias(name, LATEST, version)
+    return Registration(name, version, promote_if_best(client, name, version))
+
+
+def make_version(
+    client: mlflow.MlflowClient,
+    name: str,
+    model_id: str,
+    run_id: str,
+    score: ValidationScore,
+    tags: Mapping[str, str],
+) -> str:
+    """Make a version of a logged model; no alias is moved. Returns its number."""
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    source = f"models:/{model_id}"
-    made = [item for item in list_versions(client, name) if item.source == source]
-    version = (
-        made[0].version
-        if made
-        else client.create_model_version(
-            name,
-            source,
-            run_id,
-            tags={**(tags or {}), **score.tags()},
-            model_id=model_id,  # a database does without; a server refuses the source then
-        ).version
+    made = client.create_model_version(
+        name,
+        _source(model_id),
+        run_id,
+        tags={**tags, **score.tags()},
+        model_id=model_id,  # a database does without; a server refuses the source then
     )
-    client.set_registered_model_alias(name, LATEST, version)
-    return Registration(name, str(version), promote_if_best(client, name, str(version)))
+    return str(made.version)
 
 
-def find_registration(client: mlflow.MlflowClient, name: str, run_id: str) -> Registration | None:
-    """The version that a run made, or None."""
+def find_version(client: mlflow.MlflowClient, name: str, model_id: str) -> str | None:
+    """The version that a logged model is, or None."""
+    made = [item for item in list_versions(client, name) if item.source == _source(model_id)]
+    return str(made[0].version) if made else None
+
+
+def find_registration(
+    client: mlflow.MlflowClient, name: str, run_id: str, epoch: int
+) -> Registration | None:
+    """The version that is the network of a run's epoch, or None."""
     with store_errors():
-        made = [item for item in list_versions(client, name) if item.run_id == run_id]
-        if not made:
+        version = find_version(client, name, find_checkpoint(client, run_id, epoch).model_id)
+        if version is None:
             return None
-        version = max((str(item.version) for item in made), key=int)
-        champion = client.get_registered_model(name).aliases.get(CHAMPION)
-    return Registration(name, version, str(champion) == version)
+        return Registration(name, version, find_champion(client, name) == version)
 
 
 def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
@@ -136,6 +161,10 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
                 "name another: models:/NAME@champion, runs:/ID/model or a folder"
             )
         return Predictor.load(found[0].parent, runtime=runtime, name=uri)
+
+
+def _source(model_id: str) -> str:
+    return f"models:/{model_id}"
 
 
 def is_model_folder(uri: str) -> bool:

@@ -42,8 +42,10 @@ def test_only_the_best_version_is_promoted(visitor, store):
         assert champion() == "1"
         visitor.open("models?version=2")
         page.get_by_role("button", name="Promote version 2 to champion").click()
-        page.get_by_role("button", name="Promote", exact=True).click()
-        page.get_by_text("Not promoted").wait_for()
+        page.get_by_text("It cannot be promoted").wait_for()
+        assert page.get_by_text("so promote version 1").count()
+        assert page.get_by_role("button", name="Promote", exact=True).count() == 0
+        page.get_by_role("button", name="Leave it").click()
         assert champion() == "1"
     finally:
         client.set_registered_model_alias("Discs", "champion", before)
