@@ -6,11 +6,14 @@ import mlflow
 import pytest
 from mlflow.entities import Metric
 from store_filling import add_run
+from stores import on_every_store
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import queries
 from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, OWNER_TAG
 from tiledseg.tracking.ownership import Owner, Ownership
+
+pytestmark = on_every_store
 
 
 class TestRuns:

@@ -3,12 +3,15 @@ import numpy as np
 import pytest
 from logged_models import log_model
 from mlflow.exceptions import MlflowException
+from stores import on_every_store
 
 from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.names import CHAMPION, LATEST
 from tiledseg.tracking.registry import champion_score, load_predictor, promote, register
+
+pytestmark = on_every_store
 
 
 @pytest.fixture(scope="module")

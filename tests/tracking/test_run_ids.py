@@ -1,10 +1,13 @@
 """The run that a job logs to."""
 
 import pytest
+from stores import on_every_store
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import KIND_TAG
 from tiledseg.tracking.runs import open_run
+
+pytestmark = on_every_store
 
 
 def only_run(client, name="Tiny"):

@@ -2,6 +2,7 @@ import time
 
 import mlflow
 import pytest
+from stores import on_every_store
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import heartbeat
@@ -27,6 +28,8 @@ from tiledseg.tracking.sweeps import (
     open_study_run,
     start_trial_run,
 )
+
+pytestmark = on_every_store
 
 
 @pytest.fixture
