@@ -11,7 +11,8 @@ from sqlalchemy.exc import OperationalError
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import sender as sender_module
 from tiledseg.tracking.outbox import Outbox
-from tiledseg.tracking.sender import Sender, is_temporary
+from tiledseg.tracking.sender import Sender
+from tiledseg.tracking.store_problems import is_temporary
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,8 @@ from tiledseg.errors import TrackingError
 from tiledseg.tracking.host_lock import host_lock
 from tiledseg.tracking.moved_store import require_unmoved
 from tiledseg.tracking.schema import explain_mismatch
+from tiledseg.tracking.server import ask_server
+from tiledseg.tracking.store_problems import describe_problem
 
 ANSWER_SECONDS = 5.0
 """How long a tracking server may take to say that it is alive."""
@@ -27,6 +29,10 @@ _answered: dict[str, float] = {}
 # in ``sender``, which says so at once.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+# Files come and go through the server: the bucket behind it is often reached by nobody else, and
+# a file of some kilobytes takes one request instead of three.
+os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
+os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
 
 
 def connect() -> mlflow.MlflowClient:
@@ -39,7 +45,7 @@ def connect() -> mlflow.MlflowClient:
     uri = mlflow.get_tracking_uri()
     known = time.monotonic() - _answered.get(uri, -TRUSTED_SECONDS) < TRUSTED_SECONDS
     if not known and uri.startswith(("http://", "https://")):
-        _ask_server(uri)
+        _require_answer(uri)
     if not known:
         require_unmoved(uri)
     with store_errors():
@@ -78,6 +84,12 @@ def reason_of(error: Exception) -> str:
     return text[:300]
 
 
+def explain(error: Exception) -> str:
+    """What is wrong with the store, and what to do about it, in one line."""
+    address = store_address()
+    return explain_mismatch(error, address) or describe_problem(error, address, reason_of(error))
+
+
 @contextmanager
 def store_errors() -> Iterator[None]:
     """Turn what MLflow and its database raise into ``TrackingError``."""
@@ -85,28 +97,21 @@ def store_errors() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         _answered.clear()
-        explanation = explain_mismatch(error, store_address())
-        if explanation:
-            raise TrackingError(explanation) from error
-        raise TrackingError(
-            f"the MLflow store {store_address()} cannot be used: {reason_of(error)}; "
-            "check MLFLOW_TRACKING_URI"
-        ) from error
+        raise TrackingError(explain(error)) from error
 
 
-def _ask_server(uri: str) -> None:
+def _require_answer(uri: str) -> None:
     """Ask whether a server is alive; MLflow itself would retry for minutes."""
-    try:
-        answer = requests.get(
-            f"{uri.rstrip('/')}/health",
-            timeout=ANSWER_SECONDS,
-            verify=os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() != "true",
-        )
-    except requests.RequestException as error:
-        raise TrackingError(
-            f"the MLflow server {store_address()} does not answer ({type(error).__name__}); "
-            "start it, or change MLFLOW_TRACKING_URI (unset it to use ./mlflow.db)"
-        ) from error
+    with store_errors():
+        try:
+            answer = ask_server(uri, "/health", ANSWER_SECONDS)
+        except requests.exceptions.SSLError:
+            raise
+        except requests.RequestException as error:
+            raise TrackingError(
+                f"the MLflow server {store_address()} does not answer ({type(error).__name__}); "
+                "start it, or change MLFLOW_TRACKING_URI (unset it to use ./mlflow.db)"
+            ) from error
     if answer.status_code >= 500:
         raise TrackingError(
             f"the MLflow server {store_address()} answers with status {answer.status_code}; "
