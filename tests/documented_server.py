@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import requests
 from mlflow_server import MlflowServer, find_free_port
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "server.md"
@@ -71,6 +72,28 @@ class DocumentedServer:
         self._run("People")
         self.client = self._read_exports("Every other machine")
         """Variables of a machine that uses the server."""
+
+    def add_person(self, name: str) -> dict[str, str]:
+        """Make an account; returns the variables of its login."""
+        password = f"{name}-secret-0000"
+        self._ask("2.0/mlflow/users/create", username=name, password=password)
+        return {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": password}
+
+    def grant(self, name: str, kind: str, thing: str, right: str) -> None:
+        """Give a person a right on an experiment (by its id) or a registered model."""
+        self._ask(
+            "3.0/mlflow/users/permissions/grant",
+            username=name, resource_type=kind, resource_id=thing, permission=right,
+        )  # fmt: skip
+
+    def _ask(self, call: str, **content: str) -> None:
+        answer = requests.post(
+            f"{self.server.address}/api/{call}",
+            json=content,
+            auth=("admin", SECRETS["ADMIN-PASSWORD"]),
+            verify=self.client["MLFLOW_TRACKING_SERVER_CERT_PATH"],
+        )
+        assert answer.ok, answer.text
 
     @property
     def _environment(self) -> dict[str, str]:

@@ -119,6 +119,7 @@ class DocumentedStore(Store):
     """
 
     def __init__(self, documented: DocumentedServer, database: str, files: str) -> None:
+        self.documented = documented
         self.server, self.environment = documented.server, documented.client
         self.secrets = tuple(SECRETS.values())
         import boto3

@@ -92,8 +92,9 @@ class TestVersions:
         assert found["2"].tags[CHAMPION_METRIC] == "0.9"
 
     def test_versions_of_all_models_or_of_one(self, client, versions):
+        run = add_run(client)
         client.create_registered_model("Other")
-        client.create_model_version("Other", "somewhere")
+        client.create_model_version("Other", f"runs:/{run}/model", run)
         client.set_registered_model_alias("Other", "latest-trained", "1")
         every = queries.read_versions()
         assert sorted(item.model for item in every) == ["Other", "Tiny", "Tiny", "Tiny"]

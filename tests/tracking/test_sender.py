@@ -89,9 +89,9 @@ def test_what_the_store_refuses_is_raised(outbox, store, start):
     store.away.set()
     outbox.add("x", {"number": 1})
     sender = start()
-    with pytest.raises(MlflowException, match="no such run"):
+    with pytest.raises(TrackingError, match="no such run"):
         sender.drain(5.0)
-    with pytest.raises(MlflowException, match="no such run"):
+    with pytest.raises(TrackingError, match="no such run"):
         sender.check()
     assert len(outbox) == 1
 

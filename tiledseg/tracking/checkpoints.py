@@ -35,8 +35,8 @@ from tiledseg.tracking.names import (
     STATE,
 )
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, address_package
-from tiledseg.tracking.store import explain, reason_of
-from tiledseg.tracking.store_problems import is_forbidden, is_temporary
+from tiledseg.tracking.store import explain_answer
+from tiledseg.tracking.store_problems import is_temporary
 
 logger = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ def _remove(client: mlflow.MlflowClient, model: LoggedModel) -> None:
 def _note_kept(model: LoggedModel, error: Exception) -> None:
     """Remember what the store does not let us remove, and say so once."""
     if not _kept:
-        reason = explain(error) if is_forbidden(error) else reason_of(error) or repr(error)
+        reason = explain_answer(error) or type(error).__name__
         logger.warning("checkpoints that fall out of the best stay in the store: %s", reason)
     _kept.add(model.model_id)
 

@@ -70,7 +70,7 @@ def open_run(
     """
     client = connect()
     name = experiment.dataset.name
-    with store_errors():
+    with store_errors(f"run {resume}" if resume else f"experiment {name}"):
         if resume:
             _refuse_finished(client, resume)
         origins = {RESUMED_TAG: parent, REPRODUCES_TAG: reproduces}
@@ -203,7 +203,7 @@ def read_experiment(run_id: str) -> Experiment:
         FormatError: Another version of tiledseg made it, in another format.
     """
     client = connect()
-    with store_errors():
+    with store_errors(f"run {run_id}"):
         tags = client.get_run(run_id).data.tags
         files = [item.path for item in client.list_artifacts(run_id)]
         if EXPERIMENT_FILE not in files:

@@ -16,7 +16,7 @@ from tiledseg.tracking.host_lock import host_lock
 from tiledseg.tracking.moved_store import require_unmoved
 from tiledseg.tracking.schema import explain_mismatch
 from tiledseg.tracking.server import ask_server
-from tiledseg.tracking.store_problems import describe_problem
+from tiledseg.tracking.store_problems import describe_problem, is_forbidden, is_refusal
 
 ANSWER_SECONDS = 5.0
 """How long a tracking server may take to say that it is alive."""
@@ -24,6 +24,8 @@ TRUSTED_SECONDS = 2.0
 """How long a store that has answered is not asked again whether it does: a page that reads ten
 things asks once."""
 _answered: dict[str, float] = {}
+_NOT_SERVED = 503
+"""What a server answers that leaves files to its clients (``--no-serve-artifacts``)."""
 
 # MLflow asks a server that is away for four minutes before it says so. Whoever can wait does so
 # in ``sender``, which says so at once.
@@ -59,6 +61,21 @@ def connect() -> mlflow.MlflowClient:
     return client
 
 
+def require_files() -> None:
+    """Ask a tracking server whether it reaches the files of runs; it may live without.
+
+    Raises:
+        TrackingError: It does not.
+    """
+    uri = mlflow.get_tracking_uri()
+    if not uri.startswith(("http://", "https://")):
+        return
+    with store_errors():
+        answer = ask_server(uri, "/api/2.0/mlflow-artifacts/artifacts", ANSWER_SECONDS)
+        if answer.status_code != _NOT_SERVED:
+            answer.raise_for_status()
+
+
 def page_command() -> str:
     """How to open MLflow's pages: the server's address, or the command that serves the database."""
     uri, address = mlflow.get_tracking_uri(), store_address()
@@ -90,14 +107,24 @@ def explain(error: Exception) -> str:
     return explain_mismatch(error, address) or describe_problem(error, address, reason_of(error))
 
 
+def explain_answer(error: Exception) -> str:
+    """Why a server refuses or fails; what the store says, where it did neither."""
+    return explain(error) if is_refusal(error) else reason_of(error)
+
+
 @contextmanager
-def store_errors() -> Iterator[None]:
-    """Turn what MLflow and its database raise into ``TrackingError``."""
+def store_errors(about: str = "") -> Iterator[None]:
+    """Turn what MLflow and its database raise into ``TrackingError``.
+
+    Args:
+        about: What is asked for; a server with a login does not name what it refuses.
+    """
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         _answered.clear()
-        raise TrackingError(explain(error)) from error
+        named = f"{about}: " if about and is_forbidden(error) else ""
+        raise TrackingError(f"{named}{explain(error)}") from error
 
 
 def _require_answer(uri: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import requests
 from mlflow.exceptions import MlflowException
@@ -47,22 +48,19 @@ def describe_problem(error: Exception, address: str, reason: str) -> str:
     if status == _LOGIN_REFUSED:
         return _describe_login(address)
     if status == _FORBIDDEN:
+        return _describe_right(_read_call(error), address)
+    if _is_about_files(error):
         return (
-            f"the MLflow server {address} does not let user {_read_user()!r} do this "
-            f"({_read_call(error)}); its administrator, or who made the experiment or model, can "
-            "give the right to"
-        )
-    if status is not None and _read_call(error).startswith(_FILES):
-        return (
-            f"the MLflow server {address} cannot keep or give the files of runs (status {status}); "
-            "its log says why: the bucket or folder behind it may be missing, full or locked"
+            f"the MLflow server {address} cannot keep or give the files of runs (status {status}"
+            f"{_read_message(error)}); look at its log: the bucket or folder behind it may be "
+            "missing, full or locked"
         )
     return f"the MLflow store {address} cannot be used: {reason}; check MLFLOW_TRACKING_URI"
 
 
 def describe_absence(error: Exception, address: str, reason: str) -> str:
     """One line: why a store takes nothing just now; arguments as those of ``describe_problem``."""
-    if _read_status(error) is not None:
+    if _is_about_files(error):
         return describe_problem(error, address, reason)
     return f"the MLflow store {address} does not answer ({reason})"
 
@@ -81,9 +79,23 @@ def is_temporary(error: Exception) -> bool:
     )
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether a server refused the user, or could not do what it was asked for."""
+    return _read_status(error) is not None
+
+
 def is_forbidden(error: Exception) -> bool:
     """Whether the user lacks a right on the server."""
     return _read_status(error) == _FORBIDDEN
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether a store has no such run or model.
+
+    A server with a login says of those that they are forbidden, as it does of hidden ones.
+    """
+    code = error.error_code if isinstance(error, MlflowException) else ""
+    return code == "RESOURCE_DOES_NOT_EXIST" or is_forbidden(error)
 
 
 def list_causes(error: BaseException) -> Iterator[BaseException]:
@@ -120,10 +132,23 @@ def _read_status(error: Exception) -> int | None:
     return _STATUS.get(error.error_code) if isinstance(error, MlflowException) else None
 
 
+def _is_about_files(error: Exception) -> bool:
+    """Whether a server answers, but not where it keeps the files of runs."""
+    return _read_status(error) is not None and _read_call(error).startswith(_FILES)
+
+
 def _read_call(error: Exception) -> str:
     """Which of the server's functions an error is about, or empty."""
     found = _CALL.search(str(error))
     return found["call"] if found else ""
+
+
+def _read_message(error: Exception) -> str:
+    """What the server says beside the status, or empty."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        with suppress(ValueError, KeyError, TypeError):
+            return f": {error.response.json()['message']}"[:200]
+    return ""
 
 
 def _describe_login(address: str) -> str:
@@ -134,6 +159,14 @@ def _describe_login(address: str) -> str:
             f"{LOGIN_VARIABLES}"
         )
     return f"the MLflow server {address} wants a login; set {LOGIN_VARIABLES}"
+
+
+def _describe_right(call: str, address: str) -> str:
+    who = f"the MLflow server {address} does not let user {_read_user()!r} do this ({call})"
+    remedy = "its administrator, or who made the experiment or model, can give the right to"
+    if call.endswith("/get"):  # a server with a login does not tell what there is
+        return f"{who}: there is no such run or model, or it is hidden; {remedy}"
+    return f"{who}; {remedy}"
 
 
 def _read_user() -> str:
