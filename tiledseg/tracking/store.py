@@ -24,6 +24,8 @@ TRUSTED_SECONDS = 2.0
 """How long a store that has answered is not asked again whether it does: a page that reads ten
 things asks once."""
 _answered: dict[str, float] = {}
+_FILES_SECONDS = 10.0
+"""How long a server may take to look into its bucket."""
 _NOT_SERVED = 503
 """What a server answers that leaves files to its clients (``--no-serve-artifacts``)."""
 
@@ -71,7 +73,7 @@ def require_files() -> None:
     if not uri.startswith(("http://", "https://")):
         return
     with store_errors():
-        answer = ask_server(uri, "/api/2.0/mlflow-artifacts/artifacts", ANSWER_SECONDS)
+        answer = ask_server(uri, "/api/2.0/mlflow-artifacts/artifacts", _FILES_SECONDS)
         if answer.status_code != _NOT_SERVED:
             answer.raise_for_status()
 
