@@ -1,4 +1,4 @@
-"""Every test here has an MLflow store."""
+"""Every test here has an MLflow store: SQLite, or each in turn where its file says so."""
 
 import mlflow
 import pytest
@@ -9,7 +9,7 @@ from tiledseg.tracking.names import CHAMPION
 
 
 @pytest.fixture(autouse=True)
-def _ready_store(own_tables):
+def _ready_store(mlflow_store):
     pass
 
 

@@ -6,11 +6,14 @@ import mlflow
 import pytest
 from mlflow.entities import Metric
 from store_filling import add_run
+from stores import on_every_store
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import queries
 from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, EPOCH_TAG, OWNER_TAG
 from tiledseg.tracking.ownership import Owner, Ownership
+
+pytestmark = on_every_store
 
 
 class TestRuns:
@@ -109,8 +112,9 @@ class TestVersions:
         assert not found["4"].is_scored_by(other), "it has none yet"
 
     def test_versions_of_all_models_or_of_one(self, client, versions):
+        run = add_run(client)
         client.create_registered_model("Other")
-        client.create_model_version("Other", "somewhere")
+        client.create_model_version("Other", f"runs:/{run}/model", run)
         client.set_registered_model_alias("Other", "latest-trained", "1")
         every = queries.read_versions()
         assert sorted(item.model for item in every) == ["Other", "Tiny", "Tiny", "Tiny"]

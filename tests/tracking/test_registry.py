@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from logged_models import log_model
 from mlflow.exceptions import MlflowException
+from stores import on_every_store
 
 from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
@@ -21,6 +22,8 @@ from tiledseg.tracking.registry import (
     make_version,
     register,
 )
+
+pytestmark = on_every_store
 
 
 @pytest.fixture(scope="module")

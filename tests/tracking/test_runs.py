@@ -2,6 +2,7 @@ import cv2
 import mlflow
 import numpy as np
 import pytest
+from stores import on_every_store
 
 from tiledseg.data.dataset import load_dataset
 from tiledseg.errors import DatasetError, OutputError, TrackingError
@@ -12,6 +13,8 @@ from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.run_folder import run_folder
 from tiledseg.tracking.runs import open_run, read_experiment
 from tiledseg.training.observer import EpochPicture, EpochReport
+
+pytestmark = on_every_store
 
 
 def only_run(client, name="Tiny"):

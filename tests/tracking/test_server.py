@@ -1,4 +1,4 @@
-"""A standard tracking server, which keeps the files of runs itself."""
+"""Tracking servers, which keep the files of runs: fetching them, and training by the front door."""
 
 import json
 import tempfile
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from logged_models import log_model
 from mlflow.exceptions import MlflowException
-from mlflow_server import MlflowServer
+from stores import DOCUMENTED, SERVER
 from typer.testing import CliRunner
 
 from tiledseg import train
@@ -29,22 +29,14 @@ from tiledseg.tracking.registry import load_predictor, register
 pytestmark = pytest.mark.soak
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, mlflow_tables):
-    """Its address; stopped with all that it started."""
-    folder = tmp_path_factory.mktemp("server")
-    (folder / "mlflow.db").write_bytes(mlflow_tables.read_bytes())
-    running = MlflowServer(folder)
-    running.start()
-    try:
-        yield running.address
-    finally:
-        running.stop()
+@pytest.fixture(scope="module", params=[SERVER, DOCUMENTED])
+def server(request, start_store):
+    return start_store(request.param)
 
 
 @pytest.fixture
-def client(server):
-    mlflow.set_tracking_uri(server)
+def client(server, monkeypatch):
+    server.visit(monkeypatch)
     return mlflow.MlflowClient()
 
 
@@ -63,8 +55,9 @@ def dataset(tmp_path_factory, tiny_dataset):
 @pytest.fixture(scope="module")
 def trained(server, dataset, tiny_experiment):
     """A training by the front door; the first version of the model "Tiny" is its network."""
-    mlflow.set_tracking_uri(server)
-    return train(tiny_experiment(), root=dataset.parent)
+    with pytest.MonkeyPatch.context() as patch:
+        server.visit(patch)
+        return train(tiny_experiment(), root=dataset.parent)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,11 +36,14 @@ from tiledseg.tracking.names import (
     STATE,
 )
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, address_package
-from tiledseg.tracking.store import reason_of
+from tiledseg.tracking.store import explain_answer
+from tiledseg.tracking.store_problems import is_temporary
 
 logger = logging.getLogger(__name__)
 
 _MOST_MODELS = 1000
+_kept: set[str] = set()
+"""Models that the store does not let this process remove."""
 
 
 def send_checkpoint(
@@ -267,14 +271,32 @@ def _list_models(client: mlflow.MlflowClient, run_id: str) -> list[LoggedModel]:
 
 
 def _remove(client: mlflow.MlflowClient, model: LoggedModel) -> None:
-    """Remove a model: first its record, so that no reader finds it, then its files."""
-    client.delete_logged_model(model.model_id)
-    try:
-        _repository(model).delete_artifacts()
-    except (MlflowException, NotImplementedError, OSError) as error:  # a store may not let us
-        logger.warning(
-            "files of checkpoint %s stay in the store: %s", model.model_id, reason_of(error)
-        )
+    """Remove a model: no reader takes it any more, its files go, then its record.
+
+    In this order a kill, or a store that goes away in between, leaves nothing behind: the record
+    is found again.
+    """
+    if model.model_id in _kept:
+        return
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+    for remove in (
+        _repository(model).delete_artifacts,
+        partial(client.delete_logged_model, model.model_id),
+    ):
+        try:
+            remove()
+        except (MlflowException, NotImplementedError, OSError) as error:
+            if is_temporary(error):
+                raise
+            _note_kept(model, error)
+
+
+def _note_kept(model: LoggedModel, error: Exception) -> None:
+    """Remember what the store does not let us remove, and say so once."""
+    if not _kept:
+        reason = explain_answer(error) or type(error).__name__
+        logger.warning("checkpoints that fall out of the best stay in the store: %s", reason)
+    _kept.add(model.model_id)
 
 
 def _repository(model: LoggedModel) -> Any:

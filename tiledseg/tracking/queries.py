@@ -139,7 +139,7 @@ def read_run(run_id: str) -> RunSummary:
         TrackingError: There is none of that id, or the store does not answer.
     """
     client = connect()
-    with store_errors():
+    with store_errors(f"run {run_id}"):
         run = client.get_run(run_id)
         name = client.get_experiment(run.info.experiment_id).name
     return _summary(run, {run.info.experiment_id: name})

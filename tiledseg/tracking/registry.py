@@ -27,7 +27,7 @@ from tiledseg.tracking.names import (
     MODEL,
     REGISTERED_TAG,
 )
-from tiledseg.tracking.store import connect, reason_of, store_address, store_errors
+from tiledseg.tracking.store import connect, explain_answer, store_address, store_errors
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Predictor
@@ -151,7 +151,7 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
             folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(place)))
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise RegistryError(
-                f"model {uri!r} is not in {store_address()}: {reason_of(error)}; "
+                f"model {uri!r} is not in {store_address()}: {explain_answer(error)}; "
                 "train it, or name another: models:/NAME@champion, runs:/ID/model or a folder"
             ) from error
         found = sorted(folder.glob(f"artifacts/*/{EXPERIMENT_FILE}"))
