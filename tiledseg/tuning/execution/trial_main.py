@@ -153,8 +153,11 @@ def _serve(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
 
 def _prepare(experiment: Experiment, root: Path | None) -> dict[str, Any]:
     from tiledseg.pipeline import prepare  # noqa: PLC0415  # loads TensorFlow
+    from tiledseg.training.fit import decide_arithmetic  # noqa: PLC0415
 
-    return {"digest": prepare(experiment, root=root).digest}
+    digest = prepare(experiment, root=root).digest
+    decide_arithmetic(experiment)  # trials take what is remembered: many networks, little time
+    return {"digest": digest}
 
 
 def _train(
@@ -169,7 +172,9 @@ def _train(
         if answer is None or not answer["go_on"]:
             sys.exit()
     reporter = TrialReporter(channel)
-    result = train(experiment, [reporter], root=root, splits=request["splits"])
+    result = train(
+        experiment, [reporter], root=root, splits=request["splits"], times_arithmetic=False
+    )
     return {
         "metrics": {**reporter.best_epoch, **result.metrics},
         "best_epoch": result.best_epoch,
