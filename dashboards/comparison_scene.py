@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dashboards import store
 from dashboards.comparison import Side, dice_of_images, list_shared_classes
+from dashboards.formatting import format_score
 from dashboards.masks import holds_labels
 from dashboards.viewer import Layer, Pane, Scene
 
@@ -110,7 +111,7 @@ def _name_masks(left: Side, right: Side) -> dict[str, str]:
 
 def _note_dice(side: Side, split: str, stem: str, name: str) -> str:
     value = dice_of_images(side, split, name).get(stem)
-    return "" if value is None else f"Dice {value:.3f}"
+    return "" if value is None else f"Dice {format_score(value, 3)}"
 
 
 def _list_class_maps(target: Path | None, masks: Sequence[_Mask]) -> list[tuple[str, str, Path]]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from tiledseg import train
 from tiledseg.cli import app
 from tiledseg.errors import DatasetError, TrackingError
-from tiledseg.reproduction import describe_changes, reproduce
+from tiledseg.reproduction import compare_runs, describe_changes, reproduce
 from tiledseg.tracking import provenance, runs, tracked_run
 from tiledseg.tracking.names import (
     ARITHMETIC_TAG,
@@ -231,6 +232,24 @@ def test_at_most_twenty_differences_are_shown(trained, monkeypatch):
     assert len(table) == 20
     assert "more" in done.stdout
     assert "the order in which threads" in done.stdout
+
+
+def test_a_score_that_is_not_defined_in_both_is_no_difference_and_in_one_it_is():
+    def record(epoch, **final):
+        history = pd.DataFrame({"epoch": [1], "val_dice_rare": [epoch]})
+        return SimpleNamespace(history=history, metrics=final)
+
+    nothing = record(math.nan, **{"valid/tiled/images/dice/rare": 0.0})
+    assert compare_runs(nothing, nothing) == (1, [])
+    some = record(0.5, **{"valid/tiled/images/dice/rare": 1.0, "valid/tiled/dice/rare": 0.5})
+    compared, differences = compare_runs(nothing, some)
+    assert compared == 3
+    found = {each.figure: (each.first, each.second, each.size) for each in differences}
+    assert found == {
+        "val_dice_rare": (None, 0.5, math.inf),
+        "valid/tiled/dice/rare": (None, 0.5, math.inf),
+        "valid/tiled/images/dice/rare": (0.0, 1.0, 1.0),
+    }
 
 
 @pytest.mark.usefixtures("own_tables")

@@ -3,7 +3,7 @@
 There is one training path. The command line, the sweep and a notebook all call ``train``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,11 +18,12 @@ from tiledseg.data.integrity import DatasetSummary, check_dataset
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError
 from tiledseg.evaluation.evaluate import ImageEvaluation, evaluate_images, summarize_seams
-from tiledseg.evaluation.scores import summarize_scores
+from tiledseg.evaluation.scores import Figure, summarize_scores
 from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.models.encoders import require_encoder_weights
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.tracking.names import CHAMPION_METRIC
+from tiledseg.tracking.champions import ValidationScore
+from tiledseg.tracking.names import final_metric, images_metric
 from tiledseg.tracking.offline import open_offline_run
 from tiledseg.tracking.registry import Registration, find_registration
 from tiledseg.tracking.resuming import fetch_training
@@ -66,7 +67,8 @@ class EvaluationResult:
     run_id: str
     """The MLflow run that holds everything."""
     metrics: dict[str, float]
-    """``SPLIT/MODE/SCORE`` and ``SPLIT/seam/FIGURE``."""
+    """``SPLIT/MODE/SCORE`` and ``SPLIT/seam/FIGURE``, but those that no image has, and the numbers
+    of images behind them, see ``tracking.names``."""
     table: pd.DataFrame
     """One row per image and mode."""
 
@@ -164,7 +166,8 @@ def train(
         if parent:
             run.log_inherited(predictor, training.best_epoch)
         name = experiment.dataset.name if experiment.tracking.register_model else ""
-        run.log_registration(predictor, training.best_epoch, name, metrics[CHAMPION_METRIC])
+        score = ValidationScore.from_metrics(metrics, experiment.class_names)
+        run.log_registration(predictor, training.best_epoch, name, score)
     return TrainingResult(
         run_id=run.run_id,
         metrics=metrics,
@@ -247,7 +250,7 @@ def _evaluate(
     predictor: Predictor, dataset: Dataset, splits: Sequence[str], job: _Job
 ) -> tuple[dict[str, float], pd.DataFrame]:
     rows: list[dict[str, str | float]] = []
-    metrics: dict[str, float] = {}
+    figures: list[Figure] = []
     for split in splits:
         seams = []
         samples = _samples_of(dataset, split)
@@ -261,11 +264,23 @@ def _evaluate(
             seams.append(item.seams)
             for observer in job.observers:
                 observer.on_image(item)
-        metrics.update(summarize_seams(split, seams))
+        figures += summarize_seams(split, seams)
     table = pd.DataFrame(rows)
-    metrics.update(summarize_scores(table))
+    figures += summarize_scores(table, job.experiment.class_names)
+    metrics = name_figures(figures)
     job.run.log_scores(table, metrics)
     return metrics, table
+
+
+def name_figures(figures: Iterable[Figure]) -> dict[str, float]:
+    """Metrics of a run: what is defined of its final figures, and the images behind each."""
+    metrics = {}
+    for figure in figures:
+        name = final_metric(figure.split, figure.part, figure.name)
+        if figure.value is not None:
+            metrics[name] = figure.value
+        metrics[images_metric(name)] = float(figure.images)
+    return metrics
 
 
 def _samples_of(dataset: Dataset, split: str) -> Sequence[Sample]:

@@ -8,17 +8,26 @@ import streamlit as st
 from dashboards import empty_states, navigation, store
 from dashboards.comparison import SPLITS, Source, name_version
 from dashboards.filmstrip import show_filmstrip
-from dashboards.formatting import format_age
+from dashboards.formatting import format_age, format_score
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from tiledseg.config.durations import format_duration
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
+from tiledseg.tracking.champions import ValidationScore, promote
+from tiledseg.tracking.names import (
+    CHAMPION,
+    SCORES,
+    SPEED,
+    final_metric,
+    images_metric,
+    is_scored,
+    list_scored_classes,
+)
 from tiledseg.tracking.queries import RunSummary, VersionSummary
-from tiledseg.tracking.registry import promote
 
-SCORES = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
-SCORE_NAMES = {"dice": "Dice", "iou": "IoU", "seconds_per_megapixel": "s/megapixel"}
-TABLE_HEIGHT = 38 + 35 * len(SCORES)
+SCORE_NAMES = {"dice": "Dice", "iou": "IoU", SPEED: "s/megapixel"}
+IMAGES = ", images"
+"""Ends the name of a column of ``scores_table``."""
+TABLE_HEIGHT = 38 + 35 * len((*SCORES, SPEED))
 
 
 def show() -> None:
@@ -70,12 +79,21 @@ def _card(version: VersionSummary) -> None:
             table = scores_table(run)
             st.dataframe(
                 table,
-                column_config=dict.fromkeys(
-                    map(str, table), st.column_config.NumberColumn(format="%.4f")
-                ),
-                alt="Scores, tiled beside non-tiled",
+                column_config={
+                    name: st.column_config.NumberColumn(
+                        "images" if name.endswith(IMAGES) else name,
+                        format="%d" if name.endswith(IMAGES) else "%.4f",
+                    )
+                    for name in map(str, table)
+                },
+                placeholder="-",
+                alt="Scores, tiled beside non-tiled, each with the number of images behind it",
             )
-            st.caption("Means over whole images. The champion is the best on valid, never on test.")
+            st.caption(
+                "Means over whole images, as many as stand beside them; with several classes, an "
+                "image counts for those that it has in target or mask. The champion is the best on "
+                "valid, never on test."
+            )
         with right:
             st.dataframe(_main_settings(run), height=TABLE_HEIGHT, alt="Main settings")
         uri = f"models:/{version.model}/{version.version}"
@@ -102,15 +120,23 @@ def _card(version: VersionSummary) -> None:
 
 
 def scores_table(run: RunSummary) -> pd.DataFrame:
-    """Scores of a run, one row each, a column for every split and mode that it has."""
-    columns = {
-        f"{split}, {name}": [run.metrics.get(f"{split}/{mode}/{score}") for score in SCORES]
-        for split in SPLITS
-        for mode, name in (("tiled", "tiled"), ("resized", "non-tiled"))
-        if f"{split}/{mode}/dice" in run.metrics
-    }
-    names = [SCORE_NAMES.get(score, score) for score in SCORES]
-    return pd.DataFrame(columns, index=pd.Index(names, name="score"))
+    """Scores of a run, one row each; for every split and mode a column, and one of its images.
+
+    Of several classes, the Dice of each stands below their mean.
+    """
+    classes = sorted(list_scored_classes(run.metrics))
+    scores = (SCORES[0], *(f"{SCORES[0]}/{name}" for name in classes), *SCORES[1:], SPEED)
+    columns: dict[str, list[float | None]] = {}
+    for split in SPLITS:
+        if not is_scored(run.metrics, split):
+            continue
+        for mode, name in (("tiled", "tiled"), ("resized", "non-tiled")):
+            metrics = [final_metric(split, mode, score) for score in scores]
+            images = [images_metric(metric) for metric in metrics]
+            columns[f"{split}, {name}"] = [run.metrics.get(metric) for metric in metrics]
+            columns[f"{split}, {name}{IMAGES}"] = [run.metrics.get(metric) for metric in images]
+    names = [SCORE_NAMES.get(score, score.replace(f"{SCORES[0]}/", "Dice, ")) for score in scores]
+    return pd.DataFrame(columns, index=pd.Index(names, name="score"), dtype=float)
 
 
 def _main_settings(run: RunSummary) -> pd.DataFrame:
@@ -121,7 +147,7 @@ def _main_settings(run: RunSummary) -> pd.DataFrame:
 
 def _pictures(version: VersionSummary, run: RunSummary) -> None:
     """The worst images; a click compares them at full size."""
-    split = next((name for name in SPLITS if f"{name}/tiled/dice" in run.metrics), None)
+    split = next((name for name in SPLITS if is_scored(run.metrics, name)), None)
     items = worst_images(Source(f"v{version.version}", "", run), split, 6) if split else []
     if not split or not items:
         return
@@ -154,10 +180,16 @@ def _promotion(version: VersionSummary) -> None:
 @st.dialog("Promote to champion?")
 def _ask(version: VersionSummary) -> None:
     """Say what will change, and change it only on a second click."""
-    score = version.tags.get(CHAMPION_METRIC, "unknown")
+    score = ValidationScore.from_tags(version.tags)
+    dice = (
+        f"a validation Dice of **{format_score(score.dice)}** (tiled, mean over {score.images} "
+        f"images: {', '.join(score.classes)})"
+        if score
+        else "no validation Dice"
+    )
     st.write(
-        f"**{version.model} version {version.version}** has a validation Dice of **{score}** "
-        "(tiled). Everybody who uses the champion will get this version from now on."
+        f"**{version.model} version {version.version}** has {dice}. Everybody who uses the "
+        "champion will get this version from now on."
     )
     with st.container(horizontal=True):
         sure = st.button("Promote", type="primary", icon=":material/verified:")
@@ -180,11 +212,14 @@ def _ask(version: VersionSummary) -> None:
 
 def _versions(own: Sequence[VersionSummary]) -> None:
     st.subheader("All versions", anchor=False)
+    scores = [ValidationScore.from_tags(item.tags) for item in own]
     table = pd.DataFrame(
         {
             "version": [int(item.version) for item in own],
             "aliases": [", ".join(item.aliases) for item in own],
-            "valid, tiled": [float(item.tags.get(CHAMPION_METRIC, "nan")) for item in own],
+            "valid, tiled": [score.dice if score else None for score in scores],
+            "images": [score.images if score else None for score in scores],
+            "classes": [", ".join(score.classes) if score else "" for score in scores],
             "registered": [item.created for item in own],
             "run": [item.run_id[:8] for item in own],
         }
@@ -194,6 +229,10 @@ def _versions(own: Sequence[VersionSummary]) -> None:
         hide_index=True,
         column_config={
             "valid, tiled": st.column_config.NumberColumn(format="%.4f"),
+            "images": st.column_config.NumberColumn(
+                format="%d", help="Validation images behind the mean"
+            ),
+            "classes": st.column_config.TextColumn(help="In the targets of validation images"),
             "registered": st.column_config.DatetimeColumn(format="distance"),
         },
         placeholder="-",

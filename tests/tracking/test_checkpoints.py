@@ -149,7 +149,8 @@ def test_a_registered_one_never_falls_out_and_holds_what_was_decided(
     settings = tmp_path / "settings"
     (settings / PREDICTOR_FOLDER).mkdir(parents=True)
     predictor.replace(threshold=0.7).save_settings(settings / PREDICTOR_FOLDER)
-    content = {"epoch": 1, "name": "Tiny", "score": 0.8, "tags": {"tiledseg.threshold": "0.7"}}
+    score = {"dice": 0.8, "images": 2, "classes": ["foreground"]}
+    content = {"epoch": 1, "name": "Tiny", "score": score, "tags": {"tiledseg.threshold": "0.7"}}
     for _ in range(2):
         send_registration(client, run_id, content, settings)
     (version,) = client.search_model_versions("name = 'Tiny'")

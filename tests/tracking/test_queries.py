@@ -86,7 +86,7 @@ class TestVersions:
         found = {item.version: item for item in queries.read_versions()}
         assert found["1"].aliases == (CHAMPION,)
         assert found["2"].aliases == ()
-        assert found["2"].tags[CHAMPION_METRIC] == "0.9"
+        assert found["2"].tags[CHAMPION_METRIC] == "0.900000"
 
     def test_versions_of_all_models_or_of_one(self, client, versions):
         client.create_registered_model("Other")

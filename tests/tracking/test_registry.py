@@ -7,8 +7,9 @@ from mlflow.exceptions import MlflowException
 from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
+from tiledseg.tracking.champions import ValidationScore, champion_score, promote
 from tiledseg.tracking.names import CHAMPION, LATEST
-from tiledseg.tracking.registry import champion_score, load_predictor, promote, register
+from tiledseg.tracking.registry import load_predictor, register
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,10 @@ def logged(log):
     return log()
 
 
+def scored(dice):
+    return ValidationScore(dice, 2, ("foreground",))
+
+
 def versions_by_alias(client):
     aliases = client.get_registered_model("Tiny").aliases
     return {alias: str(version) for alias, version in aliases.items()}
@@ -42,7 +47,7 @@ def versions_by_alias(client):
 def test_champion_moves_only_to_a_better_score(log):
     client = mlflow.MlflowClient()
     outcome = [
-        (register(client, "Tiny", *log(), score).is_champion, versions_by_alias(client))
+        (register(client, "Tiny", *log(), scored(score)).is_champion, versions_by_alias(client))
         for score in (0.5, 0.4, 0.5, 0.6)
     ]
     assert outcome == [
@@ -51,7 +56,7 @@ def test_champion_moves_only_to_a_better_score(log):
         (False, {LATEST: "3", CHAMPION: "1"}),
         (True, {LATEST: "4", CHAMPION: "4"}),
     ]
-    assert champion_score(client, "Tiny") == pytest.approx(0.6)
+    assert champion_score(client, "Tiny") == scored(0.6)
 
 
 def test_there_is_no_score_without_a_champion():
@@ -73,25 +78,25 @@ def test_a_registry_that_stumbles_is_not_one_without_a_champion(monkeypatch):
 
 def test_of_two_trainings_that_end_together_the_better_one_is_champion(log, monkeypatch):
     client = mlflow.MlflowClient()
-    register(client, "Tiny", *log(), 0.5)
+    register(client, "Tiny", *log(), scored(0.5))
     move, better = mlflow.MlflowClient.set_registered_model_alias, []
 
     def overtaken(self, name, alias, version):
         """Between the look at the champion and the move of its alias."""
         if alias == CHAMPION and not better:
             better.append(True)
-            better.append(register(client, "Tiny", *log(), 0.9))
+            better.append(register(client, "Tiny", *log(), scored(0.9)))
         move(self, name, alias, version)
 
     monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", overtaken)
-    assert not register(client, "Tiny", *log(), 0.8).is_champion
+    assert not register(client, "Tiny", *log(), scored(0.8)).is_champion
     assert better[1].is_champion
-    assert champion_score(client, "Tiny") == pytest.approx(0.9)
+    assert champion_score(client, "Tiny") == scored(0.9)
 
 
 def test_every_way_of_naming_a_model(logged, predictor):
     model_id, run_id = logged
-    register(mlflow.MlflowClient(), "Tiny", model_id, run_id, 0.5)
+    register(mlflow.MlflowClient(), "Tiny", model_id, run_id, scored(0.5))
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     expected = predictor.probability(image)
     uris = [f"models:/{name}" for name in ("Tiny@champion", "Tiny/1", model_id)]

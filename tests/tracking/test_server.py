@@ -19,9 +19,10 @@ from tiledseg.images.reading import read_image, read_mask
 from tiledseg.images.writing import write_probability
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
+from tiledseg.tracking.champions import ValidationScore, champion_score, promote
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.names import CHAMPION, LATEST
-from tiledseg.tracking.registry import champion_score, load_predictor, promote, register
+from tiledseg.tracking.registry import load_predictor, register
 
 pytestmark = pytest.mark.soak
 
@@ -145,7 +146,7 @@ def test_a_training_ends_well_and_its_network_has_both_aliases(trained, client):
         assert ("Tiny", str(version.version)) in [
             (item["name"], str(item["version"])) for item in made
         ]
-    assert champion_score(client, "Tiny") == pytest.approx(
+    assert champion_score(client, "Tiny").dice == pytest.approx(
         trained.metrics["valid/tiled/dice"], abs=1e-6
     )
 
@@ -173,7 +174,9 @@ def test_aliases_move_as_they_do_in_a_database(client, experiment_id, tiny_exper
     run_id = client.create_run(experiment_id).info.run_id
     models = [log_model(predictor, run_id, epoch) for epoch in (1, 2, 3)]
     outcome = [
-        register(client, "Others", model_id, run_id, score).is_champion
+        register(
+            client, "Others", model_id, run_id, ValidationScore(score, 2, ("foreground",))
+        ).is_champion
         for model_id, score in zip(models, (0.5, 0.4, 0.6), strict=True)
     ]
     assert outcome == [True, False, True]

@@ -8,6 +8,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from tiledseg.evaluation.figures import learning_curves, save_figure
 from tiledseg.images.atomic import atomic_file
 from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import paint
+from tiledseg.tracking.champions import ValidationScore
 from tiledseg.tracking.delivery import add_batch
 from tiledseg.tracking.evaluation_files import write_evaluation
 from tiledseg.tracking.files import epoch_picture_name
@@ -224,7 +226,7 @@ class TrackedRun:
             write_evaluation(files, evaluation, with_image=with_image, with_sheet=with_sheet)
 
     def log_scores(self, table: pd.DataFrame, metrics: Mapping[str, float]) -> None:
-        """Log one row per image and mode as a table, and the final metrics."""
+        """Log one row per image and mode as a table, empty where undefined; and final metrics."""
         with self._outbox.put("files", {"folder": ""}) as files:
             _write_text(files / SCORES_TABLE_FILE, table.to_json(orient="split", index=False))
             _write_text(files / SCORES_FILE, table.to_csv(index=False))
@@ -233,7 +235,7 @@ class TrackedRun:
         self._log_metrics(metrics)
 
     def log_registration(
-        self, predictor: "Predictor", best_epoch: int, name: str, score: float
+        self, predictor: "Predictor", best_epoch: int, name: str, score: ValidationScore
     ) -> None:
         """Write what was decided into the best checkpoint, and register it.
 
@@ -241,13 +243,13 @@ class TrackedRun:
             predictor: With its threshold and settings.
             best_epoch: Whose network is registered.
             name: Of the registered model; empty to register nothing.
-            score: ``valid/tiled/dice``.
+            score: What it is compared by with other versions.
         """
         tags = {
             THRESHOLD_TAG: f"{predictor.threshold:.6f}",
             TILING_TAG: predictor.experiment.tiling.mode,
         }
-        content = {"epoch": best_epoch, "name": name, "score": score, "tags": tags}
+        content = {"epoch": best_epoch, "name": name, "score": asdict(score), "tags": tags}
         with self._outbox.put("register", content) as files:
             place = files / PREDICTOR_FOLDER
             place.mkdir(parents=True)

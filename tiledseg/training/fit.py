@@ -18,7 +18,7 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset
 from tiledseg.data.sampling.sampler import TileSampler
 from tiledseg.data.sampling.validation_tiles import ValidationTiles
-from tiledseg.errors import TrainingError
+from tiledseg.errors import DatasetError, TrainingError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.training.arithmetic import ChosenArithmetic, choose_arithmetic
@@ -96,6 +96,8 @@ def fit(
     Raises:
         TrainingError: The loss is not a number any more, or there is nothing to resume.
         TilingError: An image cannot be tiled as ``tiling`` says; found before training.
+        DatasetError: No validation tile has any of several classes, and by them the best epoch is
+            to be chosen; found before training.
         OutputError: A checkpoint cannot be written.
         StoppedError: It was asked to stop; the state is saved.
     """
@@ -127,6 +129,8 @@ def fit(
         _restore(parts, state, folder)
     else:
         samples = dataset.splits["train"]
+        validation = ValidationTiles(dataset.splits["valid"], experiment, cache)
+        _check_monitor(validation, experiment)
         with closing(
             TileSampler(samples, experiment, cache, start_epoch=done, start_step=batch)
         ) as sampler:
@@ -166,7 +170,6 @@ def fit(
                 *([parts["hard_examples"]] if "hard_examples" in parts else []),
                 saving,
             ]
-            validation = ValidationTiles(dataset.splits["valid"], experiment, cache)
             with stop.deferred():
                 model.fit(
                     sampler,
@@ -268,6 +271,20 @@ def _check_tiling(
         for sample in dataset.splits[split]:
             height, width = cache.image(sample.image, experiment.image).shape[:2]
             predictor.grid(height, width)
+
+
+def _check_monitor(validation: ValidationTiles, experiment: Experiment) -> None:
+    """Refuse now what would leave no epoch to choose: of several classes, a Dice of none."""
+    settings = experiment.training
+    if experiment.model.num_classes == 1 or settings.monitor == "val_loss":
+        return
+    if not validation.has_classes():
+        raise DatasetError(
+            f"training.monitor is {settings.monitor}, and no validation tile of "
+            f"{experiment.dataset.name} has a class but the background, so that it is not "
+            "defined; add validation images that have some, raise training.validation_tiles "
+            f"({settings.validation_tiles}), or set training.monitor to val_loss"
+        )
 
 
 class _PredictorWriter:

@@ -12,6 +12,13 @@ def test_overview_shows_progress_of_the_open_run(at_store):
     assert "epoch 3 of at most 10" in read_words(open_page("overview"))
 
 
+def test_a_champion_s_mean_says_how_many_images_are_behind_it(at_store):
+    page = open_page("overview")
+    assert "Mean over 2 images." in read_words(page)
+    latest = page.dataframe[0].value
+    assert latest["images"].dropna().tolist() == [2, 2]  # trainings; the trials have none
+
+
 def test_overview_shows_progress_of_an_open_study(broken, store):
     with sqlite3.connect(broken / "mlflow.db") as database:
         (study,) = database.execute("SELECT run_uuid FROM runs WHERE name = 'filters'")
