@@ -29,7 +29,8 @@ from tiledseg.tracking.registry import Registration, find_registration
 from tiledseg.tracking.resuming import fetch_training
 from tiledseg.tracking.runs import open_run
 from tiledseg.tracking.tracked_run import TrackedRun
-from tiledseg.training.fit import decide_precision, fit
+from tiledseg.training.arithmetic import ChosenArithmetic
+from tiledseg.training.fit import decide_arithmetic, fit
 from tiledseg.training.observer import TrainingObserver
 from tiledseg.training.stopping import StopRequest
 
@@ -91,6 +92,7 @@ class _Job:
     experiment: Experiment
     run: TrackedRun
     observers: Sequence[PipelineObserver]
+    arithmetic: ChosenArithmetic | None = None
 
 
 def train(
@@ -104,6 +106,7 @@ def train(
     splits: Sequence[str] = EVALUATED_SPLITS,
     stop: StopRequest | None = None,
     offline: bool = False,
+    times_arithmetic: bool = True,
 ) -> TrainingResult:
     """Do the main job for one experiment.
 
@@ -119,13 +122,14 @@ def train(
         stop: Set by whoever wants the training to stop at the end of the step.
         offline: Log to this machine alone, for ``tiledseg sync`` to send; ``resume`` is then the
             id of such a run.
+        times_arithmetic: Whether ``training.precision: auto`` times steps of a network that was
+            not timed before; else what was chosen for another network is taken.
 
     Raises:
         TiledsegError: Something that the user can mend; the run is then marked FAILED.
         StoppedError: It was asked to stop; the run is KILLED, and can be resumed.
         StoreAwayError: All is done but for what the store has not taken yet.
     """
-    experiment = decide_precision(experiment)
     require_encoder_weights(experiment.model)
     reproduces = repeated.run_id if repeated else ""
     opened = (
@@ -134,7 +138,9 @@ def train(
         else open_run(experiment, "train", resume=resume, parent=parent, reproduces=reproduces)
     )
     with opened as run:
-        job = _Job(experiment, run, observers)
+        chosen = decide_arithmetic(experiment, may_time=times_arithmetic)
+        experiment = chosen.apply(experiment)
+        job = _Job(experiment, run, observers, chosen)
         goes_on = bool(resume or parent) and fetch_training(run, parent or run.run_id)
         cache = PixelCache()
         dataset = _open_dataset(job, root, cache)
@@ -219,7 +225,7 @@ def _open_dataset(job: _Job, root: Path | None, cache: PixelCache) -> Dataset:
     """Announce the run, log its provenance, settings and data, and hand out the dataset."""
     for observer in job.observers:
         observer.on_run_start(job.run.run_id)
-    job.run.log_provenance(job.experiment.training.precision)
+    job.run.log_provenance(job.arithmetic)
     job.run.log_experiment(job.experiment)
     dataset = _check_and_load(job.experiment, root, cache, job.observers)
     job.run.log_dataset(dataset, job.experiment.dataset)

@@ -10,7 +10,12 @@ from typing import Annotated, Any
 import psutil
 import typer
 
-from tiledseg.backend import compiles_by_xla, fast_precision, list_features, load_backend
+from tiledseg.backend import (
+    guess_arithmetic,
+    list_arithmetics,
+    list_features,
+    load_backend,
+)
 from tiledseg.cli.app import app
 from tiledseg.cli.console import show_line
 
@@ -54,7 +59,6 @@ def _describe_hardware() -> dict[str, Any]:
     from tiledseg.tracking.provenance import read_version  # noqa: PLC0415
     from tiledseg.tracking.run_folder import state_home  # noqa: PLC0415
 
-    precision = fast_precision()
     return {
         "versions": {name: read_version(name) for name in _PACKAGES},
         "machine": {
@@ -67,8 +71,8 @@ def _describe_hardware() -> dict[str, Any]:
         },
         "arithmetic": {
             "backend": keras.config.backend(),
-            "precision": precision,
-            "xla": compiles_by_xla(precision),
+            "timed_for_each_network": "; ".join(map(str, list_arithmetics())),
+            "without_timing": str(guess_arithmetic()),
         },
         "folders": {
             "cache": _describe_folder(default_cache_folder()),

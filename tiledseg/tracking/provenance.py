@@ -12,7 +12,6 @@ import keras
 import pandas as pd
 
 from tiledseg.backend import (
-    compiles_by_xla,
     count_threads,
     describe_devices,
     describe_processor,
@@ -37,11 +36,11 @@ _PACKAGES = (
 """Those that the numbers come from."""
 
 
-def describe_environment(precision: str) -> dict[str, str]:
+def describe_environment(arithmetic: str) -> dict[str, str]:
     """Versions, machine and arithmetic of this process, as tags of a run.
 
     Args:
-        precision: Of training, already decided.
+        arithmetic: Of training, in words.
     """
     backend = keras.config.backend()
     unused = {"jax"} if backend == "tensorflow" else {"tensorflow"}
@@ -49,13 +48,12 @@ def describe_environment(precision: str) -> dict[str, str]:
     for name in _PACKAGES:
         if name not in unused:
             versions[name] = read_version(name)
-    compiled = ", XLA" if compiles_by_xla(precision) else ""
     return {
         VERSIONS_TAG: json.dumps(versions),
         DEVICES_TAG: describe_devices(),
         PROCESSOR_TAG: describe_processor(),
         THREADS_TAG: str(count_threads()),
-        ARITHMETIC_TAG: f"{backend}, {precision}{compiled}",
+        ARITHMETIC_TAG: f"{backend}, {arithmetic}",
     }
 
 

@@ -47,6 +47,7 @@ from tiledseg.tracking.names import (
     THRESHOLD,
     THRESHOLD_TAG,
     TILING_TAG,
+    TIMINGS_TAG,
 )
 from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
@@ -59,6 +60,7 @@ from tiledseg.training.session import SavedTraining
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Predictor
+    from tiledseg.training.arithmetic import ChosenArithmetic
     from tiledseg.training.fit import Training
 
 _THUMBNAIL = 256
@@ -119,14 +121,16 @@ class TrackedRun:
         }
         add_batch(self._outbox, params=new, tags=changed)
 
-    def log_provenance(self, precision: str) -> None:
+    def log_provenance(self, chosen: "ChosenArithmetic | None") -> None:
         """Log code, packages, machine and arithmetic: those of the process that has the run.
 
         Args:
-            precision: Of training, already decided.
+            chosen: The arithmetic of a training, and what was timed; None where nothing is trained.
         """
         code = read_code()
-        add_batch(self._outbox, tags={**describe_environment(precision), **code.tags()})
+        environment = describe_environment(str(chosen.arithmetic) if chosen else "float32")
+        timings = {TIMINGS_TAG: chosen.describe()} if chosen and chosen.timed else {}
+        add_batch(self._outbox, tags={**environment, **timings, **code.tags()})
         if code.diff:
             self._put_text(code.diff, DIFF_FILE)
 

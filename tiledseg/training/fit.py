@@ -1,16 +1,17 @@
 """Teaching a network: from an experiment and a dataset to the best weights."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pandas as pd
 
-from tiledseg.backend import compiles_by_xla, fast_precision
+from tiledseg.backend import Arithmetic, guess_arithmetic, needs_xla
 from tiledseg.config import TrainingSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
@@ -20,6 +21,7 @@ from tiledseg.data.sampling.validation_tiles import ValidationTiles
 from tiledseg.errors import DatasetError, TrainingError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
+from tiledseg.training.arithmetic import ChosenArithmetic, choose_arithmetic
 from tiledseg.training.callbacks import (
     AveragedWeights,
     BestEpoch,
@@ -201,16 +203,35 @@ def _tell(observers: Sequence[TrainingObserver], saved: SavedTraining) -> None:
         observer.on_saved(saved)
 
 
-def decide_precision(experiment: Experiment) -> Experiment:
-    """The experiment with ``training.precision: auto`` replaced by what suits this machine."""
-    if experiment.training.precision != "auto":
-        return experiment
-    return experiment.override({"training.precision": fast_precision()})
+def decide_arithmetic(experiment: Experiment, *, may_time: bool = True) -> ChosenArithmetic:
+    """What a training of an experiment computes in on this machine; timed if need be.
+
+    Args:
+        experiment: All settings.
+        may_time: Whether steps are timed where none of this network are remembered.
+    """
+
+    def make_step(arithmetic: Arithmetic) -> Callable[[], None]:
+        model = compile_model(ChosenArithmetic(arithmetic).apply(experiment))
+        size, batch = experiment.image.size, experiment.training.batch_size
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (batch, size, size, experiment.image.channels), np.uint8)
+        labels = np.zeros((batch, size, size, 1), np.float32)
+        labels[:, : size // 2] = 1
+
+        def step() -> None:
+            model.train_on_batch(images, labels)
+
+        return step
+
+    return choose_arithmetic(experiment, make_step, may_time=may_time)
 
 
 def compile_model(experiment: Experiment) -> keras.Model:
     """A fresh network with the experiment's loss, optimizer and metrics."""
-    settings = decide_precision(experiment).training
+    if experiment.training.precision == "auto":
+        experiment = ChosenArithmetic(guess_arithmetic()).apply(experiment)
+    settings = experiment.training
     model = build_model(
         experiment.model,
         experiment.image.channels,
@@ -221,7 +242,7 @@ def compile_model(experiment: Experiment) -> keras.Model:
         optimizer=_optimizer(settings),
         loss=make_loss(settings),
         metrics=make_metrics(settings, experiment.model.num_classes, experiment.class_names),
-        jit_compile=compiles_by_xla(settings.precision),
+        jit_compile=needs_xla() if settings.xla is None else settings.xla,
     )
     # Variables that are made in the first step make TensorFlow trace it twice.
     model.optimizer.build(model.trainable_variables)

@@ -160,10 +160,12 @@ def _prepare(
     experiment: Experiment, root: Path | None, objectives: Sequence[str]
 ) -> dict[str, Any]:
     from tiledseg.pipeline import prepare  # noqa: PLC0415  # loads TensorFlow
+    from tiledseg.training.fit import decide_arithmetic  # noqa: PLC0415
 
     dataset = prepare(experiment, root=root)
     shown = find_classes(dataset.splits["valid"], experiment, PixelCache())
     refuse_undefined(parse_objectives(objectives), experiment.class_names, shown)
+    decide_arithmetic(experiment)  # trials take what is remembered: many networks, little time
     return {"digest": dataset.digest}
 
 
@@ -179,7 +181,9 @@ def _train(
         if answer is None or not answer["go_on"]:
             sys.exit()
     reporter = TrialReporter(channel)
-    result = train(experiment, [reporter], root=root, splits=request["splits"])
+    result = train(
+        experiment, [reporter], root=root, splits=request["splits"], times_arithmetic=False
+    )
     return {
         "metrics": {**reporter.best_epoch, **result.metrics},
         "best_epoch": result.best_epoch,
