@@ -159,7 +159,8 @@ class PixelCache:
         if now - self._marked.get(entry, -math.inf) > _KEPT_SECONDS / 4:
             self._marked[entry] = now
             with suppress(OSError):  # the folder may be read-only
-                os.utime(entry)
+                if time.time() - entry.stat().st_mtime > _KEPT_SECONDS / 4:
+                    os.utime(entry)
 
     def _tidy(self, most: int) -> None:
         """Remove what killed processes left, and what is beyond the quota."""
