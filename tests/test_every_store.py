@@ -15,6 +15,7 @@ from tiledseg.cli import app
 from tiledseg.images.reading import read_mask
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.names import EPOCH_TAG
+from tiledseg.tuning.study.storage import default_storage
 
 pytestmark = pytest.mark.soak
 
@@ -37,7 +38,8 @@ def place(store, tmp_path_factory, tiny_dataset, tiny_experiment):
     with pytest.MonkeyPatch.context() as patch:
         store.visit(patch)
         made = Place(folder, tiny_dataset(folder), store.environment)
-        write_experiment(folder, tiny_experiment())
+        (folder / "experiments").mkdir()
+        write_experiment(folder / "experiments", tiny_experiment())
         yield made
     made.stop()
 
@@ -73,7 +75,7 @@ def tiledseg(told):
 @pytest.fixture(scope="module")
 def run_id(place, told):
     """A training that was killed, and went on on another machine."""
-    process = place.train(place.folder / "Tiny.yaml")
+    process = place.start("train", "--dataset", "Tiny")
     run_id = place.wait_for_epoch(1)
     process.kill()
     told.append(process.communicate()[0])
@@ -125,9 +127,9 @@ def test_a_run_is_reproduced(run_id, tiledseg):
 
 def test_two_workers_share_a_sweep(place, store, run_id, told):
     (place.folder / "space.yaml").write_text(SPACE)
-    words = "sweep --experiment Tiny.yaml --space space.yaml --trials 2 --trial-epochs 1"
+    words = "sweep --dataset Tiny --space space.yaml --trials 2 --trial-epochs 1"
     told.append(finish(place.start(*words.split(), "--workers", "2", machine="b")))
-    storage = store.environment.get("TILEDSEG_STORAGE", f"sqlite:///{place.folder}/sweeps.db")
+    storage = default_storage(store.environment["MLFLOW_TRACKING_URI"])
     study = optuna.load_study(study_name="Tiny-space", storage=storage)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE"]
     runs = {run.info.run_id: run for run in place.runs()}
