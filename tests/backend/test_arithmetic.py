@@ -1,6 +1,6 @@
 import pytest
 
-from tiledseg.backend import Arithmetic, arithmetic, guess_arithmetic, list_arithmetics
+from tiledseg.backend import Arithmetic, arithmetic, assume_arithmetic, list_arithmetics
 
 PLAIN = [Arithmetic("float32", xla=False), Arithmetic("float32", xla=True)]
 BOTH = [
@@ -24,7 +24,9 @@ def test_what_is_tried_follows_the_processor(tmp_path, flags, expected):
     if flags is not None:
         (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
     assert list_arithmetics(tmp_path / "cpuinfo") == expected
-    assert guess_arithmetic(tmp_path / "cpuinfo") == [each for each in expected if not each.xla][-1]
+    assert (
+        assume_arithmetic(tmp_path / "cpuinfo") == [each for each in expected if not each.xla][-1]
+    )
 
 
 def test_bfloat16_is_tried_on_a_card(tmp_path, monkeypatch):
@@ -35,4 +37,4 @@ def test_bfloat16_is_tried_on_a_card(tmp_path, monkeypatch):
 def test_jax_computes_through_xla_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(arithmetic, "needs_xla", lambda: True)
     assert list_arithmetics(tmp_path / "cpuinfo") == [Arithmetic("float32", xla=True)]
-    assert guess_arithmetic(tmp_path / "cpuinfo") == Arithmetic("float32", xla=True)
+    assert assume_arithmetic(tmp_path / "cpuinfo") == Arithmetic("float32", xla=True)

@@ -25,13 +25,14 @@ def _own_temporary_folder(tmp_path, monkeypatch):
 def age(folder: Path) -> None:
     """Have a folder be older than it is."""
     long_ago = time.time() - 2 * scratch._YOUNG_SECONDS
-    os.utime(folder / ".lock", (long_ago, long_ago))
+    os.utime(folder.parent / ".lock", (long_ago, long_ago))
 
 
 def test_a_folder_goes_with_its_block(tmp_path):
     with open_scratch("test") as place:
-        assert stat.S_IMODE(place.stat().st_mode) == 0o700
-        assert place.parent == tmp_path / "tmp"
+        assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
+        assert place.parent.parent == tmp_path / "tmp"
+        assert not list(place.iterdir())
         (place / "a").write_text("a")
     assert not list((tmp_path / "tmp").iterdir())
 
@@ -53,7 +54,7 @@ def test_what_a_killed_process_left_is_removed_and_what_is_used_is_not(tmp_path)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    os.utime(other / ".lock")
+    os.utime(other.parent / ".lock")
     remove_dead()
     assert other.is_dir()  # so young that it may be about to get its lock
     age(other)

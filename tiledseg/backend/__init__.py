@@ -2,7 +2,7 @@
 
 from tiledseg.backend.arithmetic import (
     Arithmetic,
-    guess_arithmetic,
+    assume_arithmetic,
     has_bfloat16_units,
     list_arithmetics,
     needs_xla,
@@ -29,7 +29,7 @@ __all__ = [
     "count_threads",
     "describe_devices",
     "describe_processor",
-    "guess_arithmetic",
+    "assume_arithmetic",
     "has_bfloat16_units",
     "hold_weights",
     "list_arithmetics",

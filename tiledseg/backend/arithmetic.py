@@ -37,7 +37,7 @@ def list_arithmetics(cpu_info: Path = CPU_INFO) -> list[Arithmetic]:
     return [Arithmetic(precision, xla) for xla in compiled for precision in precisions]
 
 
-def guess_arithmetic(cpu_info: Path = CPU_INFO) -> Arithmetic:
+def assume_arithmetic(cpu_info: Path = CPU_INFO) -> Arithmetic:
     """What is likely to be fast where nothing was timed: the last resort without XLA."""
     plain = [each for each in list_arithmetics(cpu_info) if each.xla == needs_xla()]
     return plain[-1]

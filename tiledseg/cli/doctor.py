@@ -11,7 +11,7 @@ import psutil
 import typer
 
 from tiledseg.backend import (
-    guess_arithmetic,
+    assume_arithmetic,
     list_arithmetics,
     list_features,
     load_backend,
@@ -72,7 +72,7 @@ def _describe_hardware() -> dict[str, Any]:
         "arithmetic": {
             "backend": keras.config.backend(),
             "timed_for_each_network": "; ".join(map(str, list_arithmetics())),
-            "without_timing": str(guess_arithmetic()),
+            "without_timing": str(assume_arithmetic()),
         },
         "folders": {
             "cache": _describe_folder(default_cache_folder()),

@@ -18,7 +18,7 @@ _YOUNG_SECONDS = 60.0
 
 
 class ScratchFolder:
-    """An empty folder of mode 0700 under the system's temporary folder.
+    """An empty folder within one of mode 0700 under the system's temporary folder.
 
     Args:
         purpose: Part of its name.
@@ -26,15 +26,17 @@ class ScratchFolder:
 
     def __init__(self, purpose: str) -> None:
         remove_dead()
-        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-"))
+        self._place = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-"))
         # Closed by hand or by the process' end, in whatever thread.
-        self._lock = filelock.FileLock(self.path / _LOCK, thread_local=False)
+        self._lock = filelock.FileLock(self._place / _LOCK, thread_local=False)
         self._lock.acquire()
+        self.path = self._place / "files"
+        self.path.mkdir()
 
     def close(self) -> None:
         """Remove it with all that is in it."""
         self._lock.release()
-        shutil.rmtree(self.path, ignore_errors=True)
+        shutil.rmtree(self._place, ignore_errors=True)
 
 
 @contextmanager

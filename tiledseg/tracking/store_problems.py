@@ -25,7 +25,7 @@ _CALL = re.compile(r"/api/\d\.\d/(?P<call>mlflow[\w/-]*)")
 _FILES = "mlflow-artifacts"
 _NO_CERTIFICATE = "Could not find a suitable TLS CA certificate"
 _BAD_CERTIFICATE = re.compile(r"certificate verify failed: (?P<why>.+?)\.? \(_ssl")
-_FAULTS = re.compile(r"too many (?P<status>5\d\d) error responses")
+_PROBLEMS = re.compile(r"too many (?P<status>5\d\d) error responses")
 
 
 def describe_problem(error: Exception, address: str, reason: str) -> str:
@@ -129,7 +129,7 @@ def _read_status(error: Exception) -> int | None:
     """The status that a server answered with, where it refused something or failed."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code
-    faults = _FAULTS.search(str(error))
+    faults = _PROBLEMS.search(str(error))
     if faults:
         return int(faults["status"])
     return _STATUS.get(error.error_code) if isinstance(error, MlflowException) else None

@@ -25,7 +25,7 @@ from tiledseg.backend import (
     count_threads,
     describe_devices,
     describe_processor,
-    guess_arithmetic,
+    assume_arithmetic,
     list_arithmetics,
     needs_xla,
 )
@@ -118,7 +118,7 @@ def choose_arithmetic(
     if not timed:
         timed = memory.find_last(candidates)
     if not timed:
-        guessed = guess_arithmetic()
+        guessed = assume_arithmetic()
         return ChosenArithmetic(guessed if guessed in candidates else candidates[0])
     chosen = ChosenArithmetic(pick_fastest(timed), timed)
     logger.info("training in %s: %s per step", chosen.arithmetic, chosen.describe())

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tiledseg.backend import Arithmetic, guess_arithmetic, needs_xla
+from tiledseg.backend import Arithmetic, assume_arithmetic, needs_xla
 from tiledseg.config import TrainingSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
@@ -230,7 +230,7 @@ def decide_arithmetic(experiment: Experiment, *, may_time: bool = True) -> Chose
 def compile_model(experiment: Experiment) -> keras.Model:
     """A fresh network with the experiment's loss, optimizer and metrics."""
     if experiment.training.precision == "auto":
-        experiment = ChosenArithmetic(guess_arithmetic()).apply(experiment)
+        experiment = ChosenArithmetic(assume_arithmetic()).apply(experiment)
     settings = experiment.training
     model = build_model(
         experiment.model,
