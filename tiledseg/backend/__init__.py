@@ -24,12 +24,12 @@ from tiledseg.backend.memory import reserve_memory
 
 __all__ = [
     "Arithmetic",
+    "assume_arithmetic",
     "compile_application",
     "compile_forward",
     "count_threads",
     "describe_devices",
     "describe_processor",
-    "assume_arithmetic",
     "has_bfloat16_units",
     "hold_weights",
     "list_arithmetics",

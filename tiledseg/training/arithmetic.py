@@ -22,10 +22,10 @@ import numpy as np
 
 from tiledseg.backend import (
     Arithmetic,
+    assume_arithmetic,
     count_threads,
     describe_devices,
     describe_processor,
-    assume_arithmetic,
     list_arithmetics,
     needs_xla,
 )
