@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 from tiledseg import train
 from tiledseg.cli import app
 from tiledseg.errors import DatasetError, TrackingError
+from tiledseg.images.hashing import hash_content
 from tiledseg.reproduction import compare_runs, describe_changes, reproduce
-from tiledseg.tracking import provenance, runs, tracked_run
+from tiledseg.tracking import runs, tracked_run
 from tiledseg.tracking.names import (
     ARITHMETIC_TAG,
     DATA_DIGEST_TAG,
@@ -289,7 +290,7 @@ def test_a_run_says_what_it_was_made_with(trained):
     data = read_record(first.run_id).data
     assert data["split"].tolist() == ["train"] * 4 + ["valid"] * 2 + ["test"] * 2
     row = data[data["stem"] == "disc4"].iloc[0]
-    assert row["image"] == provenance.hash_content(folder / "valid/images/disc4.png")
-    assert row["mask"] == provenance.hash_content(folder / "valid/masks/disc4.png")
+    assert row["image"] == hash_content(folder / "valid/images/disc4.png")
+    assert row["mask"] == hash_content(folder / "valid/masks/disc4.png")
     inputs = client.get_run(first.run_id).inputs.dataset_inputs
     assert {each.dataset.digest for each in inputs} == {tags[DATA_DIGEST_TAG]}
