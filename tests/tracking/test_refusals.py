@@ -7,6 +7,7 @@ import uuid
 
 import mlflow
 import pytest
+import requests
 from stores import DOCUMENTED
 from typer.testing import CliRunner
 
@@ -175,3 +176,30 @@ def test_a_bucket_that_is_not_there(store, no_bucket, tiny_experiment):
     assert failed.info.status == "FAILED"
     facts = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
     assert "cannot keep or give the files of runs" in facts["store"]["problem"]
+
+
+def test_a_login_in_mlflows_own_file(store, monkeypatch, tmp_path):
+    lines = ["[mlflow]"]
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        lines.append(f"{name.lower()} = {store.environment[name]}")
+        monkeypatch.delenv(name)
+    (tmp_path / ".mlflow").mkdir()
+    (tmp_path / ".mlflow" / "credentials").write_text("\n".join(lines))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert connect().search_experiments()
+
+
+def test_its_pages_are_for_those_who_come_from_them(store):
+    """A browser says where a page came from; nobody else's page may use a visitor's login."""
+    login = tuple(store.environment[f"MLFLOW_TRACKING_{n}"] for n in ("USERNAME", "PASSWORD"))
+    statuses = [
+        requests.post(
+            f"{store.server.address}/ajax-api/2.0/mlflow/experiments/search",
+            json={"max_results": 1},
+            headers={"Origin": origin},
+            auth=login,
+            verify=store.environment["MLFLOW_TRACKING_SERVER_CERT_PATH"],
+        ).status_code
+        for origin in (store.server.address, "https://elsewhere.example")
+    ]
+    assert statuses == [200, 403]
