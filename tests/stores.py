@@ -75,8 +75,9 @@ class SqliteStore(Store):
     """
 
     def __init__(self, folder: Path, tables: Path) -> None:
-        shutil.copy(tables, folder / "mlflow.db")
-        self.environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{(folder / 'mlflow.db').as_posix()}"}
+        self._database = shutil.copy(tables, folder / "mlflow.db")
+        self._lock: sqlite3.Connection | None = None
+        self.environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{self._database.as_posix()}"}
 
     def list_files(self, address: str) -> list[str]:
         return _list_files(Path(urlsplit(address).path))
