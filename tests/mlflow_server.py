@@ -47,7 +47,8 @@ class MlflowServer:
         words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         own = [sys.executable, "-m", "mlflow", *words, "--backend-store-uri", "sqlite:///mlflow.db"]
         self._command = command or own
-        self._environment = environment or {**os.environ, "MLFLOW_TRACKING_URI": ""}
+        without_jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes
+        self._environment = environment or {**os.environ, "MLFLOW_TRACKING_URI": "", **without_jobs}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -1,8 +1,9 @@
 """The stores that tiledseg works on: SQLite, MLflow's server, and the server of docs/server.md."""
 
+import logging
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,13 @@ class Store:
         environment: Variables of a process that uses it.
         secrets: What nobody may ever read in a run or a log.
         server: What answers for it, if something does.
+        past_server: What was asked of its S3 store by others than the server.
     """
 
     environment: Mapping[str, str]
     secrets: tuple[str, ...] = ()
     server: MlflowServer | None = None
+    past_server: Sequence[str] = ()
 
     def visit(self, patch: pytest.MonkeyPatch) -> None:
         """Make it this process' store."""
@@ -72,8 +75,9 @@ class SqliteStore(Store):
     """
 
     def __init__(self, folder: Path, tables: Path) -> None:
-        shutil.copy(tables, folder / "mlflow.db")
-        self.environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{(folder / 'mlflow.db').as_posix()}"}
+        self._database = shutil.copy(tables, folder / "mlflow.db")
+        self._lock: sqlite3.Connection | None = None
+        self.environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{self._database.as_posix()}"}
 
     def list_files(self, address: str) -> list[str]:
         return _list_files(Path(urlsplit(address).path))
@@ -119,11 +123,13 @@ class DocumentedStore(Store):
     """
 
     def __init__(self, documented: DocumentedServer, database: str, files: str) -> None:
-        self.documented = documented
-        self.server, self.environment = documented.server, documented.client
-        self.secrets = tuple(SECRETS.values())
         import boto3
 
+        signed = SignedRequests()
+        logging.getLogger("werkzeug").addHandler(signed)
+        self.documented, self.past_server = documented, signed.seen
+        self.server, self.environment = documented.server, documented.client
+        self.secrets = tuple(SECRETS.values())
         self._tables = Tables(database)
         key, secret = SECRETS["S3-KEY"], SECRETS["S3-SECRET"]
         store = boto3.resource(
@@ -139,6 +145,19 @@ class DocumentedStore(Store):
     def clear(self) -> None:
         self._tables.restore()
         self.bucket.objects.delete()
+
+
+class SignedRequests(logging.Handler):
+    """Those among an S3 store's requests that were signed for somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if "X-Amz-Signature" in line:
+            self.seen.append(line)
 
 
 class Tables:

@@ -145,6 +145,10 @@ def test_the_doctor_finds_the_store_well_and_nobody_dead(run_id, tiledseg):
     assert facts["dead_runs"] == []
 
 
+def test_files_came_through_the_server(store, run_id):
+    assert not store.past_server
+
+
 def test_no_secret_is_in_a_run_or_in_what_was_said(place, store, run_id, told):
     texts = list(told)
     for run in place.runs():

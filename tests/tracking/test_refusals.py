@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+import time
 import uuid
+from dataclasses import asdict, replace
 
 import mlflow
 import pytest
+import requests
 from stores import DOCUMENTED
 from typer.testing import CliRunner
 
@@ -16,6 +19,8 @@ from tiledseg.errors import TrackingError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 from tiledseg.tracking.checkpoints import find_checkpoint, send_checkpoint
+from tiledseg.tracking.names import KIND_TAG, OWNER_TAG
+from tiledseg.tracking.ownership import Owner
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
 from tiledseg.tracking.runs import open_run
 from tiledseg.tracking.store import connect
@@ -175,3 +180,46 @@ def test_a_bucket_that_is_not_there(store, no_bucket, tiny_experiment):
     assert failed.info.status == "FAILED"
     facts = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
     assert "cannot keep or give the files of runs" in facts["store"]["problem"]
+
+
+def test_a_login_in_mlflows_own_file(store, monkeypatch, tmp_path):
+    lines = ["[mlflow]"]
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        lines.append(f"{name.lower()} = {store.environment[name]}")
+        monkeypatch.delenv(name)
+    (tmp_path / ".mlflow").mkdir()
+    (tmp_path / ".mlflow" / "credentials").write_text("\n".join(lines))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert connect().search_experiments()
+
+
+def test_its_pages_are_for_those_who_come_from_them(store):
+    """A browser says where a page came from; nobody else's page may use a visitor's login."""
+    login = tuple(store.environment[f"MLFLOW_TRACKING_{n}"] for n in ("USERNAME", "PASSWORD"))
+    statuses = [
+        requests.post(
+            f"{store.server.address}/ajax-api/2.0/mlflow/experiments/search",
+            json={"max_results": 1},
+            headers={"Origin": origin},
+            auth=login,
+            verify=store.environment["MLFLOW_TRACKING_SERVER_CERT_PATH"],
+        ).status_code
+        for origin in (store.server.address, "https://elsewhere.example")
+    ]
+    assert statuses == [200, 403]
+
+
+def test_a_dead_run_of_somebody_else_is_left_open_and_others_are_closed(store, other, monkeypatch):
+    client = mlflow.MlflowClient()
+    name, login = other()
+    owner = replace(Owner.this_process(), host="elsewhere", heartbeat=time.time() - 3600)
+    tags = {OWNER_TAG: json.dumps(asdict(owner)), KIND_TAG: "train"}
+    theirs = client.create_run(client.create_experiment("Tiny"), tags=tags).info.run_id
+    log_in(monkeypatch, login)
+    own = client.create_run(client.create_experiment("Own"), tags=tags).info.run_id
+    facts = json.loads(CliRunner().invoke(app, ["doctor", "--repair", "--json"]).stdout)
+    found = {each["run"]: each for each in facts["dead_runs"]}
+    assert found[own]["closed"] and not found[theirs]["closed"]
+    assert f"does not let user '{name}' do this" in found[theirs]["problem"]
+    statuses = [client.get_run(run_id).info.status for run_id in (own, theirs)]
+    assert statuses == ["KILLED", "RUNNING"]

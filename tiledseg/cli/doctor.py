@@ -18,6 +18,7 @@ from tiledseg.backend import (
 )
 from tiledseg.cli.app import app
 from tiledseg.cli.console import show_line
+from tiledseg.errors import TrackingError
 
 _PACKAGES = (
     "tiledseg", "tensorflow", "keras", "mlflow", "optuna", "opencv-python-headless", "numpy",
@@ -99,9 +100,12 @@ def _describe_runs(*, repair: bool, clean: bool) -> dict[str, Any]:
         return facts
     zombies = housekeeping.find_zombies()
     folders = housekeeping.list_state_folders()
-    if repair:
-        for zombie in zombies:
+    refusals: dict[str, str] = {}
+    for zombie in zombies if repair else []:
+        try:
             housekeeping.close_zombie(zombie)
+        except TrackingError as error:  # another person's run; others may be closed all the same
+            refusals[zombie.run_id] = str(error)
     if clean:
         for folder in folders:
             housekeeping.remove_state_folder(folder)
@@ -113,7 +117,8 @@ def _describe_runs(*, repair: bool, clean: bool) -> dict[str, Any]:
                 "dataset": each.dataset,
                 "owner": each.owner,
                 "unsent": each.unsent,
-                "closed": repair,
+                "closed": repair and each.run_id not in refusals,
+                **({"problem": refusals[each.run_id]} if each.run_id in refusals else {}),
             }
             for each in zombies
         ],
