@@ -99,7 +99,8 @@ def test_away_in_the_middle_and_back(start, store, experiment, tmp_path, tiny_da
     time.sleep(AWAY)
     store.return_()
     output = seen + finish(process)
-    assert "does not answer" in output and "answers again" in output
+    if store.server is not None:  # a database's client waits for some seconds by itself
+        assert "does not answer" in output and "answers again" in output
     run_id = output.split("run         ")[1].split()[0]
     assert_whole(run_id)
 

@@ -94,7 +94,8 @@ class TestVersions:
     def test_a_version_names_its_logged_model_and_its_epoch(self, client, versions):
         model = client.create_logged_model("0")
         tags = {EPOCH_TAG: "3"}
-        client.create_model_version("Tiny", f"models:/{model.model_id}", tags=tags)
+        source = f"models:/{model.model_id}"
+        client.create_model_version("Tiny", source, tags=tags, model_id=model.model_id)
         found = {item.version: item for item in queries.read_versions()}
         assert (found["4"].model_id, found["4"].epoch) == (model.model_id, 3)
         assert (found["1"].model_id, found["1"].epoch) == ("", None)
@@ -103,7 +104,8 @@ class TestVersions:
         best, unfinished = add_run(client), add_run(client)
         client.log_metric(best, "best_epoch", 3)
         for epoch in (3, 2):
-            client.create_model_version("Tiny", "somewhere", tags={EPOCH_TAG: str(epoch)})
+            tags = {EPOCH_TAG: str(epoch)}
+            client.create_model_version("Tiny", f"runs:/{best}/model", best, tags=tags)
         found = {item.version: item for item in queries.read_versions()}
         run, other = queries.read_run(best), queries.read_run(unfinished)
         assert [found[version].is_scored_by(run) for version in ("4", "5", "1")] == [
