@@ -84,7 +84,7 @@ def show() -> None:
         _curves(run, None)
     _show_checkpoints(run, kept, opened)
     if run.status == "RUNNING":
-        _follow(run.run_id, _state_of(run.run_id))
+        _follow(run.run_id, _state_of(run, kept))  # of what is shown: it may be outdated by now
 
 
 def _show_checkpoint(
@@ -138,17 +138,17 @@ def _show_checkpoints(
 
 
 @st.fragment(run_every=FOLLOW_SECONDS)
-def _follow(run_id: str, seen: RunState) -> None:
+def _follow(run_id: str, shown: RunState) -> None:
     """Run the page again when a training has got on; what is open stays open."""
     with suppress(TiledsegError):
-        if _state_of(run_id) != seen:
+        if _state_of(store.one_run(run_id), store.checkpoints_of(run_id)) != shown:
+            store.curves_of.clear()  # they may be those of a moment ago
             st.rerun()
 
 
-def _state_of(run_id: str) -> RunState:
+def _state_of(run: RunSummary, kept: Sequence[CheckpointSummary]) -> RunState:
     """What changes on this page while a run goes on."""
-    run = store.one_run(run_id)
-    models = tuple(each.model_id for each in store.checkpoints_of(run_id))
+    models = tuple(each.model_id for each in kept)
     return run.status, run.metrics.get("val_dice"), run.metrics.get("loss"), models
 
 
