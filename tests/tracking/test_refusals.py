@@ -16,8 +16,12 @@ from typer.testing import CliRunner
 from tiledseg import train
 from tiledseg.cli import app
 from tiledseg.errors import TrackingError
+from tiledseg.models import build_model
+from tiledseg.prediction.predictor import Predictor
+from tiledseg.tracking.checkpoints import find_checkpoint, send_checkpoint
 from tiledseg.tracking.names import KIND_TAG, OWNER_TAG
 from tiledseg.tracking.ownership import Owner
+from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
 from tiledseg.tracking.runs import open_run
 from tiledseg.tracking.store import connect
 from tiledseg.tracking.syncing import sync_run
@@ -132,6 +136,30 @@ def test_a_model_of_somebody_else_is_left_alone_and_the_run_is_sent_when_it_may_
     assert sync_run(run.info.run_id).status == "FINISHED"
     (version,) = client.search_model_versions("name = 'Tiny'")
     assert version.run_id == run.info.run_id
+
+
+def test_who_may_write_and_not_delete_is_told_once_what_stays(
+    store, other, tiny_experiment, tmp_path, monkeypatch, caplog
+):
+    client = mlflow.MlflowClient()
+    experiment_id = client.create_experiment("Tiny")
+    name, login = other()
+    store.documented.grant(name, "experiment", experiment_id, "EDIT")
+    log_in(monkeypatch, login)
+    run_id = client.create_run(experiment_id).info.run_id
+    predictor = Predictor(build_model(tiny_experiment().model, 3), tiny_experiment())
+    for epoch in (1, 2, 3):
+        package = tmp_path / f"package{epoch}"
+        make_package(package)
+        predictor.save(package / PREDICTOR_FOLDER)
+        content = {"epoch": epoch, "best": [epoch], "metrics": []}
+        send_checkpoint(client, run_id, content, package)
+    said = [record.message for record in caplog.records if "stay in the store" in record.message]
+    assert len(said) == 1
+    assert f"does not let user '{name}' do this" in said[0]
+    assert find_checkpoint(client, run_id, 3)
+    with pytest.raises(TrackingError, match=r"it keeps: 3$"):
+        find_checkpoint(client, run_id, 2)
 
 
 @pytest.fixture
