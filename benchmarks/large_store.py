@@ -22,9 +22,9 @@ from tiledseg.config.experiment import load_experiment
 from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.data.synthetic.smear import draw_smear
 from tiledseg.images.writing import write_image, write_mask, write_probability
+from tiledseg.tracking.champions import ValidationScore
 from tiledseg.tracking.names import (
     CHAMPION,
-    CHAMPION_METRIC,
     EPOCH_PICTURES_FOLDER,
     EPOCHS_KEY,
     FORMAT_TAG,
@@ -35,6 +35,8 @@ from tiledseg.tracking.names import (
     SCORES_FILE,
     STUDY_TAG,
     TRIAL_TAG,
+    final_metric,
+    images_metric,
     predictions_folder,
 )
 
@@ -105,9 +107,8 @@ def write_runs(folder: Path, runs: int, epochs: int) -> str:
         client.create_registered_model(name)
         newest = trainings[-VERSIONS:]
         for version, run in enumerate(newest, start=1):
-            client.create_model_version(
-                name, str(folder), run, tags={CHAMPION_METRIC: f"{0.9 + version / 1000:.4f}"}
-            )
+            score = ValidationScore(0.9 + version / 1000, 2, ("foreground",))
+            client.create_model_version(name, str(folder), run, tags=score.tags())
         client.set_registered_model_alias(name, CHAMPION, str(len(newest)))
         champions.append(newest[-1])
     return champions[0]
@@ -175,12 +176,14 @@ def _pattern(
         for name in CURVES
         for epoch in range(1, epochs + 1)
     ]
-    final = [
-        Metric(f"{split}/{mode}/{score}", 0.9, began + 50_000, epochs)
+    names = [
+        final_metric(split, mode, score)
         for split in ("valid", "test")
         for mode in ("tiled", "resized")
         for score in SCORES
     ]
+    figures = {**dict.fromkeys(names, 0.9), **dict.fromkeys(map(images_metric, names), 2.0)}
+    final = [Metric(name, value, began + 50_000, epochs) for name, value in figures.items()]
     final.append(Metric("best_epoch", epochs, began + 50_000, epochs))
     client.log_batch(run, metrics=[*points, *final])
     client.set_terminated(run, end_time=began + MINUTE)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dashboards import store
+from tiledseg.tracking.names import final_metric, is_scored
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 
 MODE_NAMES = {"tiled": "Tiled", "resized": "Non-tiled (resized)", "target": "Target"}
@@ -55,6 +56,8 @@ def list_sources(
 ) -> list[Source]:
     """Model versions with predictions, champion first, then other runs.
 
+    A checkpoint that was promoted has none: those of its run are another epoch's.
+
     Args:
         dataset: Whose.
         runs: All runs of the store.
@@ -62,7 +65,11 @@ def list_sources(
         wanted: Short ids of runs that are offered however old they are.
     """
     by_id = {run.run_id: run for run in runs if run.dataset == dataset and _has_predictions(run)}
-    own = [item for item in versions if item.model == dataset and item.run_id in by_id]
+    own = [
+        item
+        for item in versions
+        if item.model == dataset and item.run_id in by_id and item.is_scored_by(by_id[item.run_id])
+    ]
     own.sort(key=lambda item: ("champion" not in item.aliases, -int(item.version)))
     found = [
         Source(f"v{item.version}", name_version(item), by_id.pop(item.run_id))
@@ -72,6 +79,15 @@ def list_sources(
     newest = sorted(by_id.values(), key=lambda run: run.started, reverse=True)
     rest = [run for i, run in enumerate(newest) if i < MOST_RUNS or run.short_id in wanted]
     return found + [Source(run.short_id, f"{run.name} ({run.short_id})", run) for run in rest]
+
+
+def list_unscored(
+    dataset: str, runs: Sequence[RunSummary], versions: Sequence[VersionSummary]
+) -> list[VersionSummary]:
+    """Versions that cannot be compared: checkpoints that were promoted, the newest first."""
+    by_id = {run.run_id: run for run in runs}
+    own = (item for item in versions if item.model == dataset and item.run_id in by_id)
+    return [item for item in own if not item.is_scored_by(by_id[item.run_id])]
 
 
 def name_version(item: VersionSummary) -> str:
@@ -103,7 +119,7 @@ def join_scores(split: str, left: Side, right: Side, name: str = "") -> pd.DataF
 
     Returns:
         Columns ``image``, ``left``, ``right`` and ``gain`` (left minus right), Dice; a target's
-        column is not there. Images without scores come last.
+        column is not there. Images without scores, or without the class, come last.
     """
     stems = sorted(set(_stems(left, split)) & set(_stems(right, split)))
     table = pd.DataFrame({"image": pd.Series(stems, dtype=str)})
@@ -119,19 +135,23 @@ def join_scores(split: str, left: Side, right: Side, name: str = "") -> pd.DataF
 
 def mean_dice(side: Side, split: str, name: str = "") -> float | None:
     """Mean Dice of a side over a split, of a class or of all; None where there is none."""
-    of_class = f"/{name}" if name else ""
-    return side.source.run.metrics.get(f"{split}/{side.mode}/dice{of_class}")
+    return side.source.run.metrics.get(dice_metric(side, split, name))
+
+
+def dice_metric(side: Side, split: str, name: str = "") -> str:
+    """The metric that ``mean_dice`` reads."""
+    return final_metric(split, side.mode, f"dice/{name}" if name else "dice")
 
 
 def dice_of_images(side: Side, split: str, name: str = "") -> dict[str, float]:
-    """Dice of a side's images by stem, of a class or of all."""
+    """Dice of a side's images by stem, of a class or of all; NaN where it is not defined."""
     table = store.scores_of(side.source.run.run_id)
     rows = table[(table["split"] == split) & (table["mode"] == side.mode)]
     return dict(zip(rows["image"], rows[f"dice/{name}" if name else "dice"], strict=True))
 
 
 def _has_predictions(run: RunSummary) -> bool:
-    return any(f"{split}/tiled/dice" in run.metrics for split in SPLITS)
+    return any(is_scored(run.metrics, split) for split in SPLITS)
 
 
 def _stems(side: Side, split: str) -> list[str]:

@@ -1,12 +1,14 @@
 """The viewer's panes of a comparison: image, target, two masks, and what they differ in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dashboards import store
 from dashboards.comparison import Side, dice_of_images, list_shared_classes
+from dashboards.formatting import format_score
 from dashboards.masks import holds_labels
+from dashboards.pictures import Size
 from dashboards.viewer import Layer, Pane, Scene
 
 Entry = tuple[Layer | None, Pane]
@@ -24,8 +26,8 @@ class _Files:
 
 
 @dataclass(frozen=True)
-class _Mask:
-    """The prediction of a side."""
+class Mask:
+    """A prediction, as it is shown beside another one."""
 
     key: str
     """``a`` for the left side, ``b`` for the right one."""
@@ -49,26 +51,56 @@ def build_scene(split: str, stem: str, left: Side, right: Side, name: str = "") 
     files = _find_files(split, stem, left, right)
     if files is None:
         return None
-    label = list_shared_classes(left, right).index(name) if name else None
-    masks = _list_masks(files, split, stem, left, right, name)
-    maps = _list_class_maps(files.target, masks)
+    return compose_scene(
+        f"{split}/{stem}",
+        store.picture_size(files.image or files.left),
+        image=files.image,
+        target=files.target,
+        masks=_list_masks(files, split, stem, left, right, name),
+        seams=_find_seams(split, stem, left, right),
+        label=list_shared_classes(left, right).index(name) if name else None,
+    )
+
+
+def compose_scene(
+    picture: str,
+    size: Size,
+    *,
+    image: Path | None,
+    target: Path | None,
+    masks: Sequence[Mask],
+    seams: Mapping[str, Sequence[int]] | None,
+    label: int | None = None,
+) -> Scene:
+    """The viewer's panes for an image, its target and at most two predictions.
+
+    Args:
+        picture: The name of the image; the place in it is kept while that stays.
+        size: Its size.
+        image: The image, where it is at hand.
+        target: The target, where it is at hand.
+        masks: The predictions, from left to right.
+        seams: Rows and columns at which the tiles of a prediction met.
+        label: The class that is shown; all of them if None.
+    """
+    maps = _list_class_maps(target, masks)
     entries = [
-        *_show_image(files.image),
-        *_show_target(files.target, label),
-        *_show_masks(masks, label, "target" if files.target else ""),
+        *_show_image(image),
+        *_show_target(target, label),
+        *_show_masks(masks, label, "target" if target else ""),
         *_show_difference(masks),
         *_show_uncertainty(masks),
         *_show_class_maps(maps),
     ]
     panes = [pane for _, pane in entries]
     return Scene(
-        picture=f"{split}/{stem}",
-        size=store.picture_size(files.image or files.left),
+        picture=picture,
+        size=size,
         layers=[layer for layer, _ in entries if layer is not None],
         panes=panes,
         shown=_choose_shown(panes, as_colors=bool(maps) and label is None),
-        swiped=_choose_swiped(files.image, masks),
-        seams=_find_seams(split, stem, left, right),
+        swiped=_choose_swiped(image, masks),
+        seams=seams,
     )
 
 
@@ -91,11 +123,11 @@ def _find_files(split: str, stem: str, left: Side, right: Side) -> _Files | None
 
 def _list_masks(
     files: _Files, split: str, stem: str, left: Side, right: Side, name: str
-) -> list[_Mask]:
+) -> list[Mask]:
     """The predictions, as they stand from left to right: the second side before the first."""
     labels = _name_masks(left, right)
     return [
-        _Mask(key, labels[key], path, holds_labels(path), _note_dice(side, split, stem, name))
+        Mask(key, labels[key], path, holds_labels(path), _note_dice(side, split, stem, name))
         for key, side, path in (("b", right, files.right), ("a", left, files.left))
         if side.mode != "target"
     ]
@@ -110,10 +142,10 @@ def _name_masks(left: Side, right: Side) -> dict[str, str]:
 
 def _note_dice(side: Side, split: str, stem: str, name: str) -> str:
     value = dice_of_images(side, split, name).get(stem)
-    return "" if value is None else f"Dice {value:.3f}"
+    return "" if value is None else f"Dice {format_score(value, 3)}"
 
 
-def _list_class_maps(target: Path | None, masks: Sequence[_Mask]) -> list[tuple[str, str, Path]]:
+def _list_class_maps(target: Path | None, masks: Sequence[Mask]) -> list[tuple[str, str, Path]]:
     """Key, name and file of the masks that hold several classes; the target is beside them."""
     maps = [(mask.key, mask.label, mask.path) for mask in masks if mask.has_classes]
     if maps and target and holds_labels(target):
@@ -132,7 +164,7 @@ def _show_target(target: Path | None, label: int | None) -> Iterator[Entry]:
         yield layer, Pane("target", "Target", "mask", of="target")
 
 
-def _show_masks(masks: Sequence[_Mask], label: int | None, against: str) -> Iterator[Entry]:
+def _show_masks(masks: Sequence[Mask], label: int | None, against: str) -> Iterator[Entry]:
     for mask in masks:
         layer = Layer(
             mask.key, mask.label, mask.path, "mask", binary=mask.has_classes, label_shown=label
@@ -140,12 +172,12 @@ def _show_masks(masks: Sequence[_Mask], label: int | None, against: str) -> Iter
         yield layer, Pane(mask.key, mask.label, "mask", mask.key, against, mask.note)
 
 
-def _show_difference(masks: Sequence[_Mask]) -> Iterator[Entry]:
+def _show_difference(masks: Sequence[Mask]) -> Iterator[Entry]:
     if len(masks) == 2:
         yield None, Pane("difference", "Difference", "difference", "a", "b")
 
 
-def _show_uncertainty(masks: Sequence[_Mask]) -> Iterator[Entry]:
+def _show_uncertainty(masks: Sequence[Mask]) -> Iterator[Entry]:
     """That of one mask, the first side's if it has probabilities."""
     keys = sorted(mask.key for mask in masks if not mask.has_classes)
     if keys:
@@ -165,7 +197,7 @@ def _choose_shown(panes: Sequence[Pane], *, as_colors: bool) -> list[str]:
     return [pane.id for pane in panes if pane.id in {"image", "target", "a", "b"}]
 
 
-def _choose_swiped(image: Path | None, masks: Sequence[_Mask]) -> tuple[str, str]:
+def _choose_swiped(image: Path | None, masks: Sequence[Mask]) -> tuple[str, str]:
     """The two masks; with one of them the target, with none the image."""
     if len(masks) == 2:
         return "b", "a"

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboards.run_table import run_table
 from tiledseg.errors import RegistryError, TiledsegError, TrackingError
 from tiledseg.tracking.store import store_address
+from tiledseg.tracking.store_problems import is_forbidden
 
 Given = ParamSpec("Given")
 
@@ -70,6 +71,9 @@ def show_error(error: TiledsegError, part: str) -> None:
             title="This is not in the store any more",
             icon=":material/search_off:",
         )
+        return
+    if isinstance(error.__cause__, Exception) and is_forbidden(error.__cause__):
+        st.error(str(error), title="This cannot be shown", icon=":material/lock:")
         return
     if not isinstance(error, TrackingError) or isinstance(error, RegistryError):
         st.error(str(error), title="This cannot be shown", icon=":material/broken_image:")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tiledseg.images.reading import read_header, read_indices, read_mask_brightness
-from tiledseg.masks.classes import foreground
+from tiledseg.images.reading import read_header, read_indices, read_mask, read_mask_brightness
+from tiledseg.masks.classes import Labels, foreground
 
 
 def read_probability(path: Path, label: int | None = None) -> NDArray[np.uint8]:
@@ -31,6 +31,17 @@ def read_probability(path: Path, label: int | None = None) -> NDArray[np.uint8]:
     labels = read_indices(path)
     shown = foreground(labels) if label is None else labels == label
     return shown * np.uint8(255)
+
+
+def read_labels(path: Path) -> Labels:
+    """Labels of a stored mask or target, (H, W), uint8; 0 and 1 where it holds one class.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    if holds_labels(path):
+        return np.asarray(read_indices(path), np.uint8)
+    return read_mask(path).view(np.uint8)
 
 
 def holds_labels(path: Path) -> bool:

@@ -13,6 +13,7 @@ from tiledseg.config.format_version import require_format
 from tiledseg.config.regular_files import read_json
 from tiledseg.errors import ImageError, TiledsegError
 from tiledseg.tracking import queries
+from tiledseg.tracking.checkpoint_summaries import CheckpointSummary, read_checkpoints
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.names import (
     FORMAT_TAG,
@@ -68,6 +69,12 @@ def _read_run(run_id: str) -> RunSummary:
 def versions() -> list[VersionSummary]:
     """All model versions, the newest first."""
     return queries.read_versions()
+
+
+@st.cache_data(ttl=FRESH, max_entries=64, show_spinner=False)
+def checkpoints_of(run_id: str) -> list[CheckpointSummary]:
+    """The checkpoints that a run keeps in the store, the last epoch first."""
+    return read_checkpoints(run_id)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -29,6 +30,9 @@ from tiledseg.images.writing import write_image, write_mask
 settings.register_profile("house", deadline=None, database=None)
 settings.load_profile("house")
 
+if TYPE_CHECKING:
+    from stores import Store
+
 TinyDataset = Callable[..., Path]
 TinyExperiment = Callable[..., Experiment]
 MakeFolder = Callable[[Path], None]
@@ -38,6 +42,11 @@ _FOREIGN = (
     "MLFLOW_EXPERIMENT_ID",
     "MLFLOW_EXPERIMENT_NAME",
     "MLFLOW_REGISTRY_URI",
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "MLFLOW_TRACKING_SERVER_CERT_PATH",
+    "TILEDSEG_STORAGE",
 )
 
 
@@ -143,6 +152,47 @@ def mlflow_tables(made_once: Callable[[str, MakeFolder], Path]) -> Path:
 def own_tables(mlflow_tables: Path, tmp_path: Path, _own_place: None) -> None:
     """The test's own MLflow store has its tables already."""
     shutil.copy(mlflow_tables, tmp_path / "mlflow.db")
+
+
+@pytest.fixture(scope="session")
+def start_store(
+    tmp_path_factory: pytest.TempPathFactory, mlflow_tables: Path
+) -> Iterator[Callable[[str], "Store"]]:
+    """Gives an empty store by one of its names in ``stores``; its server is started once."""
+    from postgresql_server import find_binaries
+    from stores import DOCUMENTED, SQLITE, SqliteStore, start_documented_server, start_server
+
+    with ExitStack() as stack:
+        running: dict[str, Store] = {}
+
+        def start(name: str) -> "Store":
+            folder = tmp_path_factory.mktemp("store")
+            if name == SQLITE:
+                return SqliteStore(folder, mlflow_tables)
+            if name in running:
+                running[name].clear()
+            elif name == DOCUMENTED:
+                running[name] = stack.enter_context(
+                    start_documented_server(folder, find_binaries())
+                )
+            else:
+                running[name] = stack.enter_context(start_server(folder, mlflow_tables))
+            return running[name]
+
+        yield start
+
+
+@pytest.fixture
+def mlflow_store(
+    request: pytest.FixtureRequest,
+    start_store: Callable[[str], "Store"],
+    monkeypatch: pytest.MonkeyPatch,
+    _own_place: None,
+) -> "Store":
+    """The test's own store: SQLite, or the one that it names by ``indirect``."""
+    store = start_store(getattr(request, "param", "sqlite"))
+    store.visit(monkeypatch)
+    return store
 
 
 def draw_discs(number: int, size: int) -> tuple[np.ndarray, np.ndarray]:

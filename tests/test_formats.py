@@ -25,8 +25,8 @@ from tiledseg.tuning.study.study import join_study
 
 OTHERS = {
     "unversioned": (None, "has none: an older version wrote it; train it again"),
-    "older": (FORMAT_VERSION - 1, "has 1: an older version wrote it; train it again"),
-    "newer": (FORMAT_VERSION + 1, "has 3: a newer version wrote it; update tiledseg"),
+    "older": (FORMAT_VERSION - 1, "has 2: an older version wrote it; train it again"),
+    "newer": (FORMAT_VERSION + 1, "has 4: a newer version wrote it; update tiledseg"),
 }
 either = pytest.mark.parametrize(("version", "words"), OTHERS.values(), ids=OTHERS)
 
@@ -50,9 +50,9 @@ def rewrite(folder, version):
 
 
 def test_the_version_is_one_that_this_test_knows():
-    assert FORMAT_VERSION == 2
-    require_format(2, "run a")
-    require_format("2", "run a")
+    assert FORMAT_VERSION == 3
+    require_format(3, "run a")
+    require_format("3", "run a")
 
 
 @pytest.mark.parametrize("found", ["", "one", 0, -1, "1.0"])
@@ -70,7 +70,7 @@ def test_a_folder(folder, tiny_dataset, tmp_path, version, words):
     rewrite(folder, version)
     refused = CliRunner().invoke(app, [*arguments[:-2], str(tmp_path / "second"), str(images)])
     assert isinstance(refused.exception, FormatError)
-    assert str(refused.exception).startswith(f"this tiledseg reads format 2, model {folder} has ")
+    assert str(refused.exception).startswith(f"this tiledseg reads format 3, model {folder} has ")
     assert words in str(refused.exception)
     assert "\n" not in str(refused.exception)
     assert not (tmp_path / "second").exists()
@@ -106,7 +106,7 @@ def test_a_run_that_would_be_resumed(own_tables, tiny_experiment, tiny_dataset, 
     with open_run(experiment, "train") as run:
         run.log_experiment(experiment)
     client = mlflow.MlflowClient()
-    assert client.get_run(run.run_id).data.tags[FORMAT_TAG] == "2"
+    assert client.get_run(run.run_id).data.tags[FORMAT_TAG] == "3"
     assert read_experiment(run.run_id) == experiment
     if version is None:
         client.delete_tag(run.run_id, FORMAT_TAG)
@@ -154,7 +154,7 @@ def test_the_files_of_a_run_on_the_dashboard(own_tables, version, words):
     assert not own.error
     run_id, other = visit(**({} if version is None else {FORMAT_TAG: str(version)}))
     (told,) = other.error
-    assert told.value.startswith(f"this tiledseg reads format 2, run {run_id} has ")
+    assert told.value.startswith(f"this tiledseg reads format 3, run {run_id} has ")
     assert words in told.value
     assert "\n" not in told.value
     assert not other.markdown

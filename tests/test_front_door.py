@@ -210,7 +210,7 @@ def test_an_outside_scorer_agrees_to_four_digits(client, run, place):
 def test_the_screen_ends_with_scores_where_to_look_and_what_next(project_run):
     shown = project_run.stdout
     assert re.search(r"epoch +2/2 .*val_dice.*left", shown)
-    assert re.search(r"test +│ dice +│ +0\.\d{4} │ +0\.\d{4}", shown)
+    assert re.search(r"test +│ dice +│ +0\.\d{4} │ +\d+ │ +0\.\d{4} │ +\d+", shown)
     assert "mlflow ui --backend-store-uri" in shown
     command = "tiledseg predict --model models:/Synthetic-Cell@champion"
     assert command in shown.strip().splitlines()[-1]

@@ -27,7 +27,10 @@ def run(tmp_path, tiny_experiment, tiny_dataset):
     """Runs Python in a closed network; returns what it asked of others."""
     tiny_dataset(tmp_path / "data")
     (tmp_path / "Tiny.yaml").write_text(tiny_experiment(training={"epochs": 1}).to_yaml())
-    (tmp_path / "space.yaml").write_text("training.learning_rate: {low: 0.001, high: 0.01}\n")
+    (tmp_path / "experiments").mkdir()  # where a sweep writes the best one
+    (tmp_path / "space.yaml").write_text(
+        "parameters: {training.learning_rate: {type: float, low: 0.001, high: 0.01}}\n"
+    )
 
     def call(*words, **variables):
         kept = {key: text for key, text in os.environ.items() if not key.startswith(QUIETERS)}
@@ -80,9 +83,10 @@ def test_the_library_asks_nothing_either(run):
     use = (
         "import time; from tiledseg import train; "
         "from tiledseg.config.experiment import load_experiment; "
-        "train(load_experiment('Tiny.yaml')); time.sleep(3)"
+        "from pathlib import Path; train(load_experiment(Path('Tiny.yaml'))); time.sleep(3)"
     )
-    assert run("-c", use)[:2] == (0, [])
+    status, asked, output = run("-c", use)
+    assert (status, asked) == (0, []), output
 
 
 def test_who_asks_for_it_has_it(run):

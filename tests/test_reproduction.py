@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,8 +16,9 @@ from typer.testing import CliRunner
 from tiledseg import train
 from tiledseg.cli import app
 from tiledseg.errors import DatasetError, TrackingError
-from tiledseg.reproduction import describe_changes, reproduce
-from tiledseg.tracking import provenance, runs, tracked_run
+from tiledseg.images.hashing import hash_content
+from tiledseg.reproduction import compare_runs, describe_changes, reproduce
+from tiledseg.tracking import runs, tracked_run
 from tiledseg.tracking.names import (
     ARITHMETIC_TAG,
     DATA_DIGEST_TAG,
@@ -233,6 +235,24 @@ def test_at_most_twenty_differences_are_shown(trained, monkeypatch):
     assert "the order in which threads" in done.stdout
 
 
+def test_a_score_that_is_not_defined_in_both_is_no_difference_and_in_one_it_is():
+    def record(epoch, **final):
+        history = pd.DataFrame({"epoch": [1], "val_dice_rare": [epoch]})
+        return SimpleNamespace(history=history, metrics=final)
+
+    nothing = record(math.nan, **{"valid/tiled/images/dice/rare": 0.0})
+    assert compare_runs(nothing, nothing) == (1, [])
+    some = record(0.5, **{"valid/tiled/images/dice/rare": 1.0, "valid/tiled/dice/rare": 0.5})
+    compared, differences = compare_runs(nothing, some)
+    assert compared == 3
+    found = {each.figure: (each.first, each.second, each.size) for each in differences}
+    assert found == {
+        "val_dice_rare": (None, 0.5, math.inf),
+        "valid/tiled/dice/rare": (None, 0.5, math.inf),
+        "valid/tiled/images/dice/rare": (0.0, 1.0, 1.0),
+    }
+
+
 @pytest.mark.usefixtures("own_tables")
 def test_what_cannot_be_repeated_is_refused(tiny_experiment):
     with pytest.raises(TrackingError, match="0123"):
@@ -270,7 +290,7 @@ def test_a_run_says_what_it_was_made_with(trained):
     data = read_record(first.run_id).data
     assert data["split"].tolist() == ["train"] * 4 + ["valid"] * 2 + ["test"] * 2
     row = data[data["stem"] == "disc4"].iloc[0]
-    assert row["image"] == provenance.hash_content(folder / "valid/images/disc4.png")
-    assert row["mask"] == provenance.hash_content(folder / "valid/masks/disc4.png")
+    assert row["image"] == hash_content(folder / "valid/images/disc4.png")
+    assert row["mask"] == hash_content(folder / "valid/masks/disc4.png")
     inputs = client.get_run(first.run_id).inputs.dataset_inputs
     assert {each.dataset.digest for each in inputs} == {tags[DATA_DIGEST_TAG]}

@@ -5,13 +5,10 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
-import mlflow
 import pytest
-from surviving import curves, finish, write_experiment
+from surviving import Place, assert_one_whole_run, curves, finish, write_experiment
 
 from tiledseg.tracking.files import RunFiles
 
@@ -21,73 +18,9 @@ KILLS = int(os.environ.get("TILEDSEG_TEST_KILLS", "3"))
 """The full length is 10; it is run by hand."""
 
 
-class Place:
-    """A store, a dataset, and machines that reach both."""
-
-    def __init__(self, folder: Path, dataset: Path) -> None:
-        self.folder, self.dataset = folder, dataset
-        self.store = f"sqlite:///{folder / 'mlflow.db'}"
-        mlflow.set_tracking_uri(self.store)
-        self.client = mlflow.MlflowClient()
-        self._started: list[subprocess.Popen[str]] = []
-
-    def start(self, *words: str, machine: str = "a") -> subprocess.Popen[str]:
-        environment = {
-            **os.environ,
-            "TILEDSEG_DATA": str(self.dataset.parent),
-            "TILEDSEG_CACHE": str(self.folder / machine / "cache"),
-            "TILEDSEG_STATE": str(self.folder / machine / "state"),
-            "MLFLOW_TRACKING_URI": self.store,
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tiledseg", *words],
-            cwd=self.folder,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            # A shell that started the tests in the background had Ctrl-C ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-        )
-        self._started.append(process)
-        return process
-
-    def stop(self) -> None:
-        """End what a failed test left."""
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-    def train(self, experiment: Path, **options: str) -> subprocess.Popen[str]:
-        return self.start("train", "--experiment", str(experiment), **options)
-
-    def resume(self, run_id: str, machine: str = "a") -> subprocess.Popen[str]:
-        return self.start("train", "--resume", run_id, machine=machine)
-
-    def runs(self):
-        found = self.client.get_experiment_by_name("Tiny")
-        return self.client.search_runs([found.experiment_id]) if found else []
-
-    def only_run(self):
-        (run,) = self.runs()
-        return run
-
-    def wait_for_epoch(self, epoch: int) -> str:
-        """Wait until the store has an epoch's metrics; returns the run's id."""
-        for _ in range(1200):
-            for run in self.runs():
-                steps = self.client.get_metric_history(run.info.run_id, "val_dice")
-                if any(metric.step >= epoch for metric in steps):
-                    return run.info.run_id
-            time.sleep(0.1)
-        raise AssertionError(f"epoch {epoch} never came")
-
-
 @pytest.fixture
-def place(tmp_path, tiny_dataset, mlflow_tables):
-    (tmp_path / "mlflow.db").write_bytes(mlflow_tables.read_bytes())
-    made = Place(tmp_path, tiny_dataset(tmp_path))
+def place(tmp_path, tiny_dataset, mlflow_store):
+    made = Place(tmp_path, tiny_dataset(tmp_path), mlflow_store.environment)
     yield made
     made.stop()
 
@@ -95,24 +28,6 @@ def place(tmp_path, tiny_dataset, mlflow_tables):
 @pytest.fixture
 def experiment(tmp_path, tiny_experiment):
     return write_experiment(tmp_path, tiny_experiment())
-
-
-def assert_one_whole_run(place: Place, run_id: str) -> None:
-    """FINISHED, one version, every epoch once, every file once."""
-    run = place.only_run()
-    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
-    versions = place.client.search_model_versions("name = 'Tiny'")
-    assert [version.run_id for version in versions] == [run_id]
-    for key, curve in curves(place.client, run_id).items():
-        assert [step for step, _ in curve] == list(range(1, 6)), key
-    for epochs in RunFiles(run_id).epoch_pictures().values():
-        assert list(epochs) == list(range(1, 6))
-    scores = RunFiles(run_id).path("scores.csv").read_text().splitlines()
-    assert len(scores) == len(set(scores)) == 1 + 2 * (2 + 2)
-    kept = place.client.search_logged_models(experiment_ids=[run.info.experiment_id])
-    names = sorted(model.name for model in kept)
-    assert len(names) == 4 and names.count("state") == 1, names
-    assert all(str(model.status) == "READY" for model in kept)
 
 
 @pytest.fixture

@@ -43,6 +43,8 @@ def _quiet_libraries() -> None:
     logging.getLogger("tiledseg").setLevel(logging.INFO)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # zarr leaves tasks at a bad chunk
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # where it is loaded already
+    # It writes a traceback of every error of the database, which we tell in a line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

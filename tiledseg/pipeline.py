@@ -18,17 +18,19 @@ from tiledseg.data.integrity import DatasetSummary, check_dataset
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError
 from tiledseg.evaluation.evaluate import ImageEvaluation, evaluate_images, summarize_seams
-from tiledseg.evaluation.scores import summarize_scores
+from tiledseg.evaluation.scores import Figure, summarize_scores
 from tiledseg.evaluation.threshold import tune_threshold
 from tiledseg.models.encoders import require_encoder_weights
 from tiledseg.prediction.predictor import Predictor
-from tiledseg.tracking.names import CHAMPION_METRIC
+from tiledseg.tracking.champions import ValidationScore
+from tiledseg.tracking.names import name_figures
 from tiledseg.tracking.offline import open_offline_run
 from tiledseg.tracking.registry import Registration, find_registration
 from tiledseg.tracking.resuming import fetch_training
 from tiledseg.tracking.runs import open_run
 from tiledseg.tracking.tracked_run import TrackedRun
-from tiledseg.training.fit import decide_precision, fit
+from tiledseg.training.arithmetic import ChosenArithmetic
+from tiledseg.training.fit import decide_arithmetic, fit
 from tiledseg.training.observer import TrainingObserver
 from tiledseg.training.stopping import StopRequest
 
@@ -65,7 +67,8 @@ class EvaluationResult:
     run_id: str
     """The MLflow run that holds everything."""
     metrics: dict[str, float]
-    """``SPLIT/MODE/SCORE`` and ``SPLIT/seam/FIGURE``."""
+    """``SPLIT/MODE/SCORE`` and ``SPLIT/seam/FIGURE``, but those that no image has, and the numbers
+    of images behind them, see ``tracking.names``."""
     table: pd.DataFrame
     """One row per image and mode."""
 
@@ -89,6 +92,7 @@ class _Job:
     experiment: Experiment
     run: TrackedRun
     observers: Sequence[PipelineObserver]
+    arithmetic: ChosenArithmetic | None = None
 
 
 def train(
@@ -102,6 +106,7 @@ def train(
     splits: Sequence[str] = EVALUATED_SPLITS,
     stop: StopRequest | None = None,
     offline: bool = False,
+    times_arithmetic: bool = True,
 ) -> TrainingResult:
     """Do the main job for one experiment.
 
@@ -117,13 +122,14 @@ def train(
         stop: Set by whoever wants the training to stop at the end of the step.
         offline: Log to this machine alone, for ``tiledseg sync`` to send; ``resume`` is then the
             id of such a run.
+        times_arithmetic: Whether ``training.precision: auto`` times steps of a network that was
+            not timed before; else what was chosen for another network is taken.
 
     Raises:
         TiledsegError: Something that the user can mend; the run is then marked FAILED.
         StoppedError: It was asked to stop; the run is KILLED, and can be resumed.
         StoreAwayError: All is done but for what the store has not taken yet.
     """
-    experiment = decide_precision(experiment)
     require_encoder_weights(experiment.model)
     reproduces = repeated.run_id if repeated else ""
     opened = (
@@ -132,7 +138,9 @@ def train(
         else open_run(experiment, "train", resume=resume, parent=parent, reproduces=reproduces)
     )
     with opened as run:
-        job = _Job(experiment, run, observers)
+        chosen = decide_arithmetic(experiment, may_time=times_arithmetic)
+        experiment = chosen.apply(experiment)
+        job = _Job(experiment, run, observers, chosen)
         goes_on = bool(resume or parent) and fetch_training(run, parent or run.run_id)
         cache = PixelCache()
         dataset = _open_dataset(job, root, cache)
@@ -158,7 +166,8 @@ def train(
         if parent:
             run.log_inherited(predictor, training.best_epoch)
         name = experiment.dataset.name if experiment.tracking.register_model else ""
-        run.log_registration(predictor, training.best_epoch, name, metrics[CHAMPION_METRIC])
+        score = ValidationScore.from_metrics(metrics, experiment.class_names)
+        run.log_registration(predictor, training.best_epoch, name, score)
     return TrainingResult(
         run_id=run.run_id,
         metrics=metrics,
@@ -166,7 +175,7 @@ def train(
         best_epoch=training.best_epoch,
         training_seconds=training.seconds,
         model_folder=run.model_folder if offline else None,
-        registration=find_registration(run.client, name, run.run_id)
+        registration=find_registration(run.client, name, run.run_id, training.best_epoch)
         if name and run.client
         else None,
     )
@@ -216,7 +225,7 @@ def _open_dataset(job: _Job, root: Path | None, cache: PixelCache) -> Dataset:
     """Announce the run, log its provenance, settings and data, and hand out the dataset."""
     for observer in job.observers:
         observer.on_run_start(job.run.run_id)
-    job.run.log_provenance(job.experiment.training.precision)
+    job.run.log_provenance(job.arithmetic)
     job.run.log_experiment(job.experiment)
     dataset = _check_and_load(job.experiment, root, cache, job.observers)
     job.run.log_dataset(dataset, job.experiment.dataset)
@@ -241,7 +250,7 @@ def _evaluate(
     predictor: Predictor, dataset: Dataset, splits: Sequence[str], job: _Job
 ) -> tuple[dict[str, float], pd.DataFrame]:
     rows: list[dict[str, str | float]] = []
-    metrics: dict[str, float] = {}
+    figures: list[Figure] = []
     for split in splits:
         seams = []
         samples = _samples_of(dataset, split)
@@ -255,9 +264,10 @@ def _evaluate(
             seams.append(item.seams)
             for observer in job.observers:
                 observer.on_image(item)
-        metrics.update(summarize_seams(split, seams))
+        figures += summarize_seams(split, seams)
     table = pd.DataFrame(rows)
-    metrics.update(summarize_scores(table))
+    figures += summarize_scores(table, job.experiment.class_names)
+    metrics = name_figures(figures)
     job.run.log_scores(table, metrics)
     return metrics, table
 

@@ -47,11 +47,10 @@ class Difference:
 
     @property
     def size(self) -> float:
-        """By how much; infinite where one of the two is missing or no number."""
+        """By how much; infinite where one of the two is missing."""
         if self.first is None or self.second is None:
             return math.inf
-        size = abs(self.second - self.first)
-        return math.inf if math.isnan(size) else size
+        return abs(self.second - self.first)
 
 
 @dataclass(frozen=True)
@@ -287,18 +286,20 @@ def _rows_by_pair(table: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str]]
 
 
 def _list_figures(run: RunRecord) -> Mapping[tuple[int | None, str], float]:
-    """Every figure of a run by epoch and name; None is the epoch of final ones."""
+    """Every figure of a run by epoch and name; None is the epoch of final ones.
+
+    One that is not defined, as a score of a class that is nowhere, is none: its cell is empty.
+    """
     figures: dict[tuple[int | None, str], float] = {}
     for row in run.history.to_dict("records"):
         epoch = int(row["epoch"])
         figures |= {(epoch, str(name)): float(row[name]) for name in row if name != "epoch"}
     final = {name: value for name, value in run.metrics.items() if is_reproducible(name)}
-    return figures | {(None, name): value for name, value in sorted(final.items())}
+    figures |= {(None, name): value for name, value in sorted(final.items())}
+    return {key: value for key, value in figures.items() if not math.isnan(value)}
 
 
 def _is_same(first: float | None, second: float | None) -> bool:
     if first is None or second is None:
         return False
-    if math.isnan(first) or math.isnan(second):
-        return math.isnan(first) and math.isnan(second)
     return math.isclose(first, second, rel_tol=TOLERANCE, abs_tol=TOLERANCE)

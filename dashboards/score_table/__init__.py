@@ -1,4 +1,4 @@
-"""Scores of every image as a table; a click on a row opens its image.
+"""Scores as a table, a row for each image or checkpoint; a click on a row opens it.
 
 Streamlit's own table is drawn on a canvas, by a library that takes a browser a quarter of a second
 to load and show; a row of it is opened by a box that has to be ticked.
@@ -17,32 +17,40 @@ _table = ClickComponent(
 
 @dataclass(frozen=True)
 class Column:
-    """Scores of one kind."""
+    """Scores of one kind, or words."""
 
     title: str
     signed: bool = False
     """Whether numbers above 0 have a sign, too: of differences."""
+    words: bool = False
+    """Whether it holds words."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Scores of one image, as many as there are columns."""
+    """Scores of one image or checkpoint, as many as there are columns."""
 
     id: str
-    values: Sequence[float | None]
+    values: Sequence[float | str | None]
 
 
 def show_score_table(
-    columns: Sequence[Column], rows: Sequence[Row], chosen: str, label: str, key: str
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    chosen: str,
+    label: str,
+    key: str,
+    heading: str = "Image",
 ) -> str | None:
     """Show a table in the order of its rows, which a reader may change by its headings.
 
     Args:
-        columns: Of scores; a first one, of the images, is always there.
-        rows: Of images.
+        columns: Of scores; a first one, of the rows' ids, is always there.
+        rows: Of images or checkpoints.
         chosen: Id of the row that is open.
         label: What the table is, for those who cannot see it.
         key: Of the component.
+        heading: Of the first column.
 
     Returns:
         The id of a row that was just clicked, or None.
@@ -52,5 +60,6 @@ def show_score_table(
         "rows": [asdict(row) for row in rows],
         "chosen": chosen,
         "label": label,
+        "heading": heading,
     }
     return _table.show(data, key)

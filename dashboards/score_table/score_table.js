@@ -1,4 +1,4 @@
-// A table of numbers: a heading sorts it, a row opens its image.
+// A table of numbers and words: a heading sorts it, a row opens its image or checkpoint.
 
 const tables = new WeakMap();
 
@@ -20,11 +20,12 @@ class Scores {
   show(data, open) {
     this.data = data;
     this.box.setAttribute("aria-label", data.label);
-    const titles = ["Image", ...data.columns.map(({ title }) => title)];
+    const titles = [data.heading, ...data.columns.map(({ title }) => title)];
     if (this.titles !== titles.join("\n")) {
       this.titles = titles.join("\n");
       this.order = null;
       this.head.replaceChildren(...titles.map((title, column) => this.heading(title, column)));
+      data.columns.forEach(({ words }, at) => this.head.children[at + 1].classList.toggle("words", words));
     }
     const before = this.rows;
     this.rows = new Map(data.rows.map((row) => [row.id, this.row(row, before.get(row.id), open)]));
@@ -49,7 +50,12 @@ class Scores {
     name.firstChild.type = "button";
     name.firstChild.textContent = name.title = id;
     cells.forEach((cell) => cell.remove());
-    line.append(...values.map((value, at) => make("td", format(value, this.data.columns[at].signed))));
+    line.append(...values.map((value, at) => {
+      const { signed, words } = this.data.columns[at];
+      const cell = make("td", format(value, signed));
+      cell.classList.toggle("words", words);
+      return cell;
+    }));
     line.setAttribute("aria-current", String(id === this.data.chosen));
     line.onclick = () => open(id);
     return line;
@@ -97,6 +103,7 @@ function compare(one, two, sign) {
 
 function format(value, signed) {
   if (value === null) return "-";
+  if (typeof value === "string") return value;
   return `${signed && value > 0 ? "+" : ""}${value.toFixed(4)}`;
 }
 

@@ -1,9 +1,11 @@
 """Compare: two sides, image by image."""
 
 import io
+import math
 import zipfile
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,18 +14,22 @@ from dashboards import empty_states, navigation, store
 from dashboards.comparison import (
     SPLITS,
     Side,
+    dice_metric,
     join_scores,
     list_shared_classes,
     list_sides,
     list_sources,
+    list_unscored,
     mean_dice,
+    name_version,
 )
 from dashboards.comparison_scene import build_scene
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
-from dashboards.formatting import format_score
+from dashboards.formatting import format_images, format_score
 from dashboards.run_table import run_table
 from dashboards.score_table import Column, Row, show_score_table
 from dashboards.viewer import show_viewer
+from tiledseg.tracking.queries import RunSummary
 
 IMAGE, CLASS = "image", "class"
 MOST_THUMBNAILS = 60
@@ -48,6 +54,7 @@ def show() -> None:
         split = navigation.pick("Split", list(SPLITS), "split", "test")
         left, right = _side("A", found, "a", 0), _side("B", found, "b", 1)
         name = _class(left, right)
+    _left_out(dataset, runs)
     table = join_scores(split, left, right, name)
     if table.empty:
         empty_states.show_no_pictures(f"The two sides share no predicted image of {split}.")
@@ -62,6 +69,16 @@ def show() -> None:
         _viewer(table, split, stem, left, right, name)
     _strip(table, stem, split, left, _label(left, right, name))
     _table(table, stem, split, left, right)
+
+
+def _left_out(dataset: str, runs: Sequence[RunSummary]) -> None:
+    """Say which versions have no masks to compare."""
+    for version in list_unscored(dataset, runs, store.versions_if_any()):
+        st.caption(
+            f"{name_version(version)} is a promoted checkpoint, epoch {version.epoch} of its run, "
+            "and has no masks to compare in the store yet: `tiledseg evaluate --model "
+            f"models:/{version.model}/{version.version} --dataset {dataset}` makes them."
+        )
 
 
 def _side(name: str, found: dict[str, Side], key: str, place: int) -> Side:
@@ -94,21 +111,26 @@ def _label(left: Side, right: Side, name: str) -> int | None:
 
 def _summary(table: pd.DataFrame, split: str, left: Side, right: Side, name: str) -> None:
     """The answer in one line, before any picture."""
-    values = mean_dice(left, split, name), mean_dice(right, split, name)
-    if None in values or left.mode == "target" or right.mode == "target":
+    if left.mode == "target" or right.mode == "target":
         return
-    one, two = (float(value or 0) for value in values)
     better = int((table["gain"] > 0.0005).sum())
     worse = int((table["gain"] < -0.0005).sum())
+    shared = int(table["gain"].notna().sum())
     names = [left.label, right.label]
     if left.source.key != right.source.key:
         names = [f"{side.label} {side.source.key}" for side in (left, right)]
     st.markdown(
-        f"**{names[0]} {format_score(one)}** against "
-        f"**{names[1]} {format_score(two)}** mean Dice "
-        f"{f'of *{name}* ' if name else ''}over {len(table)} images of *{split}*: "
-        f"better on {better}, worse on {worse}."
+        f"**{names[0]} {_describe_mean(left, split, name)} against "
+        f"**{names[1]} {_describe_mean(right, split, name)} mean Dice "
+        f"{f'of *{name}* ' if name else ''}on *{split}*: "
+        f"better on {better}, worse on {worse} of the {shared} that both have."
     )
+
+
+def _describe_mean(side: Side, split: str, name: str) -> str:
+    """A side's mean Dice, and the images that it is over."""
+    images = format_images(side.source.run.metrics, dice_metric(side, split, name))
+    return f"{format_score(mean_dice(side, split, name))}**{f' ({images})' if images else ''}"
 
 
 def order(table: pd.DataFrame, order: str) -> pd.DataFrame:
@@ -145,13 +167,14 @@ def _open(stem: str) -> None:
     st.rerun()
 
 
-def _item(row: dict[str, object], found: store.Predictions, left: Side, label: int | None) -> Item:
+def _item(row: dict[str, Any], found: store.Predictions, left: Side, label: int | None) -> Item:
     stem = str(row["image"])
     mask, image = found.path(left.mode, stem), found.path("image", stem)
     target = found.path("target", stem) if left.mode != "target" else None
     shots = [Shot(thumbnail_url(mask, "mask", image, target, label))] if mask else []
-    scores = [f"{row[name]:.3f}" for name in ("left", "right") if name in row]
-    badge = f"{row['gain']:+.3f}" if "gain" in row else ""
+    scores = [format_score(float(row[name]), 3) for name in ("left", "right") if name in row]
+    gain = float(row.get("gain", math.nan))
+    badge = "" if math.isnan(gain) else f"{gain:+.3f}"
     return Item(stem, shots, stem, " / ".join(scores), badge)
 
 

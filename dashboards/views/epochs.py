@@ -7,16 +7,30 @@ from pathlib import Path
 import streamlit as st
 
 from dashboards import charts, empty_states, navigation, store
+from dashboards.checkpoints.checkpoint_table import show_checkpoint_table
+from dashboards.checkpoints.confirmation import show_promotion
+from dashboards.checkpoints.opening import (
+    CHECKPOINT,
+    SHOW,
+    STEM,
+    choose_checkpoint,
+    show_masks,
+)
+from dashboards.checkpoints.validation_images import digests_of
 from dashboards.comparison import MODE_NAMES
 from dashboards.formatting import format_age
 from dashboards.run_table import run_table
 from dashboards.viewer import Frame, Layer, Pane, Scene, show_viewer
 from tiledseg.errors import TiledsegError
+from tiledseg.tracking.checkpoint_summaries import CheckpointSummary
 from tiledseg.tracking.queries import RunSummary
 
 MOST_RUNS = 200
 MOST_ASKED = 5
-EPOCH = "epoch"
+FOLLOW_SECONDS = 5
+EPOCH, FILM = "epoch", "film"
+SHOWN = {FILM: "Every epoch", CHECKPOINT: "Checkpoint"}
+RunState = tuple[str, float | None, float | None, tuple[str, ...]]
 CURVES = (
     ("Dice", 270, ("val_dice", "dice", "val_dice_coef", "dice_coef")),
     ("Loss", 235, ("val_loss", "loss")),
@@ -48,17 +62,94 @@ def show() -> None:
             width=420,
         )
         run = by_id[chosen]
+        kept = store.checkpoints_of(run.run_id)
         pictures = store.files_of(run.run_id).epoch_pictures()
+        shown = navigation.pick(
+            "Masks", list(SHOWN), SHOW, FILM, format_func=lambda key: SHOWN[key]
+        )
+        opened = choose_checkpoint(run, kept) if shown == CHECKPOINT else None
         stems = sorted({stem for stem, _ in pictures})
-        stem = navigation.choose("Image", stems, "stem", width=240) if stems else ""
-    if not stems:
+        if shown == CHECKPOINT:
+            stems = list(digests_of(run.run_id)) if opened else []
+        stem = navigation.choose("Image", stems, STEM, width=240) if stems else ""
+    if shown == CHECKPOINT:
+        _show_checkpoint(run, kept, opened, stems, stem)
+    elif stems:
+        _film(run, stem, pictures)
+    else:
         st.info(
             "This run keeps no pictures of its epochs yet. They are made while training goes on, "
             "unless `training.epoch_pictures` is 0, as it is in the trials of a sweep."
         )
         _curves(run, None)
+    _show_checkpoints(run, kept, opened)
+    if run.status == "RUNNING":
+        _follow(run.run_id, _state_of(run, kept))  # of what is shown: it may be outdated by now
+
+
+def _show_checkpoint(
+    run: RunSummary,
+    kept: Sequence[CheckpointSummary],
+    opened: CheckpointSummary | None,
+    stems: Sequence[str],
+    stem: str,
+) -> None:
+    """The masks of a checkpoint beside the curves."""
+    if opened is None:
+        st.info(
+            "This run keeps no checkpoints yet. The networks of the best epochs are kept while "
+            "training goes on, as many as `tracking.checkpoints` says."
+        )
+        _curves(run, None)
         return
-    _film(run, stem, pictures)
+    is_gone = opened.epoch not in {each.epoch for each in kept}
+    with st.container():  # always there: the viewer keeps its place, and what is open in it
+        if is_gone:
+            st.warning(
+                f"Epoch {opened.epoch} is not among the best any more, and its network is gone "
+                "from the store. Masks that were made before are still shown; choose another "
+                "checkpoint below."
+            )
+    wide, narrow = st.columns([2.2, 1], gap="medium")
+    with wide, empty_states.guard_store("masks"):
+        is_ready = True
+        if stem:
+            is_ready = show_masks(opened, stems, stem)
+        else:
+            st.info("The run has not written down what its validation images are.")
+        if is_ready and not is_gone:
+            show_promotion(run, opened, store.versions_if_any())
+    with narrow:
+        _curves(run, opened.epoch)
+
+
+def _show_checkpoints(
+    run: RunSummary, kept: Sequence[CheckpointSummary], opened: CheckpointSummary | None
+) -> None:
+    """What the run keeps; a click opens it."""
+    if not kept:
+        return
+    st.subheader("Checkpoints", anchor=False)
+    epoch = opened.epoch if opened else None
+    clicked = show_checkpoint_table(run, kept, store.versions_if_any(), epoch)
+    if clicked is not None and clicked != epoch:
+        st.query_params.update({SHOW: CHECKPOINT, CHECKPOINT: str(clicked)})
+        st.rerun()
+
+
+@st.fragment(run_every=FOLLOW_SECONDS)
+def _follow(run_id: str, shown: RunState) -> None:
+    """Run the page again when a training has got on; what is open stays open."""
+    with suppress(TiledsegError):
+        if _state_of(store.one_run(run_id), store.checkpoints_of(run_id)) != shown:
+            store.curves_of.clear()  # they may be those of a moment ago
+            st.rerun()
+
+
+def _state_of(run: RunSummary, kept: Sequence[CheckpointSummary]) -> RunState:
+    """What changes on this page while a run goes on."""
+    models = tuple(each.model_id for each in kept)
+    return run.status, run.metrics.get("val_dice"), run.metrics.get("loss"), models
 
 
 def _first_with_pictures(run_ids: Sequence[str]) -> int:
@@ -153,7 +244,7 @@ def _curves(run: RunSummary, epoch: int | None) -> None:
         chart = charts.curves(part, title=title, height=height, epoch=epoch, best=kept)
         charts.show(chart, f"{title} over epochs", key=f"curve-{title}")
     if best:
-        st.caption(f"Dotted: epoch {int(best)}, whose weights were kept. Line: the epoch shown.")
+        st.caption(f"Dotted: epoch {int(best)}, the best. Line: the epoch shown.")
 
 
 def _epoch_in_link() -> int | None:

@@ -1,4 +1,4 @@
-"""Models: versions, aliases, the model card; Promote is the only action that changes the store."""
+"""Models: versions, aliases, the model card, promotion."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,29 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import empty_states, navigation, store
+from dashboards.checkpoints.notice import show_notice
 from dashboards.comparison import SPLITS, Source, name_version
 from dashboards.filmstrip import show_filmstrip
-from dashboards.formatting import format_age
+from dashboards.formatting import describe_score, format_age
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from tiledseg.config.durations import format_duration
 from tiledseg.errors import TrackingError
-from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
+from tiledseg.tracking.champions import ValidationScore, explain_refusal, promote
+from tiledseg.tracking.names import (
+    CHAMPION,
+    SCORES,
+    SPEED,
+    final_metric,
+    images_metric,
+    is_scored,
+    list_scored_classes,
+)
 from tiledseg.tracking.queries import RunSummary, VersionSummary
-from tiledseg.tracking.registry import promote
 
-SCORES = ("dice", "iou", "precision", "recall", "accuracy", "seconds_per_megapixel")
-SCORE_NAMES = {"dice": "Dice", "iou": "IoU", "seconds_per_megapixel": "s/megapixel"}
-TABLE_HEIGHT = 38 + 35 * len(SCORES)
+SCORE_NAMES = {"dice": "Dice", "iou": "IoU", SPEED: "s/megapixel"}
+IMAGES = ", images"
+"""Ends the name of a column of ``scores_table``."""
+TABLE_HEIGHT = 38 + 35 * len((*SCORES, SPEED))
 
 
 def show() -> None:
@@ -64,18 +74,15 @@ def _card(version: VersionSummary) -> None:
         )
         if version.description:
             st.markdown(version.description)
-        _pictures(version, run)
+        is_own = version.is_scored_by(run)
+        if is_own:
+            _pictures(version, run)
         left, right = st.columns([1.3, 1], gap="medium")
         with left:
-            table = scores_table(run)
-            st.dataframe(
-                table,
-                column_config=dict.fromkeys(
-                    map(str, table), st.column_config.NumberColumn(format="%.4f")
-                ),
-                alt="Scores, tiled beside non-tiled",
-            )
-            st.caption("Means over whole images. The champion is the best on valid, never on test.")
+            if is_own:
+                _scores(run)
+            else:
+                show_notice(version, run)
         with right:
             st.dataframe(_main_settings(run), height=TABLE_HEIGHT, alt="Main settings")
         uri = f"models:/{version.model}/{version.version}"
@@ -87,30 +94,60 @@ def _card(version: VersionSummary) -> None:
         )
         with st.container(horizontal=True):
             key = f"v{version.version}"
-            navigation.link(
-                "compare",
-                "Compare masks",
-                "compare",
-                dataset=version.model,
-                a=f"{key}.tiled",
-                b=f"{key}.resized",
-            )
+            if is_own:
+                navigation.link(
+                    "compare",
+                    "Compare masks",
+                    "compare",
+                    dataset=version.model,
+                    a=f"{key}.tiled",
+                    b=f"{key}.resized",
+                )
             navigation.link("epochs", "Epochs", "movie", run=version.run_id)
             navigation.link(
                 "try", "Try it", "upload_file", model=version.model, version=version.version
             )
 
 
+def _scores(run: RunSummary) -> None:
+    table = scores_table(run)
+    st.dataframe(
+        table,
+        column_config={
+            name: st.column_config.NumberColumn(
+                "images" if name.endswith(IMAGES) else name,
+                format="%d" if name.endswith(IMAGES) else "%.4f",
+            )
+            for name in map(str, table)
+        },
+        placeholder="-",
+        alt="Scores, tiled beside non-tiled, each with the number of images behind it",
+    )
+    st.caption(
+        "Means over whole images, as many as stand beside them; with several classes, an "
+        "image counts for those that it has in target or mask. The champion is the best on "
+        "valid, never on test."
+    )
+
+
 def scores_table(run: RunSummary) -> pd.DataFrame:
-    """Scores of a run, one row each, a column for every split and mode that it has."""
-    columns = {
-        f"{split}, {name}": [run.metrics.get(f"{split}/{mode}/{score}") for score in SCORES]
-        for split in SPLITS
-        for mode, name in (("tiled", "tiled"), ("resized", "non-tiled"))
-        if f"{split}/{mode}/dice" in run.metrics
-    }
-    names = [SCORE_NAMES.get(score, score) for score in SCORES]
-    return pd.DataFrame(columns, index=pd.Index(names, name="score"))
+    """Scores of a run, one row each; for every split and mode a column, and one of its images.
+
+    Of several classes, the Dice of each stands below their mean.
+    """
+    classes = sorted(list_scored_classes(run.metrics))
+    scores = (SCORES[0], *(f"{SCORES[0]}/{name}" for name in classes), *SCORES[1:], SPEED)
+    columns: dict[str, list[float | None]] = {}
+    for split in SPLITS:
+        if not is_scored(run.metrics, split):
+            continue
+        for mode, name in (("tiled", "tiled"), ("resized", "non-tiled")):
+            metrics = [final_metric(split, mode, score) for score in scores]
+            images = [images_metric(metric) for metric in metrics]
+            columns[f"{split}, {name}"] = [run.metrics.get(metric) for metric in metrics]
+            columns[f"{split}, {name}{IMAGES}"] = [run.metrics.get(metric) for metric in images]
+    names = [SCORE_NAMES.get(score, score.replace(f"{SCORES[0]}/", "Dice, ")) for score in scores]
+    return pd.DataFrame(columns, index=pd.Index(names, name="score"), dtype=float)
 
 
 def _main_settings(run: RunSummary) -> pd.DataFrame:
@@ -121,7 +158,7 @@ def _main_settings(run: RunSummary) -> pd.DataFrame:
 
 def _pictures(version: VersionSummary, run: RunSummary) -> None:
     """The worst images; a click compares them at full size."""
-    split = next((name for name in SPLITS if f"{name}/tiled/dice" in run.metrics), None)
+    split = next((name for name in SPLITS if is_scored(run.metrics, name)), None)
     items = worst_images(Source(f"v{version.version}", "", run), split, 6) if split else []
     if not split or not items:
         return
@@ -154,20 +191,11 @@ def _promotion(version: VersionSummary) -> None:
 @st.dialog("Promote to champion?")
 def _ask(version: VersionSummary) -> None:
     """Say what will change, and change it only on a second click."""
-    score = version.tags.get(CHAMPION_METRIC, "unknown")
-    st.write(
-        f"**{version.model} version {version.version}** has a validation Dice of **{score}** "
-        "(tiled). Everybody who uses the champion will get this version from now on."
-    )
-    with st.container(horizontal=True):
-        sure = st.button("Promote", type="primary", icon=":material/verified:")
-        if st.button("Leave it"):
-            st.rerun()
-    if not sure:
-        return
-    try:
+    try:  # the page's guard is not there in a dialog
+        if not _is_sure(version):
+            return
         before = promote(version.model, version.version)
-    except TrackingError as error:  # the page's guard is not there in a dialog
+    except TrackingError as error:
         st.error(str(error), title="Not promoted")
         return
     store.versions.clear()
@@ -178,13 +206,36 @@ def _ask(version: VersionSummary) -> None:
     st.rerun()
 
 
+def _is_sure(version: VersionSummary) -> bool:
+    """Say what speaks against it, or else what will change; whether it is to be done."""
+    refusal = explain_refusal(version.model, version.version)
+    if refusal:
+        st.warning(refusal, title="It cannot be promoted")
+    else:
+        score = ValidationScore.from_tags(version.tags)
+        st.write(
+            f"**{version.model} version {version.version}** has a validation Dice of "
+            f"{describe_score(score)}. Everybody who uses the champion will get this version from "
+            "now on."
+        )
+    with st.container(horizontal=True):
+        sure = not refusal and st.button("Promote", type="primary", icon=":material/verified:")
+        if st.button("Leave it"):
+            st.rerun()
+    return bool(sure)
+
+
 def _versions(own: Sequence[VersionSummary]) -> None:
     st.subheader("All versions", anchor=False)
+    scores = [ValidationScore.from_tags(item.tags) for item in own]
     table = pd.DataFrame(
         {
             "version": [int(item.version) for item in own],
+            "epoch": [item.epoch for item in own],
             "aliases": [", ".join(item.aliases) for item in own],
-            "valid, tiled": [float(item.tags.get(CHAMPION_METRIC, "nan")) for item in own],
+            "valid, tiled": [score.dice if score else None for score in scores],
+            "images": [score.images if score else None for score in scores],
+            "classes": [", ".join(score.classes) if score else "" for score in scores],
             "registered": [item.created for item in own],
             "run": [item.run_id[:8] for item in own],
         }
@@ -194,6 +245,10 @@ def _versions(own: Sequence[VersionSummary]) -> None:
         hide_index=True,
         column_config={
             "valid, tiled": st.column_config.NumberColumn(format="%.4f"),
+            "images": st.column_config.NumberColumn(
+                format="%d", help="Validation images behind the mean"
+            ),
+            "classes": st.column_config.TextColumn(help="In the targets of validation images"),
             "registered": st.column_config.DatetimeColumn(format="distance"),
         },
         placeholder="-",

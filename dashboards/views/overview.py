@@ -6,13 +6,22 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import empty_states, navigation, store, trials
+from dashboards.checkpoints.notice import show_notice
 from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
-from dashboards.formatting import format_age, format_score
+from dashboards.formatting import format_age, format_images, format_score
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from dashboards.run_table import run_table
 from tiledseg.config.durations import format_duration
-from tiledseg.tracking.names import MODES, WANTED_TAG
+from tiledseg.tracking.names import (
+    CHAMPION_METRIC,
+    MODES,
+    WANTED_TAG,
+    final_metric,
+    images_metric,
+    is_scored,
+    list_scored_classes,
+)
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 from tiledseg.tracking.store import store_address
 
@@ -74,7 +83,9 @@ def progress(run: RunSummary) -> tuple[float, str]:
 def _card(version: VersionSummary) -> None:
     """One dataset: its champion, tiled beside non-tiled, numbers and pictures."""
     run = store.one_run(version.run_id)
-    split = next((name for name in SPLITS if f"{name}/tiled/dice" in run.metrics), None)
+    is_own = version.is_scored_by(run)
+    splits = [name for name in SPLITS if is_scored(run.metrics, name)]
+    split = splits[0] if splits and is_own else None
     with st.container(border=True):
         narrow, wide = st.columns([1, 2.6], gap="medium")
         with narrow:
@@ -88,20 +99,29 @@ def _card(version: VersionSummary) -> None:
         with wide:
             if split:
                 _pictures(version, run, split)
+            elif not is_own:
+                show_notice(version, run)
         with st.container(horizontal=True):
-            navigation.link("compare", "Compare image by image", "compare", dataset=version.model)
+            if is_own:
+                navigation.link(
+                    "compare", "Compare image by image", "compare", dataset=version.model
+                )
             navigation.link("epochs", "Epochs", "movie", run=run.run_id)
             navigation.link("try", "Try an image", "upload_file", model=version.model)
             navigation.link("models", "Model card", "deployed_code", model=version.model)
 
 
 def _figures(run: RunSummary, split: str) -> None:
-    """Mean Dice, tiled beside non-tiled."""
-    tiled, resized = (run.metrics.get(f"{split}/{mode}/dice") for mode in MODES)
+    """Mean Dice, tiled beside non-tiled, and the images behind it."""
+    names = [final_metric(split, mode, "dice") for mode in MODES]
+    tiled, resized = (run.metrics.get(name) for name in names)
     gain = None if tiled is None or resized is None else f"{tiled - resized:+.4f} over non-tiled"
     with st.container(horizontal=True):
         st.metric(f"Dice, tiled ({split})", format_score(tiled), gain, width=180)
         st.metric("Dice, non-tiled", format_score(resized), width=130)
+    images = format_images(run.metrics, names[0])
+    if images:
+        st.caption(f"Mean over {images}.{_describe_classes(run, split)}")
     seam = run.metrics.get(f"{split}/seam/max_difference")
     if seam is not None:
         st.caption(
@@ -110,6 +130,16 @@ def _figures(run: RunSummary, split: str) -> None:
             else "Tiled equals a single pass over the whole image.",
             help="Largest difference of a pixel's probability, over the images that were measured",
         )
+
+
+def _describe_classes(run: RunSummary, split: str) -> str:
+    """Of several classes, the Dice of each and its images."""
+    parts = []
+    for name in sorted(list_scored_classes(run.metrics)):
+        metric = final_metric(split, MODES[0], f"dice/{name}")
+        dice = format_score(run.metrics.get(metric))
+        parts.append(f"{name} {dice} ({format_images(run.metrics, metric)})")
+    return f" Tiled, of each class: {', '.join(parts)}." if parts else ""
 
 
 def _pictures(version: VersionSummary, run: RunSummary, split: str) -> None:
@@ -134,8 +164,9 @@ def _latest(runs: Sequence[RunSummary]) -> None:
             "run": run.name,
             "kind": run.kind or "other",
             "status": run.status.lower(),
-            "valid, tiled": run.metrics.get("valid/tiled/dice"),
+            "valid, tiled": run.metrics.get(CHAMPION_METRIC),
             "valid, non-tiled": run.metrics.get("valid/resized/dice"),
+            "images": run.metrics.get(images_metric(CHAMPION_METRIC)),
             "took": format_duration(run.seconds),
         }
         for run in runs
@@ -144,7 +175,13 @@ def _latest(runs: Sequence[RunSummary]) -> None:
     st.dataframe(
         table,
         hide_index=True,
-        column_config={"valid, tiled": number, "valid, non-tiled": number},
+        column_config={
+            "valid, tiled": number,
+            "valid, non-tiled": number,
+            "images": st.column_config.NumberColumn(
+                format="%d", help="Images behind the mean of *valid, tiled*"
+            ),
+        },
         placeholder="-",
         alt="The latest runs with their scores",
     )

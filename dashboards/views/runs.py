@@ -4,18 +4,22 @@ from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards import charts, empty_states, navigation, store
 from dashboards.run_table import run_table
 from tiledseg.config.durations import format_duration
+from tiledseg.tracking.names import is_images_metric
 from tiledseg.tracking.queries import RunSummary
 
 FIXED = ("when", "dataset", "run", "kind", "status", "took")
 USUAL = (
     "valid/tiled/dice",
     "valid/resized/dice",
+    "valid/tiled/images/dice",
     "test/tiled/dice",
     "test/resized/dice",
+    "test/tiled/images/dice",
     "model.base_filters",
     "model.num_layers",
     "training.learning_rate",
@@ -110,11 +114,7 @@ def _table(runs: Sequence[RunSummary], columns: Sequence[str]) -> list[RunSummar
         column_config={
             "when": st.column_config.DatetimeColumn(format="distance"),
             "run": st.column_config.TextColumn(pinned=True),
-            **{
-                name: st.column_config.NumberColumn(format="%.4f" if "/" in name else "%.4g")
-                for name in columns
-                if table[name].dtype.kind == "f"
-            },
+            **{name: _column_of(name) for name in columns if table[name].dtype.kind == "f"},
         },
         placeholder="-",
         alt="Runs with scores and settings",
@@ -128,6 +128,13 @@ def _table(runs: Sequence[RunSummary], columns: Sequence[str]) -> list[RunSummar
     if len(chosen) > MOST_COMPARED:
         st.warning(f"The first {MOST_COMPARED} of {len(chosen)} marked runs are compared.")
     return chosen[:MOST_COMPARED]
+
+
+def _column_of(name: str) -> ColumnConfig:
+    """Scores with four digits; settings and numbers of images as short as they are."""
+    if is_images_metric(name):
+        return st.column_config.NumberColumn("images", format="%.4g", help=name)
+    return st.column_config.NumberColumn(format="%.4f" if "/" in name else "%.4g")
 
 
 def table_of(runs: Sequence[RunSummary], columns: Sequence[str]) -> pd.DataFrame:

@@ -11,7 +11,13 @@ from dashboards.commands import set_options
 from dashboards.formatting import format_score
 from dashboards.run_table import run_table
 from dashboards.studies import StudyFiles
-from tiledseg.tracking.names import BEST_TAG, SPEED, direction_sign, is_maximized
+from tiledseg.tracking.names import (
+    BEST_TAG,
+    SPEED,
+    direction_sign,
+    images_metric,
+    is_maximized,
+)
 from tiledseg.tracking.queries import RunSummary
 from tiledseg.tuning.results.pareto import find_front
 
@@ -108,6 +114,8 @@ def _show_best(
         names = [name for name in trials.list_settings(table) if not pd.isna(best[name])]
         with st.container(horizontal=True):
             st.metric(objective, format_score(best["score"]), width=190)
+            if "/" in objective and (images := run.metrics.get(images_metric(objective))):
+                st.metric("images", f"{images:.0f}", width=110)
             st.metric("trial", str(best["number"]), width=110)
             for name in names[:6]:
                 st.metric(name.rpartition(".")[2], _format_value(best[name], 3), width=150)

@@ -17,6 +17,7 @@ from dashboards.segmentation import Objects, Segmentation, segment
 from dashboards.uploads import ACCEPTED, MOST_PIXELS, Upload, UploadFolder
 from dashboards.viewer import Layer, Pane, Scene, show_viewer
 from tiledseg.errors import ImageError, TiledsegError
+from tiledseg.tracking.names import THRESHOLD_TAG
 from tiledseg.tracking.queries import VersionSummary
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def show() -> None:
     with right:
         upload = _accept_image()
     if upload is not None:
-        result = _segment(upload, f"models:/{version.model}/{version.version}", CHOICES[mode])
+        result = _segment(upload, version, CHOICES[mode])
         if result is not None:
             _counts(result)
             _viewer(upload, result)
@@ -141,8 +142,13 @@ def _samples(version: VersionSummary) -> None:
         st.rerun()
 
 
-def _segment(upload: Upload, uri: str, modes: tuple["Mode", ...]) -> Segmentation | None:
-    question = (uri, modes, st.session_state[GIVEN])
+def _segment(
+    upload: Upload, version: VersionSummary, modes: tuple["Mode", ...]
+) -> Segmentation | None:
+    uri = f"models:/{version.model}/{version.version}"
+    # A checkpoint that was promoted gets another threshold when its training ends.
+    threshold = version.tags.get(THRESHOLD_TAG, "")
+    question = (uri, threshold, modes, st.session_state[GIVEN])
     kept = st.session_state.get(RESULT)
     if kept and kept[0] == question:
         found: Segmentation = kept[1]
@@ -150,7 +156,7 @@ def _segment(upload: Upload, uri: str, modes: tuple["Mode", ...]) -> Segmentatio
     megapixels = upload.height * upload.width / 1e6
     try:
         with st.spinner(f"Segmenting {upload.name}, {megapixels:.1f} megapixels …", show_time=True):
-            result = segment(uri, upload.path, modes)
+            result = segment(uri, upload.path, modes, content=threshold)
     except TiledsegError as error:
         st.error(str(error).replace(str(upload.path), upload.name), title="Not segmented")
         return None

@@ -30,7 +30,7 @@ def test_jax_is_loaded_where_it_is_the_backend(tmp_path, by_file):
     settings = {"floatx": "float32", "epsilon": 1e-7, "backend": "jax"}
     (tmp_path / "keras.json").write_text(json.dumps(settings))
     chosen = {"KERAS_HOME": str(tmp_path)} if by_file else {"KERAS_BACKEND": "jax"}
-    words = "from tiledseg.backend import compiles_by_xla; print(compiles_by_xla('float32'))"
+    words = "from tiledseg.backend import needs_xla; print(needs_xla())"
     done = run(f"{LOAD}; import keras; print(keras.config.backend()); {words}", **chosen)
     assert done.stdout.split() == ["jax", "True"], done.stderr
 

@@ -1,3 +1,6 @@
+import math
+from types import SimpleNamespace
+
 import pytest
 
 from tiledseg.cli.console import ConsoleObserver, show_error, show_line, show_scores
@@ -35,6 +38,42 @@ def test_scores_stand_tiled_beside_whole(capsys):
     (line,) = [line for line in shown.splitlines() if "dice" in line]
     assert line.index("0.9100") < line.index("0.0200")
     assert "test/seam/max_difference" in shown
+
+
+def test_a_score_that_is_not_defined_is_a_dash(capsys):
+    metrics = {"loss": 0.5, "val_loss": 0.4, "val_dice": math.nan, "learning_rate": 1e-3}
+    scores = {mode: {"dice": math.nan} for mode in ("tiled", "resized")}
+    evaluation = SimpleNamespace(split="test", sample=SimpleNamespace(stem="a"), scores=scores)
+    with ConsoleObserver() as observer:
+        observer.on_epoch_end(EpochReport(1, 2, metrics, False, 1.0, 1.0))
+        observer.on_image(evaluation)
+    epoch, image = capsys.readouterr().out.splitlines()
+    assert "val_dice -  " in epoch
+    assert image.split() == ["test", "a", "Dice", "tiled", "-", "resized", "-"]
+
+
+def test_every_score_stands_beside_its_number_of_images(capsys):
+    show_scores(
+        {
+            "test/tiled/dice": 0.5,
+            "test/tiled/images/dice": 8.0,
+            "test/resized/dice": 0.4,
+            "test/resized/images/dice": 7.0,
+            "test/tiled/images/dice/rare": 0.0,
+            "test/seam/gradient_ratio": 1.5,
+            "test/seam/images/gradient_ratio": 8.0,
+        }
+    )
+    shown = capsys.readouterr().out
+    rows = {
+        line.split("│")[2].strip(): [cell.strip() for cell in line.split("│")[3:7]]
+        for line in shown.splitlines()
+        if line.startswith("│")
+    }
+    assert rows["dice"] == ["0.5000", "8", "0.4000", "7"]
+    assert rows["dice/rare"] == ["-", "0", "", ""]
+    assert "test/seam/gradient_ratio  1.5  (8 images)" in shown
+    assert "seam/images" not in shown
 
 
 @pytest.mark.parametrize("text", ["a [bold]path[/]", r"C:\images\[1]", "x" * 300])

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
+from tiledseg.errors import SweepError
 from tiledseg.tuning import sweep as sweeping
 from tiledseg.tuning.results.candidates import Candidate
 from tiledseg.tuning.results.progress import StudyProgress
@@ -63,3 +64,13 @@ def test_more_candidates_train_the_others_alone(retrain):
     assert trained == [0.02]
     assert "retrained   trial 2: valid/tiled/dice 0.5200" in shown
     assert shown.strip().endswith("Tiny-best.yaml")
+
+
+def test_a_candidate_that_no_validation_image_could_judge_ends_it_in_one_line(retrain, monkeypatch):
+    def train(_):
+        return SimpleNamespace(run_id="run1", metrics={"valid/tiled/images/dice": 0.0})
+
+    monkeypatch.setattr("tiledseg.cli.sweep.train_and_show", train)
+    done = CliRunner().invoke(app, ["sweep", "--dataset", "Tiny", "--retrain", "yes"])
+    assert isinstance(done.exception, SweepError)
+    assert "run run1 of trial 4 has no valid/tiled/dice: no validation image" in str(done.exception)

@@ -78,7 +78,9 @@ def test_mlflow_run_resumes_with_empty_parameters(monkeypatch, tiny_experiment):
         "tiledseg.tracking.resuming.plan_resumption",
         lambda run_id, changes: Resumption(tiny_experiment(), run_id, f"{changes}"),
     )
-    monkeypatch.setattr("tiledseg.cli.train.train_and_show", lambda *given: caught.append(given))
+    monkeypatch.setattr(
+        "tiledseg.cli.train.train_and_show", lambda *given, **_: caught.append(given)
+    )
     words = ["--dataset", "", "--experiment", "", "--set", "", "--resume", "0123"]
     assert CliRunner().invoke(app, ["train", *words]).exit_code == 0
     assert caught == [(tiny_experiment(), "0123", "[]")]

@@ -15,6 +15,7 @@ def other_value(key: str) -> object:
     special = {"activation": "mish", "normalization": "none", "reduction": 2, "dilation": 2}
     special |= {"efficientnet": "B3", "encoder_weights": "a.h5", "output_stride": 8}
     special |= {"patch_size": 2, "embed_dim": 48, "hidden_size": 128, "base_kernels": 7}
+    special |= {"num_stages": 3, "dropout_growth": "none"}
     default = ModelSettings.model_fields[key].default
     return special.get(key, not default if isinstance(default, bool) else 4)
 
@@ -47,8 +48,10 @@ def test_a_written_experiment_with_all_keys_loads_again():
         ({"architecture": "EfficientUNet", "efficientnet": "B7"}, 32),
         ({"architecture": "DeepLabV3Plus", "output_stride": 8}, 8),
         ({"architecture": "SwinUNet", "patch_size": 2}, 16),
+        ({"architecture": "SwinUNet", "num_stages": 3}, 16),
         ({"architecture": "TransUNet"}, 16),
         ({"architecture": "U2Net"}, 32),
+        ({"architecture": "U2Net", "num_stages": 6}, 128),
     ],
 )
 def test_stride(settings, stride):
@@ -58,13 +61,15 @@ def test_stride(settings, stride):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ({"architecture": "SwinUNet"}, "SwinUNet with model.patch_size = 4 needs a multiple of 32"),
-        ({"architecture": "U2Net"}, "model.architecture = U2Net needs a multiple of 32 px; use 96"),
+        ({"architecture": "SwinUNet"}, "patch_size = 4 and model.num_stages = 4 needs.*of 32"),
+        ({"architecture": "U2Net"}, "U2Net with model.num_stages = 4 needs.*of 32 px; use 96"),
         ({"architecture": "UNet3Plus", "num_layers": 6}, "num_layers = 6 needs.*or fewer layers"),
         ({"architecture": "SwinUNet", "embed_dim": 32}, "embed_dim 32 cannot.*num_heads 3"),
         ({"architecture": "EfficientUNet", "encoder_weights": " "}, "encoder_weights is empty"),
         ({"architecture": "SwinUnet"}, "did you mean SwinUNet"),
-        ({"architecture": "TransUNet", "hidden_size": 100}, "model.hidden_size is 100; .*64"),
+        ({"architecture": "TransUNet", "hidden_size": 100}, "hidden_size 100 cannot.*64"),
+        ({"architecture": "TransUNet", "transformer_heads": 5}, "768 cannot.*transformer_heads 5"),
+        ({"dropout_rate": 0.25, "dropout_growth": "from_second"}, "a rate under 0.225"),
         ({"num_classes": 256}, "model.num_classes is 256"),
     ],
 )
@@ -81,7 +86,7 @@ def test_dropout_of_levels_is_no_matter_where_there_are_none():
 def test_the_schema_has_ranges_and_readers():
     schema = Experiment.model_json_schema()["$defs"]["ModelSettings"]["properties"]
     assert schema["window_size"]["maximum"] == 16
-    assert schema["hidden_size"]["multipleOf"] == 64
+    assert schema["embed_dim"]["multipleOf"] == 4
     for key, field in schema.items():
         readers = [name for name in ARCHITECTURES if ARCHITECTURES[name].reads(key)]
         if len(readers) < len(ARCHITECTURES) - 1:

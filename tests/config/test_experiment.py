@@ -121,7 +121,7 @@ class TestRefusals:
             ("model: {architecture: unet}", "did you mean UNet?"),
             ("model: {base_kernels: 4}", "base_kernels is 4; use an odd number"),
             ("image: {channels: 1}", "color_space 'rgb' does not go with channels 1; use gray"),
-            ("model: {dropout_rate: 0.3}", "dropout_rate 0.3 times num_layers 5"),
+            ("model: {dropout_rate: 0.3}", "dropout_rate 0.3 with num_layers 5"),
             ("training: {clipvalue: 1}", "clipvalue (1.0) and clipnorm (1.0) exclude each other"),
             (
                 "training: {hard_negative_fraction: 0.6}",

@@ -53,11 +53,11 @@ def test_what_is_too_long_is_not_read_to_its_end(tmp_path):
     path = tmp_path / "a"
     with path.open("wb") as file:
         file.truncate(2**40)
-    with pytest.raises(OSError, match="it has 1099511.6 MB, and at most 0.001 are read"):
+    with pytest.raises(OSError, match=r"it has 1099511.6 MB, and at most 0.001 are read"):
         read_bytes(path, 1000)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "9" * 5000])
 def test_what_is_no_json(text):
-    with pytest.raises(ValueError, match="deeply|Expecting|digits"):
+    with pytest.raises(ValueError, match=r"deeply|Expecting|digits"):
         parse_json(text)

@@ -223,6 +223,9 @@ class TestImpossibleCombinations:
         assert ModelSettings(dropout_rate=0.19, num_layers=5).dropout_rate == 0.19
         with pytest.raises(ValidationError, match=r"0\.25.*num_layers 4.*0\.225"):
             ModelSettings(dropout_rate=0.25, num_layers=4)
+        for growth in ("from_second", "none"):
+            grown = ModelSettings(dropout_rate=0.25, num_layers=4, dropout_growth=growth)
+            assert grown.dropout_at(0) in (0.0, 0.25)
 
     @pytest.mark.parametrize("kernel", range(3, 16))
     def test_a_kernel_has_a_center(self, kernel):

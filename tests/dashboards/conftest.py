@@ -14,6 +14,7 @@ import mlflow
 import numpy as np
 import pytest
 from dashboard_server import Server, start_server, stop_server
+from skipping import skip_without
 from store_folder import copy_store, environment_of, make_store
 from visitor import Visitor, chromium_path, launch_browser
 
@@ -128,19 +129,13 @@ def broken(store, tmp_path, monkeypatch, empty_caches):
     return copy
 
 
-def _skip_without(what: str) -> None:
-    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
-        pytest.fail(f"{what}; .ci/run installs it, and nothing may be skipped there")
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="session")
 def chromium():
     if find_spec("playwright") is None:
-        _skip_without("Playwright is not installed: pip install playwright")
+        skip_without("Playwright is not installed: pip install playwright")
     path = chromium_path()
     if path is None:
-        _skip_without("Chromium is not installed: apt-get install chromium")
+        skip_without("Chromium is not installed: apt-get install chromium")
     with launch_browser(path) as browser:
         yield browser
 

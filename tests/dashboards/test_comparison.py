@@ -1,9 +1,10 @@
 """Sides of a comparison, and their scores."""
 
+import mlflow
 import pytest
 
 from dashboards import comparison, store
-from dashboards.comparison import join_scores, list_sources
+from dashboards.comparison import join_scores, list_sources, list_unscored
 from dashboards.run_table import run_table
 
 
@@ -42,3 +43,14 @@ def test_a_run_of_a_link_is_offered_however_old_it_is(at_store, monkeypatch):
 
 def test_a_dataset_without_predictions(at_store):
     assert comparison.list_sources("Other", run_table().runs(), store.versions()) == []
+
+
+def test_a_checkpoint_that_was_promoted_has_no_masks_to_compare(broken):
+    mlflow.MlflowClient().set_model_version_tag("Discs", "1", "tiledseg.epoch", "2")
+    runs, versions = run_table().runs(), store.versions()
+    keys = [source.key for source in list_sources("Discs", runs, versions)]
+    assert keys[0] == "v2"
+    assert "v1" not in keys
+    (left_out,) = list_unscored("Discs", runs, versions)
+    assert left_out.version == "1"
+    assert list_unscored("Other", runs, versions) == []

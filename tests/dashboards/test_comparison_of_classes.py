@@ -1,5 +1,6 @@
 """Comparisons of several classes: all of them in their colors, or one as a mask."""
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from dashboards.filmstrip import thumbnail_url
 from dashboards.pyramids import open_pyramid
 from dashboards.store import Predictions
 from dashboards.viewer import scene_data
+from dashboards.views.compare import _describe_mean, _item, table_of
+from dashboards.views.models import scores_table
+from dashboards.views.overview import _describe_classes
 from tiledseg.images.writing import write_image, write_labels
 from tiledseg.masks.classes import IGNORED, class_colors
 from tiledseg.tracking.queries import RunSummary
@@ -41,7 +45,13 @@ def sides(tmp_path, monkeypatch) -> tuple[Side, Side]:
     monkeypatch.setattr(Predictions, "path", lambda _, layer, __: Path(tmp_path / f"{layer}.png"))
     names = {layer: {"a": "a.png"} for layer in store.LAYERS}
     monkeypatch.setattr(store, "predictions_of", lambda *key: Predictions(*key, names))
-    metrics = {"test/tiled/dice": 0.5, "test/tiled/dice/nucleus": 0.75}
+    metrics = {
+        "test/tiled/dice": 0.5,
+        "test/tiled/images/dice": 8.0,
+        "test/tiled/dice/nucleus": 0.75,
+        "test/tiled/images/dice/nucleus": 1.0,
+        "test/tiled/images/dice/cell": 0.0,
+    }
     run = RunSummary(
         "0" * 32, "r", "Cells", "train", "FINISHED", datetime.now(UTC), 1.0, "", "",
         params={}, metrics=metrics, tags={}, files="",
@@ -85,3 +95,46 @@ class TestCompare:
         names = iter([NAMES, NAMES[:2]])
         monkeypatch.setattr(comparison.store, "classes_of", lambda _: next(names))
         assert list_shared_classes(*sides) == []
+
+
+class TestAClassThatAnImageLacks:
+    @pytest.fixture
+    def lacking(self, sides, monkeypatch):
+        rows = [
+            {"split": "test", "image": "a", "mode": mode, "dice": 0.5, "dice/background": 0.9}
+            | {"dice/cell": 0.5, "dice/nucleus": math.nan}
+            for mode in ("tiled", "resized")
+        ]
+        monkeypatch.setattr(store, "scores_of", lambda _: pd.DataFrame(rows))
+        return sides
+
+    def test_is_a_dash_and_no_number(self, lacking):
+        table = join_scores("test", *lacking, "nucleus")
+        assert list(table_of(table, *lacking)[1][0].values) == [None, None, None]
+        found = store.predictions_of("0" * 32, "test")
+        item = _item(table.to_dict("records")[0], found, lacking[0], 2)
+        assert (item.caption, item.badge) == ("- / -", "")
+        shown = build_scene("test", "a", *lacking, "nucleus")
+        assert next(pane for pane in shown.panes if pane.id == "a").note == "Dice -"
+
+    def test_is_not_in_the_mean_which_says_how_many_have_it(self, sides):
+        assert _describe_mean(sides[0], "test", "nucleus") == "0.7500** (1 image)"
+        assert _describe_mean(sides[0], "test", "") == "0.5000** (8 images)"
+        assert _describe_mean(sides[0], "test", "cell") == "-** (0 images)"
+        assert _describe_mean(sides[1], "test", "") == "-**"
+
+    def test_cards_show_each_class_with_its_images(self, sides):
+        run = sides[0].source.run
+        assert (
+            _describe_classes(run, "test")
+            == " Tiled, of each class: cell - (0 images), nucleus 0.7500 (1 image)."
+        )
+        table = scores_table(run)
+        assert list(table) == [
+            "test, tiled", "test, tiled, images", "test, non-tiled", "test, non-tiled, images"
+        ]  # fmt: skip
+        assert table.loc["Dice"].tolist()[:2] == [0.5, 8]
+        assert table.loc["Dice, nucleus"].tolist()[:2] == [0.75, 1]
+        cell = table.loc["Dice, cell"].tolist()
+        assert math.isnan(cell[0])
+        assert cell[1] == 0

@@ -72,10 +72,22 @@ def test_a_promotion_that_fails_is_told_in_its_dialog(monkeypatch, kind):
     def promote(*_):
         raise kind("the MLflow server x does not answer")
 
+    monkeypatch.setattr(models, "explain_refusal", lambda *_: "")
     monkeypatch.setattr(models, "promote", promote)
     version = SimpleNamespace(model="Discs", version="2", tags={})
     page = AppTest.from_function(asking, kwargs={"version": version}).run()
     next(button for button in page.button if button.label == "Promote").click()
     page.run()
+    assert not page.exception
+    assert "does not answer" in page.error[0].value
+
+
+def test_a_store_that_does_not_answer_is_told_in_the_dialog_of_a_promotion(monkeypatch):
+    def explain_refusal(*_):
+        raise TrackingError("the MLflow server x does not answer")
+
+    monkeypatch.setattr(models, "explain_refusal", explain_refusal)
+    version = SimpleNamespace(model="Discs", version="2", tags={})
+    page = AppTest.from_function(asking, kwargs={"version": version}).run()
     assert not page.exception
     assert "does not answer" in page.error[0].value

@@ -40,7 +40,7 @@ def test_masks_and_counts_are_those_of_predict(tmp_path, monkeypatch, tiny_exper
     reading = {"mask_form": "labels", "classes": names} if classes > 1 else {}
     experiment = tiny_experiment(model={"num_classes": classes}, dataset=reading)
     predictor = Predictor(build_model(experiment.model, 3), experiment)
-    monkeypatch.setattr(segmentation, "load_model", lambda _: predictor)
+    monkeypatch.setattr(segmentation, "load_model", lambda *_: predictor)
     image = tmp_path / "image.png"
     pixels = np.random.default_rng(3).integers(0, 256, (90, 70, 3), np.uint8)
     write_image(image, pixels)

@@ -1,6 +1,8 @@
 import ast
+import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,10 +13,11 @@ import pytest
 from tiledseg.config import ImageSettings
 from tiledseg.data import cache as cache_module
 from tiledseg.data.cache import PixelCache
-from tiledseg.errors import ImageError, OutputError
+from tiledseg.errors import ImageError, OutputError, TiledsegError
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.mapped import write_array
 from tiledseg.images.reading import DecodedPicture, read_picture
+from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import IGNORED
 
 RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
@@ -221,3 +224,37 @@ class TestFolder:
         (tmp_path / "t.png").write_text("text")
         with pytest.raises(ImageError, match=r"t\.png: is not a JPEG"):
             cache.image(tmp_path / "t.png", ImageSettings())
+
+
+def test_what_was_unused_for_the_longest_time_goes_beyond_the_quota(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"{number}.png")
+        write_image(paths[-1], np.full((64, 64, 3), number, np.uint8))
+    cache = PixelCache(folder)
+    for number, path in enumerate(paths):
+        cache.image(path, ImageSettings())
+        for entry in set(folder.glob("*.pixels")):
+            if entry.stat().st_mtime > time.time() - 60:
+                moment = time.time() - 3600 * (5 - number)
+                os.utime(entry, (moment, moment))
+    killed = folder / ".12-ab.tmp"
+    killed.write_bytes(b"half")
+    os.utime(killed, (0, 0))
+    entries = sorted(folder.glob("*.pixels"), key=lambda entry: entry.stat().st_mtime)
+    PixelCache(folder)
+    assert all(entry.exists() for entry in entries) and not killed.exists()
+    monkeypatch.setenv("TILEDSEG_CACHE_GB", str(1.5 * entries[0].stat().st_size / 2**30))
+    again = PixelCache(folder)
+    assert [entry.exists() for entry in entries] == [False, False, True]
+    assert (again.image(paths[0], ImageSettings()) == 0).all()
+    monkeypatch.setenv("TILEDSEG_CACHE_GB", "1e-9")
+    os.utime(entries[2], (0, 0))
+    used = PixelCache(folder)
+    assert not entries[2].exists()
+    assert entries[0].exists(), "it was used just now"
+    assert (used.image(paths[0], ImageSettings()) == 0).all()
+    monkeypatch.setenv("TILEDSEG_CACHE_GB", "much")
+    with pytest.raises(TiledsegError, match="TILEDSEG_CACHE_GB='much' is no number of GB"):
+        PixelCache(folder)

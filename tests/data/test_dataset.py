@@ -13,7 +13,7 @@ import tifffile
 from tiledseg.config import DatasetSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.dataset import Dataset, data_root, load_dataset
+from tiledseg.data.dataset import Dataset, data_root, find_sample, load_dataset
 from tiledseg.data.integrity import check_dataset
 from tiledseg.errors import DatasetError, ImageError
 
@@ -97,6 +97,29 @@ class TestLayouts:
         for _ in range(2):
             assert load_dataset(settings, tmp_path / "root").drawn
         assert drawn == [tmp_path / "root" / "Small"]
+
+
+class TestOneSample:
+    def test_it_is_that_of_the_whole_dataset(self, root: Path) -> None:
+        (sample,) = load_dataset(SMALL, root).splits["valid"]
+        assert find_sample(SMALL, root, "valid", "d") == sample
+
+    def test_of_splits_that_are_drawn(self, draw_dataset: DrawDataset) -> None:
+        root = draw_dataset("Small", [f"s{number}" for number in range(9)])
+        for split, samples in load_dataset(SMALL, root).splits.items():
+            for sample in samples:
+                assert find_sample(SMALL, root, split, sample.stem) == sample
+
+    def test_its_mask_alone_is_converted(self, root: Path) -> None:
+        settings = SMALL.model_copy(update={"mask_form": "nonzero"})
+        sample = find_sample(settings, root, "train", "b")
+        assert len(list(sample.mask.parent.iterdir())) == 1
+        assert sample == load_dataset(settings, root).splits["train"][1]
+
+    @pytest.mark.parametrize(("split", "stem"), [("valid", "a"), ("test", "x")])
+    def test_one_that_is_not_there(self, root: Path, split: str, stem: str) -> None:
+        with pytest.raises(DatasetError, match=f"{split} holds no image '{stem}'"):
+            find_sample(SMALL, root, split, stem)
 
 
 class TestRefusedLayouts:

@@ -4,7 +4,7 @@ import pandas as pd
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import load_dataset
 from tiledseg.evaluation.evaluate import evaluate_images, summarize_seams
-from tiledseg.evaluation.scores import SCORES, mask_scores
+from tiledseg.evaluation.scores import SCORES, Figure, mask_scores
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 
@@ -25,12 +25,14 @@ def test_seams_keep_the_worst_difference():
         },
         {"gradient_ratio": 2.0},
     ]
-    assert summarize_seams("valid", seams) == {
-        "valid/seam/gradient_ratio": 2.0,
-        "valid/seam/gradient_against_single_pass": 1.25,
-        "valid/seam/max_difference": 0.5,
-        "valid/seam/flipped_labels": 7.0,
-    }
+    assert summarize_seams("valid", seams) == [
+        Figure("valid", "seam", "gradient_ratio", 2.0, 3),
+        Figure("valid", "seam", "gradient_against_single_pass", 1.25, 2),
+        Figure("valid", "seam", "max_difference", 0.5, 2),
+        Figure("valid", "seam", "flipped_labels", 7.0, 2),
+    ]
+    of_one = summarize_seams("test", seams[2:])
+    assert of_one[2] == Figure("test", "seam", "max_difference", None, 0)
 
 
 def test_every_image_gets_a_row_per_mode_and_seams_are_measured_on_the_first(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import pandas as pd
 import pytest
@@ -21,6 +23,16 @@ def test_sheet_shows_five_panels_with_their_scores(tiny_dataset, tiny_experiment
     assert f"{item.scores['tiled']['dice']:.4f}" in titles[3]
     save_figure(figure, tmp_path / "sheet.png")
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] > 1500
+
+
+def test_a_sheet_of_an_image_without_any_class_says_no_number(tiny_dataset, tiny_experiment):
+    experiment = tiny_experiment()
+    dataset = load_dataset(experiment.dataset, tiny_dataset().parent)
+    predictor = Predictor(build_model(experiment.model, 3), experiment)
+    item = next(evaluate_images(predictor, dataset.splits["test"], "test", experiment))
+    scores = {mode: {"dice": float("nan")} for mode in item.scores}
+    titles = [axes.get_title() for axes in comparison_sheet(replace(item, scores=scores)).axes]
+    assert titles[2:4] == ["resized, Dice -", "tiled, Dice -"]
 
 
 def test_curves_hold_every_epoch_and_mark_the_best():

@@ -46,7 +46,7 @@ class TestLimits:
     def test_pages_count_together(self) -> None:
         header = Header("tiff", 10_000, 10_000, 1, 8, pages=50)
         require_fit(header)
-        with pytest.raises(LimitError, match="on 50 pages, which are 5.0 GB"):
+        with pytest.raises(LimitError, match=r"on 50 pages, which are 5.0 GB"):
             require_fit(header, header.pages)
 
     def test_a_palette_is_decoded_to_colors(self) -> None:
@@ -126,7 +126,7 @@ class TestKnownBombs:
 
         cv2.imwrite(str(tmp_path / "a.webp"), np.zeros((10, 12, 3), np.uint8))
         monkeypatch.setitem(decoding._CODECS, "webp", fail)
-        with pytest.raises(ImageError, match="takes 0.0 GB of memory, which are not there; cut it"):
+        with pytest.raises(ImageError, match=r"takes 0.0 GB of memory, which are not there; cut it"):
             read_image(tmp_path / "a.webp")
 
 
@@ -181,5 +181,5 @@ def test_a_store_of_a_pipe(tmp_path: Path) -> None:
         (path / name).unlink()
         os.mkfifo(path / name)
         for read in (read_image, open_slide):
-            with pytest.raises(ImageError, match="is a pipe|is no file"):
+            with pytest.raises(ImageError, match=r"is a pipe|is no file"):
                 read(path)

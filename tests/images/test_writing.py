@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
-from tiledseg.images.reading import read_image, read_mask
-from tiledseg.images.writing import write_image, write_mask, write_probability
+from tiledseg.images.reading import read_image, read_indices, read_mask
+from tiledseg.images.writing import write_image, write_mask, write_probability, write_target
+from tiledseg.masks.classes import IGNORED
 
 RGB = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
 GRAY = RGB[..., 0].copy()
@@ -58,6 +59,20 @@ class TestWriteMask:
     ) -> None:
         with pytest.raises(OutputError, match=r"use the suffix \.png"):
             write(tmp_path / "a.jpg", np.zeros((2, 2)))
+
+
+class TestWriteTarget:
+    def test_one_class_is_0_and_255(self, tmp_path: Path) -> None:
+        labels = np.array([[0, 1], [1, 0]], np.uint8)
+        write_target(tmp_path / "a.png", labels, 2)
+        stored = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(stored, labels * 255)
+
+    @pytest.mark.parametrize(("label", "count"), [(IGNORED, 2), (1, 3), (2, 3)])
+    def test_everything_else_is_an_index(self, tmp_path: Path, label: int, count: int) -> None:
+        labels = np.array([[0, 1], [label, 0]], np.uint8)
+        write_target(tmp_path / "a.png", labels, count)
+        assert np.array_equal(read_indices(tmp_path / "a.png"), labels)
 
 
 class TestWriteProbability:

@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from tiledseg.cli import app
 from tiledseg.cli.arguments import load_file
-from tiledseg.config.architectures import ARCHITECTURES
 from tiledseg.config.experiment import load_experiment, parse_experiment
 from tiledseg.errors import ExperimentError, OutputError
 from tiledseg.legacy import import_config, write_experiments
 from tiledseg.legacy.ini import read_entries
+from tiledseg.legacy.source_networks import SOURCE_NETWORKS
 from tiledseg.legacy.translation import translate
 
 ALL = """
@@ -70,7 +70,8 @@ beta = 51
 _KEYS = [
     *("model", "generator", "image_width", "num_layers", "base_kernels", "dropout_rate", "loss"),
     *("epochs", "batch_size", "threshold", "binarize", "gamma", "angles", "shrinks"),
-    "image_channels",
+    *("image_channels", "model", "filters", "base_ksize", "num_heads", "window_size", "depth"),
+    *("embed_dim", "hidden_size", "num_mlp", "metrics", "datasetclass", "algorithm"),
 ]
 
 
@@ -90,6 +91,7 @@ class TestWhatKeysMean:
             "model.base_kernels": 5,
             "model.num_layers": 6,
             "model.dropout_rate": 0.04,
+            "model.dropout_growth": "from_second",
             "model.dilation": 2,
             "model.activation": "mish",
             "model.normalization": "batch",
@@ -135,6 +137,9 @@ class TestWhatKeysMean:
         assert flat["augmentation.hflip"]
         assert flat["augmentation.quarter_turns"]
         assert flat["augmentation.scale"] == 0.2
+        assert flat["augmentation.rotation"] == 0.0
+        assert flat["training.steps_per_epoch"] == 400
+        assert flat["training.validation_tiles"] == 4 * 800
         off = "[model]\ngenerator = True\n[generator]\naugmentation = False\n"
         assert not imports.experiment(off).augmentation.hflip
 
@@ -173,7 +178,7 @@ class TestWhatKeysMean:
 
     def test_dropout_leaves_something(self, imports):
         text = "[model]\nnum_layers = 8\ndropout_rate = 0.2\n"
-        assert imports.experiment(text).model.dropout_rate == 0.112
+        assert imports.experiment(text).model.dropout_rate == 0.128
 
     @pytest.mark.parametrize(
         ("line", "key", "value"),
@@ -199,16 +204,13 @@ class TestWhatKeysMean:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("'TensorflowAttentionUNet'", {"architecture": "AttentionUNet", "base_kernels": 7}),
+            ("'TensorflowAttentionUNet'", {"architecture": "AttentionUNet", "num_layers": 4}),
             ("'TensorFlowMultiResUNet'", {"architecture": "MultiResUNet", "num_layers": 4}),
             ("'TensorflowUNet3Plus'", {"architecture": "UNet3Plus", "base_filters": 8}),
             ("'TensorflowU2Net'", {"architecture": "U2Net", "normalization": "none"}),
             ("'TensorflowSharpUNet'", {"architecture": "SharpUNet", "dilation": 2}),
-            ("'TensorflowDeepLabV3Plus'", {"architecture": "DeepLabV3Plus", "base_kernels": 3}),
-            (
-                "'TensorflowEfficientUNet'\nefficientnet = 'B2'\nweights = 'imagenet'",
-                {"efficientnet": "B2", "encoder_weights": "imagenet"},
-            ),
+            ("'TensorflowDeepLabV3Plus'", {"architecture": "DeepLabV3Plus", "base_filters": 16}),
+            ("'TensorflowEfficientUNet'\nefficientnet = 'B2'", {"efficientnet": "B2"}),
             ("'TensorflowEfficientNetB7UNet'", {"efficientnet": "B7"}),
             (
                 "'TensorflowSwinUNet'\npatch_size = (2, 2)\nfilter_num_begin = 64\n"
@@ -234,7 +236,7 @@ class TestWhatKeysMean:
         ],
     )
     def test_architectures(self, imports, line, expected):
-        """What the architecture does not read is told, and left at its default."""
+        """What the source program's network does not read has no effect, and is told."""
         text = (
             f"[model]\nmodel = {line}\nbase_filters = 8\nbase_kernels = (7, 7)\n"
             "num_layers = 4\ndilation = (2, 2)\ndropout_rate = 0.25\n"
@@ -243,9 +245,9 @@ class TestWhatKeysMean:
         assert {key: getattr(model, key) for key in expected} == expected
         assert not imports.notes(text, "unavailable")
         ignored = imports.notes(text, "ignored")
-        reads = ARCHITECTURES[model.architecture].reads
-        keys = ("base_filters", "base_kernels", "num_layers", "dilation")
-        assert {key for key in keys if not reads(key)} == set(ignored) & set(keys)
+        reads = SOURCE_NETWORKS[line.split("'")[1][len("Tensorflow") :]].reads
+        keys = {"base_filters", "base_kernels", "num_layers", "dilation", "dropout_rate"}
+        assert keys - reads == set(ignored) & keys
 
     def test_files_of_the_later_program(self, imports):
         """From 2025 on some keys have other names, and masks may hold several classes."""
@@ -254,7 +256,8 @@ class TestWhatKeysMean:
             "loss = 'categorical_crossentropy'\nmetrics = ['dice_coef_multiclass']\n"
             "[train]\nepoch_change_tiled_infer = True\nnum_infer_images = 4\n"
             "images_dir = '../../../dataset/Fields/train/images/'\n"
-            "[valid]\nimages_dir = 'x'\n[mask]\nrgb_map = {(0,0,0):0, (9,9,9):1, (250,5,5):2,}\n"
+            "[valid]\nimages_dir = '../../../dataset/Fields/valid/images'\n"
+            "[mask]\nrgb_map = {(0,0,0):0, (9,9,9):1, (250,5,5):2,}\n"
             "mask_file_format = '.png'\n[image]\ncolor_order = 'RGB'\n[dataset]\nclass_name='a'\n"
         )
         experiment = imports.experiment(text)
@@ -328,10 +331,10 @@ class TestWhatKeysMean:
         assert (flat.quarter_turns, flat.rotation, flat.shear) == (False, 10.0, 0.2)
         assert flat.elastic == pytest.approx(300 / (2 * math.sqrt(3 * math.pi) * 10), rel=1e-5)
         assert (flat.elastic_smoothness, flat.grid_distortion) == (10.0, 0.0)
-        assert (flat.barrel, flat.pincushion, flat.lens_radius) == (0.4, 0.2, 0.3)
+        assert (flat.barrel, flat.pincushion, flat.lens_radius) == (0.4, 0.2, 0.5)
         assert flat.sharpening == 1.5
-        assert not imports.notes(text, "unavailable")
-        assert set(imports.notes(text, "ignored")) == {"distortion", "distortions", "centers"}
+        assert set(imports.notes(text, "unavailable")) == {"centers"}
+        assert set(imports.notes(text, "ignored")) == {"distortion", "distortions"}
 
     def test_an_elastic_deformation_that_folds_is_lowered(self, imports):
         text = (
@@ -372,11 +375,11 @@ class TestUnreadable:
             "what\n"
         )
         assert imports.experiment(text).training.optimizer == "AdamW"
-        ignored = imports.notes(text, "ignored")
-        assert "given again in line 4" in ignored["optimizer"]
-        assert "was activation meant?" in ignored["self.activation"]
-        assert "before the first" in ignored["x"]
-        assert "what" in imports.notes(text, "unreadable")
+        ending = imports.notes(text, "ending")
+        assert "given again in line 4" in ending["optimizer"]
+        assert "before the first" in ending["x"]
+        assert "no KEY = VALUE" in ending["what"]
+        assert "was activation meant?" in imports.notes(text, "ignored")["self.activation"]
 
 
 class TestTheYaml:
@@ -396,12 +399,15 @@ class TestTheYaml:
     @given(
         st.lists(
             st.tuples(
-                st.sampled_from(["model", "train", "mask", "image", "augmentor", "zzz", ""]),
+                st.sampled_from(
+                    ["model", "train", "mask", "image", "dataset", "augmentor", "zzz", ""]
+                ),
                 st.sampled_from(_KEYS) | st.text(max_size=8),
                 st.text(max_size=12)
                 | st.integers(-5, 9999).map(str)
                 | st.floats().map(str)
-                | st.sampled_from(["True", "'TensorflowUNet'", "(3,3)", "[]", "None", "1e300"]),
+                | st.sampled_from([f"'Tensorflow{name}'" for name in SOURCE_NETWORKS])
+                | st.sampled_from(["True", "(3,3)", "[]", "[8, 4]", "None", "1e300", "'Base'"]),
             ),
             min_size=1,
             max_size=12,
@@ -415,7 +421,7 @@ class TestTheYaml:
         text = "[model]\na = 1\n" + "".join(f"[{s}]\n{k} = {v}\n" for s, k, v in keys)
         entries = read_entries(text, "a")
         reader = translate(entries, "Tiny")
-        told = [id(note.entry) for note in reader.notes]
+        told = [id(note.entry) for note in reader.notes if note.entry]
         used = {id(entry) for setting in reader.settings for entry in setting.entries}
         assert sorted(told) == sorted(set(told))
         assert {id(entry) for entry in entries} == used | set(told)

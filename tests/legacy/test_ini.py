@@ -71,7 +71,8 @@ class TestSize:
             with pytest.raises(ExperimentError):
                 import_config(path)
         else:
-            assert import_config(path).count("ignored") + import_config(path).count("unreadable")
+            config = import_config(path)
+            assert sum(map(config.count, ("ignored", "unreadable", "ending")))
 
     def test_long_values_are_cut(self):
         (entry,) = read_entries("[a]\nb = " + "x" * 9999, "a")

@@ -381,7 +381,7 @@ class TestOpenVino:
         return Predictor(predictor.model, predictor.experiment, runtime="openvino")
 
     def test_gives_the_same_answer(self, converted, predictor, image, monkeypatch):
-        monkeypatch.setattr(runtimes, "fast_precision", lambda: "float32")
+        monkeypatch.setattr(runtimes, "has_bfloat16_units", lambda: False)
         for mode in ("tiled", "resized"):
             expected = predictor.probability(image, mode)
             assert np.abs(converted.probability(image, mode) - expected).max() <= 1e-5

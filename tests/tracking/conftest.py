@@ -1,14 +1,15 @@
-"""Every test here has an MLflow store."""
+"""Every test here has an MLflow store: SQLite, or each in turn where its file says so."""
 
 import mlflow
 import pytest
 from store_filling import add_run
 
-from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC
+from tiledseg.tracking.champions import ValidationScore
+from tiledseg.tracking.names import CHAMPION
 
 
 @pytest.fixture(autouse=True)
-def _ready_store(own_tables):
+def _ready_store(mlflow_store):
     pass
 
 
@@ -22,6 +23,7 @@ def versions(client):
     """Three versions, the second the best, the last without a score."""
     client.create_registered_model("Tiny")
     run = add_run(client)
-    for tags in ({CHAMPION_METRIC: "0.5"}, {CHAMPION_METRIC: "0.9"}, {}):
+    for dice in (0.5, 0.9, None):
+        tags = ValidationScore(dice, 2, ("foreground",)).tags()
         client.create_model_version("Tiny", f"runs:/{run}/model", run, tags=tags)
     client.set_registered_model_alias("Tiny", CHAMPION, "1")

@@ -6,6 +6,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow.entities import LoggedModelStatus
+from stores import on_every_store
 
 from tiledseg.errors import TrackingError
 from tiledseg.models import build_model
@@ -21,6 +22,8 @@ from tiledseg.tracking.checkpoints import (
 from tiledseg.tracking.names import CHECKPOINT, MODEL
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
 from tiledseg.tracking.registry import load_predictor, send_registration
+
+pytestmark = on_every_store
 
 
 @pytest.fixture
@@ -58,22 +61,22 @@ def models(client):
     return client.search_logged_models(experiment_ids=["1"])
 
 
-def folder_of(model):
-    return Path(model.artifact_location.removeprefix("file://"))
-
-
 def epochs(client):
     return sorted(int(model.tags["tiledseg.epoch"]) for model in models(client))
 
 
-def test_the_best_are_kept_with_step_and_metrics_and_the_rest_is_gone(client, run_id, send):
+def test_the_best_are_kept_with_step_and_metrics_and_the_rest_is_gone(
+    client, run_id, send, mlflow_store
+):
     send(1, [1], 0.1)
     (first,) = models(client)
-    assert (folder_of(first) / PREDICTOR_FOLDER / "model.keras").is_file()
+    network = f"{PREDICTOR_FOLDER}/model.keras"
+    assert network in mlflow_store.list_files(first.artifact_location)
     send(2, [2, 1], 0.9)
     send(3, [2, 3], 0.5)
     assert epochs(client) == [2, 3]
-    assert not list(folder_of(first).rglob("*.keras")), "MLflow alone keeps the bytes"
+    kept = mlflow_store.list_files(first.artifact_location)
+    assert kept == [], "MLflow alone keeps the bytes"
     best, other = find_checkpoint(client, run_id, 2), find_checkpoint(client, run_id, 3)
     assert (best.name, other.name) == (MODEL, CHECKPOINT)
     assert [(each.key, each.value, each.step) for each in best.metrics] == [("val_dice", 0.9, 2)]
@@ -149,7 +152,8 @@ def test_a_registered_one_never_falls_out_and_holds_what_was_decided(
     settings = tmp_path / "settings"
     (settings / PREDICTOR_FOLDER).mkdir(parents=True)
     predictor.replace(threshold=0.7).save_settings(settings / PREDICTOR_FOLDER)
-    content = {"epoch": 1, "name": "Tiny", "score": 0.8, "tags": {"tiledseg.threshold": "0.7"}}
+    score = {"dice": 0.8, "images": 2, "classes": ["foreground"]}
+    content = {"epoch": 1, "name": "Tiny", "score": score, "tags": {"tiledseg.threshold": "0.7"}}
     for _ in range(2):
         send_registration(client, run_id, content, settings)
     (version,) = client.search_model_versions("name = 'Tiny'")
@@ -234,6 +238,7 @@ def test_a_store_that_keeps_files_loses_the_record_all_the_same(client, send, mo
 def test_a_package_names_no_path_of_this_machine(send, client, tmp_path):
     send(1, [1])
     (model,) = models(client)
-    for path in folder_of(model).rglob("*"):
+    fetched = mlflow.artifacts.download_artifacts(f"models:/{model.model_id}")
+    for path in Path(fetched).rglob("*"):
         if path.is_file() and path.suffix in {"", ".yaml", ".txt", ".json", ".py"}:
             assert str(tmp_path) not in path.read_text().replace(model.artifact_location, ""), path

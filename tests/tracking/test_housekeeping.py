@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import mlflow
 import pytest
+from stores import on_every_store
 from typer.testing import CliRunner
 
 from tiledseg.cli import app
@@ -15,6 +16,8 @@ from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.ownership import Owner, Ownership
 from tiledseg.tracking.run_folder import run_folder
 from tiledseg.tracking.syncing import sync_run
+
+pytestmark = on_every_store
 
 
 @pytest.fixture

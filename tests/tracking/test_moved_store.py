@@ -71,14 +71,15 @@ def test_files_that_were_meant_to_lie_elsewhere_stay_there(tmp_path):
     assert find_move("sqlite:///nothing.db") is None
 
 
-def test_a_database_of_another_version_of_mlflow(tmp_path):
+def test_a_database_of_another_version_of_mlflow():
     connect()
-    database = sqlite3.connect(tmp_path / "mlflow.db")
+    address = mlflow.get_tracking_uri()
+    database = sqlite3.connect(address.removeprefix("sqlite:///"))
 
     def set_revision(revision):
         with database:
             database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-        mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}?a={revision}")  # a new engine
+        mlflow.set_tracking_uri(f"{address}?a={revision}")  # a new engine
 
     set_revision("0c779009ac13")
     with pytest.raises(TrackingError, match="make a copy of the database, then run `mlflow db up"):

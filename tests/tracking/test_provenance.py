@@ -5,10 +5,12 @@ import subprocess
 import mlflow
 import pytest
 
+from tiledseg.backend import Arithmetic
 from tiledseg.tracking import runs, tracked_run
 from tiledseg.tracking.names import DIFF_FILE, DIRTY_TAG, REVISION_TAG, THREADS_TAG
 from tiledseg.tracking.provenance import compare_environments
 from tiledseg.tracking.revision import Code, open_checkout, read_code
+from tiledseg.training.arithmetic import ChosenArithmetic
 
 
 def git(folder, *words):
@@ -101,7 +103,7 @@ def test_what_the_repository_does_not_hold_is_not_checked_out(package, tmp_path)
 def test_a_run_holds_it(tiny_experiment, monkeypatch, code):
     monkeypatch.setattr(tracked_run, "read_code", lambda: code)
     with runs.open_run(tiny_experiment(), "evaluate") as run:
-        run.log_provenance("float32")
+        run.log_provenance(ChosenArithmetic(Arithmetic("float32", xla=False)))
     client = mlflow.MlflowClient()
     tags = client.get_run(run.run_id).data.tags
     assert {key: tags[key] for key in tags if key in {REVISION_TAG, DIRTY_TAG}} == code.tags()

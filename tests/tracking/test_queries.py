@@ -6,11 +6,14 @@ import mlflow
 import pytest
 from mlflow.entities import Metric
 from store_filling import add_run
+from stores import on_every_store
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import queries
-from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, OWNER_TAG
+from tiledseg.tracking.names import CHAMPION, CHAMPION_METRIC, EPOCH_TAG, OWNER_TAG
 from tiledseg.tracking.ownership import Owner, Ownership
+
+pytestmark = on_every_store
 
 
 class TestRuns:
@@ -86,11 +89,34 @@ class TestVersions:
         found = {item.version: item for item in queries.read_versions()}
         assert found["1"].aliases == (CHAMPION,)
         assert found["2"].aliases == ()
-        assert found["2"].tags[CHAMPION_METRIC] == "0.9"
+        assert found["2"].tags[CHAMPION_METRIC] == "0.900000"
+
+    def test_a_version_names_its_logged_model_and_its_epoch(self, client, versions):
+        model = client.create_logged_model("0")
+        tags = {EPOCH_TAG: "3"}
+        source = f"models:/{model.model_id}"
+        client.create_model_version("Tiny", source, tags=tags, model_id=model.model_id)
+        found = {item.version: item for item in queries.read_versions()}
+        assert (found["4"].model_id, found["4"].epoch) == (model.model_id, 3)
+        assert (found["1"].model_id, found["1"].epoch) == ("", None)
+
+    def test_the_scores_of_a_run_are_those_of_its_best_epoch(self, client, versions):
+        best, unfinished = add_run(client), add_run(client)
+        client.log_metric(best, "best_epoch", 3)
+        for epoch in (3, 2):
+            tags = {EPOCH_TAG: str(epoch)}
+            client.create_model_version("Tiny", f"runs:/{best}/model", best, tags=tags)
+        found = {item.version: item for item in queries.read_versions()}
+        run, other = queries.read_run(best), queries.read_run(unfinished)
+        assert [found[version].is_scored_by(run) for version in ("4", "5", "1")] == [
+            True, False, True,
+        ]  # fmt: skip
+        assert not found["4"].is_scored_by(other), "it has none yet"
 
     def test_versions_of_all_models_or_of_one(self, client, versions):
+        run = add_run(client)
         client.create_registered_model("Other")
-        client.create_model_version("Other", "somewhere")
+        client.create_model_version("Other", f"runs:/{run}/model", run)
         client.set_registered_model_alias("Other", "latest-trained", "1")
         every = queries.read_versions()
         assert sorted(item.model for item in every) == ["Other", "Tiny", "Tiny", "Tiny"]

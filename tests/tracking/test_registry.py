@@ -3,12 +3,27 @@ import numpy as np
 import pytest
 from logged_models import log_model
 from mlflow.exceptions import MlflowException
+from stores import on_every_store
 
 from tiledseg.errors import RegistryError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
+from tiledseg.tracking.champions import (
+    ValidationScore,
+    champion_score,
+    explain_refusal,
+    promote,
+)
 from tiledseg.tracking.names import CHAMPION, LATEST
-from tiledseg.tracking.registry import champion_score, load_predictor, promote, register
+from tiledseg.tracking.registry import (
+    Registration,
+    find_registration,
+    load_predictor,
+    make_version,
+    register,
+)
+
+pytestmark = on_every_store
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +49,10 @@ def logged(log):
     return log()
 
 
+def scored(dice):
+    return ValidationScore(dice, 2, ("foreground",))
+
+
 def versions_by_alias(client):
     aliases = client.get_registered_model("Tiny").aliases
     return {alias: str(version) for alias, version in aliases.items()}
@@ -42,7 +61,7 @@ def versions_by_alias(client):
 def test_champion_moves_only_to_a_better_score(log):
     client = mlflow.MlflowClient()
     outcome = [
-        (register(client, "Tiny", *log(), score).is_champion, versions_by_alias(client))
+        (register(client, "Tiny", *log(), scored(score)).is_champion, versions_by_alias(client))
         for score in (0.5, 0.4, 0.5, 0.6)
     ]
     assert outcome == [
@@ -51,7 +70,7 @@ def test_champion_moves_only_to_a_better_score(log):
         (False, {LATEST: "3", CHAMPION: "1"}),
         (True, {LATEST: "4", CHAMPION: "4"}),
     ]
-    assert champion_score(client, "Tiny") == pytest.approx(0.6)
+    assert champion_score(client, "Tiny") == scored(0.6)
 
 
 def test_there_is_no_score_without_a_champion():
@@ -73,25 +92,25 @@ def test_a_registry_that_stumbles_is_not_one_without_a_champion(monkeypatch):
 
 def test_of_two_trainings_that_end_together_the_better_one_is_champion(log, monkeypatch):
     client = mlflow.MlflowClient()
-    register(client, "Tiny", *log(), 0.5)
+    register(client, "Tiny", *log(), scored(0.5))
     move, better = mlflow.MlflowClient.set_registered_model_alias, []
 
     def overtaken(self, name, alias, version):
         """Between the look at the champion and the move of its alias."""
         if alias == CHAMPION and not better:
             better.append(True)
-            better.append(register(client, "Tiny", *log(), 0.9))
+            better.append(register(client, "Tiny", *log(), scored(0.9)))
         move(self, name, alias, version)
 
     monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", overtaken)
-    assert not register(client, "Tiny", *log(), 0.8).is_champion
+    assert not register(client, "Tiny", *log(), scored(0.8)).is_champion
     assert better[1].is_champion
-    assert champion_score(client, "Tiny") == pytest.approx(0.9)
+    assert champion_score(client, "Tiny") == scored(0.9)
 
 
 def test_every_way_of_naming_a_model(logged, predictor):
     model_id, run_id = logged
-    register(mlflow.MlflowClient(), "Tiny", model_id, run_id, 0.5)
+    register(mlflow.MlflowClient(), "Tiny", model_id, run_id, scored(0.5))
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     expected = predictor.probability(image)
     uris = [f"models:/{name}" for name in ("Tiny@champion", "Tiny/1", model_id)]
@@ -136,11 +155,38 @@ def test_the_served_model_refuses_what_it_does_not_know(logged):
         served.predict(image, params={"output": "masks"})
 
 
+def test_a_version_that_was_made_before_the_training_ended_gets_what_was_decided_then(log):
+    client = mlflow.MlflowClient()
+    model_id, run_id = log()
+    tags = {"tiledseg.threshold": "0.5"}
+    version = make_version(client, "Tiny", model_id, run_id, scored(0.5), tags)
+    register(client, "Tiny", *log(), scored(0.6))
+    decided = {"tiledseg.threshold": "0.9"}
+    found = register(client, "Tiny", model_id, run_id, scored(0.7), decided)
+    assert found == Registration("Tiny", version, is_champion=True)
+    assert champion_score(client, "Tiny") == scored(0.7)
+    assert client.get_model_version("Tiny", version).tags["tiledseg.threshold"] == "0.9"
+    assert register(client, "Tiny", model_id, run_id, scored(0.7)).is_champion, "sent once more"
+
+
+def test_the_version_of_an_epoch_is_found_among_those_of_its_run(predictor):
+    client = mlflow.MlflowClient()
+    with mlflow.start_run() as run:
+        pass
+    models = [log_model(predictor, run.info.run_id, epoch) for epoch in (1, 2)]
+    assert find_registration(client, "Tiny", run.info.run_id, 2) is None
+    register(client, "Tiny", models[1], run.info.run_id, scored(0.5))
+    register(client, "Tiny", models[0], run.info.run_id, scored(0.4))
+    assert find_registration(client, "Tiny", run.info.run_id, 2) == Registration("Tiny", "1", True)
+    assert find_registration(client, "Tiny", run.info.run_id, 1) == Registration("Tiny", "2", False)
+
+
 class TestPromotion:
     def champion(self, client):
         return str(client.get_model_version_by_alias("Tiny", CHAMPION).version)
 
     def test_the_best_takes_the_place_of_the_champion(self, client, versions):
+        assert explain_refusal("Tiny", "2") == ""
         assert promote("Tiny", "2") == "1"
         assert self.champion(client) == "2"
 
@@ -149,6 +195,7 @@ class TestPromotion:
         with pytest.raises(RegistryError, match=r"cannot be champion|promote version 2") as told:
             promote("Tiny", version)
         assert version in str(told.value)
+        assert explain_refusal("Tiny", version) == str(told.value)
         assert self.champion(client) == "1"
 
     @pytest.mark.parametrize(("name", "version"), [("Tiny", "9"), ("Other", "1"), ("O'Hara", "1")])

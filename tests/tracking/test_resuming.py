@@ -2,11 +2,14 @@
 
 import mlflow
 import pytest
+from stores import on_every_store
 
 from tiledseg.errors import ExperimentError, TrackingError
 from tiledseg.tracking.names import KIND_TAG
 from tiledseg.tracking.resuming import find_last, plan_resumption
 from tiledseg.tracking.runs import open_run
+
+pytestmark = on_every_store
 
 
 @pytest.fixture

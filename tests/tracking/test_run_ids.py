@@ -1,10 +1,13 @@
 """The run that a job logs to."""
 
 import pytest
+from stores import on_every_store
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import KIND_TAG
 from tiledseg.tracking.runs import open_run
+
+pytestmark = on_every_store
 
 
 def only_run(client, name="Tiny"):
@@ -46,3 +49,20 @@ def test_a_deleted_experiment_is_named_with_the_remedy(client, tiny_experiment):
     client.delete_experiment(client.create_experiment("Tiny"))
     with pytest.raises(TrackingError, match="restore"), open_run(tiny_experiment(), "train"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("postgresql://me:SEC/R@T@db:5432/optuna", "postgresql://me:***@db:5432/optuna"),
+        ("postgresql://db/optuna?user=me&password=SECRET&x=1", "postgresql://db/optuna?user=me&"),
+        ("s3://bucket/a:b@c", "s3://bucket/a:b@c"),
+    ],
+)
+def test_the_command_is_kept_without_passwords(client, tiny_experiment, monkeypatch, word, shown):
+    monkeypatch.setattr("sys.argv", ["tiledseg", "sweep", "--storage", word])
+    with open_run(tiny_experiment(), "train"):
+        pass
+    kept = only_run(client).data.tags["mlflow.source.name"]
+    assert kept.startswith(f"tiledseg sweep --storage {shown}")
+    assert "SEC" not in kept

@@ -2,6 +2,7 @@ import cv2
 import mlflow
 import numpy as np
 import pytest
+from stores import on_every_store
 
 from tiledseg.data.dataset import load_dataset
 from tiledseg.errors import DatasetError, OutputError, TrackingError
@@ -12,6 +13,8 @@ from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.run_folder import run_folder
 from tiledseg.tracking.runs import open_run, read_experiment
 from tiledseg.training.observer import EpochPicture, EpochReport
+
+pytestmark = on_every_store
 
 
 def only_run(client, name="Tiny"):
@@ -113,6 +116,16 @@ def test_a_left_over_run_id_never_fills_a_run_that_has_ended(
     assert f"names run {old}, which is" in caplog.text
     if status != "removed":
         assert client.get_run(old).info.status == status
+
+
+def test_what_is_not_defined_in_an_epoch_is_no_metric_of_it(client, tiny_experiment):
+    with open_run(tiny_experiment(), "train") as run:
+        for epoch, value in ((1, float("nan")), (2, 0.25)):
+            metrics = {"loss": 0.5, "val_dice_rare": value}
+            run.on_epoch_end(EpochReport(epoch, 2, metrics, True, 1.0, 1.0))
+    assert only_run(client).data.metrics == {"loss": 0.5, "val_dice_rare": 0.25}
+    history = client.get_metric_history(run.run_id, "val_dice_rare")
+    assert [(each.step, each.value) for each in history] == [(2, 0.25)]
 
 
 @pytest.mark.parametrize("stem", ["img (1)", "Größe_01", "a#b", "50% ~ + x", "a=b", "a.b [c]"])

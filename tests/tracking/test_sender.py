@@ -11,7 +11,8 @@ from sqlalchemy.exc import OperationalError
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import sender as sender_module
 from tiledseg.tracking.outbox import Outbox
-from tiledseg.tracking.sender import Sender, is_temporary
+from tiledseg.tracking.sender import Sender
+from tiledseg.tracking.store_problems import is_temporary
 
 
 @pytest.fixture(autouse=True)
@@ -88,9 +89,9 @@ def test_what_the_store_refuses_is_raised(outbox, store, start):
     store.away.set()
     outbox.add("x", {"number": 1})
     sender = start()
-    with pytest.raises(MlflowException, match="no such run"):
+    with pytest.raises(TrackingError, match="no such run"):
         sender.drain(5.0)
-    with pytest.raises(MlflowException, match="no such run"):
+    with pytest.raises(TrackingError, match="no such run"):
         sender.check()
     assert len(outbox) == 1
 

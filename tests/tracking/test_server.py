@@ -1,4 +1,4 @@
-"""A standard tracking server, which keeps the files of runs itself."""
+"""Tracking servers, which keep the files of runs: fetching them, and training by the front door."""
 
 import json
 import tempfile
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from logged_models import log_model
 from mlflow.exceptions import MlflowException
-from mlflow_server import MlflowServer
+from stores import DOCUMENTED, SERVER
 from typer.testing import CliRunner
 
 from tiledseg import train
@@ -19,29 +19,24 @@ from tiledseg.images.reading import read_image, read_mask
 from tiledseg.images.writing import write_probability
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
+from tiledseg.tracking.champions import ValidationScore, champion_score, promote
+from tiledseg.tracking.checkpoint_summaries import read_checkpoints
 from tiledseg.tracking.files import RunFiles
 from tiledseg.tracking.names import CHAMPION, LATEST
-from tiledseg.tracking.registry import champion_score, load_predictor, promote, register
+from tiledseg.tracking.promotion import promote_checkpoint
+from tiledseg.tracking.registry import load_predictor, register
 
 pytestmark = pytest.mark.soak
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, mlflow_tables):
-    """Its address; stopped with all that it started."""
-    folder = tmp_path_factory.mktemp("server")
-    (folder / "mlflow.db").write_bytes(mlflow_tables.read_bytes())
-    running = MlflowServer(folder)
-    running.start()
-    try:
-        yield running.address
-    finally:
-        running.stop()
+@pytest.fixture(scope="module", params=[SERVER, DOCUMENTED])
+def server(request, start_store):
+    return start_store(request.param)
 
 
 @pytest.fixture
-def client(server):
-    mlflow.set_tracking_uri(server)
+def client(server, monkeypatch):
+    server.visit(monkeypatch)
     return mlflow.MlflowClient()
 
 
@@ -60,8 +55,9 @@ def dataset(tmp_path_factory, tiny_dataset):
 @pytest.fixture(scope="module")
 def trained(server, dataset, tiny_experiment):
     """A training by the front door; the first version of the model "Tiny" is its network."""
-    mlflow.set_tracking_uri(server)
-    return train(tiny_experiment(), root=dataset.parent)
+    with pytest.MonkeyPatch.context() as patch:
+        server.visit(patch)
+        return train(tiny_experiment(), root=dataset.parent)
 
 
 @pytest.fixture
@@ -145,7 +141,7 @@ def test_a_training_ends_well_and_its_network_has_both_aliases(trained, client):
         assert ("Tiny", str(version.version)) in [
             (item["name"], str(item["version"])) for item in made
         ]
-    assert champion_score(client, "Tiny") == pytest.approx(
+    assert champion_score(client, "Tiny").dice == pytest.approx(
         trained.metrics["valid/tiled/dice"], abs=1e-6
     )
 
@@ -173,7 +169,9 @@ def test_aliases_move_as_they_do_in_a_database(client, experiment_id, tiny_exper
     run_id = client.create_run(experiment_id).info.run_id
     models = [log_model(predictor, run_id, epoch) for epoch in (1, 2, 3)]
     outcome = [
-        register(client, "Others", model_id, run_id, score).is_champion
+        register(
+            client, "Others", model_id, run_id, ValidationScore(score, 2, ("foreground",))
+        ).is_champion
         for model_id, score in zip(models, (0.5, 0.4, 0.6), strict=True)
     ]
     assert outcome == [True, False, True]
@@ -190,3 +188,20 @@ def test_aliases_move_as_they_do_in_a_database(client, experiment_id, tiny_exper
     assert (str(champion.version), logged_model_id(champion)) == ("3", models[2])
     with pytest.raises(RegistryError, match="Nobody"):
         load_predictor("Nobody")
+
+
+def test_a_checkpoint_is_promoted_as_it_is_in_a_database(client, experiment_id, tiny_experiment):
+    experiment = tiny_experiment()
+    predictor = Predictor(build_model(experiment.model, 3), experiment)
+    run_id = client.create_run(experiment_id).info.run_id
+    models = [log_model(predictor.replace(threshold=0.7), run_id, epoch) for epoch in (1, 2)]
+    scores = [ValidationScore(dice, 2, ("foreground",)) for dice in (0.5, 0.6)]
+    register(client, "Promoted", models[1], run_id, scores[0])
+    made = promote_checkpoint(run_id, 1, "Promoted", scores[1])
+    assert (made.version, made.before) == ("2", "1")
+    champion = client.get_model_version_by_alias("Promoted", CHAMPION)
+    assert (str(champion.version), logged_model_id(champion)) == ("2", models[0])
+    assert str(client.get_model_version_by_alias("Promoted", LATEST).version) == "1"
+    assert load_predictor("models:/Promoted@champion").threshold == 0.7
+    listed = [(each.epoch, each.model_id, each.threshold) for each in read_checkpoints(run_id)]
+    assert listed == [(2, models[1], 0.7), (1, models[0], 0.7)]

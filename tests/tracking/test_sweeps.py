@@ -2,6 +2,7 @@ import time
 
 import mlflow
 import pytest
+from stores import on_every_store
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking import heartbeat
@@ -27,6 +28,8 @@ from tiledseg.tracking.sweeps import (
     open_study_run,
     start_trial_run,
 )
+
+pytestmark = on_every_store
 
 
 @pytest.fixture
@@ -63,8 +66,8 @@ def test_a_study_has_one_run_however_often_it_is_opened(client):
 def test_a_sweep_says_that_it_lives(client, monkeypatch):
     monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.05)
     with open_study_run("Tiny", "Tiny-default", "1") as run:
+        assert heartbeat.is_dead({HEARTBEAT_TAG: "0"})
         client.set_tag(run.run_id, HEARTBEAT_TAG, "0")
-        assert heartbeat.is_dead(client.get_run(run.run_id).data.tags)
         deadline = time.monotonic() + 30
         while heartbeat.is_dead(client.get_run(run.run_id).data.tags):
             assert time.monotonic() < deadline

@@ -255,8 +255,12 @@ class TestGoingOn:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "{}", '{"epoch": -1, "elapsed": 1, "stopped": false, "parts": {}}',
-             '{"epoch": 1, "elapsed": NaN, "stopped": false, "parts": []}', "[" * 100_000, "9" * 9999],
+    "text",
+    [
+        "", "{", "[]", "null", "{}", "[" * 100_000, "9" * 9999,
+        '{"epoch": -1, "elapsed": 1, "stopped": false, "parts": {}}',
+        '{"epoch": 1, "elapsed": NaN, "stopped": false, "parts": []}',
+    ],
 )  # fmt: skip
 def test_a_damaged_state_is_told_in_one_line(tmp_path, text):
     (tmp_path / STATE_FILE).write_text(text)

@@ -1,7 +1,9 @@
 """Stands in for ``tiledseg.tuning.execution.trial_main``: the same protocol, no training.
 
 What it does follows from the trial's learning rate and the variable ``FAKE_TRIAL`` (JSON):
-``epoch_seconds``, and ``die``, ``fail``, ``hang``, ``eat`` at a learning rate above a number.
+``epoch_seconds``, and ``die``, ``fail``, ``hang``, ``eat`` at a learning rate above a number. With
+``refuse``, preparing fails for that reason; ``undefined`` names scores that no image has; with
+``nowhere``, no validation tile has a class.
 """
 
 import json
@@ -30,10 +32,14 @@ def main():
     request = json.loads(sys.stdin.readline())
     answers = []
     threading.Thread(target=read_answers, args=[answers], daemon=True).start()
-    if request["do"] == "prepare":
-        send(event="ended", digest="0")
-        return
     plan = json.loads(os.environ.get("FAKE_TRIAL", "{}"))
+    if request["do"] == "prepare":
+        if "refuse" in plan:
+            reason = f"{plan['refuse']}: {', '.join(request['objectives'])}"
+            send(event="failed", outcome="infeasible", reason=reason)
+        else:
+            send(event="ended", digest="0")
+        return
     experiment = yaml.safe_load(request["experiment"])
     rate = float(experiment["training"]["learning_rate"])
     score = 1.0 - abs(math.log10(rate) + 2.5) / 4
@@ -63,15 +69,18 @@ def main():
             time.sleep(3600)
             del eaten
         value = score * (1.0 - 0.5**epoch)
-        metrics = {"val_dice_coef": value, "val_loss": 1 - value}
+        dice = math.nan if plan.get("nowhere") else value
+        metrics = {"val_dice_coef": dice, "val_loss": 1 - value}
         send(event="epoch", epoch=epoch, is_last=epoch == epochs, metrics=metrics)
         if not wait(answers):
             send(event="left")
             return
     metrics = {
         "val_dice_coef": value,
+        "val_loss": 1 - value,
         "valid/tiled/dice": score,
         "valid/tiled/seconds_per_megapixel": 10 * rate,
+        **{f"valid/tiled/images/{name}": 0.0 for name in plan.get("undefined", ())},
     }
     send(event="ended", metrics=metrics, best_epoch=epochs, busy_seconds=0.0)
 

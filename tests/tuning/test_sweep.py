@@ -9,7 +9,7 @@ import pytest
 
 from dashboards.trials import list_settings, make_trial_table
 from tiledseg.config.experiment import load_experiment
-from tiledseg.errors import SweepError
+from tiledseg.errors import DatasetError, SweepError
 from tiledseg.tracking.queries import read_runs
 
 STORAGE = "sqlite:///sweeps.db"
@@ -117,6 +117,50 @@ def test_failures_are_recorded_and_the_study_goes_on(fake_sweep):
         assert run.info.status == ("FAILED" if row in failed else "FINISHED")
         assert run.data.tags.get("tiledseg.reason", "") == row.reason
     assert result.best.state == "complete"
+
+
+@pytest.fixture
+def of_three_classes(tiny_experiment):
+    return tiny_experiment(
+        dataset={"mask_form": "labels", "classes": ["background", "common", "rare"]},
+        model={"num_classes": 3},
+        training={"epochs": 2},
+    )
+
+
+def test_an_objective_that_no_trial_would_have_ends_the_sweep_before_trials(
+    fake_sweep, of_three_classes
+):
+    asked = {"experiment": of_three_classes, "objectives": ("valid/tiled/dice/rare",)}
+    with pytest.raises(DatasetError, match=r"^it is not defined: valid/tiled/dice/rare$"):
+        fake_sweep(**asked, plan={"refuse": "it is not defined"})
+    assert children().empty
+    with pytest.raises(SweepError, match="there is no class 'rear'"):
+        fake_sweep(experiment=of_three_classes, objectives=("valid/tiled/dice/rear",))
+
+
+def test_a_trial_whose_objective_is_not_defined_fails_with_the_reason(fake_sweep, of_three_classes):
+    result = fake_sweep(
+        trials=1,
+        experiment=of_three_classes,
+        objectives=("valid/tiled/precision/rare",),
+        plan={"undefined": ["precision/rare"]},
+    )
+    (row,) = result.progress.rows
+    reason = (
+        "objective valid/tiled/precision/rare is not defined in this trial: no validation image "
+        "has a prediction of class rare"
+    )
+    assert (row.state, row.reason) == ("error", reason)
+    assert mlflow.get_run(row.run_id).data.tags["tiledseg.reason"] == reason
+    assert result.best is None
+
+
+def test_trials_are_not_pruned_by_what_is_not_defined(fake_sweep):
+    plan, asked = {"nowhere": True}, {"objectives": ("val_loss",), "pruner": "median"}
+    result = fake_sweep(trials=7, plan=plan, sampler="random", **asked)
+    assert [row.state for row in result.progress.rows] == ["complete"] * 7
+    assert not any(trial.intermediate_values for trial in study().trials)
 
 
 def test_a_killed_trial_is_run_once_more_and_counts_once(fake_sweep):

@@ -37,6 +37,16 @@ ModelUri = Annotated[
 ]
 
 
+_YAML_SUFFIXES = (".yaml", ".yml")
+_SHOWN = {
+    "ending": "the source program ends: ",
+    "unreadable": "unreadable: ",
+    "unavailable": "not available: ",
+    "different": "different here: ",
+}
+"""Kinds of notes that are told on the screen; all are in the YAML."""
+
+
 def experiments_folder() -> Path:
     """./experiments, or that of the source tree which this package lies in."""
     here = Path("experiments")
@@ -67,10 +77,17 @@ def load_file(path: Path, settings: Sequence[str] = ()) -> Experiment:
     """The experiment in a file: YAML, or by its suffix a ``.config`` of the source program.
 
     Raises:
-        ExperimentError: The file or a setting is unreadable, unknown or impossible.
+        ExperimentError: The file has another suffix, or it or a setting is unreadable, unknown or
+            impossible.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() in _YAML_SUFFIXES:
         return load_experiment(path, settings)
+    if path.suffix.lower() not in SUFFIXES:
+        found = f"the suffix {path.suffix}" if path.suffix else "no suffix"
+        raise ExperimentError(
+            f"{path}: has {found}; an experiment ends in {' or '.join(_YAML_SUFFIXES)}, a "
+            f"configuration of the source program in {', '.join(sorted(SUFFIXES))}"
+        )
     config = import_config(path)
     experiment = parse_experiment(config.text, str(path), settings)
     show_import(config, str(path))
@@ -92,14 +109,17 @@ def _split_settings(text: str) -> list[str]:
 
 
 def show_import(config: ImportedConfig, label: str) -> None:
-    """Say what became of a configuration's keys."""
-    missing = config.count("unavailable")
+    """Say what became of a configuration's keys, and what no key says."""
+    missing, others = config.count("unavailable"), config.count("different")
     show_line(
         f"{label}: {missing} key{'' if missing == 1 else 's'} not available, "
-        f"{config.count('unreadable')} unreadable, {config.count('ignored')} without an effect"
+        f"{config.count('unreadable')} unreadable, {config.count('elsewhere')} said elsewhere, "
+        f"{config.count('ignored')} without an effect; {others} other "
+        f"difference{'' if others == 1 else 's'}"
     )
-    for note in config.notes:
-        if note.kind != "ignored":
-            show_line(
-                f"  line {note.entry.line}, {note.entry.key or note.entry.text}: {note.words}"
-            )
+    for kind, heading in _SHOWN.items():
+        for note in config.notes:
+            if note.kind == kind:
+                entry = note.entry
+                place = f"line {entry.line}, {entry.key or entry.text}: " if entry else ""
+                show_line(f"  {heading}{place}{note.words}")

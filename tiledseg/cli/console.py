@@ -1,5 +1,6 @@
 """Output of the commands: progress bars while they work, results when they are done."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,15 @@ from rich.progress import (
 from rich.table import Table
 
 from tiledseg.config.durations import format_duration
+from tiledseg.tracking.names import (
+    MODES,
+    SCORES,
+    SPEED,
+    final_metric,
+    images_metric,
+    is_seam_figure,
+    list_scored_classes,
+)
 
 if TYPE_CHECKING:
     from tiledseg.data.dataset import Dataset
@@ -105,7 +115,7 @@ class ConsoleObserver:
         self._note = f"at most {format_duration(report.remaining)} left"
         show_line(
             f"epoch {report.epoch:>3}/{report.epochs}  loss {metrics['loss']:.4f}  "
-            f"val_loss {metrics['val_loss']:.4f}  val_dice {metrics['val_dice']:.4f}"
+            f"val_loss {metrics['val_loss']:.4f}  val_dice {format_score(metrics['val_dice'])}"
             f"{' *' if report.is_best else '  '}  rate {metrics['learning_rate']:.1e}  "
             f"{format_duration(report.elapsed)} gone, {self._note}"
         )
@@ -122,33 +132,49 @@ class ConsoleObserver:
             self._progress.remove_task(self._task)
             self._task = None
         dice = {mode: scores["dice"] for mode, scores in evaluation.scores.items()}
-        shown = "  ".join(f"{mode} {value:.4f}" for mode, value in dice.items())
+        shown = "  ".join(f"{mode} {format_score(value)}" for mode, value in dice.items())
         show_line(f"{evaluation.split:<6} {evaluation.sample.stem:<24} Dice  {shown}")
 
 
 def show_scores(metrics: Mapping[str, float]) -> None:
-    """A table of final scores, tiled beside resized; of several classes with the Dice of each."""
-    modes = ("tiled", "resized")
-    classes = dict.fromkeys(name.partition("/dice/")[2] for name in metrics if "/dice/" in name)
-    scores = (
-        "dice", *(f"dice/{name}" for name in classes),
-        "iou", "precision", "recall", "accuracy", "seconds_per_megapixel",
-    )  # fmt: skip
+    """A table of final scores, tiled beside resized; of several classes with the Dice of each.
+
+    Beside each stands the number of images that have it, see ``tracking.names``.
+    """
+    classes = list_scored_classes(metrics)
+    scores = (SCORES[0], *(f"{SCORES[0]}/{name}" for name in classes), *SCORES[1:], SPEED)
     table = Table(title="mean over images", title_justify="left")
     table.add_column("split")
     table.add_column("score")
-    for mode in modes:
+    for mode in MODES:
         table.add_column(mode, justify="right")
+        table.add_column("images", justify="right")
     for split in dict.fromkeys(name.split("/")[0] for name in metrics):
         for score in scores:
-            values = [metrics.get(f"{split}/{mode}/{score}") for mode in modes]
-            cells = ["" if value is None else f"{value:.4f}" for value in values]
-            table.add_row(split, score, *cells, end_section=score == scores[-1])
+            cells = [
+                cell for mode in MODES for cell in _score(metrics, final_metric(split, mode, score))
+            ]
+            table.add_row(split, _escape(score), *cells, end_section=score == scores[-1])
     console.print(table)
-    seams = {name: value for name, value in metrics.items() if "/seam/" in name}
+    seams = {name: value for name, value in metrics.items() if is_seam_figure(name)}
     width = max(map(len, seams), default=0)
     for name, value in seams.items():
-        show_line(f"{name:<{width}}  {value:.3g}")
+        images = metrics.get(images_metric(name))
+        of = "" if images is None else f"  ({images:.0f} image{'s' if images != 1 else ''})"
+        show_line(f"{name:<{width}}  {value:.3g}{of}")
+
+
+def format_score(value: float | None) -> str:
+    """Four digits after the point; a dash where a score is not defined."""
+    return "-" if value is None or math.isnan(value) else f"{value:.4f}"
+
+
+def _score(metrics: Mapping[str, float], name: str) -> tuple[str, str]:
+    """A score and its number of images, as cells; both empty where nothing is known of it."""
+    images = metrics.get(images_metric(name))
+    if name not in metrics and images is None:
+        return "", ""
+    return format_score(metrics.get(name)), "" if images is None else f"{images:.0f}"
 
 
 class PredictionScreen:

@@ -10,9 +10,15 @@ from typing import Annotated, Any
 import psutil
 import typer
 
-from tiledseg.backend import compiles_by_xla, fast_precision, list_features, load_backend
+from tiledseg.backend import (
+    assume_arithmetic,
+    list_arithmetics,
+    list_features,
+    load_backend,
+)
 from tiledseg.cli.app import app
 from tiledseg.cli.console import show_line
+from tiledseg.errors import TrackingError
 
 _PACKAGES = (
     "tiledseg", "tensorflow", "keras", "mlflow", "optuna", "opencv-python-headless", "numpy",
@@ -54,7 +60,6 @@ def _describe_hardware() -> dict[str, Any]:
     from tiledseg.tracking.provenance import read_version  # noqa: PLC0415
     from tiledseg.tracking.run_folder import state_home  # noqa: PLC0415
 
-    precision = fast_precision()
     return {
         "versions": {name: read_version(name) for name in _PACKAGES},
         "machine": {
@@ -67,8 +72,8 @@ def _describe_hardware() -> dict[str, Any]:
         },
         "arithmetic": {
             "backend": keras.config.backend(),
-            "precision": precision,
-            "xla": compiles_by_xla(precision),
+            "timed_for_each_network": "; ".join(map(str, list_arithmetics())),
+            "without_timing": str(assume_arithmetic()),
         },
         "folders": {
             "cache": _describe_folder(default_cache_folder()),
@@ -95,9 +100,12 @@ def _describe_runs(*, repair: bool, clean: bool) -> dict[str, Any]:
         return facts
     zombies = housekeeping.find_zombies()
     folders = housekeeping.list_state_folders()
-    if repair:
-        for zombie in zombies:
+    refusals: dict[str, str] = {}
+    for zombie in zombies if repair else []:
+        try:
             housekeeping.close_zombie(zombie)
+        except TrackingError as error:  # another person's run; others may be closed all the same
+            refusals[zombie.run_id] = str(error)
     if clean:
         for folder in folders:
             housekeeping.remove_state_folder(folder)
@@ -109,7 +117,8 @@ def _describe_runs(*, repair: bool, clean: bool) -> dict[str, Any]:
                 "dataset": each.dataset,
                 "owner": each.owner,
                 "unsent": each.unsent,
-                "closed": repair,
+                "closed": repair and each.run_id not in refusals,
+                **({"problem": refusals[each.run_id]} if each.run_id in refusals else {}),
             }
             for each in zombies
         ],

@@ -91,6 +91,11 @@ def _retrain(result: "StudyResult", count: int) -> None:
     def train(candidate: Candidate) -> tuple[str, float]:
         show_line(f"candidate   trial {candidate.number}, {candidate.value:.4f} as a trial")
         trained = train_and_show(candidate.experiment)
+        if CHAMPION_METRIC not in trained.metrics:
+            raise SweepError(
+                f"run {trained.run_id} of trial {candidate.number} has no {CHAMPION_METRIC}: no "
+                "validation image has a class in target or prediction; add some that have one"
+            )
         return trained.run_id, trained.metrics[CHAMPION_METRIC]
 
     def wait(numbers: list[int]) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _EVERY = frozenset({"architecture", "num_classes", "dropout_rate"})
-_LEVELS = frozenset({"base_filters", "num_layers", "activation"})
+_LEVELS = frozenset({"base_filters", "num_layers", "activation", "dropout_growth"})
 _UNET = _LEVELS | {"base_kernels", "reduction", "dilation", "normalization"}
 _DECODER = frozenset({"base_filters", "activation"})
+_ENCODER = frozenset({"encoder_weights", "trained_encoder_layers"})
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         title="U-Net on an EfficientNet encoder",
         paper="Tan & Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural "
         "Networks, ICML 2019; decoder of Ronneberger et al., 2015",
-        keys=_DECODER | {"efficientnet", "encoder_weights"},
+        keys=_DECODER | _ENCODER | {"efficientnet"},
         parameters=10_115_373,
         stride=32,
         halo=None,
@@ -87,7 +88,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         title="DeepLabv3+ on a ResNet-50 encoder",
         paper="Chen et al., Encoder-Decoder with Atrous Separable Convolution for Semantic Image "
         "Segmentation, ECCV 2018; He et al., Deep Residual Learning, CVPR 2016",
-        keys=_DECODER | {"encoder_weights", "output_stride", "image_pooling"},
+        keys=_DECODER | _ENCODER | {"output_stride", "image_pooling"},
         parameters=26_761_457,
         stride=16,
         halo=None,
@@ -97,7 +98,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         title="Swin-Unet",
         paper="Cao et al., Swin-Unet: Unet-like Pure Transformer for Medical Image Segmentation, "
         "ECCV Workshops 2022 (arXiv 2021)",
-        keys=frozenset({"patch_size", "window_size", "embed_dim", "num_heads"}),
+        keys=frozenset(
+            {"patch_size", "window_size", "embed_dim", "num_heads", "num_stages", "mlp_nodes"}
+        ),
         parameters=27_168_133,
         stride=32,
         halo=None,
@@ -107,7 +110,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         title="TransUNet",
         paper="Chen et al., TransUNet: Transformers Make Strong Encoders for Medical Image "
         "Segmentation, arXiv 2021",
-        keys=_DECODER | {"hidden_size", "num_transformer"},
+        keys=_DECODER | {"hidden_size", "num_transformer", "transformer_heads", "mlp_nodes"},
         parameters=105_278_801,
         stride=16,
         halo=None,
@@ -117,7 +120,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         title="U²-Net",
         paper="Qin et al., U²-Net: Going Deeper with Nested U-Structure for Salient Object "
         "Detection, Pattern Recognition 106, 2020",
-        keys=_DECODER | {"normalization", "compact"},
+        keys=_DECODER | {"normalization", "compact", "num_stages"},
         parameters=2_768_845,
         stride=32,
         halo=3326,

@@ -6,10 +6,11 @@ never read by guesswork.
 
 from tiledseg.errors import FormatError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of runs, studies and saved models. Version 1: modes tiled and resized, names of
 ``tracking.names``. Version 2: the threshold beside the weights, which it is not part of any more;
-checkpoints and the state of a training as logged models."""
+checkpoints and the state of a training as logged models. Version 3: with several classes, an image
+that lacks a class does not count in its scores; the number of images behind every figure."""
 
 
 def require_format(found: object, what: str) -> None:

@@ -12,6 +12,9 @@ Activation = Literal[
     "softplus", "softsign", "hard_silu", "hard_swish", "tanh", "sigmoid", "linear",
 ]  # fmt: skip
 
+_HEAD_CHANNELS = 64
+"""Channels of a head of attention in the published TransUNet."""
+
 
 class ModelSettings(Section):
     """The network.
@@ -40,8 +43,12 @@ class ModelSettings(Section):
     first level; probabilities come out at full size. 2 makes everything about four times as fast
     and doubles what a level sees, for objects that are still some 20 pixels wide when reduced."""
     dropout_rate: Annotated[float, Field(ge=0.0, le=0.3)] = 0.02
-    """Dropout of the first level, multiplied by the level's number (from 1) at deeper ones;
-    EfficientUNet, DeepLabV3Plus, SwinUNet, TransUNet, U2Net: of every block."""
+    """Dropout of the first level, or of the second, see dropout_growth; EfficientUNet,
+    DeepLabV3Plus, SwinUNet, TransUNet, U2Net: of every block."""
+    dropout_growth: Literal["from_first", "from_second", "none"] = "from_first"
+    """UNet, AttentionUNet, SharpUNet, MultiResUNet, UNet3Plus: dropout at deeper levels.
+    from_first: dropout_rate times the level's number, from 1; from_second: none at the first level,
+    dropout_rate at the second, twice as much at the third; none: the same at every level."""
     dilation: Annotated[int, Field(ge=1, le=8)] = 1
     """UNet, AttentionUNet, SharpUNet: dilation of the first level's convolutions; one less at
     each deeper level, never under 1."""
@@ -60,6 +67,9 @@ class ModelSettings(Section):
     encoder_weights: str = "none"
     """EfficientUNet, DeepLabV3Plus: where the encoder's weights start: none (drawn at random),
     imagenet (downloaded once), or a file of keras.applications without its top (_notop.h5)."""
+    trained_encoder_layers: Annotated[int, Field(ge=0)] | None = None
+    """EfficientUNet, DeepLabV3Plus: how many of the encoder's last layers learn; the others keep
+    the weights that they start with. null: all of them."""
     output_stride: Literal[8, 16] = 16
     """DeepLabV3Plus: factor by which the encoder reduces the image."""
     image_pooling: bool = True
@@ -73,10 +83,18 @@ class ModelSettings(Section):
     """SwinUNet: channels of the first level, doubled at each of three deeper ones."""
     num_heads: Annotated[int, Field(ge=1, le=16)] = 3
     """SwinUNet: heads of attention at the first level, doubled at deeper ones."""
-    hidden_size: Annotated[int, Field(ge=64, le=1024, multiple_of=64)] = 768
-    """TransUNet: channels of a token; a head of attention has 64."""
+    num_stages: Annotated[int, Field(ge=2, le=8)] = 4
+    """SwinUNet: levels, the bottom one included. U2Net: stages that pool inside; two stages that
+    dilate instead follow them."""
+    hidden_size: Annotated[int, Field(ge=64, le=1024)] = 768
+    """TransUNet: channels of a token, a multiple of transformer_heads."""
     num_transformer: Annotated[int, Field(ge=1, le=24)] = 12
     """TransUNet: layers of the transformer."""
+    transformer_heads: Annotated[int, Field(ge=1, le=32)] | None = None
+    """TransUNet: heads of attention. null: one for every 64 channels of a token, as published."""
+    mlp_nodes: Annotated[int, Field(ge=4, le=8192)] | None = None
+    """SwinUNet, TransUNet: nodes of the perceptron behind each attention, the same at every level.
+    null: four times the channels, as published."""
 
     @model_validator(mode="after")
     def _architecture_reads_what_is_set(self) -> Self:
@@ -99,11 +117,12 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _dropout_leaves_something(self) -> Self:
-        deepest = self.dropout_rate * self.num_layers
-        if deepest >= 1.0 and ARCHITECTURES[self.architecture].reads("num_layers"):
+        deepest = self._dropout_factor(self.num_layers - 1)
+        drops = self.dropout_rate * deepest >= 1.0
+        if drops and ARCHITECTURES[self.architecture].reads("num_layers"):
             raise ValueError(
-                f"dropout_rate {self.dropout_rate} times num_layers {self.num_layers} drops "
-                f"everything at the bridge; use a rate under {0.9 / self.num_layers:.3f}"
+                f"dropout_rate {self.dropout_rate} with num_layers {self.num_layers} drops "
+                f"everything at the bridge; use a rate under {0.9 / deepest:.3f}"
             )
         return self
 
@@ -117,10 +136,33 @@ class ModelSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _heads_share_a_token(self) -> Self:
+        heads = self.transformer_heads
+        if self.hidden_size % (heads or _HEAD_CHANNELS):
+            wanted = f"transformer_heads {heads}" if heads else f"heads of {_HEAD_CHANNELS}"
+            raise ValueError(
+                f"hidden_size {self.hidden_size} cannot be shared among {wanted}; use a multiple "
+                f"of {heads or _HEAD_CHANNELS}, or set transformer_heads to a divisor"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _weights_are_named(self) -> Self:
         if not self.encoder_weights.strip():
             raise ValueError("encoder_weights is empty; use none, imagenet, or the path of a file")
         return self
+
+    def dropout_at(self, level: int) -> float:
+        """The share that a network with levels drops at one, which counts from 0."""
+        return float(self.dropout_rate * self._dropout_factor(level))
+
+    def _dropout_factor(self, level: int) -> int:
+        return {"from_first": level + 1, "from_second": level, "none": 1}[self.dropout_growth]
+
+    @property
+    def heads(self) -> int:
+        """Heads of attention of TransUNet."""
+        return self.transformer_heads or self.hidden_size // _HEAD_CHANNELS
 
     @property
     def stride(self) -> int:
@@ -130,7 +172,9 @@ class ModelSettings(Section):
         if self.architecture == "DeepLabV3Plus":
             return int(self.output_stride)
         if self.architecture == "SwinUNet":
-            return int(8 * self.patch_size)
+            return int(self.patch_size * 2 ** (self.num_stages - 1))
+        if self.architecture == "U2Net":
+            return int(2 ** (self.num_stages + 1))
         return ARCHITECTURES[self.architecture].stride
 
     @property
@@ -138,7 +182,12 @@ class ModelSettings(Section):
         """The settings that the stride follows from, in words."""
         if self.architecture in {"UNet", "AttentionUNet", "SharpUNet"}:
             return f"model.num_layers = {self.num_layers} with model.reduction = {self.reduction}"
-        decisive = {"DeepLabV3Plus": "output_stride", "SwinUNet": "patch_size"}
+        decisive = {"DeepLabV3Plus": "output_stride", "U2Net": "num_stages"}
+        if self.architecture == "SwinUNet":
+            return (
+                f"model.architecture = SwinUNet with model.patch_size = {self.patch_size} and "
+                f"model.num_stages = {self.num_stages}"
+            )
         key = decisive.get(self.architecture)
         if ARCHITECTURES[self.architecture].reads("num_layers"):
             key = "num_layers"

@@ -104,8 +104,11 @@ class TrainingSettings(Section):
     max_minutes: Annotated[float, Field(gt=0.0)] | None = None
     """Budget for training, in minutes of wall time; the cosine ends with it."""
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
-    """Arithmetic while training; auto takes mixed_bfloat16 where the processor computes with it
-    (AVX512-BF16, AMX) and float32 elsewhere. The trained network is float32."""
+    """Arithmetic while training; auto takes what is fastest when steps of this network are timed
+    on this machine. The trained network is float32."""
+    xla: bool | None = None
+    """Whether XLA compiles the training step. None: as timed where ``precision`` is auto, else on
+    JAX alone, which computes in no other way."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 137
     """Seed of weights, crops and augmentation."""
     workers: Annotated[int, Field(ge=0, le=64)] = 1

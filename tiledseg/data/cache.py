@@ -1,12 +1,15 @@
 """A cache of decoded images and masks, which are mapped into memory.
 
 Entries are keyed by what is in the file, so a moved or copied dataset is not decoded again and
-a changed image is never mistaken for its old self. Entries are never removed: the folder may be
-deleted while nothing uses it.
+a changed image is never mistaken for its old self. All of them take at most ``TILEDSEG_CACHE_GB``:
+beyond it, a cache that is opened removes those that were used the longest ago, but none that was
+used within the last hour. The folder may be deleted while nothing uses it.
 """
 
 import hashlib
+import math
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +19,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from tiledseg.config import ImageSettings
+from tiledseg.data.disk_quota import free_space, read_quota, remove_abandoned
 from tiledseg.data.preprocessing import preprocess
 from tiledseg.errors import OutputError
 from tiledseg.images.atomic import atomic_file
@@ -27,6 +31,11 @@ from tiledseg.masks.classes import foreground
 
 _FORMAT = "tiledseg-pixels-2"
 """Changed whenever reading or pre-processing changes what comes out."""
+_KINDS = ("pixels", "range", "count")
+"""Suffixes of entries."""
+_MOST_GIGABYTES = "64"
+_KEPT_SECONDS = 3600.0
+"""An entry that was used so recently is never removed."""
 
 
 class PixelCache:
@@ -40,6 +49,8 @@ class PixelCache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = default_cache_folder() if folder is None else folder
         self._hashes: dict[Path, str] = {}
+        self._marked: dict[Path, float] = {}
+        self._tidy(read_quota("TILEDSEG_CACHE_GB", _MOST_GIGABYTES))
 
     def image(self, path: Path, settings: ImageSettings) -> NDArray[np.uint8]:
         """Map the image as the network sees it, decoded on the first call.
@@ -139,7 +150,24 @@ class PixelCache:
             pixels = _map_entry(entry, stored)
         if pixels is None:
             raise self._unusable("an entry cannot be read back")
+        self._mark_used(entry)
         return pixels
+
+    def _mark_used(self, entry: Path) -> None:
+        """Renew the time of an entry's last use, now and then."""
+        now = time.monotonic()
+        if now - self._marked.get(entry, -math.inf) > _KEPT_SECONDS / 4:
+            self._marked[entry] = now
+            with suppress(OSError):  # the folder may be read-only
+                if time.time() - entry.stat().st_mtime > _KEPT_SECONDS / 4:
+                    os.utime(entry)
+
+    def _tidy(self, most: int) -> None:
+        """Remove what killed processes left, and what is beyond the quota."""
+        if self.folder.is_dir():
+            remove_abandoned(self.folder.glob(".*.tmp"))
+            entries = (path for kind in _KINDS for path in self.folder.glob(f"*.{kind}"))
+            free_space(entries, most, keep_seconds=_KEPT_SECONDS)
 
     def _entry(self, path: Path, spec: str, kind: str) -> Path:
         key = "\n".join((_FORMAT, spec, self._hash_content(path)))

@@ -19,11 +19,10 @@ from pathlib import Path
 from tiledseg.config import DatasetSettings, SplitSettings
 from tiledseg.config.messages import nearest
 from tiledseg.data.beside import list_beside
-from tiledseg.data.mask_encoding import digest_masks, encode_mask
+from tiledseg.data.mask_encoding import digest_pair, encode_mask
 from tiledseg.data.pairing import Sample, pair, split_folder
 from tiledseg.data.split import SPLITS, draw_splits, group_reader, source_reader
 from tiledseg.errors import DatasetError
-from tiledseg.images.hashing import hash_content
 from tiledseg.images.unused import describe_unused
 
 logger = logging.getLogger(__name__)
@@ -84,6 +83,35 @@ def load_dataset(settings: DatasetSettings, root: Path) -> Dataset:
             found[split] = tuple(pool.map(lambda sample: encode_mask(sample, settings), samples))
     splits, drawn = draw_missing_splits(found, settings.split, folder)
     return Dataset(settings.name, folder, splits, _digest(splits, settings), drawn=drawn)
+
+
+def find_sample(settings: DatasetSettings, root: Path, split: str, stem: str) -> Sample:
+    """Find one sample of a dataset; the others are listed, and neither read nor made.
+
+    Args:
+        settings: Name, names of files, form of masks, and split.
+        root: The folder that holds datasets, usually ``data_root()``.
+        split: ``train``, ``valid`` or ``test``.
+        stem: Of the sample.
+
+    Raises:
+        DatasetError: The dataset or the sample is not there.
+        ImageError: A mask cannot be read.
+        OutputError: A mask of another form cannot be written into the cache folder.
+    """
+    folder = root / settings.name
+    require_folder(folder, root)
+    found = {
+        each: pair(folder, place, settings) for each, place in find_splits(folder, settings).items()
+    }
+    splits, _ = draw_missing_splits(found, settings.split, folder)
+    for sample in splits[split]:
+        if sample.stem == stem:
+            return encode_mask(sample, settings)
+    raise DatasetError(
+        f"{folder}: {split} holds no image {stem!r}; put it back, or point TILEDSEG_DATA to the "
+        f"folder that holds {settings.name} with it"
+    )
 
 
 def draw_if_synthetic(settings: DatasetSettings, folder: Path) -> None:
@@ -183,8 +211,7 @@ def require_folder(folder: Path, root: Path) -> None:
 
 def _digest(splits: Mapping[str, Sequence[Sample]], settings: DatasetSettings) -> str:
     def line(split: str, sample: Sample) -> bytes:
-        mask = digest_masks(sample, settings) if sample.sources else hash_content(sample.mask)
-        return "\0".join((split, sample.stem, hash_content(sample.image), mask)).encode() + b"\n"
+        return "\0".join((split, sample.stem, *digest_pair(sample, settings))).encode() + b"\n"
 
     digest = hashlib.blake2b(digest_size=16)
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -71,7 +71,7 @@ def free_space(
 
 
 def remove_abandoned(drafts: Iterable[Path]) -> None:
-    """Remove those of the folders that nobody has written to for ``ABANDONED_SECONDS``."""
+    """Remove the files and folders that nobody has written to for ``ABANDONED_SECONDS``."""
     for draft in drafts:
         with suppress(OSError):
             written = max(path.stat().st_mtime for path in (draft, *list_files(draft)))

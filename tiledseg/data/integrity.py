@@ -15,6 +15,7 @@ from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError
 from tiledseg.images.bit_depth import bits_remedy, unused_bits_fault
 from tiledseg.images.reading import read_mask_brightness
+from tiledseg.masks.classes import count_values
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,27 @@ def check_dataset(dataset: Dataset, experiment: Experiment, cache: PixelCache) -
                 raise _no_foreground(samples, experiment.dataset.foreground_threshold)
     warn_of_unused_bits(ranges)
     return DatasetSummary(summaries)
+
+
+def find_classes(samples: Sequence[Sample], experiment: Experiment, cache: PixelCache) -> list[str]:
+    """Names of the classes that the masks of some samples have, the background among them.
+
+    Args:
+        samples: Which.
+        experiment: How masks are read, and how the labels are called.
+        cache: Decoded masks.
+
+    Raises:
+        ImageError: A file cannot be read.
+        OutputError: The cache cannot be written.
+    """
+    names = experiment.class_names
+    counts = np.zeros(256, np.int64)
+    for sample in samples:
+        counts += count_values(cache.mask(sample.mask, experiment.dataset.foreground_threshold))
+        if counts[: len(names)].all():
+            break
+    return [name for name, count in zip(names, counts, strict=False) if count]
 
 
 def warn_of_unused_bits(images: Sequence[ValueRange]) -> None:

@@ -57,6 +57,16 @@ def encode_mask(sample: Sample, settings: DatasetSettings) -> Sample:
     return replace(sample, mask=path)
 
 
+def digest_pair(sample: Sample, settings: DatasetSettings) -> tuple[str, str]:
+    """Digest a sample's image, and its mask as it is read; 32 hexadecimal digits each.
+
+    Raises:
+        ImageError: A file cannot be read.
+    """
+    mask = digest_masks(sample, settings) if sample.sources else hash_content(sample.mask)
+    return hash_content(sample.image), mask
+
+
 def digest_masks(sample: Sample, settings: DatasetSettings) -> str:
     """Digest the mask files' bytes and the rule that reads them, to 32 hexadecimal digits."""
     rule = f"{settings.mask_form} {settings.mask_threshold} {settings.mask_values}"

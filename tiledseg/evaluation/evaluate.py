@@ -1,8 +1,9 @@
 """Whole images evaluated: tiled beside non-tiled, with the seams of the tiles."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError
-from tiledseg.evaluation.scores import label_scores
+from tiledseg.evaluation.scores import Figure, label_scores
 from tiledseg.images.label_files import read_label_map
 from tiledseg.images.reading import read_image
 from tiledseg.masks.classes import Labels, labels_of
@@ -24,6 +25,12 @@ from tiledseg.tiling.seams import (
 )
 
 COMPARED_MODES: tuple[Mode, ...] = ("tiled", "resized")
+_SEAM_SUMMARIES: Mapping[str, Callable[[list[float]], float]] = {
+    "gradient_ratio": fmean,
+    "gradient_against_single_pass": fmean,
+    "max_difference": max,
+    "flipped_labels": sum,
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class ImageEvaluation:
     """Mode to (H, W, K)."""
     scores: Mapping[str, Mapping[str, float]]
     """Mode to score name to value; ``seconds_per_megapixel`` included, and ``dice/NAME`` and so on
-    of each class where there are several."""
+    of each class where there are several. NaN where a score is not defined."""
     seams: Mapping[str, float]
     """gradient_ratio; where measured also gradient_against_single_pass, max_difference and
     flipped_labels."""
@@ -103,17 +110,14 @@ def evaluate_images(
         )
 
 
-def summarize_seams(split: str, seams: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Seam figures of a split: mean gradients, largest difference, flipped labels."""
-    ratios = [item["gradient_ratio"] for item in seams]
-    measured = [item for item in seams if "max_difference" in item]
-    metrics = {f"{split}/seam/gradient_ratio": float(np.mean(ratios))}
-    if measured:
-        against = [item["gradient_against_single_pass"] for item in measured]
-        metrics[f"{split}/seam/gradient_against_single_pass"] = float(np.mean(against))
-        metrics[f"{split}/seam/max_difference"] = max(item["max_difference"] for item in measured)
-        metrics[f"{split}/seam/flipped_labels"] = sum(item["flipped_labels"] for item in measured)
-    return metrics
+def summarize_seams(split: str, seams: Sequence[Mapping[str, float]]) -> list[Figure]:
+    """Seam figures of a split: mean gradients, largest difference, flipped labels in all."""
+    figures = []
+    for name, summarize in _SEAM_SUMMARIES.items():
+        values = [item[name] for item in seams if name in item]
+        value = float(summarize(values)) if values else None
+        figures.append(Figure(split, "seam", name, value, len(values)))
+    return figures
 
 
 def _check_classes(predictor: Predictor, experiment: Experiment) -> None:

@@ -1,5 +1,6 @@
 """Figures of a run: comparison sheets and learning curves."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def comparison_sheet(evaluation: ImageEvaluation) -> Figure:
     panels = [
         ("image", evaluation.image),
         ("target", _paint(evaluation.target, count)),
-        (f"resized, Dice {dice['resized']:.4f}", _paint(labels["resized"], count)),
-        (f"tiled, Dice {dice['tiled']:.4f}", _paint(labels["tiled"], count)),
+        (f"resized, Dice {_format(dice['resized'])}", _paint(labels["resized"], count)),
+        (f"tiled, Dice {_format(dice['tiled'])}", _paint(labels["tiled"], count)),
         ("tiled against target", difference(evaluation.target, labels["tiled"])),
     ]
     height, width = evaluation.target.shape
@@ -88,6 +89,11 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG."""
     FigureCanvasAgg(figure)
     figure.savefig(path, format="png", pil_kwargs={"compress_level": 3})
+
+
+def _format(score: float) -> str:
+    """Four digits; a dash where there is no score."""
+    return "-" if math.isnan(score) else f"{score:.4f}"
 
 
 def _patches(colors: Mapping[str, Color]) -> list[Patch]:

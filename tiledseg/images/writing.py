@@ -88,6 +88,23 @@ def write_labels(path: Path, labels: Labels, count: int) -> None:
         picture.save(file, "PNG", compress_type=zlib.Z_RLE)
 
 
+def write_target(path: Path, target: Labels, count: int) -> None:
+    """Write a target as runs keep it: 0 and 255 of one class that is known everywhere, else labels.
+
+    Args:
+        path: The file, ending in .png.
+        target: (H, W), uint8, with ``IGNORED`` where it is not known.
+        count: Labels there may be, background included.
+
+    Raises:
+        OutputError: The suffix is another, or the file cannot be written.
+    """
+    if (target > 1).any() or count > 2:
+        write_labels(path, target, count)
+    else:
+        write_mask(path, target)
+
+
 def write_probability(path: Path, probability: NDArray[np.floating[Any]]) -> None:
     """Write probabilities as a gray PNG of 8 bits, whole or not at all.
 

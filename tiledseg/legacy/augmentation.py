@@ -48,19 +48,20 @@ def translate_augmentation(reader: Reader) -> None:
 
 def _rotation(reader: Reader, turned: bool, switches: tuple[str, ...]) -> None:
     """Quarter turns where the angles hold some, and any angle as far as the others lie off."""
-    angles = reader.value("augmentor.angles", numbers, [60.0, 120.0, 180.0, 240.0, 300.0])
+    angles = reader.value("augmentor.angles", numbers, [90.0, 180.0, 270.0])
     quarters = any(angle % 90 == 0 and angle % 360 for angle in angles)
     period = 90.0 if quarters else 360.0
     off = max((abs(math.remainder(angle, period)) for angle in angles), default=0.0)
     sources = ("augmentor.angles", "augmentor.rotation", *switches)
-    reader.put("augmentation.quarter_turns", turned and quarters, *sources[1:])
+    drawn = turned and quarters
+    remark = "90, 180 and 270 degrees" if drawn else ""
+    used = sources if drawn else sources[1:]
+    reader.put("augmentation.quarter_turns", drawn, *used, words=remark)
     if turned and off:
         remark = "any angle up to it, beside quarter turns" if quarters else "any angle up to it"
         reader.put("augmentation.rotation", off, *sources, words=remark)
-    elif not turned:
-        reader.add_note("ignored", "rotation is not True", "augmentor.angles")
-    else:
-        reader.add_note("ignored", "all quarter turns are drawn", "augmentor.angles")
+    words = "no angle turns anything" if turned else "rotation is not True"
+    reader.add_note("ignored", words, "augmentor.angles")
 
 
 def _deformations(reader: Reader, is_on: IsOn) -> None:
@@ -80,10 +81,10 @@ def _deformations(reader: Reader, is_on: IsOn) -> None:
     for key, section in lenses.items():
         if not is_on(section, False):
             continue
-        amount = min(abs(reader.value(f"{section}.amount", finite, 0.3)), 0.9)
+        amount = min(abs(reader.value(f"{section}.amount", finite, 0.5)), 0.9)
         sources = (f"{section}.amount", f"augmentor.{section}")
         reader.put(f"augmentation.{key}", amount, *sources, words=_DRAWN)
-        radii.append(reader.value(f"{section}.radius", finite, 0.3))
+        radii.append(reader.value(f"{section}.radius", finite, 0.5))
     if radii:
         radius = min(max(*radii, 0.05), 1.0)
         keys = (f"{section}.radius" for section in lenses.values())
@@ -123,7 +124,7 @@ def _elastic(reader: Reader, is_on: IsOn) -> None:
 
 
 def _note_drawn_settings(reader: Reader, section: str) -> None:
-    reader.add_note("ignored", "places and smoothness are drawn here", *DETAILS[section])
+    reader.add_note("unavailable", "places and smoothness are drawn here", *DETAILS[section])
 
 
 def _brightening(reader: Reader, is_on: bool) -> None:

@@ -6,22 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiledseg.config.messages import shorten
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
-from tiledseg.legacy.ini import Entry, read_entries, read_text
+from tiledseg.legacy.ini import Entry, is_cut_off, read_entries, read_text
 from tiledseg.legacy.reader import SECTIONS, Note, Reader, Setting
-from tiledseg.legacy.reasons import WITHOUT_DEFAULT
 from tiledseg.legacy.translation import translate
 
 SUFFIXES = frozenset({".config", ".ini", ".cfg"})
 """Endings of the files that are read as the source program's."""
 
 _WIDTH = 96
+_FOLDERS_SHOWN = 3
 _HEADINGS = {
-    "unreadable": "Unreadable: the source program would have used its default, and so does this.",
-    "unavailable": "IsOn for, but not available here.",
-    "ignored": "Without an effect here.",
+    "ending": "The source program ends with this file.",
+    "unreadable": "Unreadable: the source program used its default, where it has one, and so does "
+    "this.",
+    "unavailable": "With an effect there, and not available here.",
+    "different": "Different here, though no key says so.",
+    "elsewhere": "No settings here: arguments of commands, the MLflow run, or always so.",
+    "ignored": "Without an effect, there and here.",
 }
 _DIFFERENCES = (
     "Always different from the source program: it resized every image to the network's input; "
@@ -39,7 +42,7 @@ class ImportedConfig:
         dataset: The dataset's name; also the name that the YAML should have.
         text: The YAML, with comments.
         settings: What it sets, section by section.
-        notes: The keys of the file without an effect, or without the one they ask for.
+        notes: What became of the other keys, and what else is different.
     """
 
     source: Path
@@ -49,7 +52,7 @@ class ImportedConfig:
     notes: tuple[Note, ...]
 
     def count(self, kind: str) -> int:
-        """How many keys are ``ignored``, ``unavailable`` or ``unreadable``."""
+        """How many notes are of a kind, for example ``unavailable``."""
         return sum(note.kind == kind for note in self.notes)
 
 
@@ -62,9 +65,13 @@ def import_config(path: Path) -> ImportedConfig:
     Raises:
         ExperimentError: The file is missing, no text, far too large, or holds no keys.
     """
-    entries = read_entries(read_text(path), str(path))
+    text = read_text(path)
+    entries = read_entries(text, str(path))
     stem = path.parent.name if path.stem.startswith("train_eval_infer") else path.stem
     reader = translate(entries, stem)
+    if is_cut_off(text, entries):
+        words = f"line {entries[-1].line}, the last, breaks off: the file seems to be cut off"
+        reader.tell("ending", words)
     settings: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for setting in reader.settings:
         settings[setting.section][setting.key] = setting.value
@@ -115,7 +122,7 @@ def write_experiments(configs: Sequence[ImportedConfig], folder: Path) -> list[P
 
 
 def _lines(path: Path, reader: Reader) -> Iterator[str]:
-    yield from _comment(f"Imported from {shorten(path.name)[1:-1]}. {_DIFFERENCES}")
+    yield from _comment(f"Imported from {_name_file(path)}. {_DIFFERENCES}")
     for section in SECTIONS:
         yield f"{section}:"
         for setting in reader.settings:
@@ -126,14 +133,15 @@ def _lines(path: Path, reader: Reader) -> Iterator[str]:
         if notes:
             yield ""
             yield from _comment(heading)
-            for note in sorted(notes, key=lambda note: note.entry.line):
-                yield from _comment(f"{_name_dataset(note.entry)}: {note.words}", "  ")
+            for note in sorted(notes, key=lambda note: note.entry.line if note.entry else 0):
+                key = f"{_name_key(note.entry)}: " if note.entry else ""
+                yield from _comment(f"{key}{note.words}", "  ")
 
 
 def _setting(setting: Setting) -> Iterator[str]:
     pair = textwrap.indent(to_yaml({setting.key: setting.value}).strip(), "  ")
-    sources = "; ".join(map(_name_dataset, setting.entries))
-    remark = "; ".join(filter(None, (sources or _origin(setting), setting.words)))
+    sources = "; ".join(map(_name_key, setting.entries))
+    remark = "; ".join(filter(None, (sources or setting.origin, setting.words)))
     line = f"{pair:<34}  # {remark}"
     if len(line) <= _WIDTH and "\n" not in pair:
         yield line
@@ -142,27 +150,27 @@ def _setting(setting: Setting) -> Iterator[str]:
         yield pair
 
 
-def _origin(setting: Setting) -> str:
-    """Where a value comes from that no key of the file gives."""
-    if setting.noted:
-        return "see the notes below"
-    if setting.words:
-        return ""
-    if f"{setting.section}.{setting.key}" in WITHOUT_DEFAULT:
-        return "not in the file; the source program has no default"
-    return "not in the file; the source program's default"
+def _name_file(path: Path) -> str:
+    """A file by its place below ``projects``, or by its last folders: many have one name."""
+    parts = [part for part in path.resolve().parts if part.strip("/\\")]
+    if "projects" in parts[:-1]:
+        below = len(parts) - parts[::-1].index("projects")
+        return _printable("/".join(parts[below:]))
+    return _printable("/".join(parts[-_FOLDERS_SHOWN:]))
 
 
-def _name_dataset(entry: Entry) -> str:
+def _name_key(entry: Entry) -> str:
     """A key as the file has it, on one line and without what could end a comment."""
-    value = " ".join(entry.text.split())
-    shown = "".join(sign if sign.isprintable() else "?" for sign in value)
+    shown = _printable(" ".join(entry.text.split()))
     shown = shown if len(shown) <= 60 else f"{shown[:40]}...{shown[-15:]}"
     if not entry.key:
         return f"line {entry.line}, {shown}"
-    key = "".join(sign if sign.isprintable() else "?" for sign in entry.key)[:40]
     place = f"[{entry.section}] " if entry.section else ""
-    return f"{place}{key} = {shown}"
+    return f"{place}{_printable(entry.key)[:40]} = {shown}"
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _comment(text: str, indent: str = "") -> Iterator[str]:

@@ -5,6 +5,7 @@ oddity; here odd lines are kept and reported, so that the rest of the file is of
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +30,15 @@ class Entry:
         line: Line number, from 1.
         section: Name in brackets, in lower case; empty before the first.
         key: In lower case, as ``configparser`` has it.
-        text: What stands behind the equals sign.
+        text: What stands behind the equals sign, or the line.
+        is_header: The line begins a section that the file has begun before.
     """
 
     line: int
     section: str
     key: str
     text: str
+    is_header: bool = False
 
 
 def read_text(path: Path) -> str:
@@ -76,7 +79,7 @@ def read_entries(text: str, source: str) -> list[Entry]:
         ExperimentError: There is not one key under a section.
     """
     entries: list[Entry] = []
-    section, indent = "", 0
+    section, indent, begun = "", 0, set[str]()
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
         if not stripped or stripped[0] in "#;":
@@ -90,6 +93,9 @@ def read_entries(text: str, source: str) -> list[Entry]:
         header, pair = _SECTION.match(stripped), _KEY.fullmatch(stripped)
         if header:
             section = header["name"].strip().lower()
+            if section in begun:
+                entries.append(Entry(number, section, "", header[0], is_header=True))
+            begun.add(section)
         elif pair:
             indent = depth
             key, value = pair["key"].strip().lower(), pair["text"].strip()
@@ -102,6 +108,29 @@ def read_entries(text: str, source: str) -> list[Entry]:
             f"{source}: {found}; give a train_eval_infer.config with sections [model] and [train]"
         )
     return entries
+
+
+def is_cut_off(text: str, entries: Sequence[Entry]) -> bool:
+    """Whether the last line of a file breaks off: no key at all, or a value that never closes."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    last = entries[-1]
+    ends_here = bool(lines) and lines[-1].strip().endswith(last.text.rpartition("\n")[2])
+    if text.endswith(("\n", "\r")) or not ends_here or last.is_header:
+        return False
+    return not last.key or not last.text or not _is_closed(last.text)
+
+
+def _is_closed(text: str) -> bool:
+    """Whether quotes and brackets that a value opens are closed again."""
+    quote, depth = "", 0
+    for sign in text:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        else:
+            depth += (sign in "([{") - (sign in ")]}")
+    return not quote and depth <= 0
 
 
 def _continues_value(last: Entry, line: str) -> bool:

@@ -1,11 +1,33 @@
 """Translation of the keys about masks: foreground alone, or several classes."""
 
+import math
 from typing import Any
 
 from tiledseg.legacy.reader import Reader
-from tiledseg.legacy.values import UnreadableValueError, parse_text, parse_whole, switch
+from tiledseg.legacy.values import UnreadableValueError, finite, parse_text, parse_whole, switch
 
+BASE = "BaseImageMaskDataset"
+"""Reads images and masks without looking at ``[mask]`` and ``[image]``."""
+_READERS = ("", "ImageMaskDataset", BASE)
+_CUTS = ("mask.binarize", "mask.threshold", "mask.algorithm")
+_BLURS = ("mask.blur", "mask.blur_size")
 _COLORS = ("mask.rgb_map", "dataset.rgb_mask", "mask.mask_colors")
+
+
+def reads_plainly(reader: Reader) -> bool:
+    """Whether images and masks are read by ``BaseImageMaskDataset``.
+
+    Where images are augmented online, another class reads them, whatever is named.
+    """
+    online = reader.value("model.generator", switch, False)
+    named = reader.value("dataset.datasetclass", parse_text, "")
+    if online:
+        words = "with generator = True the source program reads images and masks otherwise"
+        reader.add_note("ignored", words, "dataset.datasetclass")
+    elif named not in _READERS:
+        words = "masks are read as by ImageMaskDataset"
+        reader.add_note("unavailable", words, "dataset.datasetclass")
+    return named == BASE and not online
 
 
 def translate_masks(reader: Reader) -> None:
@@ -18,22 +40,19 @@ def translate_masks(reader: Reader) -> None:
         )
         return
     _classes(reader, count)
-    reader.add_note(
-        "ignored", "masks tell a class for every pixel", "mask.binarize", "mask.threshold", *_COLORS
-    )
+    words = "masks tell a class for every pixel"
+    reader.add_note("ignored", words, *_CUTS, *_BLURS, *_COLORS)
 
 
 def _foreground(reader: Reader) -> None:
-    binarize = reader.value("mask.binarize", switch, False)
-    threshold = reader.value("mask.threshold", parse_whole, 128)
-    if binarize:
-        reader.put(
-            "dataset.mask_threshold",
-            min(max(threshold - 1, 0), 254),
-            "mask.threshold",
-            "mask.binarize",
-            words="there, a pixel was foreground from the threshold on; here, above it",
-        )
+    if reads_plainly(reader):
+        words = f"{BASE} reads neither binarize, threshold nor blur: any gray above 0"
+        reader.put("dataset.mask_threshold", 0, "dataset.datasetclass", words=words)
+        reader.add_note("ignored", f"{BASE} does not read it", *_CUTS, *_BLURS)
+        return
+    _blur(reader)
+    if reader.value("mask.binarize", switch, False):
+        _threshold(reader)
         return
     reader.put(
         "dataset.mask_threshold",
@@ -42,7 +61,45 @@ def _foreground(reader: Reader) -> None:
         words="without binarize, every pixel that is not black was foreground; for masks "
         "stored as JPEG, 127 is better",
     )
-    reader.add_note("ignored", "the source program uses it with binarize only", "mask.threshold")
+    words = "the source program uses it with binarize only"
+    reader.add_note("ignored", words, "mask.threshold", "mask.algorithm")
+
+
+def _threshold(reader: Reader) -> None:
+    """The cut of ``binarize``, by OpenCV's algorithm where one is named and read."""
+    reader.require("mask.threshold")
+    threshold = reader.value("mask.threshold", finite, 128.0)
+    algorithm = ""
+    if reader.value("model.generator", switch, False):
+        words = "with generator = True the source program does not read it"
+        reader.add_note("ignored", words, "mask.algorithm")
+    else:
+        algorithm = reader.value("mask.algorithm", _name_algorithm, "")
+    remark = "there, a pixel was foreground from the threshold on; here, above it"
+    above = math.ceil(threshold) - 1
+    if algorithm in ("OTSU", "TRIANGLE"):
+        words = "a threshold is not found for each mask; 127 for all"
+        reader.add_note("unavailable", words, "mask.algorithm")
+        above, remark = 127, ""
+    elif algorithm == "BINARY":
+        above, remark = math.floor(threshold), ""
+    elif algorithm:
+        above, remark = 0, "it leaves dark pixels as they are: any gray above 0 was foreground"
+    sources = ("mask.threshold", "mask.binarize", "mask.algorithm")
+    above = min(max(above, 0), 254)
+    reader.put("dataset.mask_threshold", above, *sources, words=remark)
+
+
+def _name_algorithm(value: Any) -> str:
+    """``cv2.THRESH_OTSU`` as ``OTSU``; None as nothing."""
+    return "" if value is None else parse_text(value).rpartition("THRESH_")[2]
+
+
+def _blur(reader: Reader) -> None:
+    if reader.value("mask.blur", switch, False):
+        words = "it widened masks by its radius, as any gray counted; masks are kept as they are"
+        reader.add_note("unavailable", words, *_BLURS)
+    reader.add_note("ignored", "it is off", *_BLURS)
 
 
 def _classes(reader: Reader, count: int) -> None:

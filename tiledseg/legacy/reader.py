@@ -17,7 +17,6 @@ from tiledseg.config import (
 )
 from tiledseg.config.messages import nearest, shorten
 from tiledseg.legacy.ini import Entry
-from tiledseg.legacy.reasons import NEEDED
 from tiledseg.legacy.values import UnreadableValueError, parse_value
 
 SECTIONS: Mapping[str, type[Section]] = {
@@ -32,16 +31,25 @@ SECTIONS: Mapping[str, type[Section]] = {
 
 _MOST_SUGGESTIONS = 200
 
-Kind = Literal["ignored", "unavailable", "unreadable"]
+Kind = Literal["ending", "unreadable", "unavailable", "different", "elsewhere", "ignored"]
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Note:
-    """Why a key of the file has no effect, or not the one it asks for."""
+    """What became of a key that no setting follows from, or what else a reader should know.
+
+    Attributes:
+        kind: ``ending``: the source program ends with it; ``unreadable``; ``unavailable``: it had
+            an effect there and has none here; ``different``: what no key of the file says;
+            ``elsewhere``: no matter of the experiment's settings here; ``ignored``: without an
+            effect there, too.
+        entry: The key; None where there is none.
+        words: Why.
+    """
 
     kind: Kind
-    entry: Entry
+    entry: Entry | None
     words: str
 
 
@@ -54,7 +62,7 @@ class Setting:
         key: For example ``base_kernels``.
         value: As YAML has it.
         entries: The keys of the file that it follows from.
-        noted: A key that it would follow from has a note instead.
+        origin: Where the value comes from that no key of the file gives; empty if some key does.
         words: What a reader should know about it.
     """
 
@@ -62,7 +70,7 @@ class Setting:
     key: str
     value: Any
     entries: tuple[Entry, ...]
-    noted: bool
+    origin: str
     words: str
 
 
@@ -80,6 +88,15 @@ class Reader:
             self._keep(entry)
         self._noted = {id(note.entry) for note in self.notes}
         self._used: set[int] = set()
+        self._required: list[str] = []
+
+    def require(self, *names: str) -> None:
+        """Name keys without which the source program ends: it has no default for them."""
+        self._required += names
+
+    def has(self, name: str) -> bool:
+        """Whether the file has a key."""
+        return name in self._entries
 
     def value(self, name: str, kind: Callable[[Any], Value], default: Value) -> Value:
         """A value of the file, or what the source program takes in its place."""
@@ -91,7 +108,8 @@ class Reader:
         except UnreadableValueError as error:
             fault = str(error)
         before, semicolon, _ = entry.text.partition(";")
-        if semicolon and name in NEEDED:
+        required = name in self._required
+        if semicolon and required:
             try:
                 meant = kind(parse_value(before))
             except UnreadableValueError:
@@ -100,7 +118,8 @@ class Reader:
                 words = "the source program cannot run with it; read up to the semicolon"
                 self._note("unreadable", entry, words)
                 return meant
-        self._note("unreadable", entry, f"{fault}; {shorten(default)} is used")
+        ends = "; the source program has no default and ends" if required else ""
+        self._note("unreadable", entry, f"{fault}{ends}; {shorten(default)} is used")
         return default
 
     def put(
@@ -111,7 +130,8 @@ class Reader:
         Args:
             name: For example ``model.base_kernels``.
             value: Its value.
-            sources: Keys of the file; those that are absent count as their default.
+            sources: Keys of the file that the source program reads for it; where all are absent,
+                the value must be its default.
             words: A remark.
             instead: Value where the experiment does not take ``value``; its own default if None.
         """
@@ -125,7 +145,8 @@ class Reader:
             value = taken
         used = tuple(entry for entry in entries if id(entry) not in self._noted)
         self._used.update(map(id, used))
-        self.settings.append(Setting(section, key, value, used, len(used) < len(entries), words))
+        origin = "" if used or not any(sources) else self._origin(sources)
+        self.settings.append(Setting(section, key, value, used, origin, words))
 
     def get(self, name: str) -> Any:
         """The value that was put down for a key, for example ``model.num_layers``."""
@@ -134,37 +155,60 @@ class Reader:
         )
 
     def add_note(self, kind: Kind, words: str, *names: str) -> None:
-        """Note why some keys, where the file has them, have no effect."""
+        """Note what became of some keys, where the file has them."""
         for name in names:
             if name in self._entries:
                 self._note(kind, self._entries[name], words)
 
-    def note_the_rest(self, reasons: Mapping[str, str], known: Iterable[str]) -> None:
-        """Note why each key that is left has no effect.
+    def tell(self, kind: Literal["ending", "different"], words: str) -> None:
+        """Note what no key of the file says."""
+        self.notes.append(Note(kind, None, words))
+
+    def note_the_rest(self, reasons: Mapping[str, tuple[Kind, str]], known: Iterable[str]) -> None:
+        """Note what became of each key that is left, and which required ones are missing.
 
         Args:
             reasons: By ``section.key`` or by ``section``.
             known: Keys that have an effect somewhere, to suggest what was meant.
         """
         for name, entry in self._entries.items():
-            words = reasons.get(name) or reasons.get(entry.section)
-            if words is None:
+            kind, words = reasons.get(name) or reasons.get(entry.section) or ("ignored", "")
+            if not words:
                 suggestion = (
                     _suggest_key(entry, known) if len(self.notes) < _MOST_SUGGESTIONS else ""
                 )
                 words = f"the source program reads no such key{suggestion}"
-            self._note("ignored", entry, words)
+            self._note(kind, entry, words)
+        self._note_missing()
+
+    def _note_missing(self) -> None:
+        missing = [name for name in self._required if name not in self._entries]
+        if not missing:
+            return
+        present = {entry.section for entry in self._entries.values()}
+        absent = {name.partition(".")[0] for name in missing} - present
+        hint = "; the file may be cut off" if absent else ""
+        self.tell("ending", f"{_list_keys(missing)}: missing, and without a default{hint}")
+
+    def _origin(self, sources: Iterable[str]) -> str:
+        if any(name in self._entries for name in sources):
+            return "see the notes below"
+        if any(name in self._required for name in sources):
+            return "not in the file; the source program has no default"
+        return "not in the file; the source program's default"
 
     def _keep(self, entry: Entry) -> None:
         name = f"{entry.section}.{entry.key}"
-        if not entry.key:
-            self.notes.append(Note("unreadable", entry, "no KEY = VALUE, section or comment"))
+        if entry.is_header:
+            self.notes.append(Note("ending", entry, "the section is there already"))
+        elif not entry.key:
+            self.notes.append(Note("ending", entry, "no KEY = VALUE, section or comment"))
         elif not entry.section:
-            self.notes.append(Note("ignored", entry, "stands before the first [section]"))
+            self.notes.append(Note("ending", entry, "stands before the first [section]"))
         else:
             if name in self._entries:
-                words = f"given again in line {entry.line}, which counts"
-                self.notes.append(Note("ignored", self._entries[name], words))
+                words = f"given again in line {entry.line}, which counts here"
+                self.notes.append(Note("ending", self._entries[name], words))
             self._entries[name] = entry
 
     def _note(self, kind: Kind, entry: Entry, words: str) -> None:
@@ -184,6 +228,15 @@ def _suggest_key(entry: Entry, known: Iterable[str]) -> str:
     here = [name.partition(".")[2] for name in known if name.startswith(f"{entry.section}.")]
     near = nearest(entry.key.removeprefix("self."), here) if len(entry.key) < 40 else []
     return f"; was {near[0]} meant?" if near else ""
+
+
+def _list_keys(names: Iterable[str]) -> str:
+    """Keys by section, for example ``[model] loss, metrics; [train] epochs``."""
+    by_section: dict[str, list[str]] = {}
+    for name in names:
+        section, _, key = name.partition(".")
+        by_section.setdefault(section, []).append(key)
+    return "; ".join(f"[{section}] {', '.join(keys)}" for section, keys in by_section.items())
 
 
 def _refusal(section: str, key: str, value: Any) -> str:

@@ -1,81 +1,77 @@
-"""Keys of the source program that need no setting here, and why."""
+"""Keys of the source program that become no setting here, and why."""
 
 from collections.abc import Mapping
 
-_FOLDERS = "images lie in DATA/NAME/{train,valid,test}/{images,masks}"
-_RUN = "everything is kept in the MLflow run"
-_OTHER = "a setting of another architecture, or one without a counterpart here"
-_APPEARANCE = "masks are written as 0 and 255; colors are the dashboard's"
+from tiledseg.legacy.reader import Kind
+from tiledseg.legacy.source_networks import SHARED_KEYS, SOURCE_NETWORKS
 
-REASONS: Mapping[str, str] = {
-    "model.input_normalize": "intensities are always scaled from 0..255 to 0..1",
-    "model.metrics": "dice_coef, Dice, IoU, precision, recall and accuracy are always recorded",
+_RUN = "everything is kept in the MLflow run"
+_SEED = "everything random follows from training.seed"
+_NO_COPY = "a run never overwrites another"
+_PREDICT = "tiledseg predict takes images and an output folder"
+_COLORS = "masks are written as 0 and 255; colors are the dashboard's"
+_CUT = "masks are cut at 0.5, or where training.tune_threshold finds it better"
+_RGB = "images are read as RGB"
+_READER = "one reader for all images"
+_CHANNEL = "a mask's brightest channel counts"
+
+_ELSEWHERE: Mapping[str, str] = {
     "model.show_summary": "the model is kept in the MLflow run",
-    "model.dropout_seed_fixing": "everything random follows from training.seed",
     "train.metrics": "all metrics are drawn",
-    "train.image_datapath": _FOLDERS,
-    "train.mask_datapath": _FOLDERS,
-    "train.images_dir": _FOLDERS,
-    "train.masks_dir": _FOLDERS,
     "train.dataset_splitter": "folders valid and test validate and test, or a split by image",
     "train.model_dir": _RUN,
     "train.eval_dir": _RUN,
-    "train.create_backup": "a run never overwrites another",
-    "train.create_backups": "a run never overwrites another",
+    "train.create_backup": _NO_COPY,
+    "train.create_backups": _NO_COPY,
     "train.save_weights_only": "the whole model is kept",
     "train.save_model_file": _RUN,
     "train.epoch_change_infer_dir": _RUN,
     "train.epoch_change_tiledinfer_dir": _RUN,
     "train.epoch_change_tiled_infer_dir": _RUN,
-    "train.seedreset_callback": "everything random follows from training.seed",
+    "train.seedreset_callback": _SEED,
     "train.show_history": _RUN,
-    "eval": _FOLDERS,
-    "valid": _FOLDERS,
-    "test": _FOLDERS,
-    "infer": "tiledseg predict takes images and an output folder",
-    "tiledinfer": "tiledseg predict takes images and an output folder",
-    "tiledinfer.bitwise_blending": "it erases what only tiling finds; --mode intersection does it",
-    "tiledinfer.binarize": "masks are always cut at 0.5",
-    "tiledinfer.threshold": "masks are always cut at 0.5",
-    "tiledinfer.background": _APPEARANCE,
+    "eval": _RUN,
+    "valid": _RUN,
+    "test": _RUN,
+    "infer": _PREDICT,
+    "tiledinfer": _PREDICT,
+    "tiledinfer.overlapping": "tiles carry a halo as wide as the network sees, so that they fit",
+    "tiledinfer.split_size": "tiles are fitted to the image",
+    "tiledinfer.background": _COLORS,
     "tiledinfer.debug": _RUN,
-    "tiledinfer.mask_colorize": _APPEARANCE,
-    "infer.mask_colorize": _APPEARANCE,
-    "infer.threshold": "masks are always cut at 0.5",
-    "segmentation": _APPEARANCE,
-    "mask.blur": "it widened masks by a pixel, as any gray counted; masks are kept as they are",
-    "mask.blur_size": "masks are kept as they are",
-    "mask.algorithm": "masks are cut at mask_threshold",
+    "tiledinfer.mask_colorize": _COLORS,
+    "infer.mask_colorize": _COLORS,
+    "segmentation": _COLORS,
+    "mask.mask_colorize": _COLORS,
     "mask.mask_file_format": "files are recognized by their content",
-    "mask.mask_colorize": _APPEARANCE,
-    "mask.grayscaling": "a mask's brightest channel counts",
-    "mask.mask_channels": "a mask's brightest channel counts",
-    "dataset.datasetclass": "one reader for all images",
-    "dataset.class_name": "one reader for all images",
-    "image.color_order": "images are read as RGB",
-    "dataset.resize_interpolation": "crops are taken at full size; nothing is resized for training",
-    "dataset.color_order": "images are read as RGB",
+    "image.color_order": _RGB,
+    "dataset.color_order": _RGB,
+    "dataset.class_name": _READER,
+    "dataset.datasetclass": _READER,
     "generator": "crops are drawn while training; none are written",
+}
+_UNAVAILABLE: Mapping[str, str] = {
+    "tiledinfer.binarize": _CUT,
+    "tiledinfer.threshold": _CUT,
+    "infer.threshold": _CUT,
+    "infer.algorithm": _CUT,
+    "infer.blur": "masks are not blurred",
+    "infer.ksize": "masks are not blurred",
+    "mask.grayscaling": _CHANNEL,
+    "mask.mask_channels": _CHANNEL,
+}
+_IGNORED: Mapping[str, str] = {
     "deformation": "elastic deformation is not asked for",
     "distortion": "distortion is not asked for",
     "barrdistortion": "barrel distortion is not asked for",
     "pincdistortion": "pincushion distortion is not asked for",
     "sharpening": "random sharpening is not asked for",
-} | dict.fromkeys(
-    (
-        f"model.{key}"
-        for key in (
-            "base_ksize", "ksize", "kernel_size", "sharp_ksize", "base_dilation", "efficientnet",
-            "filters", "filter_num", "filter_num_begin", "max_filter", "depth", "stack_num_down",
-            "stack_num_up", "patch_size", "num_heads", "window_size", "num_mlp", "mlp_dim",
-            "shift_window", "embed_dim", "num_transformer", "mlp_activation", "batch_norm",
-            "backbone", "weights", "freeze_backbone", "freeze_batch_norm", "freeze_enc_cnn",
-            "hybrid", "grid", "hidden_size", "decoder_channels", "num_skip", "pretrain",
-            "filter_num_down", "filter_num_skip", "filter_num_aggregate", "filter_num_up",
-        )
-    ),
-    _OTHER,
-)  # fmt: skip
+}
+REASONS: Mapping[str, tuple[Kind, str]] = {
+    **{name: ("elsewhere", words) for name, words in _ELSEWHERE.items()},
+    **{name: ("unavailable", words) for name, words in _UNAVAILABLE.items()},
+    **{name: ("ignored", words) for name, words in _IGNORED.items()},
+}
 """By ``section.key``, or by ``section`` for all of its other keys."""
 
 AUGMENTORS = (
@@ -105,32 +101,14 @@ DETAILS: Mapping[str, tuple[str, ...]] = {
 """Keys that go with such a switch."""
 
 KNOWN = (
-    "model.model", "model.generator", "model.image_width", "model.image_height",
-    "model.image_channels", "model.num_classes", "model.base_filters", "model.base_kernels",
-    "model.num_layers", "model.dropout_rate", "model.dilation", "model.normalization",
-    "model.efficientnet", "model.weights", "model.patch_size", "model.num_transformer",
-    "model.embed_dim", "model.filter_num_begin", "model.num_heads", "model.window_size",
-    "model.activation", "model.loss", "model.metrics", "model.optimizer",
-    "model.learning_rate", "model.clipvalue", "train.epochs", "train.batch_size",
-    "train.steps_per_epoch", "train.validation_steps", "train.patience",
-    "train.learning_rate_reducer", "train.reducer_factor", "train.reducer_patience",
-    "train.num_infer_images", "train.epoch_change_infer", "train.epoch_change_tiledinfer",
-    "mask.binarize", "mask.threshold", "mask.rgb_map", "image.color_converter", "image.gamma",
-    "image.sharpening",
+    *(f"model.{key}" for key in sorted(SHARED_KEYS)),
+    *(f"model.{key}" for key in sorted(set().union(*(n.reads for n in SOURCE_NETWORKS.values())))),
+    "train.epochs", "train.batch_size", "train.steps_per_epoch", "train.validation_steps",
+    "train.patience", "train.learning_rate_reducer", "train.reducer_factor",
+    "train.reducer_patience", "train.num_infer_images", "train.epoch_change_infer",
+    "train.epoch_change_tiledinfer", "mask.binarize", "mask.threshold", "mask.blur",
+    "mask.rgb_map", "dataset.datasetclass", "image.color_converter", "image.gamma",
+    "image.sharpening", "tiledinfer.bitwise_blending",
     *(f"augmentor.{key}" for key in AUGMENTORS),
 )  # fmt: skip
-"""Keys with an effect, for a prediction at what a misspelt one meant."""
-
-NEEDED = frozenset({
-    "model.image_width", "model.image_height", "model.image_channels", "model.num_classes",
-    "model.base_filters", "model.num_layers", "model.dropout_rate", "model.learning_rate",
-    "model.loss", "train.epochs", "train.batch_size", "train.patience", "mask.threshold",
-})  # fmt: skip
-"""Keys without a default in the source program, which stops without them."""
-
-WITHOUT_DEFAULT = frozenset({
-    "image.size", "image.channels", "model.num_classes", "model.base_filters", "model.num_layers",
-    "model.dropout_rate", "training.learning_rate", "training.loss", "training.epochs",
-    "training.batch_size", "training.patience",
-})  # fmt: skip
-"""The settings that follow from them."""
+"""Keys with an effect, for a suggestion of what a misspelt one meant."""

@@ -80,20 +80,19 @@ def parse_text(value: Any) -> str:
     return value
 
 
+def texts(value: Any) -> list[str]:
+    """A list of texts; one text is a list of one, None is empty."""
+    if value is None:
+        return []
+    return [parse_text(item) for item in (value if isinstance(value, list | tuple) else [value])]
+
+
 def square(value: Any) -> int:
     """Both sides of a kernel or a dilation, for example ``(3, 3)`` or 3."""
     sides = numbers(value)
     if len({*sides}) != 1 or len(sides) > 2:
         raise UnreadableValueError("not one side, twice")
     return parse_whole(sides[0])
-
-
-def first(value: Any) -> int:
-    """The first of a list of whole numbers, or the number itself."""
-    found = numbers(value)
-    if not found:
-        raise UnreadableValueError("not a number, nor a list of them")
-    return parse_whole(found[0])
 
 
 def numbers(value: Any) -> list[float]:

@@ -11,7 +11,7 @@ from keras import layers
 
 from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import convolution, dropout, enlarge, normalize, to_probabilities
-from tiledseg.models.encoders import resnet50_encoder
+from tiledseg.models.encoders import freeze_first_layers, resnet50_encoder
 
 LOW_LEVEL, LOW_STRIDE = "conv2_block3_out", 4
 """The encoder's layer whose details the decoder takes, and its reduction."""
@@ -22,6 +22,7 @@ RATES = (6, 12, 18)
 def build_deeplab(settings: ModelSettings, channels: int) -> keras.Model:
     """Build the network; see ``tiledseg.models.build_model`` for shapes and dtypes."""
     encoder = resnet50_encoder(settings, channels)
+    freeze_first_layers(encoder, settings.trained_encoder_layers)
     filters = 16 * settings.base_filters
     tensor = _pyramid(encoder.output, settings, filters)
     tensor = dropout(tensor, settings.dropout_rate, "pyramid_dropout")

@@ -10,7 +10,7 @@ from keras import layers
 
 from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import double_convolution, enlarge, probabilities
-from tiledseg.models.encoders import efficientnet_encoder
+from tiledseg.models.encoders import efficientnet_encoder, freeze_first_layers
 
 SKIPS = (
     "block2a_expand_activation",
@@ -24,6 +24,7 @@ SKIPS = (
 def build_efficient_unet(settings: ModelSettings, channels: int) -> keras.Model:
     """Build the network; see ``tiledseg.models.build_model`` for shapes and dtypes."""
     encoder = efficientnet_encoder(settings, channels)
+    freeze_first_layers(encoder, settings.trained_encoder_layers)
     tensor = encoder.output
     skips = [None, *(encoder.get_layer(name).output for name in SKIPS)]
     for level in reversed(range(len(skips))):

@@ -142,6 +142,13 @@ def _edit(
     return keras.Model.from_config(config)
 
 
+def freeze_first_layers(encoder: keras.Model, trained: int | None) -> None:
+    """Let only the last layers of an encoder learn; None lets all of them."""
+    if trained is not None:
+        for layer in encoder.layers[: max(0, len(encoder.layers) - trained)]:
+            layer.trainable = False
+
+
 def require_encoder_weights(settings: ModelSettings) -> Path | None:
     """Find the file that ``model.encoder_weights`` names; downloads ``imagenet`` once.
 

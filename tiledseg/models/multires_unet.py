@@ -52,7 +52,7 @@ def _block(
         scales.append(tensor)
     joined = layers.Concatenate(name=f"{name}_scales")(scales)
     joined = normalize(joined, f"{name}_scales_norm")
-    joined = dropout(joined, settings.dropout_rate * (level + 1), f"{name}_dropout")
+    joined = dropout(joined, settings.dropout_at(level), f"{name}_dropout")
     return _merge(residual, joined, settings.activation, name)
 
 

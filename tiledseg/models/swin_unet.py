@@ -1,8 +1,8 @@
 """Swin-Unet: a U-Net of attention within windows.
 
-Cao et al., "Swin-Unet: Unet-like Pure Transformer for Medical Image Segmentation", 2021. Four
-levels of two blocks, the second of them with shifted windows. A patch that expands into 2 x 2
-or 4 x 4 is a transposed convolution whose kernel is as large as its stride.
+Cao et al., "Swin-Unet: Unet-like Pure Transformer for Medical Image Segmentation", 2021. Levels
+(four, as published) of two blocks, the second of them with shifted windows. A patch that expands
+into 2 x 2 or 4 x 4 is a transposed convolution whose kernel is as large as its stride.
 """
 
 import keras
@@ -12,23 +12,21 @@ from tiledseg.config import ModelSettings
 from tiledseg.models.blocks import image_input, probabilities
 from tiledseg.models.layers import NeighborStack, WindowAttention
 
-LEVELS = 4
-
 
 def build_swin_unet(settings: ModelSettings, channels: int) -> keras.Model:
     """Build Swin-Unet; see ``tiledseg.models.build_model`` for shapes and dtypes."""
     image, tensor = image_input(channels)
-    patch, filters = settings.patch_size, settings.embed_dim
+    patch, filters, levels = settings.patch_size, settings.embed_dim, settings.num_stages
     tensor = layers.Conv2D(filters, patch, strides=patch, name="patches")(tensor)
     tensor = _norm(tensor, "patches_norm")
     skips: list[keras.KerasTensor] = []
-    for level in range(LEVELS):
+    for level in range(levels):
         if level:
             skips.append(tensor)
             tensor = _merge(tensor, f"merge{level - 1}")
         tensor = _blocks(tensor, settings, level, f"down{level}")
     tensor = _norm(tensor, "bottom_norm")
-    for level in reversed(range(LEVELS - 1)):
+    for level in reversed(range(levels - 1)):
         tensor = _expand(tensor, filters * 2**level, 2, f"expand{level}")
         tensor = layers.Concatenate(name=f"join{level}")([tensor, skips[level]])
         tensor = layers.Dense(filters * 2**level, name=f"fuse{level}")(tensor)
@@ -53,7 +51,8 @@ def _blocks(
         )(_norm(tensor, f"{part}_norm1"))
         tensor = _add(tensor, change, settings.dropout_rate, f"{part}_attended")
         change = _norm(tensor, f"{part}_norm2")
-        change = layers.Dense(4 * channels, activation="gelu", name=f"{part}_widen")(change)
+        nodes = settings.mlp_nodes or 4 * channels
+        change = layers.Dense(nodes, activation="gelu", name=f"{part}_widen")(change)
         change = layers.Dense(channels, name=f"{part}_narrow")(change)
         tensor = _add(tensor, change, settings.dropout_rate, part)
     return tensor

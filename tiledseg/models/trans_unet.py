@@ -19,8 +19,6 @@ STAGES = (3, 4, 9)
 """Units of the stages at a quarter, an eighth and a sixteenth of the image's size."""
 GRID = 14
 """Side of the grid of positions: that of an image of 224 pixels."""
-HEAD = 64
-"""Channels of a head of attention."""
 
 
 def build_trans_unet(settings: ModelSettings, channels: int) -> keras.Model:
@@ -87,7 +85,7 @@ def _standardize(
 
 def _transformer(tensor: keras.KerasTensor, settings: ModelSettings) -> keras.KerasTensor:
     """Attention of every token to all others, (B, H, W, any) to (B, H, W, hidden_size)."""
-    hidden, rate = settings.hidden_size, settings.dropout_rate
+    hidden, rate, heads = settings.hidden_size, settings.dropout_rate, settings.heads
     tensor = layers.Conv2D(hidden, 1, name="tokens")(tensor)
     tensor = PositionEmbedding(GRID, name="positions")(tensor)
     tensor = dropout(tensor, rate, "positions_dropout")
@@ -95,11 +93,12 @@ def _transformer(tensor: keras.KerasTensor, settings: ModelSettings) -> keras.Ke
         name = f"transformer{index}"
         change = layers.LayerNormalization(epsilon=1e-6, name=f"{name}_norm1")(tensor)
         change = layers.MultiHeadAttention(
-            hidden // HEAD, HEAD, attention_axes=(1, 2), name=f"{name}_attention"
+            heads, hidden // heads, attention_axes=(1, 2), name=f"{name}_attention"
         )(change, change)
         tensor = layers.Add(name=f"{name}_attended")([tensor, change])
         change = layers.LayerNormalization(epsilon=1e-6, name=f"{name}_norm2")(tensor)
-        change = layers.Dense(4 * hidden, activation="gelu", name=f"{name}_widen")(change)
+        nodes = settings.mlp_nodes or 4 * hidden
+        change = layers.Dense(nodes, activation="gelu", name=f"{name}_widen")(change)
         change = dropout(change, rate, f"{name}_dropout1")
         change = layers.Dense(hidden, name=f"{name}_narrow")(change)
         change = dropout(change, rate, f"{name}_dropout2")

@@ -1,8 +1,9 @@
 """U²-Net: a U of blocks that are U-shaped themselves.
 
 Qin et al., "U²-Net: Going Deeper with Nested U-Structure for Salient Object Detection",
-Pattern Recognition 106, 2020; table 1 has the stages. All stages of the decoder and the last of
-the encoder predict; a 1 x 1 convolution fuses what they say into the answer.
+Pattern Recognition 106, 2020; table 1 has the stages: four that pool inside, and two that
+dilate. Another number of them goes on as the table begins. All stages of the decoder and the
+last of the encoder predict; a 1 x 1 convolution fuses what they say into the answer.
 """
 
 from dataclasses import dataclass
@@ -37,38 +38,39 @@ class _Stage:
     dilated: bool = False
 
 
-_ENCODER = (
-    _Stage(7, 2, 1),
-    _Stage(6, 2, 2),
-    _Stage(5, 4, 4),
-    _Stage(4, 8, 8),
-    _Stage(4, 16, 8, dilated=True),
-    _Stage(4, 16, 8, dilated=True),
-)
-_DECODER = (
-    _Stage(7, 1, 1),
-    _Stage(6, 2, 1),
-    _Stage(5, 4, 2),
-    _Stage(4, 8, 4),
-    _Stage(4, 16, 8, dilated=True),
-)
-"""From the finest to the coarsest."""
+def _encoder(pooled: int) -> list[_Stage]:
+    """Stages of the encoder, from the finest, of which so many pool inside."""
+    stages = [_Stage(pooled + 3 - level, max(2, 2**level), 2**level) for level in range(pooled)]
+    return [*stages, _dilated(pooled), _dilated(pooled)]
+
+
+def _decoder(pooled: int) -> list[_Stage]:
+    """Stages of the decoder, from the finest."""
+    stages = [
+        _Stage(pooled + 3 - level, 2**level, max(1, 2 ** (level - 1))) for level in range(pooled)
+    ]
+    return [*stages, _dilated(pooled)]
+
+
+def _dilated(pooled: int) -> _Stage:
+    return _Stage(4, 2**pooled, 2 ** (pooled - 1), dilated=True)
 
 
 def build_u2net(settings: ModelSettings, channels: int) -> keras.Model:
     """Build U²-Net, or its small twin; see ``tiledseg.models.build_model`` for shapes."""
     image, tensor = image_input(channels)
+    encoder, decoder = _encoder(settings.num_stages), _decoder(settings.num_stages)
     encoded: list[keras.KerasTensor] = []
-    for level, stage in enumerate(_ENCODER):
+    for level, stage in enumerate(encoder):
         if level:
             tensor = layers.MaxPooling2D(2, name=f"pool{level - 1}")(tensor)
         tensor = _block(tensor, stage, settings, f"down{level}")
         encoded.append(tensor)
-    answers = {len(_ENCODER) - 1: tensor}
-    for level in reversed(range(len(_DECODER))):
+    answers = {len(encoder) - 1: tensor}
+    for level in reversed(range(len(decoder))):
         tensor = enlarge(tensor, 2, f"enlarge{level}")
         tensor = layers.Concatenate(name=f"join{level}")([tensor, encoded[level]])
-        tensor = _block(tensor, _DECODER[level], settings, f"up{level}")
+        tensor = _block(tensor, decoder[level], settings, f"up{level}")
         answers[level] = tensor
     return keras.Model(image, _fuse(answers, settings.num_classes), name="U2Net")
 

@@ -77,6 +77,6 @@ def _level(
         activation=settings.activation,
         normalization=settings.normalization,
         bias=bias,
-        rate=settings.dropout_rate * (level + 1),
+        rate=settings.dropout_at(level),
         name=name,
     )

@@ -29,7 +29,7 @@ def build_unet3plus(settings: ModelSettings, channels: int) -> keras.Model:
         for index in (1, 2):
             filters = settings.base_filters * 2**level
             tensor = _convolution(tensor, filters, settings, f"down{level}_{index}")
-        tensor = dropout(tensor, settings.dropout_rate * (level + 1), f"down{level}_dropout")
+        tensor = dropout(tensor, settings.dropout_at(level), f"down{level}_dropout")
         encoded.append(tensor)
     decoded = {settings.num_layers - 1: tensor}
     for level in reversed(range(settings.num_layers - 1)):

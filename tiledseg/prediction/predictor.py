@@ -134,7 +134,13 @@ class Predictor:
         )
         (folder / FORMAT_FILE).write_text(json.dumps({"format": FORMAT_VERSION}), encoding="utf-8")
 
-    def probability(self, image: NDArray[np.uint8], mode: Mode = "tiled") -> NDArray[np.float32]:
+    def probability(
+        self,
+        image: NDArray[np.uint8],
+        mode: Mode = "tiled",
+        *,
+        on_batch: Callable[[Sequence[int]], object] = lambda _: None,
+    ) -> NDArray[np.float32]:
         """Probability of every pixel to be foreground or, with several classes, of each label.
 
         Args:
@@ -145,6 +151,7 @@ class Predictor:
                 ``single_pass``: one pass at full size, for comparison; needs the memory for it.
                 ``intersection``: ``tiled`` where ``resized`` finds an object, too, as the source
                 experiments' "bitwise blending" had it; elsewhere ``resized``. For comparison.
+            on_batch: Told which tiles are done, see ``predict_regions``.
 
         Returns:
             Probabilities (H, W, K) float32 in [0, 1].
@@ -156,7 +163,7 @@ class Predictor:
         _require_size(np.shape(image), self.model.output_shape[-1])
         pixels = as_color(image)
         sink = ArraySink(pixels.shape[0], pixels.shape[1], self.model.output_shape[-1])
-        self.predict_regions(ArraySource(pixels), sink, mode)
+        self.predict_regions(ArraySource(pixels), sink, mode, on_batch=on_batch)
         tiling = self.experiment.tiling
         return clean_probability(
             sink.values, smallest=tiling.min_object_area, holes=tiling.max_hole_area

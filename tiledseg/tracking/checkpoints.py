@@ -8,6 +8,7 @@ its files: MLflow alone would keep them.
 import logging
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from tiledseg.config.regular_files import read_json
+from tiledseg.data.scratch import open_scratch
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import (
     BATCH_TAG,
@@ -34,11 +36,14 @@ from tiledseg.tracking.names import (
     STATE,
 )
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, address_package
-from tiledseg.tracking.store import reason_of
+from tiledseg.tracking.store import explain_answer
+from tiledseg.tracking.store_problems import is_temporary
 
 logger = logging.getLogger(__name__)
 
 _MOST_MODELS = 1000
+_kept: set[str] = set()
+"""Models that the store does not let this process remove."""
 
 
 def send_checkpoint(
@@ -64,7 +69,7 @@ def send_checkpoint(
     _log_model_metrics(client, run_id, model, content["metrics"])
     for other in [] if content.get("is_alone") else _list_models(client, run_id):
         kind, number = other.tags.get(CHECKPOINT_TAG), int(other.tags.get(EPOCH_TAG, -1))
-        if kind == "epoch" and number not in best and REGISTERED_TAG not in other.tags:
+        if kind == "epoch" and number not in best and not _is_registered(client, other):
             _remove(client, other)
 
 
@@ -93,13 +98,22 @@ def send_state(
             _remove(client, other)
 
 
+def list_checkpoints(client: mlflow.MlflowClient, run_id: str) -> dict[int, LoggedModel]:
+    """The whole logged models of epochs that a run keeps, by epoch."""
+    return {
+        int(model.tags[EPOCH_TAG]): model
+        for model in _list_models(client, run_id)
+        if model.tags.get(CHECKPOINT_TAG) == "epoch" and model.status == LoggedModelStatus.READY
+    }
+
+
 def find_checkpoint(client: mlflow.MlflowClient, run_id: str, epoch: int) -> LoggedModel:
     """The logged model of an epoch.
 
     Raises:
         TrackingError: The run keeps none of that epoch.
     """
-    kept = _list_checkpoints(client, run_id)
+    kept = list_checkpoints(client, run_id)
     if epoch not in kept:
         epochs = ", ".join(map(str, sorted(kept))) or "none"
         raise TrackingError(f"run {run_id} keeps no network of epoch {epoch}; it keeps: {epochs}")
@@ -138,7 +152,7 @@ def fetch_state(client: mlflow.MlflowClient, run_id: str, folder: Path, file: st
         draft = Path(place) / "state"
         draft.mkdir()
         _repository(state).download_artifacts("", str(draft))
-        for epoch, model in _list_checkpoints(client, run_id).items():
+        for epoch, model in list_checkpoints(client, run_id).items():
             network = f"{PREDICTOR_FOLDER}/model.keras"
             if not (draft / f"epoch{epoch}.keras").exists():
                 fetched = _repository(model).download_artifacts(network, place)
@@ -149,6 +163,19 @@ def fetch_state(client: mlflow.MlflowClient, run_id: str, folder: Path, file: st
     return True
 
 
+def read_model_text(model: LoggedModel, name: str) -> str | None:
+    """The text of a file of a logged model; None where the model's files are gone."""
+    repository = _repository(model)
+    with open_scratch("model") as place:
+        try:
+            path = Path(repository.download_artifacts(name, str(place)))
+            return path.read_text(encoding="utf-8")
+        except (MlflowException, OSError):
+            if repository.list_artifacts(name.rpartition("/")[0]):
+                raise  # a store that stumbles has lost nothing
+            return None
+
+
 def update_model(
     client: mlflow.MlflowClient, model: LoggedModel, files: Path, tags: Mapping[str, str]
 ) -> None:
@@ -157,13 +184,9 @@ def update_model(
     client.set_logged_model_tags(model.model_id, dict(tags))
 
 
-def _list_checkpoints(client: mlflow.MlflowClient, run_id: str) -> dict[int, LoggedModel]:
-    """The whole models of epochs, by epoch."""
-    return {
-        int(model.tags[EPOCH_TAG]): model
-        for model in _list_models(client, run_id)
-        if model.tags.get(CHECKPOINT_TAG) == "epoch" and model.status == LoggedModelStatus.READY
-    }
+def _is_registered(client: mlflow.MlflowClient, model: LoggedModel) -> bool:
+    """Whether a model is registered; asked again, since somebody may have promoted it just now."""
+    return REGISTERED_TAG in client.get_logged_model(model.model_id).tags
 
 
 def _progress(model: LoggedModel) -> tuple[int, int]:
@@ -248,14 +271,32 @@ def _list_models(client: mlflow.MlflowClient, run_id: str) -> list[LoggedModel]:
 
 
 def _remove(client: mlflow.MlflowClient, model: LoggedModel) -> None:
-    """Remove a model: first its record, so that no reader finds it, then its files."""
-    client.delete_logged_model(model.model_id)
-    try:
-        _repository(model).delete_artifacts()
-    except (MlflowException, NotImplementedError, OSError) as error:  # a store may not let us
-        logger.warning(
-            "files of checkpoint %s stay in the store: %s", model.model_id, reason_of(error)
-        )
+    """Remove a model: no reader takes it any more, its files go, then its record.
+
+    In this order a kill, or a store that goes away in between, leaves nothing behind: the record
+    is found again.
+    """
+    if model.model_id in _kept:
+        return
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+    for remove in (
+        _repository(model).delete_artifacts,
+        partial(client.delete_logged_model, model.model_id),
+    ):
+        try:
+            remove()
+        except (MlflowException, NotImplementedError, OSError) as error:
+            if is_temporary(error):
+                raise
+            _note_kept(model, error)
+
+
+def _note_kept(model: LoggedModel, error: Exception) -> None:
+    """Remember what the store does not let us remove, and say so once."""
+    if not _kept:
+        reason = explain_answer(error) or type(error).__name__
+        logger.warning("checkpoints that fall out of the best stay in the store: %s", reason)
+    _kept.add(model.model_id)
 
 
 def _repository(model: LoggedModel) -> Any:

@@ -5,6 +5,7 @@ it. So nothing is appended: a batch of metrics carries the moments it was measur
 one value of a metric, step and moment), files replace files, and models are looked for first.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,14 @@ def add_batch(
 
     Args:
         outbox: Of the run.
-        metrics: Key, value, moment in milliseconds since 1970, and step, of each.
+        metrics: Key, value, moment in milliseconds since 1970, and step, of each. One that is not
+            defined, NaN, is left out: a run has no such metric.
         params: Values by key.
         tags: Values by key.
     """
     texts = {key: str(value) for key, value in (params or {}).items()}
-    outbox.add("batch", {"metrics": list(metrics), "params": texts, "tags": dict(tags or {})})
+    defined = [metric for metric in metrics if not math.isnan(metric[1])]
+    outbox.add("batch", {"metrics": defined, "params": texts, "tags": dict(tags or {})})
 
 
 def _send_batch(

@@ -7,7 +7,7 @@ from pathlib import Path
 from tiledseg.evaluation.evaluate import ImageEvaluation
 from tiledseg.evaluation.figures import comparison_sheet, save_figure
 from tiledseg.images.reading import read_image
-from tiledseg.images.writing import write_image, write_labels, write_mask, write_probability
+from tiledseg.images.writing import write_image, write_labels, write_probability, write_target
 from tiledseg.masks.classes import labels_of
 from tiledseg.tracking.names import (
     COMPARISON_FOLDER,
@@ -59,8 +59,5 @@ def _copy_image(evaluation: ImageEvaluation, predictions: Path) -> None:
         shutil.copyfile(image, folder / f"{stem}{image.suffix}")
     else:  # a store is a folder of many files
         write_image(folder / f"{stem}.png", read_image(image))
-    path = predictions / TARGET_LAYER / f"{stem}.png"
-    if (evaluation.target > 1).any() or len(evaluation.classes) > 2:
-        write_labels(path, evaluation.target, len(evaluation.classes))
-    else:
-        write_mask(path, evaluation.target)
+    target = predictions / TARGET_LAYER / f"{stem}.png"
+    write_target(target, evaluation.target, len(evaluation.classes))

@@ -35,7 +35,7 @@ class RunFiles:
 
     def __init__(self, run_id: str, uri: str = "") -> None:
         if not uri:
-            with store_errors():
+            with store_errors(f"run {run_id}"):
                 uri = connect().get_run(run_id).info.artifact_uri
         self.run_id = run_id
         self._local = _local_folder(uri)

@@ -17,7 +17,8 @@ from tiledseg.tracking.offline import is_offline
 from tiledseg.tracking.ownership import Owner
 from tiledseg.tracking.run_folder import state_home
 from tiledseg.tracking.schema import read_schema
-from tiledseg.tracking.store import connect, store_address, store_errors
+from tiledseg.tracking.store import connect, require_files, store_address, store_errors
+from tiledseg.tracking.store_problems import is_forbidden, is_missing
 from tiledseg.tracking.syncing import count_unsent
 
 _MOST_RUNS = 1000
@@ -85,12 +86,13 @@ class StateFolder:
 
 def measure_store() -> StoreHealth:
     """Ask the store, and say how long its answer took."""
-    began = time.perf_counter()
+    began, seconds = time.perf_counter(), None
     try:
         connect()
+        seconds = time.perf_counter() - began
+        require_files()
     except TrackingError as error:
-        return StoreHealth(store_address(), None, str(error), read_schema())
-    seconds = time.perf_counter() - began
+        return StoreHealth(store_address(), seconds, str(error), read_schema())
     return StoreHealth(store_address(), seconds, schema=read_schema())
 
 
@@ -196,9 +198,9 @@ def _is_abandoned(client: mlflow.MlflowClient, run: Run) -> bool:
     try:
         awaited = client.get_run(tags[RUN_TAG])
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if not is_missing(error):
             raise
-        return True
+        return not is_forbidden(error)
     if awaited.info.status == "RUNNING":
         return is_dead(awaited.data.tags)
     return _seconds_since(awaited.info.end_time) > _YOUNG_SECONDS
@@ -215,6 +217,6 @@ def _status(client: mlflow.MlflowClient, run_id: str) -> str:
     try:
         return str(client.get_run(run_id).info.status)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if not is_missing(error):
             raise  # a server that stumbles knows the run all the same
         return "unknown"

@@ -5,8 +5,10 @@ meaning, so it is here as well.
 """
 
 import re
+from collections.abc import Iterable
 
 from tiledseg.data.split import SPLITS
+from tiledseg.evaluation.scores import Figure
 
 PARENT_TAG = "mlflow.parentRunId"
 PREFIX = "tiledseg."
@@ -84,9 +86,11 @@ STATE = "state"
 CHECKPOINT_TAG = "tiledseg.checkpoint"
 """On logged models: ``epoch`` or ``state``."""
 EPOCH_TAG, BATCH_TAG = "tiledseg.epoch", "tiledseg.batch"
-"""On logged models: complete epochs, and batches of the next one."""
+"""On logged models: complete epochs, and batches of the next one. On versions: the epoch."""
 REGISTERED_TAG = "tiledseg.registered"
 """On the logged model that is registered: the name. It is never removed."""
+CLASSES_TAG = "tiledseg.scored_classes"
+"""On versions: the classes in the targets of the validation images, as JSON."""
 THRESHOLD_TAG, TILING_TAG = "tiledseg.threshold", "tiledseg.tiling_mode"
 """On logged models and versions: what stands in the model's own files, too."""
 RESUMED_TAG = "tiledseg.resumed_from"
@@ -108,6 +112,8 @@ PROCESSOR_TAG = "tiledseg.processor"
 THREADS_TAG = "tiledseg.threads"
 ARITHMETIC_TAG = "tiledseg.arithmetic"
 """On a run: Keras' backend, the precision of training, and whether XLA compiles the step."""
+TIMINGS_TAG = "tiledseg.arithmetic_timings"
+"""On a run: what a step took in each arithmetic that was timed."""
 DATA_DIGEST_TAG = "tiledseg.data_digest"
 """On a run: the digest of its dataset."""
 SETTING_TAG = "tiledseg.set."
@@ -138,6 +144,9 @@ RETRAINING_FILE = "retraining.csv"
 MODES = ("tiled", "resized")
 SCORES = ("dice", "iou", "precision", "recall", "accuracy")
 SPEED = "seconds_per_megapixel"
+IMAGES = "images"
+"""In the names of metrics that say how many images a final figure is taken from:
+``valid/tiled/images/dice`` of ``valid/tiled/dice``. More of them is neither better nor worse."""
 SEAMS = ("gradient_ratio", "gradient_against_single_pass", "max_difference", "flipped_labels")
 EPOCH_SCORES = (
     "dice",
@@ -148,11 +157,16 @@ EPOCH_SCORES = (
     "specificity",
     "binary_accuracy",
 )
-"""Of crops; ``val_`` before them on validation tiles, ``_CLASS`` behind them for one class."""
+"""Of crops; ``val_`` before them on validation tiles, ``_CLASS`` behind them for one class. One
+that is not defined in an epoch is not logged for it."""
 _LOSSES = ("loss", "val_loss")
 _EPOCH = re.compile(rf"(?:val_)?(?:{'|'.join(EPOCH_SCORES)})(?:_.+)?", re.DOTALL)
 _SCORE = re.compile(
     rf"(?:{'|'.join(SPLITS)})/(?:{'|'.join(MODES)})/(?:{'|'.join(SCORES)})(?:/.+)?", re.DOTALL
+)
+_SEAM = re.compile(rf"(?:{'|'.join(SPLITS)})/seam/(?:{'|'.join(SEAMS)})")
+_OF_CLASS = re.compile(
+    rf"(?:{'|'.join(SPLITS)})/(?:{'|'.join(MODES)})/(?:{IMAGES}/)?{SCORES[0]}/(.+)", re.DOTALL
 )
 _COST = re.compile(
     rf"(?:{'|'.join(SPLITS)})/(?:(?:{'|'.join(MODES)})/{SPEED}|seam/(?:{'|'.join(SEAMS)}))"
@@ -177,9 +191,73 @@ def grid_file(split: str, stem: str) -> str:
 
 def is_reproducible(metric: str) -> bool:
     """Whether the same training gives the same value of a final metric: no time, no memory."""
+    split, _, rest = metric.partition("/")
     return metric in ("best_epoch", THRESHOLD) or (
-        metric.partition("/")[0] in SPLITS and not metric.endswith(f"/{SPEED}")
+        split in SPLITS and rest not in {f"{mode}/{SPEED}" for mode in MODES}
     )
+
+
+def final_metric(split: str, part: str, figure: str) -> str:
+    """The metric of a final figure, for example ``test/tiled/dice/nucleus``.
+
+    Args:
+        split: ``train``, ``valid`` or ``test``.
+        part: A mode, or ``seam``.
+        figure: A score, with ``/CLASS`` behind it where it is one of a class; ``SPEED``; one of
+            ``SEAMS``.
+    """
+    return f"{split}/{part}/{figure}"
+
+
+def images_metric(metric: str) -> str:
+    """The metric that says how many images a final one is taken from.
+
+    Args:
+        metric: As ``final_metric`` names it.
+    """
+    split, part, figure = metric.split("/", 2)
+    return f"{split}/{part}/{IMAGES}/{figure}"
+
+
+def name_figures(figures: Iterable[Figure]) -> dict[str, float]:
+    """Metrics of a run: what is defined of its final figures, and the images behind each."""
+    metrics = {}
+    for figure in figures:
+        name = final_metric(figure.split, figure.part, figure.name)
+        if figure.value is not None:
+            metrics[name] = figure.value
+        metrics[images_metric(name)] = float(figure.images)
+    return metrics
+
+
+def is_images_metric(metric: str) -> bool:
+    """Whether a metric is a number of images, see ``images_metric``."""
+    return metric.split("/")[2:3] == [IMAGES]
+
+
+def is_seam_figure(metric: str) -> bool:
+    """Whether a metric is a figure of seams, and not a number of images."""
+    return _SEAM.fullmatch(metric) is not None
+
+
+def list_scored_classes(metrics: Iterable[str]) -> list[str]:
+    """Names of a run's classes, the background included; empty where it has one class.
+
+    Args:
+        metrics: Names of a run's metrics, which say the order.
+    """
+    found = (_OF_CLASS.fullmatch(name) for name in metrics)
+    return list(dict.fromkeys(match[1] for match in found if match))
+
+
+def is_scored(metrics: Iterable[str], split: str) -> bool:
+    """Whether images of a split were scored, even where no score is defined.
+
+    Args:
+        metrics: Names of a run's metrics.
+        split: Which.
+    """
+    return any(name.startswith(f"{split}/{MODES[0]}/") for name in metrics)
 
 
 def has_direction(metric: str) -> bool:

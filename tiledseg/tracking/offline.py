@@ -6,7 +6,6 @@ is sent.
 
 import json
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from tiledseg.tracking.names import EXPERIMENT_FILE, FORMAT_TAG, KIND_TAG, OFFLI
 from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.run_end import RunEnd, report_end
 from tiledseg.tracking.run_folder import run_folder, state_home
-from tiledseg.tracking.run_ids import find_or_make_experiment
+from tiledseg.tracking.run_ids import describe_command, find_or_make_experiment
 from tiledseg.tracking.tracked_run import TrackedRun
 
 _PREFIX = "offline-"
@@ -173,7 +172,7 @@ def leave_to_store(run_id: str, store_id: str) -> None:
 
 def _write_draft(folder: Path, experiment: Experiment, kind: str) -> None:
     tags = {
-        "mlflow.source.name": " ".join(["tiledseg", *sys.argv[1:]]),
+        "mlflow.source.name": describe_command(),
         FORMAT_TAG: str(FORMAT_VERSION),
         KIND_TAG: kind,
     }

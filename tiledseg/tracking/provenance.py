@@ -12,15 +12,13 @@ import keras
 import pandas as pd
 
 from tiledseg.backend import (
-    compiles_by_xla,
     count_threads,
     describe_devices,
     describe_processor,
 )
 from tiledseg.config import DatasetSettings
 from tiledseg.data.dataset import Dataset
-from tiledseg.data.mask_encoding import digest_masks
-from tiledseg.images.hashing import hash_content
+from tiledseg.data.mask_encoding import digest_pair
 from tiledseg.tracking.names import (
     ARITHMETIC_TAG,
     DEVICES_TAG,
@@ -38,11 +36,11 @@ _PACKAGES = (
 """Those that the numbers come from."""
 
 
-def describe_environment(precision: str) -> dict[str, str]:
+def describe_environment(arithmetic: str) -> dict[str, str]:
     """Versions, machine and arithmetic of this process, as tags of a run.
 
     Args:
-        precision: Of training, already decided.
+        arithmetic: Of training, in words.
     """
     backend = keras.config.backend()
     unused = {"jax"} if backend == "tensorflow" else {"tensorflow"}
@@ -50,13 +48,12 @@ def describe_environment(precision: str) -> dict[str, str]:
     for name in _PACKAGES:
         if name not in unused:
             versions[name] = read_version(name)
-    compiled = ", XLA" if compiles_by_xla(precision) else ""
     return {
         VERSIONS_TAG: json.dumps(versions),
         DEVICES_TAG: describe_devices(),
         PROCESSOR_TAG: describe_processor(),
         THREADS_TAG: str(count_threads()),
-        ARITHMETIC_TAG: f"{backend}, {precision}{compiled}",
+        ARITHMETIC_TAG: f"{backend}, {arithmetic}",
     }
 
 
@@ -74,12 +71,7 @@ def digest_files(dataset: Dataset, settings: DatasetSettings) -> pd.DataFrame:
         ImageError: A file cannot be read.
     """
     rows = [
-        {
-            "split": split,
-            "stem": sample.stem,
-            "image": hash_content(sample.image),
-            "mask": digest_masks(sample, settings) if sample.sources else hash_content(sample.mask),
-        }
+        (split, sample.stem, *digest_pair(sample, settings))
         for split, samples in dataset.splits.items()
         for sample in samples
     ]

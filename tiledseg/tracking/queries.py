@@ -14,11 +14,13 @@ from mlflow.entities import Run, RunStatus, ViewType
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 from tiledseg.tracking.heartbeat import is_dead
-from tiledseg.tracking.names import ERROR_TAG, KIND_TAG, PARENT_TAG
+from tiledseg.tracking.names import EPOCH_TAG, ERROR_TAG, KIND_TAG, PARENT_TAG
 from tiledseg.tracking.store import connect, store_errors
 
 PAGE = 250
 """Runs asked for in one request."""
+_LOGGED = "models:"
+"""Before the slash and the id of a logged model, in the source of a version."""
 _PAGE = 1000
 """Experiments, models or versions asked for in one request."""
 LOOK = 20
@@ -70,6 +72,18 @@ class VersionSummary:
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
     description: str
+    model_id: str
+    """The logged model that it is, or empty."""
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch of its run whose network it is; None where nobody wrote it down."""
+        text = self.tags.get(EPOCH_TAG, "")
+        return int(text) if text.isdecimal() else None
+
+    def is_scored_by(self, run: RunSummary) -> bool:
+        """Whether the scores and masks of its run are its own: they are those of the best epoch."""
+        return self.epoch is None or run.metrics.get("best_epoch") == self.epoch
 
 
 def read_runs(
@@ -125,7 +139,7 @@ def read_run(run_id: str) -> RunSummary:
         TrackingError: There is none of that id, or the store does not answer.
     """
     client = connect()
-    with store_errors():
+    with store_errors(f"run {run_id}"):
         run = client.get_run(run_id)
         name = client.get_experiment(run.info.experiment_id).name
     return _summary(run, {run.info.experiment_id: name})
@@ -213,6 +227,7 @@ def _summary(run: Run, names: Mapping[str, str]) -> RunSummary:
 
 
 def _version(item: ModelVersion, aliases: Mapping[str, tuple[str, ...]]) -> VersionSummary:
+    source, _, model_id = (item.source or "").rpartition("/")
     return VersionSummary(
         model=item.name,
         version=str(item.version),
@@ -221,6 +236,7 @@ def _version(item: ModelVersion, aliases: Mapping[str, tuple[str, ...]]) -> Vers
         aliases=aliases.get(str(item.version), ()),
         tags=dict(item.tags),
         description=item.description or "",
+        model_id=model_id if source == _LOGGED else "",
     )
 
 

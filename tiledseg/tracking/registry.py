@@ -1,42 +1,40 @@
 """Registered models: logging, versions, the two aliases, loading."""
 
-import logging
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tiledseg.config.format_version import FORMAT_VERSION
-from tiledseg.errors import OutputError, RegistryError
+from tiledseg.data.scratch import open_scratch
+from tiledseg.errors import RegistryError
+from tiledseg.tracking.champions import (
+    ValidationScore,
+    find_champion,
+    list_versions,
+    promote_if_best,
+)
 from tiledseg.tracking.checkpoints import find_checkpoint, update_model
 from tiledseg.tracking.names import (
     CHAMPION,
-    CHAMPION_METRIC,
+    EPOCH_TAG,
     EXPERIMENT_FILE,
-    FORMAT_TAG,
     LATEST,
     MODEL,
     REGISTERED_TAG,
 )
-from tiledseg.tracking.store import connect, reason_of, store_address, store_errors
+from tiledseg.tracking.store import connect, explain_answer, store_address, store_errors
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Predictor
     from tiledseg.tiling.execution.runtimes import Runtime
 
 
-_MOST_VERSIONS = 10_000
 _RUN_URI = re.compile(r"runs:/(?P<run>[^/@]+)(?:/(?P<name>model))?(?:@epoch=(?P<epoch>\d+))?")
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,22 +51,22 @@ def send_registration(
 ) -> None:
     """Write what was decided after the training into the best checkpoint, and register it.
 
-    ``latest-trained`` always moves. ``champion`` moves when the score is better than that of the
-    version which holds it; to the best version of all, should another training end at the same
-    moment.
+    ``latest-trained`` always moves; when ``champion`` does, ``champions`` says.
 
     Args:
         client: The store.
         run_id: The run.
-        content: ``epoch``; ``name`` of the registered model, empty for none; ``score``, the run's
-            ``valid/tiled/dice``; ``tags`` of model and version.
+        content: ``epoch``; ``name`` of the registered model, empty for none; ``score``, the
+            fields of a ``ValidationScore``; ``tags`` of model and version.
         files: What replaces files of the model, as they lie in its package.
     """
     name, tags = content["name"], dict(content["tags"])
     model = find_checkpoint(client, run_id, content["epoch"])
     update_model(client, model, files, {**tags, **({REGISTERED_TAG: name} if name else {})})
     if name:
-        register(client, name, model.model_id, run_id, content["score"], tags)
+        score = ValidationScore(**content["score"])
+        tags[EPOCH_TAG] = str(content["epoch"])
+        register(client, name, model.model_id, run_id, score, tags)
 
 
 def register(
@@ -76,132 +74,59 @@ def register(
     name: str,
     model_id: str,
     run_id: str,
-    score: float,
+    score: ValidationScore,
     tags: Mapping[str, str] | None = None,
 ) -> Registration:
-    """Make a version of a logged model, or find the one it has, and move the aliases."""
+    """Make a version of a logged model, or bring the one it has up to date; move the aliases."""
+    version = find_version(client, name, model_id)
+    if version is None:
+        version = make_version(client, name, model_id, run_id, score, tags or {})
+    else:  # a page has promoted the checkpoint while the training went on
+        for key, text in {**(tags or {}), **score.tags()}.items():
+            client.set_model_version_tag(name, version, key, text)
+    client.set_registered_model_alias(name, LATEST, version)
+    return Registration(name, version, promote_if_best(client, name, version))
+
+
+def make_version(
+    client: mlflow.MlflowClient,
+    name: str,
+    model_id: str,
+    run_id: str,
+    score: ValidationScore,
+    tags: Mapping[str, str],
+) -> str:
+    """Make a version of a logged model; no alias is moved. Returns its number."""
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    source = f"models:/{model_id}"
-    made = [item for item in _versions(client, name) if item.source == source]
-    version = (
-        made[0].version
-        if made
-        else client.create_model_version(
-            name,
-            source,
-            run_id,
-            tags={
-                **(tags or {}),
-                CHAMPION_METRIC: f"{score:.6f}",
-                FORMAT_TAG: str(FORMAT_VERSION),
-            },
-            model_id=model_id,  # a database does without; a server refuses the source then
-        ).version
+    made = client.create_model_version(
+        name,
+        _source(model_id),
+        run_id,
+        tags={**tags, **score.tags()},
+        model_id=model_id,  # a database does without; a server refuses the source then
     )
-    client.set_registered_model_alias(name, LATEST, version)
-    best = champion_score(client, name)
-    is_champion = best is None or score > best
-    if is_champion:
-        is_champion = _promote_best(client, name) == str(version)
-    return Registration(name, str(version), is_champion)
+    return str(made.version)
 
 
-def find_registration(client: mlflow.MlflowClient, name: str, run_id: str) -> Registration | None:
-    """The version that a run made, or None."""
+def find_version(client: mlflow.MlflowClient, name: str, model_id: str) -> str | None:
+    """The version that a logged model is, or None."""
+    made = [item for item in list_versions(client, name) if item.source == _source(model_id)]
+    return str(made[0].version) if made else None
+
+
+def find_registration(
+    client: mlflow.MlflowClient, name: str, run_id: str, epoch: int
+) -> Registration | None:
+    """The version that is the network of a run's epoch, or None."""
     with store_errors():
-        made = [item for item in _versions(client, name) if item.run_id == run_id]
-        if not made:
+        version = find_version(client, name, find_checkpoint(client, run_id, epoch).model_id)
+        if version is None:
             return None
-        version = max((str(item.version) for item in made), key=int)
-        champion = client.get_registered_model(name).aliases.get(CHAMPION)
-    return Registration(name, version, str(champion) == version)
-
-
-def promote(name: str, version: str) -> str | None:
-    """Make a version the champion, which only the one with the best validation score may be.
-
-    Args:
-        name: The registered model.
-        version: Its version.
-
-    Returns:
-        The version that was champion before, or None.
-
-    Raises:
-        RegistryError: There is no such version, it has no score, or another one is better.
-        TrackingError: The store does not answer.
-    """
-    client = connect()
-    with store_errors():
-        scores = _scores(client, name)
-        held = client.get_registered_model(name).aliases if scores else {}
-    if version not in scores:
-        raise RegistryError(
-            f"version {version} of {name} has no {CHAMPION_METRIC}, so it cannot be champion; "
-            f"versions with a score: {', '.join(scores) or 'none'}"
-        )
-    best = _best(scores)
-    if scores[version] < scores[best]:
-        raise RegistryError(
-            f"version {version} of {name} has {CHAMPION_METRIC} {scores[version]:.4f}, version "
-            f"{best} has {scores[best]:.4f}; the champion is the best on validation images, so "
-            f"promote version {best}, or train a better one"
-        )
-    with store_errors():
-        client.set_registered_model_alias(name, CHAMPION, version)
-    before = held.get(CHAMPION)
-    logger.info("%s version %s is champion in place of %s", name, version, before)
-    return None if before is None else str(before)
-
-
-def champion_score(client: mlflow.MlflowClient, name: str) -> float | None:
-    """``valid/tiled/dice`` of the champion, or None where there is no champion yet."""
-    try:
-        held = client.get_registered_model(name).aliases
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise  # a server that stumbles has a champion all the same
-        return None
-    if CHAMPION not in held:
-        return None
-    champion = client.get_model_version(name, held[CHAMPION])
-    return float(champion.tags.get(CHAMPION_METRIC, "-inf"))
-
-
-def _scores(client: mlflow.MlflowClient, name: str) -> dict[str, float]:
-    """``valid/tiled/dice`` of the versions that have one."""
-    return {
-        str(item.version): float(item.tags[CHAMPION_METRIC])
-        for item in _versions(client, name)
-        if CHAMPION_METRIC in item.tags
-    }
-
-
-def _versions(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:
-    quoted = name.replace("'", "\\'")
-    return list(client.search_model_versions(f"name = '{quoted}'", max_results=_MOST_VERSIONS))
-
-
-def _best(scores: Mapping[str, float]) -> str:
-    """The best version, the earliest of equals."""
-    return max(scores, key=lambda version: (scores[version], -int(version)))
-
-
-def _promote_best(client: mlflow.MlflowClient, name: str) -> str:
-    """Give the best version the alias champion; returns its number.
-
-    Another machine may do the same with what it saw a moment ago. Who looks again after moving
-    the alias sees the version that the other one made before it looked.
-    """
-    held = ""
-    while (best := _best(_scores(client, name))) != held:
-        client.set_registered_model_alias(name, CHAMPION, best)
-        held = best
-    return held
+        return Registration(name, version, find_champion(client, name) == version)
 
 
 def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
@@ -222,12 +147,12 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
         return Predictor.load(Path(uri), runtime=runtime)
     _require_known_scheme(uri)
     address = _address(connect(), uri)
-    with _open_temporary_folder() as place:
+    with open_scratch("model") as place:
         try:
-            folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=place))
+            folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(place)))
         except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
             raise RegistryError(
-                f"model {uri!r} is not in {store_address()}: {reason_of(error)}; "
+                f"model {uri!r} is not in {store_address()}: {explain_answer(error)}; "
                 "train it, or name another: models:/NAME@champion, runs:/ID/model or a folder"
             ) from error
         found = sorted(folder.glob(f"artifacts/*/{EXPERIMENT_FILE}"))
@@ -237,6 +162,10 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
                 "name another: models:/NAME@champion, runs:/ID/model or a folder"
             )
         return Predictor.load(found[0].parent, runtime=runtime, name=uri)
+
+
+def _source(model_id: str) -> str:
+    return f"models:/{model_id}"
 
 
 def is_model_folder(uri: str) -> bool:
@@ -258,17 +187,6 @@ def _require_known_scheme(uri: str) -> None:
             f"model {uri[:200]!r} is no address of a model; name it as models:/NAME@champion, "
             "models:/NAME/3 or runs:/ID, or give its folder"
         )
-
-
-def _open_temporary_folder() -> "tempfile.TemporaryDirectory[str]":
-    try:
-        return tempfile.TemporaryDirectory(prefix="tiledseg-model-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise OutputError(
-            f"{os.environ.get('TMPDIR') or 'the folder of temporary files'}: a model cannot be put "
-            f"there ({error.strerror or error}); make room, or point TMPDIR to a folder that can "
-            "be written"
-        ) from error
 
 
 def _address(client: mlflow.MlflowClient, uri: str) -> str:

@@ -58,7 +58,7 @@ def plan_resumption(run_id: str, changes: Sequence[str] = ()) -> Resumption:
         ExperimentError: A setting would change the numbers so far.
     """
     experiment = read_experiment(run_id)
-    with store_errors():
+    with store_errors(f"run {run_id}"):
         run = connect().get_run(run_id)
     repeated = run.data.tags.get(REPRODUCES_TAG)
     if repeated and run.info.status != "FINISHED":

@@ -3,12 +3,12 @@
 import hashlib
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiledseg.data.scratch import open_scratch
 from tiledseg.tracking.names import DIRTY_TAG, REVISION_TAG
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -83,8 +83,8 @@ def open_checkout(code: Code, package: Path = PACKAGE) -> Iterator[Path | None]:
         the revision.
     """
     top = package.parent
-    with tempfile.TemporaryDirectory(prefix="tiledseg-") as folder:
-        place = Path(folder) / "checkout"
+    with open_scratch("checkout") as folder:
+        place = folder / "checkout"
         try:
             if not (code.revision and read_code(package).revision):
                 yield None

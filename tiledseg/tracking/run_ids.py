@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.names import ERROR_TAG, FORMAT_TAG, KIND_TAG, LAUNCHER_TAG, RUN_TAG
+from tiledseg.tracking.passwords import hide_passwords
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def make_or_take_run(
     if launcher_id is not None and not _is_open(client, launcher_id):
         launcher_id = None
     if launcher_id is None:
-        source = {"mlflow.source.name": " ".join(["tiledseg", *sys.argv[1:]])}
+        source = {"mlflow.source.name": describe_command()}
         return str(client.create_run(experiment_id, tags={**source, **tags}).info.run_id)
     launcher = client.get_run(launcher_id)
     if launcher.info.experiment_id == experiment_id:
@@ -57,6 +58,11 @@ def make_or_take_run(
     run = client.create_run(experiment_id, tags={**source, **tags, LAUNCHER_TAG: launcher_id})
     _point(client, launcher_id, str(run.info.run_id), name)
     return str(run.info.run_id)
+
+
+def describe_command() -> str:
+    """The command that this process was started with, without passwords."""
+    return " ".join(["tiledseg", *map(hide_passwords, sys.argv[1:])])
 
 
 def _is_open(client: mlflow.MlflowClient, run_id: str) -> bool:

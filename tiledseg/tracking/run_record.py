@@ -66,7 +66,7 @@ def read_record(run_id: str) -> RunRecord:
         FormatError: Another version of tiledseg made it, in another format.
     """
     client = connect()
-    with store_errors():
+    with store_errors(f"run {run_id}"):
         run = client.get_run(run_id)
         tags = dict(run.data.tags)
         kind = tags.get(KIND_TAG, "")

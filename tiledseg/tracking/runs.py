@@ -13,8 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import mlflow
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.config.format_version import require_format
@@ -72,7 +70,7 @@ def open_run(
     """
     client = connect()
     name = experiment.dataset.name
-    with store_errors():
+    with store_errors(f"run {resume}" if resume else f"experiment {name}"):
         if resume:
             _refuse_finished(client, resume)
         origins = {RESUMED_TAG: parent, REPRODUCES_TAG: reproduces}
@@ -168,6 +166,7 @@ def _close(run_id: str, folder: Path, sender: Sender, ownership: Ownership, stat
 
     Raises:
         StoreAwayError: The store does not take the end of a run that ended well.
+        TrackingError: It refuses something of such a run.
     """
     try:
         is_sent = sender.drain(PATIENCE_SECONDS if status == "FINISHED" else PATIENCE_SECONDS / 6)
@@ -175,10 +174,12 @@ def _close(run_id: str, folder: Path, sender: Sender, ownership: Ownership, stat
         if status == "FINISHED":
             raise
         return
-    except (MlflowException, SQLAlchemyError, OSError):
-        with store_errors():
-            if status == "FINISHED":
-                raise
+    except TrackingError as error:
+        if status == "FINISHED":
+            raise TrackingError(
+                f"{error}; what is left to send of run {run_id} is kept in {folder}: `tiledseg "
+                f"sync {run_id}` sends it"
+            ) from error
         return
     if is_sent:
         with store_errors():
@@ -186,8 +187,8 @@ def _close(run_id: str, folder: Path, sender: Sender, ownership: Ownership, stat
         shutil.rmtree(folder if status == "FINISHED" else folder / "package", ignore_errors=True)
         return
     left = (
-        f"run {run_id} ended {status}, but the MLflow store {store_address()} does not answer; "
-        f"what is left to send is kept in {folder}: `tiledseg sync {run_id}` sends it"
+        f"run {run_id} ended {status}, but {sender.away}; what is left to send is kept in "
+        f"{folder}: `tiledseg sync {run_id}` sends it"
     )
     if status == "FINISHED":
         raise StoreAwayError(left)
@@ -202,7 +203,7 @@ def read_experiment(run_id: str) -> Experiment:
         FormatError: Another version of tiledseg made it, in another format.
     """
     client = connect()
-    with store_errors():
+    with store_errors(f"run {run_id}"):
         tags = client.get_run(run_id).data.tags
         files = [item.path for item in client.list_artifacts(run_id)]
         if EXPERIMENT_FILE not in files:

@@ -5,9 +5,13 @@ from importlib import resources
 from urllib.parse import urlsplit
 
 import mlflow
-import requests
+from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
+
+from tiledseg.tracking.server import ask_server
+
+_ANSWER_SECONDS = 5.0
 
 _MISMATCH = re.compile(r"schema \(found version (?P<found>\w+), but expected (?P<expected>\w+)\)")
 
@@ -47,7 +51,7 @@ def read_schema() -> str:
     uri = mlflow.get_tracking_uri()
     try:
         if uri.startswith("http"):
-            answer = requests.get(f"{uri.rstrip('/')}/version", timeout=5.0)
+            answer = ask_server(uri, "/version", 5.0)
             return f"MLflow {answer.text.strip()}" if answer.ok else ""
         engine = create_engine(uri)
         try:
@@ -56,7 +60,7 @@ def read_schema() -> str:
                 return str(found.scalar() or "")
         finally:
             engine.dispose()
-    except (requests.RequestException, SQLAlchemyError):
+    except (OSError, MlflowException, SQLAlchemyError):
         return ""
 
 

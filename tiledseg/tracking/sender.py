@@ -5,17 +5,13 @@ import threading
 import time
 from collections.abc import Callable
 
-import requests
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
-
 from tiledseg.tracking.outbox import Entry, Outbox
-from tiledseg.tracking.store import reason_of, store_address
+from tiledseg.tracking.store import reason_of, store_address, store_errors
+from tiledseg.tracking.store_problems import describe_absence, is_temporary
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 """Seconds between attempts to reach a store that is away: doubled each time."""
 _LAST_DELIVERY_SECONDS = 60.0
-_TEMPORARY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +39,7 @@ class Sender:
         self.error: Exception | None = None
         """What ended the sending, if something did."""
         self.away: str = ""
-        """Why the store cannot be reached, or empty while it can."""
+        """Why the store takes nothing just now, or empty while it does."""
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
     def __enter__(self) -> "Sender":
@@ -59,9 +55,15 @@ class Sender:
         self._thread.join(_LAST_DELIVERY_SECONDS)
 
     def check(self) -> None:
-        """Raise what ended the sending."""
+        """Raise what ended the sending.
+
+        Raises:
+            TrackingError: The store refuses what is sent, or the run is another's.
+            Exception: Another error.
+        """
         if self.error is not None:
-            raise self.error
+            with store_errors():
+                raise self.error
 
     def drain(self, patience: float) -> bool:
         """Wait until all is sent; returns False when the store is away for longer.
@@ -71,7 +73,8 @@ class Sender:
                 there is no limit.
 
         Raises:
-            Exception: What ended the sending.
+            TrackingError: The store refuses what is sent, or the run is another's.
+            Exception: Another error that ended the sending.
         """
         left, since = len(self._outbox), time.monotonic()
         with self._outbox.changed:
@@ -101,14 +104,13 @@ class Sender:
                 if not is_temporary(error):
                     self._fail(error)
                     return
+                problem = describe_absence(error, store_address(), reason_of(error))
                 if not self.away:
                     logger.warning(
-                        "the MLflow store %s does not answer (%s); the work goes on, and what "
-                        "there is to send is kept until it does",
-                        store_address(),
-                        reason_of(error),
+                        "%s; the work goes on, and what there is to send is kept until it does",
+                        problem,
                     )
-                self.away = reason_of(error)
+                self.away = problem
                 self._ending.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
@@ -120,15 +122,3 @@ class Sender:
         with self._outbox.changed:
             self.error = error
             self._outbox.changed.notify_all()
-
-
-def is_temporary(error: Exception) -> bool:
-    """Whether a store that raised this may answer later."""
-    if isinstance(error, MlflowException):
-        cause = error.__cause__ or error.__context__
-        return error.error_code in _TEMPORARY or isinstance(
-            cause, requests.RequestException | OperationalError
-        )
-    return isinstance(
-        error, requests.RequestException | SQLAlchemyError | ConnectionError | TimeoutError
-    )

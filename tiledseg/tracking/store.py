@@ -7,26 +7,43 @@ from contextlib import contextmanager, nullcontext
 from urllib.parse import unquote
 
 import mlflow
-import requests
 from mlflow.exceptions import MlflowException
+from mlflow.utils.rest_utils import verify_rest_response
 from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.errors import TrackingError
 from tiledseg.tracking.host_lock import host_lock
 from tiledseg.tracking.moved_store import require_unmoved
 from tiledseg.tracking.schema import explain_mismatch
+from tiledseg.tracking.server import ask_server
+from tiledseg.tracking.store_problems import (
+    describe_problem,
+    is_forbidden,
+    is_refusal,
+    name_silence,
+)
 
-ANSWER_SECONDS = 5.0
-"""How long a tracking server may take to say that it is alive."""
+ANSWER_SECONDS = 10.0
+"""How long a tracking server may take to answer a command that begins."""
 TRUSTED_SECONDS = 2.0
 """How long a store that has answered is not asked again whether it does: a page that reads ten
 things asks once."""
 _answered: dict[str, float] = {}
+_QUESTION = "/api/2.0/mlflow/experiments/search?max_results=1"
+_FILES = "/api/2.0/mlflow-artifacts/artifacts"
+_NOT_SERVED = 503
+"""What a server answers that leaves files to its clients (``--no-serve-artifacts``)."""
 
 # MLflow asks a server that is away for four minutes before it says so. Whoever can wait does so
 # in ``sender``, which says so at once.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+# With a server, MLflow prints the address of each run that ends, also into the JSON of ``doctor``.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+# Files come and go through the server: the bucket behind it is often reached by nobody else, and
+# a file of some kilobytes takes one request instead of three.
+os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
+os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
 
 
 def connect() -> mlflow.MlflowClient:
@@ -37,20 +54,30 @@ def connect() -> mlflow.MlflowClient:
             it.
     """
     uri = mlflow.get_tracking_uri()
-    known = time.monotonic() - _answered.get(uri, -TRUSTED_SECONDS) < TRUSTED_SECONDS
-    if not known and uri.startswith(("http://", "https://")):
-        _ask_server(uri)
-    if not known:
-        require_unmoved(uri)
-    with store_errors():
-        if known:
-            return mlflow.MlflowClient()
-        # MLflow makes the tables of a new database at the first look, which two cannot at once.
-        with host_lock(uri) if uri.startswith("sqlite") else nullcontext():
-            client = mlflow.MlflowClient()
-            client.search_experiments(max_results=1)
+    if time.monotonic() - _answered.get(uri, -TRUSTED_SECONDS) >= TRUSTED_SECONDS:
+        if _is_server(uri):
+            _require_answer(uri)
+        else:
+            require_unmoved(uri)
+            _require_tables(uri)
         _answered[uri] = time.monotonic()
-    return client
+    with store_errors():
+        return mlflow.MlflowClient()
+
+
+def require_files() -> None:
+    """Ask a tracking server whether it reaches the files of runs; it may live without.
+
+    Raises:
+        TrackingError: It does not.
+    """
+    uri = mlflow.get_tracking_uri()
+    if not _is_server(uri):
+        return
+    with store_errors():
+        answer = ask_server(uri, _FILES, ANSWER_SECONDS)
+        if answer.status_code != _NOT_SERVED:
+            answer.raise_for_status()
 
 
 def page_command() -> str:
@@ -78,40 +105,58 @@ def reason_of(error: Exception) -> str:
     return text[:300]
 
 
+def explain(error: Exception) -> str:
+    """What is wrong with the store, and what to do about it, in one line."""
+    address = store_address()
+    return explain_mismatch(error, address) or describe_problem(error, address, reason_of(error))
+
+
+def explain_answer(error: Exception) -> str:
+    """Why a server refuses or fails; what the store says, where it did neither."""
+    return explain(error) if is_refusal(error) else reason_of(error)
+
+
 @contextmanager
-def store_errors() -> Iterator[None]:
-    """Turn what MLflow and its database raise into ``TrackingError``."""
+def store_errors(about: str = "") -> Iterator[None]:
+    """Turn what MLflow and its database raise into ``TrackingError``.
+
+    Args:
+        about: What is asked for; a server with a login does not name what it refuses.
+    """
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         _answered.clear()
-        explanation = explain_mismatch(error, store_address())
-        if explanation:
-            raise TrackingError(explanation) from error
-        raise TrackingError(
-            f"the MLflow store {store_address()} cannot be used: {reason_of(error)}; "
-            "check MLFLOW_TRACKING_URI"
-        ) from error
+        named = f"{about}: " if about and is_forbidden(error) else ""
+        raise TrackingError(f"{named}{explain(error)}") from error
 
 
-def _ask_server(uri: str) -> None:
-    """Ask whether a server is alive; MLflow itself would retry for minutes."""
-    try:
-        answer = requests.get(
-            f"{uri.rstrip('/')}/health",
-            timeout=ANSWER_SECONDS,
-            verify=os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() != "true",
-        )
-    except requests.RequestException as error:
-        raise TrackingError(
-            f"the MLflow server {store_address()} does not answer ({type(error).__name__}); "
-            "start it, or change MLFLOW_TRACKING_URI (unset it to use ./mlflow.db)"
-        ) from error
-    if answer.status_code >= 500:
-        raise TrackingError(
-            f"the MLflow server {store_address()} answers with status {answer.status_code}; "
-            "look at its log"
-        )
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+def _require_tables(uri: str) -> None:
+    """Look into a database; MLflow makes the tables of a new one then, which two cannot at once."""
+    with store_errors(), host_lock(uri) if uri.startswith("sqlite") else nullcontext():
+        mlflow.MlflowClient().search_experiments(max_results=1)
+
+
+def _require_answer(uri: str) -> None:
+    """Ask a server for something of its database; MLflow itself would ask for minutes."""
+    with store_errors():
+        try:
+            answer = ask_server(uri, _QUESTION, ANSWER_SECONDS)
+        except MlflowException as error:
+            silence = name_silence(error)
+            if not silence:
+                raise
+            raise TrackingError(
+                f"the MLflow server {store_address()} does not answer ({silence}); start it, or "
+                "change MLFLOW_TRACKING_URI (unset it to use ./mlflow.db)"
+            ) from error
+        if answer.status_code >= 500:
+            answer.raise_for_status()
+        verify_rest_response(answer, _QUESTION)
 
 
 def _split_login(uri: str) -> tuple[str, str]:

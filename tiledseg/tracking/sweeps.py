@@ -123,7 +123,7 @@ def start_trial_run(parent_id: str, number: int, tags: Mapping[str, str]) -> str
     Raises:
         TrackingError: The store cannot be used.
     """
-    with store_errors():
+    with store_errors(f"run {parent_id}"):
         client = mlflow.MlflowClient()
         parent = client.get_run(parent_id)
         run = client.create_run(

@@ -24,6 +24,7 @@ from tiledseg.tracking.run_folder import read_store, state_home
 from tiledseg.tracking.runs import PATIENCE_SECONDS
 from tiledseg.tracking.sender import Sender
 from tiledseg.tracking.store import connect, store_address, store_errors
+from tiledseg.tracking.store_problems import is_missing
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _has_ended(run_id: str) -> bool:
         try:
             owner = Owner.read(connect().get_run(run_id).data.tags)
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if not is_missing(error):
                 raise
             return False  # removed from the store meanwhile
     return owner is None or owner.has_ended()

@@ -8,6 +8,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from tiledseg.evaluation.figures import learning_curves, save_figure
 from tiledseg.images.atomic import atomic_file
 from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import paint
+from tiledseg.tracking.champions import ValidationScore
 from tiledseg.tracking.delivery import add_batch
 from tiledseg.tracking.evaluation_files import write_evaluation
 from tiledseg.tracking.files import epoch_picture_name
@@ -45,6 +47,7 @@ from tiledseg.tracking.names import (
     THRESHOLD,
     THRESHOLD_TAG,
     TILING_TAG,
+    TIMINGS_TAG,
 )
 from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
@@ -57,6 +60,7 @@ from tiledseg.training.session import SavedTraining
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Predictor
+    from tiledseg.training.arithmetic import ChosenArithmetic
     from tiledseg.training.fit import Training
 
 _THUMBNAIL = 256
@@ -117,14 +121,16 @@ class TrackedRun:
         }
         add_batch(self._outbox, params=new, tags=changed)
 
-    def log_provenance(self, precision: str) -> None:
+    def log_provenance(self, chosen: "ChosenArithmetic | None") -> None:
         """Log code, packages, machine and arithmetic: those of the process that has the run.
 
         Args:
-            precision: Of training, already decided.
+            chosen: The arithmetic of a training, and what was timed; None where nothing is trained.
         """
         code = read_code()
-        add_batch(self._outbox, tags={**describe_environment(precision), **code.tags()})
+        environment = describe_environment(str(chosen.arithmetic) if chosen else "float32")
+        timings = {TIMINGS_TAG: chosen.describe()} if chosen and chosen.timed else {}
+        add_batch(self._outbox, tags={**environment, **timings, **code.tags()})
         if code.diff:
             self._put_text(code.diff, DIFF_FILE)
 
@@ -220,7 +226,7 @@ class TrackedRun:
             write_evaluation(files, evaluation, with_image=with_image, with_sheet=with_sheet)
 
     def log_scores(self, table: pd.DataFrame, metrics: Mapping[str, float]) -> None:
-        """Log one row per image and mode as a table, and the final metrics."""
+        """Log one row per image and mode as a table, empty where undefined; and final metrics."""
         with self._outbox.put("files", {"folder": ""}) as files:
             _write_text(files / SCORES_TABLE_FILE, table.to_json(orient="split", index=False))
             _write_text(files / SCORES_FILE, table.to_csv(index=False))
@@ -229,7 +235,7 @@ class TrackedRun:
         self._log_metrics(metrics)
 
     def log_registration(
-        self, predictor: "Predictor", best_epoch: int, name: str, score: float
+        self, predictor: "Predictor", best_epoch: int, name: str, score: ValidationScore
     ) -> None:
         """Write what was decided into the best checkpoint, and register it.
 
@@ -237,13 +243,13 @@ class TrackedRun:
             predictor: With its threshold and settings.
             best_epoch: Whose network is registered.
             name: Of the registered model; empty to register nothing.
-            score: ``valid/tiled/dice``.
+            score: What it is compared by with other versions.
         """
         tags = {
             THRESHOLD_TAG: f"{predictor.threshold:.6f}",
             TILING_TAG: predictor.experiment.tiling.mode,
         }
-        content = {"epoch": best_epoch, "name": name, "score": score, "tags": tags}
+        content = {"epoch": best_epoch, "name": name, "score": asdict(score), "tags": tags}
         with self._outbox.put("register", content) as files:
             place = files / PREDICTOR_FOLDER
             place.mkdir(parents=True)

@@ -1,25 +1,27 @@
 """Teaching a network: from an experiment and a dataset to the best weights."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pandas as pd
 
-from tiledseg.backend import compiles_by_xla, fast_precision
+from tiledseg.backend import Arithmetic, assume_arithmetic, needs_xla
 from tiledseg.config import TrainingSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import Dataset
 from tiledseg.data.sampling.sampler import TileSampler
 from tiledseg.data.sampling.validation_tiles import ValidationTiles
-from tiledseg.errors import TrainingError
+from tiledseg.errors import DatasetError, TrainingError
 from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
+from tiledseg.training.arithmetic import ChosenArithmetic, choose_arithmetic
 from tiledseg.training.callbacks import (
     AveragedWeights,
     BestEpoch,
@@ -94,6 +96,8 @@ def fit(
     Raises:
         TrainingError: The loss is not a number any more, or there is nothing to resume.
         TilingError: An image cannot be tiled as ``tiling`` says; found before training.
+        DatasetError: No validation tile has any of several classes, and by them the best epoch is
+            to be chosen; found before training.
         OutputError: A checkpoint cannot be written.
         StoppedError: It was asked to stop; the state is saved.
     """
@@ -125,6 +129,8 @@ def fit(
         _restore(parts, state, folder)
     else:
         samples = dataset.splits["train"]
+        validation = ValidationTiles(dataset.splits["valid"], experiment, cache)
+        _check_monitor(validation, experiment)
         with closing(
             TileSampler(samples, experiment, cache, start_epoch=done, start_step=batch)
         ) as sampler:
@@ -164,7 +170,6 @@ def fit(
                 *([parts["hard_examples"]] if "hard_examples" in parts else []),
                 saving,
             ]
-            validation = ValidationTiles(dataset.splits["valid"], experiment, cache)
             with stop.deferred():
                 model.fit(
                     sampler,
@@ -198,16 +203,35 @@ def _tell(observers: Sequence[TrainingObserver], saved: SavedTraining) -> None:
         observer.on_saved(saved)
 
 
-def decide_precision(experiment: Experiment) -> Experiment:
-    """The experiment with ``training.precision: auto`` replaced by what suits this machine."""
-    if experiment.training.precision != "auto":
-        return experiment
-    return experiment.override({"training.precision": fast_precision()})
+def decide_arithmetic(experiment: Experiment, *, may_time: bool = True) -> ChosenArithmetic:
+    """What a training of an experiment computes in on this machine; timed if need be.
+
+    Args:
+        experiment: All settings.
+        may_time: Whether steps are timed where none of this network are remembered.
+    """
+
+    def make_step(arithmetic: Arithmetic) -> Callable[[], None]:
+        model = compile_model(ChosenArithmetic(arithmetic).apply(experiment))
+        size, batch = experiment.image.size, experiment.training.batch_size
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (batch, size, size, experiment.image.channels), np.uint8)
+        labels = np.zeros((batch, size, size, 1), np.float32)
+        labels[:, : size // 2] = 1
+
+        def step() -> None:
+            model.train_on_batch(images, labels)
+
+        return step
+
+    return choose_arithmetic(experiment, make_step, may_time=may_time)
 
 
 def compile_model(experiment: Experiment) -> keras.Model:
     """A fresh network with the experiment's loss, optimizer and metrics."""
-    settings = decide_precision(experiment).training
+    if experiment.training.precision == "auto":
+        experiment = ChosenArithmetic(assume_arithmetic()).apply(experiment)
+    settings = experiment.training
     model = build_model(
         experiment.model,
         experiment.image.channels,
@@ -218,7 +242,7 @@ def compile_model(experiment: Experiment) -> keras.Model:
         optimizer=_optimizer(settings),
         loss=make_loss(settings),
         metrics=make_metrics(settings, experiment.model.num_classes, experiment.class_names),
-        jit_compile=compiles_by_xla(settings.precision),
+        jit_compile=needs_xla() if settings.xla is None else settings.xla,
     )
     # Variables that are made in the first step make TensorFlow trace it twice.
     model.optimizer.build(model.trainable_variables)
@@ -247,6 +271,20 @@ def _check_tiling(
         for sample in dataset.splits[split]:
             height, width = cache.image(sample.image, experiment.image).shape[:2]
             predictor.grid(height, width)
+
+
+def _check_monitor(validation: ValidationTiles, experiment: Experiment) -> None:
+    """Refuse now what would leave no epoch to choose: of several classes, a Dice of none."""
+    settings = experiment.training
+    if experiment.model.num_classes == 1 or settings.monitor == "val_loss":
+        return
+    if not validation.has_classes():
+        raise DatasetError(
+            f"training.monitor is {settings.monitor}, and no validation tile of "
+            f"{experiment.dataset.name} has a class but the background, so that it is not "
+            "defined; add validation images that have some, raise training.validation_tiles "
+            f"({settings.validation_tiles}), or set training.monitor to val_loss"
+        )
 
 
 class _PredictorWriter:

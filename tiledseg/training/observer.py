@@ -23,7 +23,8 @@ class EpochReport:
     epochs: int
     """Most epochs that the training may take."""
     metrics: Mapping[str, float]
-    """loss, val_loss, dice_coef, val_dice_coef, dice, val_dice, learning_rate."""
+    """loss, val_loss, dice_coef, val_dice_coef, dice, val_dice, learning_rate and what else is
+    watched; NaN where one is not defined."""
     is_best: bool
     """Whether its weights are the best so far."""
     elapsed: float

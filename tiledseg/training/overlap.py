@@ -25,6 +25,15 @@ class Areas(NamedTuple):
         """Values (C,) or (B, C) averaged over classes and images, a float32 scalar."""
         return ops.mean(ops.sum(values * self.weights, axis=-1))
 
+    def dice(self, smooth: float = 1.0) -> Tensor:
+        """Twice what is shared by what there is; ``smooth`` is added above and below."""
+        return (2.0 * self.inside + smooth) / (self.target + self.prediction + smooth)
+
+    def iou(self, smooth: float = 1.0) -> Tensor:
+        """Intersection by union; ``smooth`` is added above and below."""
+        union = self.target + self.prediction - self.inside
+        return (self.inside + smooth) / (union + smooth)
+
 
 def soft_areas(
     y_true: Tensor,
@@ -63,8 +72,7 @@ def soft_dice(
     areas and ``smooth`` added above and below.
     """
     areas = soft_areas(y_true, y_pred, class_weights, per_image=per_image)
-    both = areas.target + areas.prediction
-    return areas.mean((2.0 * areas.inside + smooth) / (both + smooth))
+    return areas.mean(areas.dice(smooth))
 
 
 def soft_iou(
@@ -81,8 +89,7 @@ def soft_iou(
     equation 3, with ``smooth`` added above and below.
     """
     areas = soft_areas(y_true, y_pred, class_weights, per_image=per_image)
-    union = areas.target + areas.prediction - areas.inside
-    return areas.mean((areas.inside + smooth) / (union + smooth))
+    return areas.mean(areas.iou(smooth))
 
 
 def soft_tversky(

@@ -107,7 +107,7 @@ def sweep(
             )
         observer.on_study(options.study, url.render_as_string(hide_password=True), run.run_id)
         _log_definition(run, definition, options)
-        _prepare(experiment, root, command)
+        _prepare(definition, root, command)
         workers = make_worker_options(options, definition, session, run.run_id, root, command)
         with (
             stop_on_signals() as stop_request,
@@ -151,15 +151,16 @@ def _log_definition(
     )
 
 
-def _prepare(experiment: Experiment, root: Path | None, command: tuple[str, ...]) -> None:
-    """Check the dataset and fill the cache once, before workers do it all at once.
+def _prepare(definition: StudyDefinition, root: Path | None, command: tuple[str, ...]) -> None:
+    """Check dataset and objectives and fill the cache, before workers do it all at once.
 
     Raises:
-        DatasetError: It is not sound.
+        DatasetError: The dataset is not sound, or no trial would have an objective.
     """
     request = {
         "do": "prepare",
-        "experiment": experiment.to_yaml(),
+        "experiment": definition.experiment.to_yaml(),
+        "objectives": [objective.metric for objective in definition.objectives],
         "root": str(root.absolute()) if root else None,
     }
     limits = TrialLimits(_PREPARE_SECONDS, memory_per_worker(1))

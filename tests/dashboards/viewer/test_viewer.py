@@ -14,7 +14,7 @@ class TestViewer:
         assert names == ["Image", "Target", "Non-tiled (resized)", "Tiled"]
         assert all(item[3].any() for item in visitor.canvases().values())
         page.wait_for_url(re.compile(r"a=v2\.tiled.*b=v2\.resized"))
-        assert page.get_by_text("mean Dice over 2 images").count() == 1
+        assert page.get_by_text(re.compile(r"\(2 images\) mean Dice on test")).count() == 1
 
     @pytest.mark.parametrize("ratio", [1, 2], ids=["usual screen", "fine screen"])
     def test_the_panes_are_the_files_from_1_to_1_on(self, visit, files, ratio):

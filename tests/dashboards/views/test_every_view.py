@@ -42,7 +42,18 @@ class TestEveryPage:
 @pytest.mark.parametrize("name", PAGES)
 def test_nonsense_is_left_out(at_store, name, value):
     keys = ("dataset", "a", "b", "split", "image", "order", "view", "run", "stem", "epoch")
-    keys += ("study", "objective", "model", "version", "kind", "chosen", "metric", "mode")
+    keys += (
+        "show",
+        "checkpoint",
+        "study",
+        "objective",
+        "model",
+        "version",
+        "kind",
+        "chosen",
+        "metric",
+        "mode",
+    )
     page = open_page(name, **dict.fromkeys(keys, value))
     assert not page.exception
     assert not page.error

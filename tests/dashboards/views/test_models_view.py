@@ -10,6 +10,13 @@ def test_models_has_both_modes_and_the_champion(at_store):
     assert "Promote" not in " ".join(button.label for button in page.button)
 
 
+def test_scores_and_versions_say_how_many_images_are_behind_them(at_store):
+    scores, _, versions = (table.value for table in open_page("models").dataframe)
+    assert set(scores.loc["Dice"][["test, tiled, images", "valid, non-tiled, images"]]) == {2}
+    assert versions["images"].tolist() == [2, 2]
+    assert versions["classes"].tolist() == ["foreground", "foreground"]
+
+
 def test_a_version_that_may_be_promoted_has_the_button(at_store):
     page = open_page("models", version="1")
     assert any("Promote version 1" in button.label for button in page.button)
@@ -35,8 +42,10 @@ def test_only_the_best_version_is_promoted(visitor, store):
         assert champion() == "1"
         visitor.open("models?version=2")
         page.get_by_role("button", name="Promote version 2 to champion").click()
-        page.get_by_role("button", name="Promote", exact=True).click()
-        page.get_by_text("Not promoted").wait_for()
+        page.get_by_text("It cannot be promoted").wait_for()
+        assert page.get_by_text("so promote version 1").count()
+        assert page.get_by_role("button", name="Promote", exact=True).count() == 0
+        page.get_by_role("button", name="Leave it").click()
         assert champion() == "1"
     finally:
         client.set_registered_model_alias("Discs", "champion", before)

@@ -33,7 +33,7 @@ class TestUploads:
         assert not page.error
 
     def test_every_visitor_has_a_folder_of_their_own(self, at_store, monkeypatch):
-        monkeypatch.setattr(try_out, "segment", lambda *_: Segmentation(Path(), {}, {}, {}))
+        monkeypatch.setattr(try_out, "segment", lambda *_, **__: Segmentation(Path(), {}, {}, {}))
         monkeypatch.setattr(try_out, "_viewer", lambda *_: None)
         image = at_store.folder / "data/Discs/test/images/disc 4.png"
         folders = []

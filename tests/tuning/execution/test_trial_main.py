@@ -1,9 +1,13 @@
 """What a trial's process tells its worker, without training."""
 
+import numpy as np
 import pytest
 
+from tiledseg.errors import SweepError
+from tiledseg.images.writing import write_image, write_labels
 from tiledseg.training.observer import EpochReport
-from tiledseg.tuning.execution.trial_main import TrialReporter
+from tiledseg.tuning.execution import trial_main
+from tiledseg.tuning.execution.trial_main import TrialReporter, explain_failure
 
 
 class Worker:
@@ -67,3 +71,43 @@ def test_how_long_training_and_evaluation_took(monkeypatch):
     now = 112.0
     reporter.on_image(None)
     assert reporter.busy_seconds == 42.0
+
+
+@pytest.mark.parametrize(
+    ("shown", "objective", "words"),
+    [
+        (2, "valid/tiled/dice/rare", ""),
+        (1, "valid/tiled/dice/rare", "no validation image has class rare"),
+        (1, "valid/tiled/dice", ""),
+        (0, "valid/tiled/dice", "no validation image has a class but the background"),
+    ],
+)
+def test_preparing_looks_whether_trials_will_have_the_objective(
+    tmp_path, tiny_experiment, shown, objective, words
+):
+    """The largest label of the training masks is 2, that of the validation masks varies."""
+    for number, (split, largest) in enumerate([("train", 2), ("valid", shown), ("test", 2)]):
+        labels = np.zeros((48, 48), np.uint8)
+        for label in range(largest + 1):
+            labels[8 * label : 8 * label + 8, 4:40] = label
+        folder = tmp_path / "data" / "Tiny" / split
+        image = np.full((48, 48, 3), 40 * number, np.uint8)
+        write_image(folder / "images" / f"{number}.png", image)
+        write_labels(folder / "masks" / f"{number}.png", labels, 3)
+    experiment = tiny_experiment(
+        dataset={"mask_form": "labels", "classes": ["background", "common", "rare"]},
+        model={"num_classes": 3},
+    )
+    request = {
+        "do": "prepare",
+        "experiment": experiment.to_yaml(),
+        "root": None,
+        "objectives": [objective],
+    }
+    if not words:
+        assert trial_main._serve(request, None)["digest"]
+        return
+    with pytest.raises(SweepError, match=words) as refused:
+        trial_main._serve(request, None)
+    told = explain_failure(refused.value)
+    assert told == {"outcome": "infeasible", "reason": str(refused.value)}

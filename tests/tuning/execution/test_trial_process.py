@@ -5,7 +5,7 @@ import time
 import psutil
 import pytest
 
-from tiledseg.errors import DatasetError, ExperimentError, TilingError, TrainingError
+from tiledseg.errors import DatasetError, ExperimentError, SweepError, TilingError, TrainingError
 from tiledseg.tuning.execution.trial_main import explain_failure
 from tiledseg.tuning.execution.trial_process import TrialLimits, TrialProcess
 
@@ -121,6 +121,7 @@ class ResourceExhaustedError(Exception):
     [
         (TilingError("no room"), "infeasible"),
         (ExperimentError("no such thing"), "infeasible"),
+        (SweepError("no such objective"), "infeasible"),
         (TrainingError("the loss is nan"), "diverged"),
         (DatasetError("no mask"), "unavailable"),
         (OSError("disk full"), "unavailable"),

@@ -12,6 +12,7 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.pairing import Sample
 from tiledseg.data.sampling.crops import grid_origins, read_crop, share_evenly, stack
 from tiledseg.data.sampling.sampler import Batch
+from tiledseg.masks.classes import foreground
 
 
 class ValidationTiles(keras.utils.PyDataset):
@@ -63,11 +64,18 @@ class ValidationTiles(keras.utils.PyDataset):
         tiles = self._tiles[index * batch_size : (index + 1) * batch_size]
         return stack([self._tile(sample, origin) for sample, origin in tiles])
 
+    def has_classes(self) -> bool:
+        """Whether any tile has a label but the background."""
+        return any(foreground(self._labels(sample, origin)).any() for sample, origin in self._tiles)
+
     def _tile(
         self, sample: Sample, origin: tuple[int, int]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         experiment = self._experiment
         image = self._cache.image(sample.image, experiment.image)
+        return read_crop(image, *origin, experiment.image.size), self._labels(sample, origin)
+
+    def _labels(self, sample: Sample, origin: tuple[int, int]) -> NDArray[np.uint8]:
+        experiment = self._experiment
         mask = self._cache.mask(sample.mask, experiment.dataset.foreground_threshold)
-        size = experiment.image.size
-        return read_crop(image, *origin, size), read_crop(mask, *origin, size)
+        return read_crop(mask, *origin, experiment.image.size)

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 import keras
 
-from tiledseg.backend import compile_forward, fast_precision, openvino_forward
+from tiledseg.backend import compile_forward, has_bfloat16_units, openvino_forward
 from tiledseg.errors import TilingError
 from tiledseg.tiling.geometry.regions import Forward
 
@@ -45,7 +45,7 @@ def forward_of(model: keras.Model, runtime: Runtime = "keras") -> Forward:
             f"{keras.config.backend()}; set KERAS_BACKEND=tensorflow"
         )
     try:
-        return openvino_forward(model, "bf16" if "bfloat16" in fast_precision() else "f32")
+        return openvino_forward(model, "bf16" if has_bfloat16_units() else "f32")
     except ImportError as error:
         raise TilingError(
             f"runtime openvino is not installed ({error}); pip install openvino"

@@ -13,23 +13,27 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tiledseg.backend import load_backend
 from tiledseg.config.experiment import Experiment, parse_experiment
+from tiledseg.data.cache import PixelCache
+from tiledseg.data.integrity import find_classes
 from tiledseg.errors import (
     BackendError,
     DatasetError,
     ExperimentError,
     ImageError,
     OutputError,
+    SweepError,
     TilingError,
     TrackingError,
     TrainingError,
 )
 from tiledseg.tuning.execution.channel import Channel
+from tiledseg.tuning.search.objectives import parse_objectives, refuse_undefined
 
 if TYPE_CHECKING:
     from tiledseg.data.dataset import Dataset
@@ -42,6 +46,7 @@ OUTCOMES: Mapping[type[Exception], str] = {
     TilingError: "infeasible",
     ExperimentError: "infeasible",
     TrainingError: "diverged",
+    SweepError: "infeasible",
     DatasetError: "unavailable",
     ImageError: "unavailable",
     OutputError: "unavailable",
@@ -147,14 +152,21 @@ def _serve(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     experiment = parse_experiment(request["experiment"], "trial")
     root = Path(request["root"]) if request["root"] else None
     if request["do"] == "prepare":
-        return _prepare(experiment, root)
+        return _prepare(experiment, root, request["objectives"])
     return _train(experiment, root, request, channel)
 
 
-def _prepare(experiment: Experiment, root: Path | None) -> dict[str, Any]:
+def _prepare(
+    experiment: Experiment, root: Path | None, objectives: Sequence[str]
+) -> dict[str, Any]:
     from tiledseg.pipeline import prepare  # noqa: PLC0415  # loads TensorFlow
+    from tiledseg.training.fit import decide_arithmetic  # noqa: PLC0415
 
-    return {"digest": prepare(experiment, root=root).digest}
+    dataset = prepare(experiment, root=root)
+    shown = find_classes(dataset.splits["valid"], experiment, PixelCache())
+    refuse_undefined(parse_objectives(objectives), experiment.class_names, shown)
+    decide_arithmetic(experiment)  # trials take what is remembered: many networks, little time
+    return {"digest": dataset.digest}
 
 
 def _train(
@@ -169,7 +181,9 @@ def _train(
         if answer is None or not answer["go_on"]:
             sys.exit()
     reporter = TrialReporter(channel)
-    result = train(experiment, [reporter], root=root, splits=request["splits"])
+    result = train(
+        experiment, [reporter], root=root, splits=request["splits"], times_arithmetic=False
+    )
     return {
         "metrics": {**reporter.best_epoch, **result.metrics},
         "best_epoch": result.best_epoch,

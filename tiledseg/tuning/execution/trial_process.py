@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from tiledseg.data.scratch import open_scratch
 from tiledseg.tracking.names import INTERRUPTED
 from tiledseg.tuning.execution.channel import Channel, Message
 from tiledseg.tuning.execution.outcome import Outcome
@@ -105,10 +106,10 @@ class TrialProcess:
         self._stop = stop or self._stop
         answers = {"epoch": report_epoch, "built": report_size}
         with (
-            tempfile.TemporaryDirectory(prefix="tiledseg-trial-") as place,
+            open_scratch("trial") as place,
             tempfile.TemporaryFile() as log,
         ):
-            process = self._start(Path(place), log)
+            process = self._start(place, log)
             try:
                 final = self._watch(process, answers)
             finally:

@@ -140,6 +140,8 @@ class TrialRunner:
         if len(self._definition.objectives) > 1:
             return ""
         value = end.metrics[PRUNED_ON]
+        if math.isnan(value):
+            return ""  # no validation tile has a class, in target or mask: nothing to compare
         # More of it is better, and pruners compare in the objective's direction.
         sign = direction_sign(self._definition.objectives[0].metric)
         self._trial.report(sign * value, end.epoch)

@@ -1,7 +1,6 @@
 """Closes a study: the best experiment, the table of trials, importance, pictures."""
 
 import logging
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
+from tiledseg.data.scratch import open_scratch
 from tiledseg.errors import OutputError
 from tiledseg.tracking.names import (
     BEST_FILE,
@@ -78,9 +78,9 @@ def close_study(
     if best is not None and experiment is not None:
         run.log_texts({BEST_FILE: to_yaml(experiment.compact())})
         run.log_tags({BEST_TAG: best.run_id})
-    with tempfile.TemporaryDirectory(prefix="tiledseg-") as place:
-        draw_plots(study, names, importance, Path(place))
-        run.log_folder(Path(place), PLOTS_FOLDER)
+    with open_scratch("plots") as place:
+        draw_plots(study, names, importance, place)
+        run.log_folder(place, PLOTS_FOLDER)
     file, write_error = None, ""
     if best is not None and experiment is not None:
         try:

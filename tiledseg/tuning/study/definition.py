@@ -10,7 +10,11 @@ from tiledseg.config.messages import shorten
 from tiledseg.tuning.execution.retries import EXPERIMENT, SOURCE
 from tiledseg.tuning.options import SweepOptions
 from tiledseg.tuning.search.feasibility import check_space
-from tiledseg.tuning.search.objectives import Objective, parse_objectives
+from tiledseg.tuning.search.objectives import (
+    Objective,
+    parse_objectives,
+    refuse_unknown_classes,
+)
 from tiledseg.tuning.search.samplers import check_search
 from tiledseg.tuning.search.space import SearchSpace, restore_space
 
@@ -90,6 +94,7 @@ def define_study(
         SweepError: Experiment, space and options do not go together.
     """
     objectives = parse_objectives(options.objectives)
+    refuse_unknown_classes(objectives, experiment.class_names)
     check_search(options.sampler, options.pruner, len(objectives), space)
     budget: dict[str, object] = {}
     if options.trial_minutes:

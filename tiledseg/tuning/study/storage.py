@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tiledseg.errors import SweepError
+from tiledseg.tracking.passwords import hide_passwords
 
 HEARTBEAT_SECONDS = 10
 """How often a worker says that its trial lives."""
@@ -48,7 +49,8 @@ def check_url(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:
-        raise SweepError(_make_address_message(f"--storage {text!r} is not an address")) from None
+        shown = hide_passwords(text)
+        raise SweepError(_make_address_message(f"--storage {shown!r} is not an address")) from None
     kind = url.get_backend_name()
     if kind == "postgresql":
         return url.set(drivername="postgresql+psycopg")

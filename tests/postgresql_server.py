@@ -8,15 +8,19 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from skipping import skip_without
+
 
 def find_binaries():
-    """The folder of initdb and pg_ctl, or None; Debian keeps it off the path."""
+    """The folder of initdb and pg_ctl, which Debian keeps off the path; skips without them."""
     found = shutil.which("initdb")
     if found:
         return Path(found).resolve().parent
     installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     newest = max(installed, key=lambda path: float(path.parts[-3]), default=None)
-    return newest.parent if newest else None
+    if newest is None:
+        skip_without("PostgreSQL is not installed")
+    return newest.parent
 
 
 def as_server(*command):
@@ -25,16 +29,25 @@ def as_server(*command):
 
 
 @contextmanager
-def postgresql_server(binaries):
-    """Run a fresh server; yields its address."""
+def postgresql_server(binaries, password=""):
+    """Run a fresh server; yields its address.
+
+    Args:
+        binaries: Folder of its programs.
+        password: Of its superuser, ``postgres``; without one, nobody is asked for a password.
+    """
     folder = Path(tempfile.mkdtemp(prefix="tiledseg-pg-"))
+    (folder / "password").write_text(password or "-")
     if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
+        for place in (folder, folder / "password"):
+            shutil.chown(place, "postgres", "postgres")
     data, log = str(folder / "data"), str(folder / "log")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    initdb = [str(binaries / "initdb"), "-D", data, "-U", "me", "--auth=trust", "--no-sync"]
+    initdb = [str(binaries / "initdb"), "-D", data, "-U", "postgres", "--no-sync"]
+    initdb += [f"--auth={'scram-sha-256' if password else 'trust'}"]
+    initdb += [f"--pwfile={folder / 'password'}"]
     subprocess.run(as_server(*initdb), check=True, capture_output=True, cwd="/")
     settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
     control = [str(binaries / "pg_ctl"), "-D", data, "-w"]
@@ -43,7 +56,7 @@ def postgresql_server(binaries):
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
     )  # fmt: skip
     try:
-        yield f"postgresql://me@127.0.0.1:{port}/postgres"
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     finally:
         stop = as_server(*control, "-m", "immediate", "stop")
         subprocess.run(stop, check=True, capture_output=True, cwd="/")

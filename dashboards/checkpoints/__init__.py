@@ -1,0 +1,1 @@
+"""The checkpoints of a run: listed, opened at full size, scored, promoted."""
