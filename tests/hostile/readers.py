@@ -1,5 +1,9 @@
 """In a process of its own: read what it is told to, and say how it ended.
 
+    python readers.py NETWORK
+
+``NETWORK`` is the folder of a sound one.
+
 Each line of input is JSON, the reader's name and a path; each line of output is JSON, how it ended
 and the most memory ever held, in megabytes.
 """
@@ -15,6 +19,7 @@ from tiledseg.config import DatasetSettings, ImageSettings, SplitSettings
 from tiledseg.config.experiment import load_experiment
 from tiledseg.data.cache import PixelCache
 from tiledseg.data.prepare.layout import write_layout
+from tiledseg.data.published.sipakmed import read_outline
 from tiledseg.data.split import group_reader
 from tiledseg.errors import TiledsegError
 from tiledseg.images.hashing import hash_content
@@ -32,6 +37,7 @@ from tiledseg.images.reading import (
 )
 from tiledseg.legacy import import_config
 from tiledseg.prediction.journal import JournaledWorkplace
+from tiledseg.tracking.outbox import Outbox
 from tiledseg.training.replay import parse_rates
 from tiledseg.tuning.search.space import load_space
 
@@ -122,17 +128,18 @@ READERS: dict[str, Callable[[Path], object]] = {
     "journal": go_on_predicting,
     "layout": go_on_preparing,
     "pixels": map_pixels,
+    "outline": read_outline,
+    "outbox": lambda path: Outbox(path).entries(),
     "state": read_state,
     "model": read_model,
 }  # fmt: skip
 
 
 def main() -> None:
-    if "tensorflow" in sys.argv:
-        from tiledseg.backend import load_backend
+    from tiledseg.backend import load_backend
 
-        load_backend()
-        read_model(Path(sys.argv[-1]))
+    load_backend()
+    read_model(Path(sys.argv[1]))  # what every reading of a network needs is held before
     answer("ready", "")
     for line in sys.stdin:
         asked = json.loads(line)

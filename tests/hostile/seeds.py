@@ -13,6 +13,9 @@ import tifffile
 import zarr
 from PIL import Image
 
+from tiledseg.prediction.journal import JournaledWorkplace
+from tiledseg.tracking.outbox import Outbox
+
 RGB = cv2.GaussianBlur(
     np.random.default_rng(6).integers(0, 256, (40, 56, 3), dtype=np.uint8), (0, 0), 1.5
 )
@@ -166,6 +169,7 @@ create_backup = True
 [augmentor]
 angles = [90, 180, 270,]
 """
+OUTLINE = "10,10\n40.5,10\n40,50\n1e1,30\n"
 RATES = "epoch,step,learning_rate\n1,1,0.01\n1,2,0.02\n2,1,0.01\n"
 STATE = {
     "epoch": 2, "batch": 0, "elapsed": 12.5, "stopped": False, "within": None,
@@ -203,11 +207,19 @@ def stores(folder: Path) -> None:
 
 
 def workplaces(folder: Path) -> None:
-    place = folder / ".a-0123456789abcdef.tiledseg"
-    place.mkdir(parents=True)
-    (place / "key.json").write_text(json.dumps({"model": "a", "image": "b"}))
-    (place / "tiles").write_text("0\n1\n2\n")
-    (place / "probability-0").write_bytes(bytes(64 * 64))
+    for model in ("a", "b"):  # that of the prediction which goes on, and another
+        place = JournaledWorkplace(folder, "a", {"model": model}, (64, 64))
+        place.finish([0, 1, 2])
+        place.leave()
+    for path in folder.iterdir():
+        if path.is_file():  # a lock
+            path.unlink()
+
+
+def outboxes(folder: Path) -> None:
+    outbox = Outbox(folder / "outbox")
+    for kind in ("metrics", "end"):
+        outbox.add(kind, {"status": "FINISHED", "values": [1, 0.5]})
 
 
 def layouts(folder: Path) -> None:
@@ -242,6 +254,7 @@ FILES: dict[str, tuple[str, Callable[[], Seeds]]] = {
     "search space": ("space", texts("a.yaml", SPACE)),
     "groups": ("groups", texts("a.csv", GROUPS)),
     "config": ("config", texts("train_eval_infer.config", CONFIG)),
+    "outline": ("outline", texts("a.dat", OUTLINE)),
     "rates": ("rates", texts("a.csv", RATES)),
 }
 """Kinds of files: their reader, and what makes them."""
@@ -249,6 +262,7 @@ FOLDERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "zarr": ("image", stores),
     "journal": ("journal", workplaces),
     "layout": ("layout", layouts),
+    "outbox": ("outbox", outboxes),
     "state": ("state", states),
     "pixels": ("pixels", pixels),
 }

@@ -1,6 +1,6 @@
 """Damaged files of every kind: every reader refuses them with an error of ours, or reads them.
 
-None takes long, none takes much memory, whatever is damaged. Each reader works in a process of its
+None takes long, none takes much memory, whatever is damaged. The readers work in a process of their
 own, which is watched; what is drawn is the same each time.
 """
 
@@ -45,9 +45,14 @@ class Answer:
 
 
 class Reader:
-    """A process that reads what it is told to, started anew when it hangs or dies."""
+    """A process that reads what it is told to, started anew when it hangs or dies.
 
-    def __init__(self, place: Path, network: Path | None) -> None:
+    Args:
+        place: A folder of its own.
+        network: The folder of a sound network.
+    """
+
+    def __init__(self, place: Path, network: Path) -> None:
         self._place, self._network = place, network
         self._process: subprocess.Popen[str] | None = None
         self._base = 0.0
@@ -72,10 +77,14 @@ class Reader:
             self._process = None
 
     def _start(self) -> subprocess.Popen[str]:
-        words = [] if self._network is None else ["tensorflow", str(self._network)]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+        environment = {
+            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "TILEDSEG_CACHE": str(self._place / "cache"),
+        }
         self._process = process = subprocess.Popen(
-            [sys.executable, str(READERS), *words],
+            [sys.executable, str(READERS), str(self._network)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, cwd=self._place, env=environment,
         )  # fmt: skip
@@ -122,9 +131,10 @@ def network(tmp_path_factory, tiny_experiment):
     return folder
 
 
-@pytest.fixture
-def reader(tmp_path, kind, network) -> Iterator[Reader]:
-    found = Reader(tmp_path, network if kind == "network" else None)
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory, network) -> Iterator[Reader]:
+    """One for all kinds: it takes seconds to start."""
+    found = Reader(tmp_path_factory.mktemp("reader"), network)
     yield found
     found.close()
 

@@ -126,7 +126,9 @@ class TestKnownBombs:
 
         cv2.imwrite(str(tmp_path / "a.webp"), np.zeros((10, 12, 3), np.uint8))
         monkeypatch.setitem(decoding._CODECS, "webp", fail)
-        with pytest.raises(ImageError, match=r"takes 0.0 GB of memory, which are not there; cut it"):
+        with pytest.raises(
+            ImageError, match=r"takes 0.0 GB of memory, which are not there; cut it"
+        ):
             read_image(tmp_path / "a.webp")
 
 

@@ -50,6 +50,16 @@ def require_regular(path: Path) -> None:
     _require_regular(path.stat().st_mode)
 
 
+def require_free_or_regular(path: Path) -> None:
+    """Check the place of a file that is about to be written, or to be added to.
+
+    Raises:
+        OSError: Something else than a file lies there; ``strerror`` says what it is.
+    """
+    if os.path.lexists(path):
+        require_regular(path)
+
+
 def read_bytes(path: Path, most: int = MOST_TEXT_BYTES) -> bytes:
     """Read a small file.
 

@@ -11,6 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from tiledseg.config.regular_files import read_json, require_free_or_regular
 from tiledseg.images.canvas import AnyCanvas, Canvas, cannot_write
 from tiledseg.prediction.workplace import PREFIX, SUFFIX, Workplace
 
@@ -57,6 +58,8 @@ class JournaledWorkplace(Workplace):
     def _open(self) -> None:
         try:
             self.folder.mkdir(exist_ok=True)
+            for name in (_TILES, _KEY):
+                require_free_or_regular(self.folder / name)
             # Without a buffer, so that what could not be written is not tried again unasked.
             self._journal = (self.folder / _TILES).open("a+b", buffering=0)
             self._finished = set(_entries(self._journal))
@@ -129,7 +132,7 @@ def _mention_others(folder: Path, stem: str, own: Path, key: Mapping[str, Any]) 
         if other == own:
             continue
         try:
-            theirs = json.loads((other / _KEY).read_text(encoding="utf-8"))
+            theirs = read_json(other / _KEY)
             changed = [name for name in key if key[name] != theirs.get(name)]
         except (OSError, ValueError, AttributeError):
             changed = ["journal"]

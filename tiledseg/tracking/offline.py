@@ -18,7 +18,8 @@ import mlflow
 
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.config.format_version import FORMAT_VERSION
-from tiledseg.errors import TrackingError
+from tiledseg.config.regular_files import MOST_SETTINGS_BYTES, read_json, read_text
+from tiledseg.errors import TrackingError, one_line
 from tiledseg.images.atomic import atomic_file
 from tiledseg.tracking.host_lock import host_lock
 from tiledseg.tracking.known_facts import KnownFacts
@@ -125,11 +126,13 @@ def read_offline_experiment(run_id: str) -> Experiment:
     """
     folder = _require_folder(run_id)
     try:
-        text = (folder / EXPERIMENT_FILE).read_text(encoding="utf-8")
-    except OSError:
+        text = read_text(folder / EXPERIMENT_FILE, MOST_SETTINGS_BYTES)
+    except FileNotFoundError:
         raise TrackingError(
             f"run {run_id} ended before its settings were written; start a new training"
         ) from None
+    except (OSError, ValueError) as error:
+        raise _describe_unreadable(folder / EXPERIMENT_FILE, error) from None
     return parse_experiment(text, f"run {run_id}")
 
 
@@ -153,7 +156,7 @@ def place_in_store(client: mlflow.MlflowClient, run_id: str) -> str:
     Returns:
         Its id in the store.
     """
-    draft = _Draft(**json.loads((_require_folder(run_id) / _DRAFT).read_text(encoding="utf-8")))
+    draft = _read_draft(_require_folder(run_id) / _DRAFT)
     experiment_id = find_or_make_experiment(client, draft.experiment)
     found = client.search_runs([experiment_id], f"tags.`{OFFLINE_TAG}` = '{run_id}'", max_results=1)
     if found:
@@ -179,6 +182,20 @@ def _write_draft(folder: Path, experiment: Experiment, kind: str) -> None:
     draft = _Draft(experiment.dataset.name, time.time_ns() // 1_000_000, tags)
     with atomic_file(folder / _DRAFT) as file:
         file.write(json.dumps(asdict(draft)).encode())
+
+
+def _read_draft(path: Path) -> _Draft:
+    try:
+        record = read_json(path)
+        return _Draft(str(record["experiment"]), int(record["started"]), dict(record["tags"]))
+    except (OSError, LookupError, OverflowError, TypeError, ValueError) as error:
+        raise _describe_unreadable(path, error) from None
+
+
+def _describe_unreadable(path: Path, error: Exception) -> TrackingError:
+    return TrackingError(
+        f"{path}: cannot be read ({one_line(error)}); put a copy back, or start a new training"
+    )
 
 
 def _require_folder(run_id: str) -> Path:

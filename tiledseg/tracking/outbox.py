@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiledseg.errors import OutputError
+from tiledseg.config.regular_files import read_json
+from tiledseg.errors import OutputError, TrackingError, one_line
 
 _ENTRY, _FILES, _DRAFT = "entry.json", "files", ".draft-"
 
@@ -139,8 +140,15 @@ class Outbox:
 
 
 def _read(place: Path) -> Entry:
-    record = json.loads((place / _ENTRY).read_text(encoding="utf-8"))
-    return Entry(place, record["kind"], record["content"])
+    path = place / _ENTRY
+    try:
+        record = read_json(path)
+        return Entry(place, str(record["kind"]), dict(record["content"]))
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise TrackingError(
+            f"{path}: cannot be read ({one_line(error)}), and was to be sent to the store; put a "
+            f"copy back, or move {place} elsewhere to have the rest sent"
+        ) from None
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiledseg.config.regular_files import parse_json, read_text
+from tiledseg.config.regular_files import parse_json, read_text, require_free_or_regular
 from tiledseg.data.prepare.cutting import Piece
 from tiledseg.errors import DatasetError, ImageError, OutputError, one_line
 from tiledseg.images.atomic import atomic_file
@@ -176,11 +176,21 @@ def _require_same(folder: Path, text: str, spec: Mapping[str, Any]) -> None:
 
 
 def _find_finished_jobs(folder: Path, journal: Path) -> dict[str, list[dict[str, Any]]]:
-    """Rows by job, of those whose files are all there as they were written."""
+    """Rows by job, of those whose files are all there as they were written.
+
+    Raises:
+        OutputError: The journal cannot be read, nor added to.
+    """
     try:
+        require_free_or_regular(journal)
         lines = read_text(journal).splitlines() if journal.is_file() else []
-    except (OSError, UnicodeDecodeError):
+    except UnicodeDecodeError:
         lines = []
+    except OSError as error:
+        raise OutputError(
+            f"{journal}: cannot be read ({error.strerror or error}); remove it to have everything "
+            "made again, or choose another name"
+        ) from None
     done = {}
     for line in lines:
         try:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tiledseg.config.regular_files import open_regular
 from tiledseg.data.published.format import (
     Pixels,
     PublishedImage,
@@ -71,7 +72,8 @@ def read_outline(path: Path) -> NDArray[np.float64]:
         DatasetError: The file is no list of points.
     """
     try:
-        points = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
+        with open_regular(path) as file:
+            points = np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float64)
     except (OSError, ValueError) as error:
         raise DatasetError(
             f"{path}: is no outline ({one_line(error)}); expected one point a line, "

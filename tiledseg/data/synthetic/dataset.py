@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from tiledseg.config import SyntheticSettings
+from tiledseg.config.regular_files import read_bytes
 from tiledseg.data.synthetic.smear import draw_cells, draw_smear
 from tiledseg.data.synthetic.smear.slide import NUCLEUS
 from tiledseg.errors import DatasetError, OutputError
@@ -110,7 +111,7 @@ def _require_complete(settings: SyntheticSettings, folder: Path) -> None:
     """Raise DatasetError unless the folder is the complete dataset of these settings."""
     remedy = "move it away to have it drawn, or use another dataset name or TILEDSEG_DATA"
     try:
-        drawn = SyntheticSettings.model_validate_json((folder / _RECORD).read_bytes())
+        drawn = SyntheticSettings.model_validate_json(read_bytes(folder / _RECORD))
     except (OSError, ValidationError):
         raise DatasetError(
             f"{folder}: exists, but is not a synthetic dataset ({_RECORD} is missing or damaged); "
