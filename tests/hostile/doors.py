@@ -180,7 +180,7 @@ def serve() -> None:
     predictor = load_sound()
     arrays = {
         f"{side} x {side} x {channels}": np.broadcast_to(np.uint8(7), (side, side, channels))
-        for side in (20_000, 40_000, 100_000, 10**6, 10**9)
+        for side in (33_000, 40_000, 100_000, 10**6, 10**9)
         for channels in (1, 3)
     }
     for name, array in arrays.items():
