@@ -28,6 +28,7 @@ from dashboards.masks import read_probability
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.disk_quota import free_space, read_quota, remove_abandoned
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.images.atomic import give_names
 from tiledseg.images.mapped import map_array, write_array
 from tiledseg.images.reading import read_image
 from tiledseg.prediction.canvas import FOREGROUND
@@ -108,7 +109,10 @@ class Pyramid:
         try:
             return map_array(self.folder / _file(level))
         except (OSError, ValueError) as error:
-            raise ImageError(f"{self.folder}: is damaged ({error}); remove it") from None
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise ImageError(
+                f"{self.folder}: was damaged ({error}), and is removed; load the page again"
+            ) from None
 
 
 def count_levels(height: int, width: int) -> int:
@@ -231,7 +235,7 @@ def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
                 write_array(file, pixels)
         shape = {"height": height, "width": width}
         (draft / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
-        draft.replace(folder)
+        give_names([(draft, folder)], lasting=False)
     except OSError as error:
         if _find(folder, kind) is None:  # else another process was quicker
             raise OutputError(
@@ -257,7 +261,10 @@ def _find(folder: Path, kind: Kind) -> Pyramid | None:
     try:
         shape = json.loads((folder / "shape.json").read_text(encoding="utf-8"))
         os.utime(folder)
-    except (OSError, ValueError):
+    except OSError:
+        return None
+    except ValueError:  # a loss of power cut it short
+        shutil.rmtree(folder, ignore_errors=True)
         return None
     return Pyramid(folder, kind, int(shape["height"]), int(shape["width"]))
 

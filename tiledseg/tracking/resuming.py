@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.errors import ExperimentError, TrackingError
+from tiledseg.images.atomic import atomic_file
 from tiledseg.tracking.checkpoints import fetch_state
 from tiledseg.tracking.names import KIND_TAG, REPRODUCES_TAG
 from tiledseg.tracking.offline import is_offline, read_offline_experiment
@@ -150,5 +151,6 @@ def fetch_training(run: TrackedRun, source: str) -> bool:
     if is_here and source != run.run_id:
         state = json.loads(path.read_text(encoding="utf-8"))
         # What had ended it may be other now; if not, its own rules end it again.
-        path.write_text(json.dumps({**state, "stopped": False}), encoding="utf-8")
+        with atomic_file(path) as file:
+            file.write(json.dumps({**state, "stopped": False}).encode())
     return is_here

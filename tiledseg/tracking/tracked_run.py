@@ -23,7 +23,7 @@ from tiledseg.config.experiment import Experiment
 from tiledseg.data.dataset import Dataset
 from tiledseg.evaluation.evaluate import ImageEvaluation
 from tiledseg.evaluation.figures import learning_curves, save_figure
-from tiledseg.images.atomic import atomic_file
+from tiledseg.images.atomic import atomic_file, cannot_write, give_names
 from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import paint
 from tiledseg.tracking.champions import ValidationScore
@@ -277,10 +277,19 @@ class TrackedRun:
 
     def _put_package(self, content: Mapping[str, Any], save: Callable[[Path], None]) -> None:
         if not self._package.is_dir():
-            make_package(self._package)
+            self._make_package()
         with self._outbox.put("checkpoint", content) as files:
             shutil.copytree(self._package, files, dirs_exist_ok=True)
             save(files / PREDICTOR_FOLDER)
+
+    def _make_package(self) -> None:
+        draft = self._package.with_name("package-draft")
+        try:
+            shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+            make_package(draft)
+            give_names([(draft, self._package)])
+        except OSError as error:
+            raise cannot_write(self._package, error) from None
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         moment = _now()

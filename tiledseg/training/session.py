@@ -18,12 +18,13 @@ import numpy as np
 
 from tiledseg.config import TrackingSettings, TrainingSettings
 from tiledseg.errors import OutputError, StoppedError, TrainingError
-from tiledseg.images.atomic import atomic_file
+from tiledseg.images.atomic import atomic_file, give_names
 from tiledseg.training.callbacks import BestEpoch, Reports, random_layers
 from tiledseg.training.schedule import Clock
 from tiledseg.training.stopping import StopRequest
 
 STATE_FILE = "state.json"
+_DRAFT = "draft.keras"
 _STOPPED = "the training was asked to stop; its state is saved"
 
 
@@ -72,7 +73,8 @@ class SavedSession(keras.callbacks.Callback):
 
     Network and optimizer go into ``epochN.keras`` (``epochN-stepM.keras`` within an epoch), the
     rest into ``state.json``, which is replaced atomically and last: whenever the program is
-    killed, it names complete files. Those of the last save and of the best epochs are kept.
+    killed, or the power goes, it names complete files. Those of the last save and of the best
+    epochs are kept.
 
     Args:
         folder: Where; made for this training alone.
@@ -146,11 +148,12 @@ class SavedSession(keras.callbacks.Callback):
     def _save(self, epoch: int, batch: int) -> None:
         """Write the state, then forget the networks that are not needed any more."""
         path = epoch_file(self._folder, epoch, batch)
+        draft = self._folder / _DRAFT
         try:
-            self.model.save(path)
+            self.model.save(draft)
+            give_names([(draft, path)])
         except OSError as error:
-            if path.is_file():
-                path.unlink()
+            draft.unlink(missing_ok=True)
             raise OutputError(
                 f"{path}: a checkpoint cannot be written ({error}); make room, or point "
                 "TILEDSEG_STATE to a folder that can be written"
