@@ -7,11 +7,14 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+
+from small_disk import enter_namespaces
 
 PRELOADED = (
     "tiledseg.__main__",
@@ -25,7 +28,11 @@ PRELOADED = (
 
 
 def start_command(
-    words: Sequence[str], folder: Path, log: Path, patches: Mapping[str, Any] | None = None
+    words: Sequence[str],
+    folder: Path,
+    log: Path,
+    patches: Mapping[str, Any] | None = None,
+    inside: int = 0,
 ) -> BaseProcess:
     """Begin ``tiledseg WORDS`` with this process' environment.
 
@@ -34,11 +41,12 @@ def start_command(
         folder: Where it works.
         log: Gets what it says.
         patches: Constants of modules, as ``MODULE:NAME``, and their values there.
+        inside: A process whose disks it sees; see ``small_disk``.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*PRELOADED, __name__])
-    arguments = (list(words), folder, log, dict(os.environ), dict(patches or {}))
+    arguments = (list(words), folder, log, dict(os.environ), dict(patches or {}), inside)
     process = context.Process(target=_run, args=arguments)
     with _nameless_main():
         process.start()
@@ -70,10 +78,14 @@ def _run(
     log: Path,
     environment: Mapping[str, str],
     patches: Mapping[str, Any],
+    inside: int,
 ) -> None:
+    if inside:
+        enter_namespaces(inside)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    tempfile.tempdir = None  # what the fork server had chosen
     with log.open("ab", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
