@@ -33,6 +33,7 @@ def start_command(
     log: Path,
     patches: Mapping[str, Any] | None = None,
     inside: int = 0,
+    environment: Mapping[str, str] | None = None,
 ) -> BaseProcess:
     """Begin ``tiledseg WORDS`` with this process' environment.
 
@@ -42,11 +43,13 @@ def start_command(
         log: Gets what it says.
         patches: Constants of modules, as ``MODULE:NAME``, and their values there.
         inside: A process whose disks it sees; see ``small_disk``.
+        environment: What is other than here.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*PRELOADED, __name__])
-    arguments = (list(words), folder, log, dict(os.environ), dict(patches or {}), inside)
+    changed = {**os.environ, **(environment or {})}
+    arguments = (list(words), folder, log, changed, dict(patches or {}), inside)
     process = context.Process(target=_run, args=arguments)
     with _nameless_main():
         process.start()

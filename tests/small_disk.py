@@ -15,7 +15,7 @@ _BALLAST = ".ballast"
 
 
 class SmallDisk:
-    """A file system in memory at a folder, for those who ``enter``.
+    """A file system in memory at a folder, for those who enter its namespaces.
 
     Args:
         place: The folder; what lies in it is copied.
@@ -27,7 +27,8 @@ class SmallDisk:
         place.mkdir(parents=True, exist_ok=True)
         size = f"size={int(megabytes * 1024)}k"
         script = (
-            'set -e; held=$(mktemp -d -p /var/tmp); cp -a "$1/." "$held"; mount -t tmpfs -o "$2" tmpfs "$1"; '
+            'set -e; held=$(mktemp -d -p /var/tmp); cp -a "$1/." "$held"; '
+            'mount -t tmpfs -o "$2" tmpfs "$1"; '
             'cp -a "$held/." "$1"; rm -r "$held"; echo ready; read _'
         )
         self._holder = subprocess.Popen(
@@ -63,7 +64,8 @@ class SmallDisk:
         command = [*enter, str(self._holder.pid), "mount", "-o", f"remount,{how}", self.place]
         subprocess.run(command, check=True)
 
-    def enter(self) -> int:
+    @property
+    def holder(self) -> int:
         """The process whose namespaces a command enters, see ``enter_namespaces``."""
         return self._holder.pid
 
@@ -78,7 +80,7 @@ def enter_namespaces(process: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     here = Path.cwd()
     for name, kind in (("user", _NEW_USER), ("mnt", _NEW_MOUNTS)):
-        with open(f"/proc/{process}/ns/{name}", "rb") as file:
+        with Path(f"/proc/{process}/ns/{name}").open("rb") as file:
             if libc.setns(file.fileno(), kind) != 0:
                 number = ctypes.get_errno()
                 raise OSError(number, os.strerror(number), f"namespace {name}")

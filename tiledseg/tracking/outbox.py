@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiledseg.errors import OutputError
 from tiledseg.images.atomic import flush, flush_folders, give_names
+from tiledseg.tracking.run_folder import cannot_keep
 
 _ENTRY, _FILES, _DRAFT = "entry.json", "files", ".draft-"
 
@@ -61,7 +61,7 @@ class Outbox:
             for draft in folder.glob(f"{_DRAFT}*"):  # a killed process was writing it
                 shutil.rmtree(draft, ignore_errors=True)
         except OSError as error:
-            raise _cannot_write(folder, error) from None
+            raise cannot_keep(folder, error) from None
         numbers = [int(place.name) for place in self._places()]
         self._next = max(numbers, default=0) + 1
 
@@ -94,7 +94,7 @@ class Outbox:
                 self.changed.notify_all()
             flush_folders([self.folder])
         except OSError as error:
-            raise _cannot_write(draft, error) from None
+            raise cannot_keep(draft, error) from None
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -155,10 +155,3 @@ class Outbox:
 def _read(place: Path) -> Entry:
     record = json.loads((place / _ENTRY).read_text(encoding="utf-8"))
     return Entry(place, record["kind"], record["content"])
-
-
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"{path}: cannot be written ({error.strerror or error}); make room, or point "
-        "TILEDSEG_STATE to a folder that can be written"
-    )

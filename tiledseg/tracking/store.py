@@ -1,6 +1,8 @@
 """The MLflow store in use: its address, a client, its errors."""
 
+import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,7 +13,7 @@ import requests
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tiledseg.errors import TrackingError
+from tiledseg.errors import TrackingError, is_disk_full
 from tiledseg.tracking.host_lock import host_lock
 from tiledseg.tracking.moved_store import require_unmoved
 from tiledseg.tracking.schema import explain_mismatch
@@ -28,10 +30,14 @@ _FILES_SECONDS = 10.0
 """How long a server may take to look into its bucket."""
 _NOT_SERVED = 503
 """What a server answers that leaves files to its clients (``--no-serve-artifacts``)."""
+_STATEMENT = re.compile(r"\(raised as a result of Query-invoked autoflush; .*?\) | \[SQL: .*")
+"""What SQLAlchemy says of an error beside the reason."""
 
 # MLflow asks a server that is away for four minutes before it says so. Whoever can wait does so
 # in ``sender``, which says so at once.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+# It logs a traceback of what is told in one line here, or tried again.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 # Files come and go through the server: the bucket behind it is often reached by nobody else, and
 # a file of some kilobytes takes one request instead of three.
@@ -97,6 +103,7 @@ def reason_of(error: Exception) -> str:
     uri = mlflow.get_tracking_uri()
     address, login = _split_login(uri)
     text = " ".join(str(error).split()).replace(uri, address)
+    text = _STATEMENT.sub("", text)
     password = login.partition(":")[2]
     for secret in {password, unquote(password)} - {""}:
         text = text.replace(secret, "***")

@@ -5,6 +5,7 @@
 import json
 import os
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,14 +17,16 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from tiledseg.config import DatasetSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.dataset import Dataset
+from tiledseg.errors import OutputError, is_disk_full
 from tiledseg.evaluation.evaluate import ImageEvaluation
 from tiledseg.evaluation.figures import learning_curves, save_figure
-from tiledseg.images.atomic import atomic_file, cannot_write, give_names
+from tiledseg.images.atomic import give_names
 from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import paint
 from tiledseg.tracking.champions import ValidationScore
@@ -53,7 +56,8 @@ from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
 from tiledseg.tracking.provenance import describe_environment, digest_files
 from tiledseg.tracking.revision import read_code
-from tiledseg.tracking.store import store_errors
+from tiledseg.tracking.run_folder import cannot_keep, keep_text
+from tiledseg.tracking.store import reason_of, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 from tiledseg.training.replay import tabulate_rates
 from tiledseg.training.session import SavedTraining
@@ -104,8 +108,7 @@ class TrackedRun:
         """
         text = experiment.to_yaml()
         if self.client is None:
-            with atomic_file(self._folder / EXPERIMENT_FILE) as file:
-                file.write(text.encode())
+            keep_text(self._folder / EXPERIMENT_FILE, text)
             self._put_text(text, EXPERIMENT_FILE)
         else:
             with store_errors():
@@ -289,7 +292,14 @@ class TrackedRun:
             make_package(draft)
             give_names([(draft, self._package)])
         except OSError as error:
-            raise cannot_write(self._package, error) from None
+            raise cannot_keep(self._package, error) from None
+        except MlflowException as error:  # it copies by way of a temporary folder
+            if not is_disk_full(error):
+                raise
+            raise OutputError(
+                f"{self._package}: cannot be written ({reason_of(error)}); make room there and in "
+                f"{tempfile.gettempdir()}, or point TILEDSEG_STATE and TMPDIR elsewhere"
+            ) from None
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         moment = _now()
