@@ -10,7 +10,7 @@ import cv2
 import mlflow
 import pytest
 from command_process import end_command, start_command
-from conftest import draw_discs
+from discs import draw_discs
 from small_disk import SmallDisk
 
 from tiledseg.images.writing import write_image
@@ -265,7 +265,9 @@ def test_the_storage_of_a_search(run, small_disk, experiment, tmp_path):
     disk.fill(0)
     storage = f"sqlite:///{tmp_path / 'storage' / 'sweeps.db'}"
     space = tmp_path / "space.yaml"
-    space.write_text("parameters:\n  training.learning_rate: {low: 0.001, high: 0.1, log: true}\n")
+    space.write_text(
+        "parameters:\n  training.learning_rate: {type: float, low: 0.001, high: 0.1}\n"
+    )
     said = run(
         "sweep", "--experiment", experiment, "--space", space, "--storage", storage,
         disk=disk, code=1,

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 from command_process import end_command, kill_command, start_command
-from conftest import draw_discs
+from discs import draw_discs
 
 from tiledseg.config import DatasetSettings
 from tiledseg.data.dataset import load_dataset

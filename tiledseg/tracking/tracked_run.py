@@ -60,7 +60,7 @@ from tiledseg.tracking.run_folder import cannot_keep, keep_text
 from tiledseg.tracking.store import reason_of, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 from tiledseg.training.replay import tabulate_rates
-from tiledseg.training.session import SavedTraining
+from tiledseg.training.session import STATE_FILE, SavedTraining
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Predictor
@@ -189,8 +189,8 @@ class TrackedRun:
             self._log_checkpoint(saved)
         content = {"epoch": saved.epoch, "batch": saved.batch}
         with self._outbox.put("state", content, replaces="state") as files:
-            for path in (saved.network, saved.state):
-                _link(path, files / path.name)
+            _link(saved.network, files / saved.network.name)
+            _link(saved.state, files / STATE_FILE)
 
     def on_epoch_masks(self, picture: EpochPicture) -> None:
         """Log an epoch-change mask with the epoch as step."""

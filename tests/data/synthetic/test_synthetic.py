@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from watched_disk import watch_disk
 
 from tiledseg.config import SyntheticSettings
 from tiledseg.data.synthetic import dataset
@@ -200,6 +201,11 @@ class TestWriteSyntheticDataset:
         assert list(folder.parent.iterdir()) == [folder]
         write_synthetic_dataset(SMALL, folder.with_name("alone"))
         assert contents(folder) == contents(folder.with_name("alone"))
+
+    def test_all_of_it_is_on_the_disk_before_it_has_its_name(self, folder, monkeypatch):
+        disk = watch_disk(monkeypatch)
+        write_synthetic_dataset(SMALL, folder)
+        assert disk.named == [(folder, True)]
 
     def test_what_a_killed_writer_left_is_drawn_anew(self, folder):
         draft = folder.with_name(f".{folder.name}.partial")
