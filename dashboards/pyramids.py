@@ -28,6 +28,7 @@ from dashboards.masks import read_probability
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.disk_quota import free_space, read_quota, remove_abandoned
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.images import place_lock
 from tiledseg.images.atomic import give_names
 from tiledseg.images.mapped import map_array, write_array
 from tiledseg.images.reading import read_image
@@ -144,10 +145,13 @@ def open_pyramid(
     with _lock_of(folder.name):
         found = _find(folder, kind)
         if found is None:
-            with take_turn(urgent=True):
-                _build(path, kind, folder, label)
+            with place_lock.take_turn(folder):
+                found = _find(folder, kind)  # another process may have just built it
+                if found is None:
+                    with take_turn(urgent=True):
+                        _build(path, kind, folder, label)
+                    found = _find(folder, kind)
             _free_space(home, folder)
-            found = _find(folder, kind)
     if found is None:
         raise OutputError(
             f"{folder}: a pyramid cannot be read back; point TILEDSEG_CACHE elsewhere"

@@ -27,7 +27,10 @@ from tiledseg.models import build_model
 from tiledseg.prediction.predictor import Predictor
 
 FEW, MANY = 3, 20
-KILLS = [pytest.param(FEW, marks=pytest.mark.soak), pytest.param(MANY, marks=pytest.mark.soak_long)]
+KILLS = [
+    pytest.param(FEW, marks=pytest.mark.soak),
+    pytest.param(MANY, marks=[pytest.mark.soak_long, pytest.mark.timeout(3600)]),
+]
 MOST_IN_A_ROW = 5
 """Kills of one piece of work; then it is left to end, and another is begun."""
 

@@ -133,7 +133,7 @@ def test_a_store_without_room_gets_all_of_it_when_it_has_some(outbox, store, sta
     sender = start()
     assert not sender.drain(0.2)
     assert "is full" in caplog.text
-    assert "kept until it has room" in caplog.text
+    assert "kept until it is taken" in caplog.text
     store.away.clear()
     assert sender.drain(5.0)
     assert store.taken == [1]

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 _END = ".lock"
 _FIRST = 1 if os.name == "nt" else 0
 """Where the holder's name is read from: Windows keeps others from the byte that is locked."""
+_PATIENCE_SECONDS = 300.0
+"""How long an entry of a cache may take another process."""
 
 
 class PlaceLock:
@@ -29,20 +31,22 @@ class PlaceLock:
     Args:
         place: What will be written; its folder is made if missing.
         remedy: What those may do who are refused.
-        waits: Wait until it is free, instead of being refused.
+        patience: Seconds to wait until it is free; None waits for ever.
 
     Raises:
-        OutputError: Somebody has it.
+        OutputError: Somebody has it, and keeps it.
         OSError: The file cannot be made.
     """
 
-    def __init__(self, place: Path, remedy: str = "wait for it", *, waits: bool = False) -> None:
+    def __init__(
+        self, place: Path, remedy: str = "wait for it", *, patience: float | None = 0.0
+    ) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         self._path = place.with_name(hidden_name(place.name, _END))
         # Not bound to a thread: what waits for a prediction need not be what started it.
         self._lock = FileLock(self._path, thread_local=False, poll_interval=0.02)
         try:
-            self._lock.acquire(blocking=waits)
+            self._lock.acquire(timeout=-1 if patience is None else patience)
         except Timeout:
             raise OutputError(f"{place}: {_holder(self._path)} is writing it; {remedy}") from None
         self._sign()
@@ -74,7 +78,7 @@ def hold(place: Path, remedy: str = "wait for it", *, waits: bool = False) -> It
     Args:
         place: As for ``PlaceLock``.
         remedy: Likewise.
-        waits: Likewise.
+        waits: Wait until it is free.
 
     Raises:
         OutputError: Somebody has it, or its folder cannot be written.
@@ -86,7 +90,7 @@ def hold(place: Path, remedy: str = "wait for it", *, waits: bool = False) -> It
             if not waits:
                 raise
             logger.info("%s", held)
-            lock = PlaceLock(place, waits=True)
+            lock = PlaceLock(place, patience=None)
     except OSError as error:
         raise cannot_write(place, error) from None
     try:
@@ -99,12 +103,12 @@ def hold(place: Path, remedy: str = "wait for it", *, waits: bool = False) -> It
 def take_turn(place: Path) -> Iterator[None]:
     """Wait until nobody else makes the same entry of a cache.
 
-    Where the lock cannot be had, as in a folder that cannot be written, nobody waits: entries
-    appear whole, and are only made twice.
+    Where the lock cannot be had, as in a folder that cannot be written or from a process that
+    sleeps, the entry is made all the same: entries appear whole, and are only made twice.
     """
     try:
-        lock = PlaceLock(place, waits=True)
-    except OSError:
+        lock = PlaceLock(place, patience=_PATIENCE_SECONDS)
+    except (OSError, OutputError):
         lock = None
     try:
         yield

@@ -130,9 +130,11 @@ def name_at_once(unnamed: Unnamed) -> PredictedImage:
     """
     try:
         unnamed.flush()
-    except OSError as error:
+    except BaseException as error:
         unnamed.leave()
-        raise cannot_write(unnamed.predicted.mask, error) from None
+        if isinstance(error, OSError):
+            raise cannot_write(unnamed.predicted.mask, error) from None
+        raise
     named = unnamed.name()
     flush_folders(unnamed.folders)
     return named
@@ -182,11 +184,13 @@ class NamingQueue:
             flush_folders(self._folders)
 
     def _name_first(self) -> None:
-        unnamed, flushed = self._waiting.popleft()
+        unnamed, flushed = self._waiting[0]
         try:
             flushed.result()
         except OSError as error:
+            self._waiting.popleft()
             unnamed.leave()
             raise cannot_write(unnamed.predicted.mask, error) from None
+        self._waiting.popleft()
         self._on_named(unnamed.name())
         self._folders |= unnamed.folders

@@ -13,7 +13,7 @@ import requests
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tiledseg.errors import TrackingError, is_disk_full
+from tiledseg.errors import TrackingError
 from tiledseg.tracking.host_lock import host_lock
 from tiledseg.tracking.moved_store import require_unmoved
 from tiledseg.tracking.schema import explain_mismatch
@@ -36,13 +36,13 @@ _STATEMENT = re.compile(r"\(raised as a result of Query-invoked autoflush; .*?\)
 # MLflow asks a server that is away for four minutes before it says so. Whoever can wait does so
 # in ``sender``, which says so at once.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-# It logs a traceback of what is told in one line here, or tried again.
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 # Files come and go through the server: the bucket behind it is often reached by nobody else, and
 # a file of some kilobytes takes one request instead of three.
 os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
 os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
+# It logs a traceback of what is told in one line here, or tried again.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def connect() -> mlflow.MlflowClient:

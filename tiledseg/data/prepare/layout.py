@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from tiledseg.data.prepare.cutting import Piece
-from tiledseg.data.prepare.statistics import write_statistics
+from tiledseg.data.prepare.statistics import has_statistics, write_statistics
 from tiledseg.data.unfinished import COMMAND, MANIFEST, SPEC, UNFINISHED
 from tiledseg.errors import DatasetError, OutputError, one_line
 from tiledseg.images.atomic import atomic_file, give_names
@@ -87,15 +87,19 @@ def write_layout(
         DatasetError: One of ``splits`` got nothing.
         TiledsegError: What a job raises.
     """
+    work = folder / UNFINISHED
+    if _is_written(folder, spec) and has_statistics(folder) and not work.exists():
+        return read_manifest(folder)  # also where nobody may write
     with hold(folder, "wait for it, or choose another name"):
-        work = folder / UNFINISHED
-        if _reserve(folder, spec, command):
+        if _is_written(folder, spec):
             manifest = read_manifest(folder)
-            write_statistics(manifest, folder)
+            work.mkdir(exist_ok=True)
+            write_statistics(manifest, folder, work)
         else:
+            _reserve(folder, spec, command)
             manifest = pd.DataFrame(_make_rows(folder, jobs, progress, len(classes)))
             _require_splits(folder, splits, set(manifest.get("split", ())))
-            write_statistics(manifest, folder, drafts=work)
+            write_statistics(manifest, folder, work)
             with atomic_file(folder / MANIFEST, drafts=work) as file:
                 file.write(manifest.to_csv(index=False).encode())
         shutil.rmtree(work, ignore_errors=True)
@@ -163,21 +167,22 @@ def read_manifest(folder: Path) -> pd.DataFrame:
     return table
 
 
-def _reserve(folder: Path, spec: Mapping[str, Any], command: str) -> bool:
-    """Record the spec in the folder; True where everything is written already."""
+def _is_written(folder: Path, spec: Mapping[str, Any]) -> bool:
+    """Whether all images are there; refuses a folder that is not this dataset's."""
     text = require_own_folder(folder)
     if text:
         _require_same(folder, text, spec)
-        if (folder / MANIFEST).is_file():
-            return True
-    # From here on the dataset is unfinished, before there is any file of it.
+    return bool(text) and (folder / MANIFEST).is_file()
+
+
+def _reserve(folder: Path, spec: Mapping[str, Any], command: str) -> None:
+    """Make the folder an unfinished dataset, before there is any file of it; record its spec."""
     work = folder / UNFINISHED
     with atomic_file(work / COMMAND) as file:
         file.write(command.encode())
-    if not text:
+    if not (folder / SPEC).is_file():
         with atomic_file(folder / SPEC, drafts=work) as file:
             file.write(json.dumps(spec, indent=2).encode())
-    return False
 
 
 def _require_same(folder: Path, text: str, spec: Mapping[str, Any]) -> None:

@@ -33,13 +33,18 @@ def statistics_of(manifest: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_statistics(manifest: pd.DataFrame, folder: Path, drafts: Path | None = None) -> None:
+def has_statistics(folder: Path) -> bool:
+    """Whether a dataset has both files."""
+    return all((folder / name).is_file() for name in (TABLE, PICTURE))
+
+
+def write_statistics(manifest: pd.DataFrame, folder: Path, drafts: Path) -> None:
     """Write both files, whole or not at all; those of an earlier call stay.
 
     Args:
         manifest: Of ``write_layout``.
         folder: The dataset.
-        drafts: Folder for what is not whole yet; by default the dataset's.
+        drafts: Folder for what is not whole yet.
 
     Raises:
         OutputError: They cannot be written.
@@ -66,7 +71,7 @@ def _figures(split: str, kind: str, part: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _draw(manifest: pd.DataFrame, path: Path, drafts: Path | None) -> None:
+def _draw(manifest: pd.DataFrame, path: Path, drafts: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow to load
     from matplotlib.figure import Figure  # noqa: PLC0415
 

@@ -4,7 +4,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 
 from tiledseg.errors import DatasetError
@@ -35,8 +35,7 @@ def unpack(archive: Path, folder: Path) -> Path:
             folder; nothing is written then.
         OutputError: The folder cannot be written, or another process writes it.
     """
-    with hold(folder):
-        _unpack(archive, folder, _DEPTH)
+    _unpack(archive, folder, _DEPTH)
     return folder
 
 
@@ -45,9 +44,10 @@ def _unpack(archive: Path, folder: Path, depth: int) -> None:
         with zipfile.ZipFile(archive) as packed:
             # Of two with one name, the last counts, as for other programs.
             members = dict(_safe_members(packed, archive, folder))
-            missing = [each for each in members.items() if not _is_unpacked(*each)]
-            for first in range(0, len(missing), _AT_ONCE):
-                _unpack_members(packed, missing[first : first + _AT_ONCE], folder)
+            is_whole = all(_is_unpacked(*each) for each in members.items())
+            if not is_whole or (folder / _DRAFTS).exists():
+                with hold(folder):
+                    _unpack_missing(packed, members, folder)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DatasetError(
             f"{archive}: is a damaged ZIP, or none ({error}); fetch it again, or unpack it "
@@ -62,20 +62,22 @@ def _unpack(archive: Path, folder: Path, depth: int) -> None:
             _unpack(target, target.with_suffix(""), depth - 1)
 
 
-def _unpack_members(
-    packed: zipfile.ZipFile, members: Sequence[tuple[Path, zipfile.ZipInfo]], folder: Path
+def _unpack_missing(
+    packed: zipfile.ZipFile, members: Mapping[Path, zipfile.ZipInfo], folder: Path
 ) -> None:
-    """Unpack files as drafts, then give all of them their names."""
+    """Unpack what is missing as drafts, and give those their names, many at once."""
+    missing = [each for each in members.items() if not _is_unpacked(*each)]
     drafts = folder / _DRAFTS
-    moves = []
     try:
         shutil.rmtree(drafts, ignore_errors=True)  # of a process that was killed
         drafts.mkdir(parents=True)
-        for number, (target, member) in enumerate(members):
-            moves.append((drafts / str(number), target))
-            with packed.open(member) as source, moves[-1][0].open("xb") as file:
-                shutil.copyfileobj(source, file, 2**20)
-        give_names(moves)
+        for first in range(0, len(missing), _AT_ONCE):
+            moves = []
+            for number, (target, member) in enumerate(missing[first : first + _AT_ONCE]):
+                moves.append((drafts / str(number), target))
+                with packed.open(member) as source, moves[-1][0].open("xb") as file:
+                    shutil.copyfileobj(source, file, 2**20)
+            give_names(moves)
     except OSError as error:
         raise cannot_write(folder, error) from None
     finally:

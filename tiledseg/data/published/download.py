@@ -44,18 +44,26 @@ def download(url: str, path: Path, sha256: str, progress: Progress | None = None
         OutputError: The file cannot be written, there is no room for it, or another process
             fetches it.
     """
-    with hold(path):
-        _download(url, path, sha256, progress)
+    if not _is_here(url, path, sha256):
+        with hold(path):
+            if not _is_here(url, path, sha256):
+                _download(url, path, sha256, progress)
+
+
+def _is_here(url: str, path: Path, sha256: str) -> bool:
+    """Whether the file is there; refuses another one of its name."""
+    if not path.is_file():
+        return False
+    found = _checksum(path)
+    if found == sha256:
+        return True
+    raise DatasetError(
+        f"{path} is there, but is not what {url} holds (SHA-256 {found} instead of {sha256}); move "
+        "it away and fetch again"
+    )
 
 
 def _download(url: str, path: Path, sha256: str, progress: Progress | None) -> None:
-    if path.is_file():
-        if _checksum(path) == sha256:
-            return
-        raise DatasetError(
-            f"{path} is there, but is not what {url} holds (SHA-256 {_checksum(path)} instead of "
-            f"{sha256}); move it away and fetch again"
-        )
     part = path.with_name(f"{path.name}.part")
     _receive(url, part, progress)
     found = _checksum(part)
