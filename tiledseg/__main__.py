@@ -47,8 +47,6 @@ def _quiet_libraries() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("tiledseg").setLevel(logging.INFO)
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # where it is loaded already
-    # It writes a traceback of every error of the database, which we tell in a line.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -41,7 +41,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 # a file of some kilobytes takes one request instead of three.
 os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
 os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
-# It logs a traceback of what is told in one line here, or tried again.
+# It writes a traceback of every error of the database, which is told in one line, or tried again.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
