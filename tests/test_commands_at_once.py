@@ -27,6 +27,8 @@ def run_twice(tmp_path):
 
     def run(words, pause: float, **options) -> list[int]:
         logs = [tmp_path / f"log-{number}.txt" for number in range(2)]
+        for log in logs:
+            log.unlink(missing_ok=True)
         first = start_command(words, tmp_path, logs[0], **options)
         first.join(pause)
         processes = [first, start_command(words, tmp_path, logs[1], **options)]

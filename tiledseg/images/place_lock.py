@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 _END = ".lock"
 _FIRST = 1 if os.name == "nt" else 0
 """Where the holder's name is read from: Windows keeps others from the byte that is locked."""
+_LOOKS, _LOOK_SECONDS = 20, 0.01
+"""How often, and after which pause, the holder's name is looked for."""
 _PATIENCE_SECONDS = 300.0
 """How long an entry of a cache may take another process."""
 
@@ -118,13 +121,16 @@ def take_turn(place: Path) -> Iterator[None]:
 
 
 def _holder(path: Path) -> str:
-    """Who has a lock, as its file says."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(_FIRST)
-            process, host = file.readall().decode().split()
-    except (OSError, ValueError):
-        return "another process"
-    if (process, host) == (str(os.getpid()), socket.gethostname()):
-        return "this process"
-    return f"process {process} on {host}"
+    """Who has a lock, as its file says; it may have been taken just now, and not be signed yet."""
+    for _ in range(_LOOKS):
+        try:
+            with path.open("rb", buffering=0) as file:
+                file.seek(_FIRST)
+                process, host = file.readall().decode().split()
+        except (OSError, ValueError):
+            time.sleep(_LOOK_SECONDS)
+            continue
+        if (process, host) == (str(os.getpid()), socket.gethostname()):
+            return "this process"
+        return f"process {process} on {host}"
+    return "another process"
