@@ -118,7 +118,7 @@ class DocumentedStore(Store):
 
     Args:
         documented: It, running.
-        database: Address of MLflow's tables.
+        database: Address of the PostgreSQL server, as its superuser with the password.
         files: Address of the S3 store.
     """
 
@@ -130,7 +130,8 @@ class DocumentedStore(Store):
         self.documented, self.past_server = documented, signed.seen
         self.server, self.environment = documented.server, documented.client
         self.secrets = tuple(SECRETS.values())
-        self._tables = Tables(database)
+        self._superuser = sqlalchemy.create_engine(database, isolation_level="AUTOCOMMIT")
+        self._tables = Tables(database.rpartition("/")[0] + "/mlflow")
         key, secret = SECRETS["S3-KEY"], SECRETS["S3-SECRET"]
         store = boto3.resource(
             "s3", endpoint_url=files, aws_access_key_id=key, aws_secret_access_key=secret
@@ -145,6 +146,19 @@ class DocumentedStore(Store):
     def clear(self) -> None:
         self._tables.restore()
         self.bucket.objects.delete()
+
+    @contextmanager
+    def without_database(self) -> Iterator[None]:
+        """Have MLflow's database refuse the server for the block."""
+        open_to = "ALTER DATABASE mlflow ALLOW_CONNECTIONS {}"
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'mlflow'"
+        with self._superuser.connect() as connection:
+            connection.exec_driver_sql(open_to.format("false"))
+            connection.exec_driver_sql(end)
+            try:
+                yield
+            finally:
+                connection.exec_driver_sql(open_to.format("true"))
 
 
 class SignedRequests(logging.Handler):
@@ -225,12 +239,9 @@ def start_documented_server(folder: Path, binaries: Path) -> Iterator[Documented
     files = f"http://{host}:{port}"
     with postgresql_server(binaries, password) as database:
         documented = DocumentedServer(folder, database, password, files)
-        server = urlsplit(database).netloc.rpartition("@")[2]
-        login = f"mlflow:{SECRETS['DATABASE-PASSWORD']}"
+        superuser = database.replace("://postgres", f"+psycopg://postgres:{password}")
         try:
-            yield DocumentedStore(
-                documented, f"postgresql+psycopg://{login}@{server}/mlflow", files
-            )
+            yield DocumentedStore(documented, superuser, files)
         finally:
             documented.server.stop()
             s3.stop()

@@ -99,10 +99,12 @@ class Place:
         raise AssertionError(f"epoch {epoch} never came")
 
 
-def write_experiment(folder: Path, experiment: Experiment) -> Path:
-    """An experiment file with ``SETTINGS``."""
+def write_experiment(
+    folder: Path, experiment: Experiment, settings: Mapping[str, Any] = SETTINGS
+) -> Path:
+    """An experiment file with other settings."""
     path = folder / "Tiny.yaml"
-    path.write_text(experiment.override(SETTINGS).to_yaml())
+    path.write_text(experiment.override(settings).to_yaml())
     return path
 
 
@@ -121,16 +123,16 @@ def curves(client: mlflow.MlflowClient, run_id: str) -> dict[str, list[tuple[int
     }
 
 
-def assert_one_whole_run(place: Place, run_id: str) -> None:
+def assert_one_whole_run(place: Place, run_id: str, epochs: int = 5) -> None:
     """FINISHED, one version, every epoch once, every file once."""
     run = place.only_run()
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
     versions = place.client.search_model_versions("name = 'Tiny'")
     assert [version.run_id for version in versions] == [run_id]
     for key, curve in curves(place.client, run_id).items():
-        assert [step for step, _ in curve] == list(range(1, 6)), key
-    for epochs in RunFiles(run_id).epoch_pictures().values():
-        assert list(epochs) == list(range(1, 6))
+        assert [step for step, _ in curve] == list(range(1, epochs + 1)), key
+    for found in RunFiles(run_id).epoch_pictures().values():
+        assert list(found) == list(range(1, epochs + 1))
     scores = RunFiles(run_id).path("scores.csv").read_text().splitlines()
     assert len(scores) == len(set(scores)) == 1 + 2 * (2 + 2)
     kept = place.client.search_logged_models(experiment_ids=[run.info.experiment_id])

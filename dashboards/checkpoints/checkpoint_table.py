@@ -48,7 +48,9 @@ def find_score(
         score = ValidationScore.from_tags(version.tags)
         if score is not None:
             return score
-    if run.metrics.get("best_epoch") == checkpoint.epoch and is_scored(run.metrics, SPLIT):
+    # Before a run has ended, its threshold may be chosen and not be in the model's files yet.
+    is_best = run.status == "FINISHED" and run.metrics.get("best_epoch") == checkpoint.epoch
+    if is_best and is_scored(run.metrics, SPLIT):
         return ValidationScore.from_metrics(run.metrics, experiment_of(run.run_id).class_names)
     return score_network(network_of(checkpoint), run.run_id)
 

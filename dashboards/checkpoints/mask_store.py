@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -92,9 +93,10 @@ def find_masks(network: Network, run_id: str, stem: str) -> StoredMasks | None:
     folder = _place(network, run_id, stem)
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        os.utime(folder)
     except (OSError, ValueError):
         return None
+    with suppress(OSError):  # the cache may be read-only
+        os.utime(folder)
     return StoredMasks(folder, record["scores"], record["seams"])
 
 

@@ -25,10 +25,37 @@ from dashboards.masks import holds_labels
 from dashboards.viewer import Scene, show_viewer
 from tiledseg.errors import DatasetError
 from tiledseg.tracking.checkpoint_summaries import CheckpointSummary
+from tiledseg.tracking.queries import RunSummary
 
-STEM = "stem"
+SHOW, CHECKPOINT, STEM = "show", "checkpoint", "stem"
+"""Names in the address."""
+OPENED = "open-checkpoint"
+"""What a visitor's session remembers."""
 KEYS = {"tiled": "a", "resized": "b"}
 """As the panes of a comparison are called."""
+
+
+def choose_checkpoint(
+    run: RunSummary, kept: Sequence[CheckpointSummary]
+) -> CheckpointSummary | None:
+    """The checkpoint in the address, else the best; one that is open stays so when it is gone.
+
+    Args:
+        run: The run.
+        kept: What it keeps.
+    """
+    asked = str(st.query_params.get(CHECKPOINT, ""))
+    before: CheckpointSummary | None = st.session_state.get(OPENED)
+    offered = list(kept)
+    if before is not None and before.run_id == run.run_id:
+        offered.append(before)
+    named = [each for each in offered if str(each.epoch) == asked]
+    best = [each for each in kept if each.is_best]
+    opened = next(iter([*named, *best, *kept]), None)
+    st.session_state[OPENED] = opened
+    if opened is not None:
+        st.query_params[CHECKPOINT] = str(opened.epoch)
+    return opened
 
 
 def show_masks(checkpoint: CheckpointSummary, stems: Sequence[str], stem: str) -> bool:

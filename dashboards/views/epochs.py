@@ -9,7 +9,13 @@ import streamlit as st
 from dashboards import charts, empty_states, navigation, store
 from dashboards.checkpoints.checkpoint_table import show_checkpoint_table
 from dashboards.checkpoints.confirmation import show_promotion
-from dashboards.checkpoints.opening import STEM, show_masks
+from dashboards.checkpoints.opening import (
+    CHECKPOINT,
+    SHOW,
+    STEM,
+    choose_checkpoint,
+    show_masks,
+)
 from dashboards.checkpoints.validation_images import digests_of
 from dashboards.comparison import MODE_NAMES
 from dashboards.formatting import format_age
@@ -22,10 +28,8 @@ from tiledseg.tracking.queries import RunSummary
 MOST_RUNS = 200
 MOST_ASKED = 5
 FOLLOW_SECONDS = 5
-EPOCH, SHOW, CHECKPOINT, FILM = "epoch", "show", "checkpoint", "film"
+EPOCH, FILM = "epoch", "film"
 SHOWN = {FILM: "Every epoch", CHECKPOINT: "Checkpoint"}
-OPENED = "open-checkpoint"
-"""What a visitor's session remembers."""
 RunState = tuple[str, float | None, float | None, tuple[str, ...]]
 CURVES = (
     ("Dice", 270, ("val_dice", "dice", "val_dice_coef", "dice_coef")),
@@ -63,7 +67,7 @@ def show() -> None:
         shown = navigation.pick(
             "Masks", list(SHOWN), SHOW, FILM, format_func=lambda key: SHOWN[key]
         )
-        opened = _open_checkpoint(run, kept) if shown == CHECKPOINT else None
+        opened = choose_checkpoint(run, kept) if shown == CHECKPOINT else None
         stems = sorted({stem for stem, _ in pictures})
         if shown == CHECKPOINT:
             stems = list(digests_of(run.run_id)) if opened else []
@@ -80,25 +84,7 @@ def show() -> None:
         _curves(run, None)
     _show_checkpoints(run, kept, opened)
     if run.status == "RUNNING":
-        _follow(run.run_id, _state_of(run.run_id))
-
-
-def _open_checkpoint(
-    run: RunSummary, kept: Sequence[CheckpointSummary]
-) -> CheckpointSummary | None:
-    """The checkpoint in the address, else the best; one that is open stays so when it is gone."""
-    asked = str(st.query_params.get(CHECKPOINT, ""))
-    before: CheckpointSummary | None = st.session_state.get(OPENED)
-    offered = list(kept)
-    if before is not None and before.run_id == run.run_id:
-        offered.append(before)
-    named = [each for each in offered if str(each.epoch) == asked]
-    best = [each for each in kept if each.is_best]
-    opened = next(iter([*named, *best, *kept]), None)
-    st.session_state[OPENED] = opened
-    if opened is not None:
-        st.query_params[CHECKPOINT] = str(opened.epoch)
-    return opened
+        _follow(run.run_id, _state_of(run, kept))  # of what is shown: it may be outdated by now
 
 
 def _show_checkpoint(
@@ -152,17 +138,17 @@ def _show_checkpoints(
 
 
 @st.fragment(run_every=FOLLOW_SECONDS)
-def _follow(run_id: str, seen: RunState) -> None:
+def _follow(run_id: str, shown: RunState) -> None:
     """Run the page again when a training has got on; what is open stays open."""
     with suppress(TiledsegError):
-        if _state_of(run_id) != seen:
+        if _state_of(store.one_run(run_id), store.checkpoints_of(run_id)) != shown:
+            store.curves_of.clear()  # they may be those of a moment ago
             st.rerun()
 
 
-def _state_of(run_id: str) -> RunState:
+def _state_of(run: RunSummary, kept: Sequence[CheckpointSummary]) -> RunState:
     """What changes on this page while a run goes on."""
-    run = store.one_run(run_id)
-    models = tuple(each.model_id for each in store.checkpoints_of(run_id))
+    models = tuple(each.model_id for each in kept)
     return run.status, run.metrics.get("val_dice"), run.metrics.get("loss"), models
 
 

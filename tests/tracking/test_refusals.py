@@ -217,9 +217,17 @@ def test_a_dead_run_of_somebody_else_is_left_open_and_others_are_closed(store, o
     theirs = client.create_run(client.create_experiment("Tiny"), tags=tags).info.run_id
     log_in(monkeypatch, login)
     own = client.create_run(client.create_experiment("Own"), tags=tags).info.run_id
-    facts = json.loads(CliRunner().invoke(app, ["doctor", "--repair", "--json"]).stdout)
+    done = CliRunner().invoke(app, ["doctor", "--repair", "--json"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    facts = json.loads(done.stdout)
     found = {each["run"]: each for each in facts["dead_runs"]}
     assert found[own]["closed"] and not found[theirs]["closed"]
     assert f"does not let user '{name}' do this" in found[theirs]["problem"]
     statuses = [client.get_run(run_id).info.status for run_id in (own, theirs)]
     assert statuses == ["KILLED", "RUNNING"]
+
+
+def test_a_database_that_is_away(store):
+    with store.without_database():
+        assert "answers with status 503; look at its log: its database may be away" in ask()
+    assert connect().search_experiments()

@@ -2,6 +2,7 @@
 
 import requests
 from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 
 
 def ask_server(uri: str, path: str, seconds: float) -> requests.Response:
@@ -13,15 +14,16 @@ def ask_server(uri: str, path: str, seconds: float) -> requests.Response:
         seconds: How long the server may take.
 
     Raises:
-        MlflowException: The variables that name certificate and login contradict each other.
-        OSError: There is no answer, or no such certificate.
+        MlflowException: There is no answer, or the variables that name certificate and login
+            contradict each other.
     """
-    ways = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
-    return requests.get(
-        f"{uri.rstrip('/')}{path}",
+    answer = http_request(  # type: ignore[no-untyped-call]
+        get_default_host_creds(uri),  # type: ignore[no-untyped-call]
+        path,
+        "GET",
+        max_retries=0,
         timeout=seconds,
-        verify=ways.verify,
-        cert=ways.client_cert_path,
-        auth=(ways.username, ways.password) if ways.username and ways.password else None,
-        headers={"Authorization": f"Bearer {ways.token}"} if ways.token else None,
+        raise_on_status=False,
     )
+    assert isinstance(answer, requests.Response)
+    return answer

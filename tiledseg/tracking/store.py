@@ -9,8 +9,8 @@ from contextlib import contextmanager, nullcontext
 from urllib.parse import unquote
 
 import mlflow
-import requests
 from mlflow.exceptions import MlflowException
+from mlflow.utils.rest_utils import verify_rest_response
 from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.errors import TrackingError
@@ -18,16 +18,21 @@ from tiledseg.tracking.host_lock import host_lock
 from tiledseg.tracking.moved_store import require_unmoved
 from tiledseg.tracking.schema import explain_mismatch
 from tiledseg.tracking.server import ask_server
-from tiledseg.tracking.store_problems import describe_problem, is_forbidden, is_refusal
+from tiledseg.tracking.store_problems import (
+    describe_problem,
+    is_forbidden,
+    is_refusal,
+    name_silence,
+)
 
-ANSWER_SECONDS = 5.0
-"""How long a tracking server may take to say that it is alive."""
+ANSWER_SECONDS = 10.0
+"""How long a tracking server may take to answer a command that begins."""
 TRUSTED_SECONDS = 2.0
 """How long a store that has answered is not asked again whether it does: a page that reads ten
 things asks once."""
 _answered: dict[str, float] = {}
-_FILES_SECONDS = 10.0
-"""How long a server may take to look into its bucket."""
+_QUESTION = "/api/2.0/mlflow/experiments/search?max_results=1"
+_FILES = "/api/2.0/mlflow-artifacts/artifacts"
 _NOT_SERVED = 503
 """What a server answers that leaves files to its clients (``--no-serve-artifacts``)."""
 _STATEMENT = re.compile(r"\(raised as a result of Query-invoked autoflush; .*?\) | \[SQL: .*")
@@ -37,6 +42,8 @@ _STATEMENT = re.compile(r"\(raised as a result of Query-invoked autoflush; .*?\)
 # in ``sender``, which says so at once.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+# With a server, MLflow prints the address of each run that ends, also into the JSON of ``doctor``.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # Files come and go through the server: the bucket behind it is often reached by nobody else, and
 # a file of some kilobytes takes one request instead of three.
 os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
@@ -53,20 +60,15 @@ def connect() -> mlflow.MlflowClient:
             it.
     """
     uri = mlflow.get_tracking_uri()
-    known = time.monotonic() - _answered.get(uri, -TRUSTED_SECONDS) < TRUSTED_SECONDS
-    if not known and uri.startswith(("http://", "https://")):
-        _require_answer(uri)
-    if not known:
-        require_unmoved(uri)
-    with store_errors():
-        if known:
-            return mlflow.MlflowClient()
-        # MLflow makes the tables of a new database at the first look, which two cannot at once.
-        with host_lock(uri) if uri.startswith("sqlite") else nullcontext():
-            client = mlflow.MlflowClient()
-            client.search_experiments(max_results=1)
+    if time.monotonic() - _answered.get(uri, -TRUSTED_SECONDS) >= TRUSTED_SECONDS:
+        if _is_server(uri):
+            _require_answer(uri)
+        else:
+            require_unmoved(uri)
+            _require_tables(uri)
         _answered[uri] = time.monotonic()
-    return client
+    with store_errors():
+        return mlflow.MlflowClient()
 
 
 def require_files() -> None:
@@ -76,10 +78,10 @@ def require_files() -> None:
         TrackingError: It does not.
     """
     uri = mlflow.get_tracking_uri()
-    if not uri.startswith(("http://", "https://")):
+    if not _is_server(uri):
         return
     with store_errors():
-        answer = ask_server(uri, "/api/2.0/mlflow-artifacts/artifacts", _FILES_SECONDS)
+        answer = ask_server(uri, _FILES, ANSWER_SECONDS)
         if answer.status_code != _NOT_SERVED:
             answer.raise_for_status()
 
@@ -136,23 +138,32 @@ def store_errors(about: str = "") -> Iterator[None]:
         raise TrackingError(f"{named}{explain(error)}") from error
 
 
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+def _require_tables(uri: str) -> None:
+    """Look into a database; MLflow makes the tables of a new one then, which two cannot at once."""
+    with store_errors(), host_lock(uri) if uri.startswith("sqlite") else nullcontext():
+        mlflow.MlflowClient().search_experiments(max_results=1)
+
+
 def _require_answer(uri: str) -> None:
-    """Ask whether a server is alive; MLflow itself would retry for minutes."""
+    """Ask a server for something of its database; MLflow itself would ask for minutes."""
     with store_errors():
         try:
-            answer = ask_server(uri, "/health", ANSWER_SECONDS)
-        except requests.exceptions.SSLError:
-            raise
-        except requests.RequestException as error:
+            answer = ask_server(uri, _QUESTION, ANSWER_SECONDS)
+        except MlflowException as error:
+            silence = name_silence(error)
+            if not silence:
+                raise
             raise TrackingError(
-                f"the MLflow server {store_address()} does not answer ({type(error).__name__}); "
-                "start it, or change MLFLOW_TRACKING_URI (unset it to use ./mlflow.db)"
+                f"the MLflow server {store_address()} does not answer ({silence}); start it, or "
+                "change MLFLOW_TRACKING_URI (unset it to use ./mlflow.db)"
             ) from error
-    if answer.status_code >= 500:
-        raise TrackingError(
-            f"the MLflow server {store_address()} answers with status {answer.status_code}; "
-            "look at its log"
-        )
+        if answer.status_code >= 500:
+            answer.raise_for_status()
+        verify_rest_response(answer, _QUESTION)
 
 
 def _split_login(uri: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from tiledseg.errors import is_disk_full
 
 CERTIFICATE_VARIABLE = "MLFLOW_TRACKING_SERVER_CERT_PATH"
 LOGIN_VARIABLES = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-_LOGIN_REFUSED, _FORBIDDEN = 401, 403
+_LOGIN_REFUSED, _FORBIDDEN, _SERVER_ERROR = 401, 403, 500
 _STATUS = {
     "UNAUTHENTICATED": _LOGIN_REFUSED,
     "CUSTOMER_UNAUTHORIZED": _LOGIN_REFUSED,
@@ -27,7 +27,7 @@ _CALL = re.compile(r"/api/\d\.\d/(?P<call>mlflow[\w/-]*)")
 _FILES = "mlflow-artifacts"
 _NO_CERTIFICATE = "Could not find a suitable TLS CA certificate"
 _BAD_CERTIFICATE = re.compile(r"certificate verify failed: (?P<why>.+?)\.? \(_ssl")
-_PROBLEMS = re.compile(r"too many (?P<status>5\d\d) error responses")
+_SERVER_ERRORS = re.compile(r"too many (?P<status>5\d\d) error responses")
 
 
 def describe_problem(error: Exception, address: str, reason: str) -> str:
@@ -38,14 +38,9 @@ def describe_problem(error: Exception, address: str, reason: str) -> str:
         address: Of the store, without login.
         reason: What the error says, in one line and without passwords.
     """
-    for each in list_causes(error):
-        if isinstance(each, requests.exceptions.SSLError):
-            return _describe_certificate(str(each), address)
-        if _NO_CERTIFICATE in str(each):
-            return (
-                f"{CERTIFICATE_VARIABLE}={os.environ.get(CERTIFICATE_VARIABLE, '')!r}: there is no "
-                f"such file; let it name the certificate of the MLflow server {address}"
-            )
+    certificate = _describe_certificate(error, address)
+    if certificate:
+        return certificate
     status = _read_status(error)
     if status == _LOGIN_REFUSED:
         return _describe_login(address)
@@ -56,6 +51,11 @@ def describe_problem(error: Exception, address: str, reason: str) -> str:
             f"the MLflow server {address} cannot keep or give the files of runs (status {status}"
             f"{_read_message(error)}); look at its log: the bucket or folder behind it may be "
             "missing, full or locked"
+        )
+    if status is not None and status >= _SERVER_ERROR:
+        return (
+            f"the MLflow server {address} answers with status {status}; look at its log: its "
+            "database may be away"
         )
     remedy = "check MLFLOW_TRACKING_URI"
     if "database is locked" in reason:
@@ -70,7 +70,18 @@ def describe_absence(error: Exception, address: str, reason: str) -> str:
     if _is_about_files(error):
         return describe_problem(error, address, reason)
     fault = "is full" if is_disk_full(error) else "does not answer"
-    return f"the MLflow store {address} {fault} ({reason})"
+    status = _read_status(error)
+    why = reason if status is None else f"status {status}"
+    return f"the MLflow store {address} {fault} ({why})"
+
+
+def name_silence(error: Exception) -> str:
+    """What kind of silence it was, where a server could not be reached at all; else empty."""
+    for each in list_causes(error):
+        if isinstance(each, requests.RequestException):
+            is_certificate = isinstance(each, requests.exceptions.SSLError)
+            return "" if is_certificate else type(each).__name__
+    return ""
 
 
 def is_temporary(error: Exception) -> bool:
@@ -78,7 +89,9 @@ def is_temporary(error: Exception) -> bool:
     if is_disk_full(error):
         return True
     if isinstance(error, requests.HTTPError) and error.response is not None:
-        return error.response.status_code >= 500 or error.response.status_code in _TRY_AGAIN
+        return (
+            error.response.status_code >= _SERVER_ERROR or error.response.status_code in _TRY_AGAIN
+        )
     if isinstance(error, MlflowException):
         cause = error.__cause__ or error.__context__
         return error.error_code in _TEMPORARY or isinstance(
@@ -116,19 +129,33 @@ def list_causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _describe_certificate(reason: str, address: str) -> str:
-    """One line on a server that cannot be spoken with by TLS, and the remedy."""
-    found = _BAD_CERTIFICATE.search(reason)
-    if found is None:
+def _describe_certificate(error: Exception, address: str) -> str:
+    """One line on a server that cannot be spoken with by TLS, and the remedy; empty if it can."""
+    said = next((str(each) for each in list_causes(error) if _is_about_tls(each)), "")
+    found = _BAD_CERTIFICATE.search(said)
+    if found:
         return (
-            f"the MLflow server {address} cannot be spoken with by TLS ({reason[-120:]}); check "
-            f"whether MLFLOW_TRACKING_URI has to begin with http:// or https://, and that "
+            f"the certificate of the MLflow server {address} is not trusted ({found['why']}); let "
+            f"{CERTIFICATE_VARIABLE} name its file, or that of its authority, and call the server "
+            "by a name that it is for"
+        )
+    if _NO_CERTIFICATE in said:
+        return (
+            f"{CERTIFICATE_VARIABLE}={os.environ.get(CERTIFICATE_VARIABLE, '')!r}: there is no "
+            f"such file; let it name the certificate of the MLflow server {address}"
+        )
+    if said:
+        return (
+            f"the MLflow server {address} cannot be spoken with by TLS ({said[-120:]}); check "
+            "whether MLFLOW_TRACKING_URI has to begin with http:// or https://, and that "
             f"{CERTIFICATE_VARIABLE} names a certificate"
         )
-    return (
-        f"the certificate of the MLflow server {address} is not trusted ({found['why']}); let "
-        f"{CERTIFICATE_VARIABLE} name its file, or that of its authority, and call the server by "
-        "a name that it is for"
+    return ""
+
+
+def _is_about_tls(error: BaseException) -> bool:
+    return isinstance(error, requests.exceptions.SSLError) or (
+        isinstance(error, OSError) and _NO_CERTIFICATE in str(error)
     )
 
 
@@ -136,9 +163,9 @@ def _read_status(error: Exception) -> int | None:
     """The status that a server answered with, where it refused something or failed."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code
-    faults = _PROBLEMS.search(str(error))
-    if faults:
-        return int(faults["status"])
+    found = _SERVER_ERRORS.search(str(error))
+    if found:
+        return int(found["status"])
     return _STATUS.get(error.error_code) if isinstance(error, MlflowException) else None
 
 

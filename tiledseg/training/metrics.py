@@ -51,7 +51,7 @@ class SoftMetric(keras.metrics.Metric):
 
     def result(self) -> Tensor:
         """The mean, a float32 scalar."""
-        totals, batches = ops.unstack(self.sums, num=2)
+        totals, batches = ops.unstack(ops.convert_to_tensor(self.sums), num=2)
         if self.classes == 1:
             return totals[0] / ops.maximum(batches[0], 1.0)
         return _average_defined(totals, batches)

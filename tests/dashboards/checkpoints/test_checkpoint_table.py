@@ -59,7 +59,10 @@ def test_the_best_epoch_of_a_run_that_ended_has_the_score_of_the_run(run_id):
     client.log_metric(run_id, "best_epoch", 2)
     client.log_metric(run_id, "valid/tiled/dice", 0.77)
     client.log_metric(run_id, "valid/tiled/images/dice", 2)
-    (two, one), run = read_checkpoints(run_id), read_run(run_id)
+    two, one = read_checkpoints(run_id)
+    assert find_score(two, read_run(run_id), []) is None, "it was stopped before its end"
+    client.set_terminated(run_id, "FINISHED")
+    run = read_run(run_id)
     assert find_score(two, run, []) == scored(0.77)
     assert find_score(one, run, []) is None
 

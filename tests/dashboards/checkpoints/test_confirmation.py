@@ -16,7 +16,7 @@ from dashboards.checkpoints import confirmation, mask_store
 from dashboards.checkpoints.checkpoint_table import network_of
 from dashboards.checkpoints.mask_store import score_network
 from dashboards.segmentation import Segmentation
-from dashboards.views.epochs import _state_of
+from dashboards.views import epochs
 from tiledseg.errors import RegistryError
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_probability
@@ -213,14 +213,50 @@ class TestPromotion:
 
 
 class TestRunning:
-    def test_the_page_runs_again_when_an_epoch_has_ended(self, client, dataset, predictors):
-        run_id = make_run(predictors[0].experiment, predictors, status="RUNNING")
-        page = open_checkpoint(run_id)
-        before = _state_of(run_id)
-        assert _state_of(run_id) == before
-        log_model(predictors[0], run_id, 3)
+    @pytest.fixture
+    def running(self, dataset, predictors):
+        return make_run(predictors[0].experiment, predictors, status="RUNNING")
+
+    @pytest.fixture
+    def shown(self, monkeypatch):
+        """The states that the page was drawn from, the last one at the end."""
+        states = []
+        monkeypatch.setattr(epochs, "_follow", lambda _, state: states.append(state))
+        return states
+
+    def state_now(self, run_id):
         store.st.cache_data.clear()
-        assert _state_of(run_id) != before
+        return epochs._state_of(store.one_run(run_id), store.checkpoints_of(run_id))
+
+    def test_what_changes_in_a_training_is_told_from_what_is_shown(
+        self, client, running, predictors, shown
+    ):
+        open_checkpoint(running)
+        assert self.state_now(running) == shown[-1]
+        client.log_metric(running, "loss", 0.1, step=3)
+        assert self.state_now(running) != (before := shown[-1])
+        log_model(predictors[0], running, 3)
+        assert self.state_now(running)[-1] != before[-1]
+
+    def test_an_epoch_that_ends_while_the_page_is_drawn_is_not_missed(
+        self, running, predictors, shown, monkeypatch
+    ):
+        draw = epochs._show_checkpoints
+
+        def overtaken(*given):
+            log_model(predictors[0], running, 3)
+            store.st.cache_data.clear()
+            draw(*given)
+
+        open_checkpoint(running)
+        monkeypatch.setattr(epochs, "_show_checkpoints", overtaken)
+        open_checkpoint(running)
+        assert self.state_now(running) != shown[-1]
+
+    def test_the_page_shows_it_and_keeps_what_is_open(self, running, predictors):
+        page = open_checkpoint(running)
+        log_model(predictors[0], running, 3)
+        store.st.cache_data.clear()
         settle(page.run())
         assert "Epoch 1 on disc4" in read_words(page)
-        assert np.isclose(store.one_run(run_id).metrics["val_dice"], 0.5)
+        assert [each.epoch for each in store.checkpoints_of(running)] == [3, 2, 1]

@@ -1,4 +1,8 @@
-"""What people do from a first training to a sweep, by commands, on each store."""
+"""What people do from a first training to a sweep, by commands, on each server.
+
+On SQLite the same is tested by ``test_surviving_runs``, ``test_front_door``, ``test_reproduction``
+and ``test_sweep_command``.
+"""
 
 import json
 import shlex
@@ -7,7 +11,7 @@ from pathlib import Path
 import mlflow
 import optuna
 import pytest
-from stores import DOCUMENTED, SERVER, SQLITE
+from stores import DOCUMENTED, SERVER
 from surviving import Place, assert_one_whole_run, finish, write_experiment
 from typer.testing import CliRunner
 
@@ -19,13 +23,22 @@ from tiledseg.tuning.study.storage import default_storage
 
 pytestmark = pytest.mark.soak
 
+SMALL = {
+    "training.epochs": 4,
+    "training.epoch_pictures": 1,
+    "training.precision": "float32",
+    "tracking.checkpoint_minutes": 0.02,
+    "evaluation.comparison_images": 0,
+    "evaluation.seam_images": 0,
+}
+"""More epochs than are kept; nothing that is not looked at here."""
 SPACE = """
 parameters:
   training.learning_rate: {type: float, low: 1.0e-3, high: 0.1, log: true}
 """
 
 
-@pytest.fixture(scope="module", params=[SQLITE, SERVER, DOCUMENTED])
+@pytest.fixture(scope="module", params=[SERVER, DOCUMENTED])
 def store(request, start_store):
     return start_store(request.param)
 
@@ -39,7 +52,7 @@ def place(store, tmp_path_factory, tiny_dataset, tiny_experiment):
         store.visit(patch)
         made = Place(folder, tiny_dataset(folder), store.environment)
         (folder / "experiments").mkdir()
-        write_experiment(folder / "experiments", tiny_experiment())
+        write_experiment(folder / "experiments", tiny_experiment(), SMALL)
         yield made
     made.stop()
 
@@ -85,7 +98,7 @@ def run_id(place, told):
 
 
 def test_killed_and_resumed_elsewhere_it_is_one_whole_run(place, run_id):
-    assert_one_whole_run(place, run_id)
+    assert_one_whole_run(place, run_id, SMALL["training.epochs"])
     champion = place.client.get_model_version_by_alias("Tiny", "champion")
     assert champion.run_id == run_id
 
