@@ -29,6 +29,8 @@ from tiledseg.config.regular_files import read_json
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.disk_quota import free_space, read_quota, remove_abandoned
 from tiledseg.errors import ImageError, OutputError
+from tiledseg.images import place_lock
+from tiledseg.images.atomic import give_names
 from tiledseg.images.mapped import map_array, write_array
 from tiledseg.images.reading import read_image
 from tiledseg.prediction.canvas import FOREGROUND
@@ -109,7 +111,10 @@ class Pyramid:
         try:
             return map_array(self.folder / _file(level))
         except (OSError, ValueError) as error:
-            raise ImageError(f"{self.folder}: is damaged ({error}); remove it") from None
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise ImageError(
+                f"{self.folder}: was damaged ({error}), and is removed; load the page again"
+            ) from None
 
 
 def count_levels(height: int, width: int) -> int:
@@ -141,10 +146,13 @@ def open_pyramid(
     with _lock_of(folder.name):
         found = _find(folder, kind)
         if found is None:
-            with take_turn(urgent=True):
-                _build(path, kind, folder, label)
+            with place_lock.take_turn(folder):
+                found = _find(folder, kind)  # another process may have just built it
+                if found is None:
+                    with take_turn(urgent=True):
+                        _build(path, kind, folder, label)
+                    found = _find(folder, kind)
             _free_space(home, folder)
-            found = _find(folder, kind)
     if found is None:
         raise OutputError(
             f"{folder}: a pyramid cannot be read back; point TILEDSEG_CACHE elsewhere"
@@ -232,7 +240,7 @@ def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
                 write_array(file, pixels)
         shape = {"height": height, "width": width}
         (draft / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
-        draft.replace(folder)
+        give_names([(draft, folder)], lasting=False)
     except OSError as error:
         if _find(folder, kind) is None:  # else another process was quicker
             raise OutputError(
@@ -259,7 +267,10 @@ def _find(folder: Path, kind: Kind) -> Pyramid | None:
         shape = read_json(folder / "shape.json")
         height, width = int(shape["height"]), int(shape["width"])
         os.utime(folder)
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError:
+        return None
+    except (ValueError, KeyError, TypeError):  # a loss of power cut it short
+        shutil.rmtree(folder, ignore_errors=True)
         return None
     return Pyramid(folder, kind, height, width)
 

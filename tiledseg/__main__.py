@@ -20,7 +20,7 @@ def main() -> None:
 
     from tiledseg.cli import app  # noqa: PLC0415
     from tiledseg.cli.console import show_error  # noqa: PLC0415
-    from tiledseg.errors import TiledsegError  # noqa: PLC0415
+    from tiledseg.errors import TiledsegError, is_disk_fault  # noqa: PLC0415
 
     try:
         app(prog_name="tiledseg")
@@ -29,6 +29,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (MlflowException, SQLAlchemyError) as error:
         show_error(f"the MLflow store failed: {' '.join(str(error).split())[:500]}")
+        sys.exit(1)
+    except OSError as error:
+        if not is_disk_fault(error):
+            raise
+        show_error(f"{error}; make room, or choose a place that can be written")
         sys.exit(1)
 
 
@@ -43,8 +48,6 @@ def _quiet_libraries() -> None:
     logging.getLogger("tiledseg").setLevel(logging.INFO)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # zarr leaves tasks at a bad chunk
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # where it is loaded already
-    # It writes a traceback of every error of the database, which we tell in a line.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -18,6 +18,14 @@ Every message says what was wrong, with the value and the place, and what to do.
     +-- BackendError        a backend of Keras that nothing here can compute with
 """
 
+import errno
+import os
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No space left, a quota that is used up, a file that has reached its limit."""
+_FULL_TEXTS = (*map(os.strerror, _FULL), "database or disk is full")
+"""Other libraries pass on the words alone; the last are SQLite's."""
+
 
 class TiledsegError(Exception):
     """Base of all errors that the command line shows as one line."""
@@ -86,3 +94,19 @@ class BackendError(TiledsegError):
 def one_line(error: Exception) -> str:
     """What another library says, short enough for the middle of a message of ours."""
     return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk is behind an error, also where another library has wrapped it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if any(text in str(error) for text in _FULL_TEXTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def is_disk_fault(error: OSError) -> bool:
+    """Whether a disk that is full, or that nobody may write to, is behind an error."""
+    return error.errno in (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM)

@@ -28,6 +28,7 @@ from tiledseg.tracking.offline import open_offline_run
 from tiledseg.tracking.registry import Registration, find_registration
 from tiledseg.tracking.resuming import fetch_training
 from tiledseg.tracking.runs import open_run
+from tiledseg.tracking.store import connect
 from tiledseg.tracking.tracked_run import TrackedRun
 from tiledseg.training.arithmetic import ChosenArithmetic
 from tiledseg.training.fit import decide_arithmetic, fit
@@ -131,6 +132,7 @@ def train(
         StoreAwayError: All is done but for what the store has not taken yet.
     """
     require_encoder_weights(experiment.model)
+    dataset = _find_dataset(experiment, root, asks_store=not offline)
     reproduces = repeated.run_id if repeated else ""
     opened = (
         open_offline_run(experiment, "train", resume=resume)
@@ -143,7 +145,7 @@ def train(
         job = _Job(experiment, run, observers, chosen)
         goes_on = bool(resume or parent) and fetch_training(run, parent or run.run_id)
         cache = PixelCache()
-        dataset = _open_dataset(job, root, cache)
+        _open_dataset(job, dataset, cache)
         run.state_folder.mkdir(exist_ok=True)
         training = fit(
             experiment,
@@ -200,10 +202,11 @@ def evaluate(
         root: Folder of datasets; by default ``TILEDSEG_DATA`` or ./data.
         offline: Log to this machine alone, for ``tiledseg sync`` to send.
     """
+    dataset = _find_dataset(experiment, root, asks_store=not offline)
     opened = open_offline_run if offline else open_run
     with opened(experiment, "evaluate") as run:
         job = _Job(experiment, run, observers)
-        dataset = _open_dataset(job, root, PixelCache())
+        _open_dataset(job, dataset, PixelCache())
         metrics, table = _evaluate(predictor, dataset, splits, job)
     return EvaluationResult(run.run_id, metrics, table)
 
@@ -218,32 +221,41 @@ def prepare(
 
     Training does the same first; afterwards it starts at once. No MLflow run is made.
     """
-    return _check_and_load(experiment, root, PixelCache(), observers)
+    dataset = _find_dataset(experiment, root)
+    _check_dataset(dataset, experiment, PixelCache(), observers)
+    return dataset
 
 
-def _open_dataset(job: _Job, root: Path | None, cache: PixelCache) -> Dataset:
-    """Announce the run, log its provenance, settings and data, and hand out the dataset."""
+def _find_dataset(
+    experiment: Experiment, root: Path | None, *, asks_store: bool = False
+) -> Dataset:
+    """List and pair the files, before a run is made: a mistyped name leaves none that failed."""
+    if asks_store:
+        connect()  # whoever has a store that is away is told so before many files are read
+    dataset = load_dataset(experiment.dataset, root or data_root())
+    refuse_leaks(dataset.splits, experiment.dataset.split, dataset.folder)
+    return dataset
+
+
+def _open_dataset(job: _Job, dataset: Dataset, cache: PixelCache) -> None:
+    """Announce the run, log its provenance, settings and data, and read every file."""
     for observer in job.observers:
         observer.on_run_start(job.run.run_id)
     job.run.log_provenance(job.arithmetic)
     job.run.log_experiment(job.experiment)
-    dataset = _check_and_load(job.experiment, root, cache, job.observers)
+    _check_dataset(dataset, job.experiment, cache, job.observers)
     job.run.log_dataset(dataset, job.experiment.dataset)
-    return dataset
 
 
-def _check_and_load(
+def _check_dataset(
+    dataset: Dataset,
     experiment: Experiment,
-    root: Path | None,
     cache: PixelCache,
     observers: Sequence[PipelineObserver],
-) -> Dataset:
-    dataset = load_dataset(experiment.dataset, root or data_root())
-    refuse_leaks(dataset.splits, experiment.dataset.split, dataset.folder)
+) -> None:
     summary = check_dataset(dataset, experiment, cache)
     for observer in observers:
         observer.on_dataset(dataset, summary)
-    return dataset
 
 
 def _evaluate(

@@ -34,6 +34,8 @@ from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.disk_quota import free_space, remove_abandoned
 from tiledseg.errors import DatasetError, ImageError, OutputError, RegistryError
 from tiledseg.evaluation.scores import label_scores, summarize_scores
+from tiledseg.images.atomic import give_names
+from tiledseg.images.place_lock import take_turn
 from tiledseg.images.writing import write_target
 from tiledseg.tracking.champions import ValidationScore
 from tiledseg.tracking.names import SPEED, name_figures
@@ -163,8 +165,9 @@ def _make_entry(network: Network, run_id: str, stem: str, report: Report) -> Non
         }
         record = json.dumps({"scores": scores, "seams": done.seams})
         (draft / _RECORD).write_text(record, encoding="utf-8")
-        if not folder.exists():  # else another process was quicker
-            draft.rename(folder)
+        with take_turn(folder):
+            if not folder.exists():  # else another process was quicker
+                give_names([(draft, folder)], lasting=False)
     except OSError as error:
         raise OutputError(
             f"{draft}: cannot be written ({error.strerror}); point TILEDSEG_CACHE at a folder "

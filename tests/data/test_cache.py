@@ -189,6 +189,24 @@ class TestConcurrency:
         monkeypatch.setattr(ast, "parse", None)
         np.testing.assert_array_equal(cache.image(image, ImageSettings()), RGB)
 
+    def test_one_decodes_while_the_others_wait(
+        self, tmp_path: Path, image: Path, decoded: list[Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each with a cache of its own, as processes have."""
+        read = cache_module.read_picture
+
+        def read_slowly(path: Path, bit_depth: int | None) -> DecodedPicture:
+            time.sleep(0.3)
+            return read(path, bit_depth)
+
+        monkeypatch.setattr(cache_module, "read_picture", read_slowly)
+        caches = [PixelCache(tmp_path / "cache") for _ in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda own: own.image(image, ImageSettings()), caches))
+        assert decoded == [image]
+        assert all((pixels == found[0]).all() for pixels in found)
+        assert not [path for path in (tmp_path / "cache").iterdir() if path.name[0] == "."]
+
     def test_threads(self, cache: PixelCache, image: Path) -> None:
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: cache.image(image, ImageSettings()), range(32)))

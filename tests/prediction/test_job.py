@@ -273,7 +273,7 @@ def test_only_one_process_works_at_an_output(
     other = Predictor(slide_predictor.model, tiny_experiment(image={"gamma": gamma}))
 
     def try_too(*_):
-        with pytest.raises(OutputError, match="another process"):
+        with pytest.raises(OutputError, match="this process is writing it; wait for it, or name"):
             predict_image(other, slide_file, tmp_path / "out", PredictionOptions())
         refused.append(True)
         raise Stop

@@ -7,6 +7,7 @@ import mlflow
 import pytest
 from mlflow.entities import LoggedModelStatus
 from stores import on_every_store
+from watched_disk import watch_disk
 
 from tiledseg.errors import TrackingError
 from tiledseg.models import build_model
@@ -19,9 +20,12 @@ from tiledseg.tracking.checkpoints import (
     send_checkpoint,
     send_state,
 )
+from tiledseg.tracking.known_facts import KnownFacts
 from tiledseg.tracking.names import CHECKPOINT, MODEL
+from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
 from tiledseg.tracking.registry import load_predictor, send_registration
+from tiledseg.tracking.tracked_run import TrackedRun
 
 pytestmark = on_every_store
 
@@ -242,3 +246,26 @@ def test_a_package_names_no_path_of_this_machine(send, client, tmp_path):
     for path in Path(fetched).rglob("*"):
         if path.is_file() and path.suffix in {"", ".yaml", ".txt", ".json", ".py"}:
             assert str(tmp_path) not in path.read_text().replace(model.artifact_location, ""), path
+
+
+def test_a_package_that_a_killed_process_was_making_is_made_anew(predictor, tmp_path, monkeypatch):
+    home = tmp_path / "run"
+    outbox = Outbox(home / "outbox")
+    run = TrackedRun(None, "offline", home, outbox, lambda: None, KnownFacts())
+
+    def killed(folder):
+        make_package(folder)
+        (folder / "MLmodel").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("tiledseg.tracking.tracked_run.make_package", killed)
+        run.log_inherited(predictor, 1)
+    (home / "package-draft-parts" / "code").mkdir(parents=True)
+    disk = watch_disk(monkeypatch)
+    run.log_inherited(predictor, 1)
+    assert disk.named == [(home / "package", True), (home / "outbox" / "000000001", True)]
+    (entry,) = outbox.entries()
+    assert (entry.files / "MLmodel").is_file()
+    assert (entry.files / PREDICTOR_FOLDER / "model.keras").is_file()
+    assert sorted(path.name for path in home.iterdir()) == ["outbox", "package"]

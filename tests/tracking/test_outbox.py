@@ -1,6 +1,7 @@
 """What there is to send outlives the process, whole and in order."""
 
 import pytest
+from watched_disk import watch_disk
 
 from tiledseg.errors import OutputError
 from tiledseg.tracking.outbox import Outbox
@@ -82,3 +83,32 @@ def test_a_full_disk_is_told_with_a_remedy(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="TILEDSEG_STATE"):
         Outbox(tmp_path / "file" / "outbox")
+
+
+def test_an_entry_is_on_the_disk_before_it_has_its_number(tmp_path, monkeypatch):
+    outbox = Outbox(tmp_path)
+    disk = watch_disk(monkeypatch)
+    with outbox.put("files", {"folder": "a"}) as files:
+        (files / "x.txt").write_text("one")
+    assert disk.named == [(tmp_path / "000000001", True)]
+    assert tmp_path.stat().st_ino in disk.flushed
+
+
+def test_a_kill_leaves_an_earlier_state_until_the_later_one_is_here(tmp_path, monkeypatch):
+    """And half of one that is taken back is none."""
+    outbox = Outbox(tmp_path)
+    with outbox.put("state", {"epoch": 1}, replaces="state") as files:
+        (files / "network").write_text("1")
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    for moment in ("give_names", "shutil.rmtree"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(f"tiledseg.tracking.outbox.{moment}", killed)
+            with outbox.put("state", {"epoch": 2}, replaces="state") as files:
+                (files / "network").write_text("2")
+        again = Outbox(tmp_path)
+        kept = 1 if moment == "give_names" else 2
+        assert [entry.content["epoch"] for entry in again.entries()] == [kept]
+        assert (again.take().files / "network").read_text() == str(kept)

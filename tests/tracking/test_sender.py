@@ -115,3 +115,25 @@ def test_a_run_that_is_lost_is_sent_nothing_more(outbox, store, start):
     with pytest.raises(TrackingError, match="another's"):
         sender.drain(5.0)
     assert store.taken == [1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "/mlruns/1/artifacts"),
+        OSError(122, "Disk quota exceeded"),
+        MlflowException("could not copy: [Errno 28] No space left on device: 'a' -> 'b'"),
+        OperationalError("INSERT", {}, Exception("database or disk is full")),
+    ],
+)
+def test_a_store_without_room_gets_all_of_it_when_it_has_some(outbox, store, start, caplog, error):
+    store.error = error
+    store.away.set()
+    outbox.add("x", {"number": 1})
+    sender = start()
+    assert not sender.drain(0.2)
+    assert "is full" in caplog.text
+    assert "kept until it is taken" in caplog.text
+    store.away.clear()
+    assert sender.drain(5.0)
+    assert store.taken == [1]

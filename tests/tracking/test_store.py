@@ -110,3 +110,14 @@ def test_a_store_that_has_answered_is_not_asked_again_at_once(monkeypatch):
     monkeypatch.setattr(store, "TRUSTED_SECONDS", 0.0)
     connect()
     assert len(asked) == 3
+
+
+def test_a_full_disk_is_told_without_the_statement():
+    def failing():
+        with store.store_errors():
+            reason = Exception("(sqlite3.OperationalError) database or disk is full")
+            raise OperationalError("INSERT INTO runs VALUES (?)", {"run": "x"}, reason)
+
+    with pytest.raises(TrackingError, match=r"disk is full; make room on its disk$") as told:
+        failing()
+    assert "INSERT" not in str(told.value)

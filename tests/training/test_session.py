@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from watched_disk import watch_disk
 
 from tiledseg.config import TrackingSettings, TrainingSettings
 from tiledseg.data.cache import PixelCache
@@ -109,21 +109,48 @@ class TestSaving:
     ):
         made = saving([0.9, 0.1, 0.2])
 
-        @contextmanager
-        def killed(path: Path):
-            if (tmp_path / STATE_FILE).exists() and self.state(tmp_path)["epoch"] == 2:
+        def killed(moves):
+            ((_, path),) = moves
+            if path.name == STATE_FILE and path.exists() and self.state(tmp_path)["epoch"] == 2:
                 raise KeyboardInterrupt
-            with original(path) as file:
-                yield file
+            original(moves)
 
-        original = session.atomic_file
-        monkeypatch.setattr(session, "atomic_file", killed)
+        original = session.give_names
+        monkeypatch.setattr(session, "give_names", killed)
         with pytest.raises(KeyboardInterrupt):
             train(settings(), *made)
-        state = self.state(tmp_path)
+        self.check_state_of_epoch_2(tmp_path)
+
+    def check_state_of_epoch_2(self, folder: Path) -> None:
+        state = self.state(folder)
         assert state["epoch"] == 2
         for epoch in (state["epoch"], state["parts"]["best"]["epoch"]):
-            assert keras.saving.load_model(epoch_file(tmp_path, epoch)).count_params() == 1
+            assert keras.saving.load_model(epoch_file(folder, epoch)).count_params() == 1
+
+    def test_networks_are_on_the_disk_before_the_state_names_them(
+        self, train, saving, tmp_path, monkeypatch
+    ):
+        disk = watch_disk(monkeypatch)
+        train(settings(epochs=2), *saving([0.1, 0.9]))
+        assert [path.name for path, _ in disk.named] == [
+            "epoch1.keras", STATE_FILE, "epoch2.keras", STATE_FILE
+        ]  # fmt: skip
+        assert disk.unflushed(tmp_path) == []
+
+    def test_what_could_not_be_logged_is_trained_again(self, train, saving, tmp_path, monkeypatch):
+        """Else a resumed run would lack the network of an epoch that may be its best."""
+
+        def log(saved: Any) -> None:
+            if saved.epoch == 3:
+                raise OutputError("no room to log it")
+            assert json.loads(saved.state.read_text())["epoch"] == saved.epoch
+            assert saved.network.is_file()
+
+        made = saving([0.9, 0.1, 0.95])
+        monkeypatch.setattr(made[-1], "_on_saved", log)
+        with pytest.raises(OutputError, match="no room"):
+            train(settings(), *made)
+        self.check_state_of_epoch_2(tmp_path)
 
     def test_a_folder_that_cannot_be_written_is_told_with_a_remedy(self, train, saving, tmp_path):
         epoch_file(tmp_path, 1).mkdir()

@@ -61,7 +61,7 @@ def write_preview(report: Report, experiment: Experiment, path: Path) -> None:
         raise DatasetError(
             f"{report.folder}: no training image can be read; mend what tiledseg check finds first"
         )
-    write_image(path, preview_sheet(samples, experiment, PixelCache()))
+    write_image(path, preview_sheet(samples, experiment, PixelCache()), lasting=True)
 
 
 def preview_sheet(

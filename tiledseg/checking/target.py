@@ -35,7 +35,8 @@ def find_target(
         A folder that exists (a synthetic dataset is drawn), and the experiment.
 
     Raises:
-        DatasetError: There is no such folder; the message offers near names.
+        DatasetError: There is no such folder, or it is unfinished; the message offers near
+            names, or the command that goes on.
         ExperimentError: The experiment or an override is unreadable, unknown or impossible.
     """
     root = data_root()
@@ -50,6 +51,7 @@ def find_target(
         experiment = _default_experiment(name, overrides)
     known_here = known and named == name and (root / name).is_dir()
     if path.is_dir() and not known_here:
+        require_folder(path, root)
         return path, experiment
     folder = root / (experiment.dataset.name if given or known else named)
     draw_if_synthetic(experiment.dataset, folder)
@@ -76,7 +78,7 @@ def resolve_folder(named: str) -> Path:
     """A folder, or that of its name under the data root.
 
     Raises:
-        DatasetError: There is neither.
+        DatasetError: There is neither, or it is unfinished.
     """
     root = data_root()
     path = Path(named) if Path(named).is_dir() else root / named

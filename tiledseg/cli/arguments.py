@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -92,6 +93,11 @@ def load_file(path: Path, settings: Sequence[str] = ()) -> Experiment:
     experiment = parse_experiment(config.text, str(path), settings)
     show_import(config, str(path))
     return experiment
+
+
+def typed_command() -> str:
+    """The command that is running, as it may be typed again."""
+    return shlex.join(["tiledseg", *sys.argv[1:]])
 
 
 def split_overrides(overrides: list[str] | None) -> list[str]:

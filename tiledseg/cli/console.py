@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tiledseg.data.dataset import Dataset
     from tiledseg.data.integrity import DatasetSummary
     from tiledseg.evaluation.evaluate import ImageEvaluation
-    from tiledseg.prediction.job import PredictedImage
+    from tiledseg.prediction.naming import PredictedImage
     from tiledseg.training.observer import EpochPicture, EpochReport
     from tiledseg.training.session import SavedTraining
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tiledseg.cli.app import app
-from tiledseg.cli.arguments import experiments_folder
+from tiledseg.cli.arguments import experiments_folder, typed_command
 from tiledseg.cli.console import counting_progress, show_line
 from tiledseg.config.experiment import available_experiments, load_experiment
 
@@ -61,7 +61,9 @@ def _convert(name: str, given: Path) -> None:
 
     root = data_root()
     with counting_progress("converting") as progress:
-        manifest = convert_published(find_named_dataset(name), given, root, progress)
+        manifest = convert_published(
+            find_named_dataset(name), given, root, progress, command=typed_command()
+        )
     for split, part in manifest.groupby("split", sort=False):
         show_line(f"{split:<11} {len(part)} images from {part['source'].nunique()} sources")
     show_line(f"dataset     {root / name}")
@@ -70,6 +72,7 @@ def _convert(name: str, given: Path) -> None:
 def _list_datasets() -> None:
     from tiledseg.data.dataset import data_root  # noqa: PLC0415
     from tiledseg.data.published.catalog import CATALOG, publication_folder  # noqa: PLC0415
+    from tiledseg.data.unfinished import is_unfinished  # noqa: PLC0415
 
     folder, root = experiments_folder(), data_root()
     known = {dataset.name: dataset for dataset in CATALOG}
@@ -77,9 +80,11 @@ def _list_datasets() -> None:
         path = folder / f"{name}.yaml"
         settings = load_experiment(path).dataset if path.is_file() else None
         shows = settings.description if settings else known[name].shows
-        present = (root / (settings.name if settings else name)).is_dir()
+        home = root / (settings.name if settings else name)
+        present = home.is_dir()
         drawn = settings is not None and settings.synthetic is not None
         state = "on disk" if present else "drawn on first use" if drawn else "absent"
+        state = "unfinished" if is_unfinished(home) else state
         show_line(f"{name:<24} {state:<20} {shows}")
         if name not in known:
             continue

@@ -1,5 +1,6 @@
 """The command ``prepare``: checks a dataset, or cuts it into a new one."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,14 @@ from tiledseg.cli.arguments import (
     ExperimentFile,
     Overrides,
     choose_experiment,
+    typed_command,
 )
 from tiledseg.cli.console import ConsoleObserver, counting_progress, show_line
 from tiledseg.config.experiment import Experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.data.prepare.spec import PreparationSpec
 from tiledseg.errors import ExperimentError, OutputError
+from tiledseg.images.atomic import atomic_file
 
 
 @app.command(
@@ -72,7 +75,7 @@ def _cut(chosen: Experiment, into: str, spec: PreparationSpec) -> None:
     from tiledseg.data.prepare.statistics import PICTURE, TABLE, statistics_of  # noqa: PLC0415
 
     with counting_progress("cutting") as progress:
-        prepared = prepare_dataset(chosen, data_root(), into, spec, progress)
+        prepared = prepare_dataset(chosen, data_root(), into, spec, progress, typed_command())
     table = statistics_of(prepared.manifest)
     for row in table[table["kind"] == "all"].to_dict("records"):
         show_line(
@@ -96,10 +99,8 @@ def _keep_experiment(experiment: Experiment, spec: PreparationSpec) -> None:
         if path.is_file() and path.read_text(encoding="utf-8") != text:
             show_line(f"experiment  {path} was there already, and stays as it is")
             return
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        pass
+        with suppress(FileExistsError), atomic_file(path, replace=False) as file:
+            file.write(text.encode())
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise OutputError(f"{path}: cannot be read ({error.strerror})") from None
     show_line(f"experiment  {path}")

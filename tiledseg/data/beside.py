@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tiledseg.config import DatasetSettings
 from tiledseg.data.split import SPLITS
+from tiledseg.data.unfinished import MANIFEST, SPEC, UNFINISHED
 from tiledseg.images.reading import is_image
 from tiledseg.images.unused import Unused, explain_unused
 
@@ -19,9 +20,9 @@ _MISNAMED = {
     "testing": "test",
 }
 _RECORDS = frozenset(
-    {"spec.json", "manifest.csv", "statistics.csv", "statistics.png", "synthetic.json"}
+    {SPEC, MANIFEST, UNFINISHED, "statistics.csv", "statistics.png", "synthetic.json"}
 )
-"""Files that ``prepare`` and synthetic datasets leave."""
+"""What ``prepare`` and synthetic datasets leave."""
 
 
 def list_beside(folder: Path, settings: DatasetSettings) -> list[Unused]:

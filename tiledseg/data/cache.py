@@ -4,6 +4,10 @@ Entries are keyed by what is in the file, so a moved or copied dataset is not de
 a changed image is never mistaken for its old self. All of them take at most ``TILEDSEG_CACHE_GB``:
 beyond it, a cache that is opened removes those that were used the longest ago, but none that was
 used within the last hour. The folder may be deleted while nothing uses it.
+
+Entries are not flushed to the disk: what a loss of power leaves of one is too short, which is seen
+when it is opened, and it is made again. Of processes that want the same entry one makes it, and the
+others wait.
 """
 
 import hashlib
@@ -26,6 +30,7 @@ from tiledseg.images.atomic import atomic_file
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.label_files import read_label_map
 from tiledseg.images.mapped import map_array, write_array
+from tiledseg.images.place_lock import take_turn
 from tiledseg.images.reading import read_picture
 from tiledseg.masks.classes import foreground
 
@@ -146,8 +151,11 @@ class PixelCache:
         entry = self._entry(path, spec, "pixels")
         pixels = _map_entry(entry, stored)
         if pixels is None:
-            self._store(entry, decode())
-            pixels = _map_entry(entry, stored)
+            with take_turn(entry):
+                pixels = _map_entry(entry, stored)  # another process may have just made it
+                if pixels is None:
+                    self._store(entry, decode())
+                    pixels = _map_entry(entry, stored)
         if pixels is None:
             raise self._unusable("an entry cannot be read back")
         self._mark_used(entry)
@@ -186,14 +194,14 @@ class PixelCache:
 
     def _write_text(self, entry: Path, text: str) -> None:
         try:
-            with atomic_file(entry) as file:
+            with atomic_file(entry, lasting=False) as file:
                 file.write(text.encode())
         except OutputError as error:
             raise self._unusable(str(error)) from None
 
     def _store(self, entry: Path, pixels: NDArray[np.uint8]) -> None:
         try:
-            with atomic_file(entry) as file:
+            with atomic_file(entry, lasting=False) as file:
                 write_array(file, pixels)
         except OutputError as error:
             raise self._unusable(str(error)) from None

@@ -22,6 +22,7 @@ from tiledseg.data.beside import list_beside
 from tiledseg.data.mask_encoding import digest_pair, encode_mask
 from tiledseg.data.pairing import Sample, pair, split_folder
 from tiledseg.data.split import SPLITS, draw_splits, group_reader, source_reader
+from tiledseg.data.unfinished import require_finished
 from tiledseg.errors import DatasetError
 from tiledseg.images.unused import describe_unused
 
@@ -191,8 +192,12 @@ def draw_missing_splits(
 
 
 def require_folder(folder: Path, root: Path) -> None:
-    """Raise DatasetError unless a dataset's folder is there; the message offers near names."""
+    """Raise DatasetError unless a dataset's folder is there and whole.
+
+    The message offers near names, or the command that goes on with what is unfinished.
+    """
     if folder.is_dir():
+        require_finished(folder)
         return
     if not root.is_dir():
         raise DatasetError(

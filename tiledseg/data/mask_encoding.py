@@ -20,6 +20,7 @@ from tiledseg.data.pairing import Sample
 from tiledseg.errors import DatasetError, OutputError
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.label_files import LOSSY_TOLERANCE, colors_of, is_lossy, read_labels, rgb_of
+from tiledseg.images.place_lock import take_turn
 from tiledseg.images.reading import read_mask, read_pages
 from tiledseg.images.writing import write_image, write_mask
 
@@ -45,16 +46,23 @@ def encode_mask(sample: Sample, settings: DatasetSettings) -> Sample:
         return sample
     path = default_cache_folder() / "masks" / f"{digest_masks(sample, settings)}.png"
     if not path.is_file():
-        try:
-            if settings.holds_labels:
-                write_image(path, read_labels(sample.sources[0], settings))
-            else:
-                write_mask(path, read_union(sample.sources, settings))
-        except OutputError as error:
-            raise OutputError(
-                f"{error}; point TILEDSEG_CACHE at a folder that can be written and has room"
-            ) from None
+        with take_turn(path):
+            if not path.is_file():
+                _write(sample, path, settings)
     return replace(sample, mask=path)
+
+
+def _write(sample: Sample, path: Path, settings: DatasetSettings) -> None:
+    """Write the converted mask, which is trusted by its name from then on."""
+    try:
+        if settings.holds_labels:
+            write_image(path, read_labels(sample.sources[0], settings), lasting=True)
+        else:
+            write_mask(path, read_union(sample.sources, settings), lasting=True)
+    except OutputError as error:
+        raise OutputError(
+            f"{error}; point TILEDSEG_CACHE at a folder that can be written and has room"
+        ) from None
 
 
 def digest_pair(sample: Sample, settings: DatasetSettings) -> tuple[str, str]:

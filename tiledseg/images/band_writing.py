@@ -13,7 +13,8 @@ import zarr
 from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
-from tiledseg.images.canvas import BAND, cannot_write
+from tiledseg.images.atomic import cannot_write
+from tiledseg.images.canvas import BAND
 from tiledseg.images.limits import MAX_PIXELS
 from tiledseg.images.pixel_size import PixelSize
 from tiledseg.images.pyramid import Picture, build_levels, level_shapes

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
+from tiledseg.images.atomic import cannot_write
 from tiledseg.tiling.geometry.regions import Region
 
 BAND = 512
@@ -118,15 +119,8 @@ class MemoryCanvas:
         """Do nothing: memory does not survive a loss of power."""
 
     def close(self) -> None:
-        """Do nothing."""
+        """Give the pixels back to memory."""
+        self._pixels = np.empty((0, self.width), self._pixels.dtype)
 
 
 AnyCanvas = Canvas | MemoryCanvas
-
-
-def cannot_write(path: Path, error: OSError) -> OutputError:
-    """The error for a file that the system refuses to write."""
-    return OutputError(
-        f"{path}: cannot be written ({error.strerror or error}); "
-        "choose a folder that can be written and has room"
-    )

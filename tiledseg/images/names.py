@@ -4,8 +4,12 @@ An archive made on Windows may leave names in Latin-1. Python carries such bytes
 neither files of UTF-8 nor databases take them.
 """
 
+import hashlib
 import os
 import unicodedata
+
+_MOST_BYTES = 255
+"""Of a name, on all common file systems."""
 
 
 def is_text(name: str) -> bool:
@@ -32,3 +36,21 @@ def small_difference(one: str, other: str) -> str:
     if composed[0].casefold() == composed[1].casefold():
         return "only in upper and lower case"
     return ""
+
+
+def hidden_name(name: str, end: str) -> str:
+    """A name for what goes with a file or folder: ``.NAME`` and an end.
+
+    A name that would be too long for a file system is cut, and told from others by a digest.
+
+    Args:
+        name: Of the file or folder.
+        end: Such as ``.lock``; ASCII.
+    """
+    hidden = f".{name}"
+    if len(os.fsencode(hidden)) + len(end) <= _MOST_BYTES:
+        return hidden + end
+    digest = "-" + hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
+    while len(os.fsencode(hidden)) + len(digest) + len(end) > _MOST_BYTES:
+        hidden = hidden[:-1]
+    return hidden + digest + end

@@ -24,12 +24,14 @@ _AT_ONCE = 2**18
 """Probabilities that are scaled together: their float64 stays in the processor's cache."""
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+def write_image(path: Path, image: NDArray[np.uint8], *, lasting: bool = False) -> None:
     """Write an image, whole or not at all; the suffix chooses the format (JPEG quality 95).
 
     Args:
         path: The file; its folder is made if missing.
         image: (H, W, 3) RGB, (H, W, 1) or (H, W); uint8.
+        lasting: See ``atomic_file``. Most pictures are parts of a draft, which is flushed as a
+            whole before it gets its name.
 
     Raises:
         OutputError: The suffix is unknown, or the file cannot be written.
@@ -47,22 +49,23 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         raise OutputError(
             f"{path}: a picture of shape {image.shape} does not fit into {suffix}; use .png or .tif"
         )
-    with atomic_file(path) as file:
+    with atomic_file(path, lasting=lasting) as file:
         file.write(encoded.tobytes())
 
 
-def write_mask(path: Path, mask: NDArray[Any]) -> None:
+def write_mask(path: Path, mask: NDArray[Any], *, lasting: bool = False) -> None:
     """Write a binary mask as a gray PNG of 0 and 255, whole or not at all.
 
     Args:
         path: The file, ending in .png.
         mask: (H, W), bool or integers; anything but 0 is foreground.
+        lasting: As for ``write_image``.
 
     Raises:
         OutputError: The suffix is another, or the file cannot be written.
     """
     _require_png(path)
-    write_image(path, (mask != 0).astype(np.uint8) * np.uint8(255))
+    write_image(path, (mask != 0).astype(np.uint8) * np.uint8(255), lasting=lasting)
 
 
 def write_labels(path: Path, labels: Labels, count: int) -> None:
@@ -83,7 +86,7 @@ def write_labels(path: Path, labels: Labels, count: int) -> None:
         raise OutputError(f"{path}: labels of shape {labels.shape} do not fit into a PNG")
     picture = Image.fromarray(np.ascontiguousarray(labels))
     picture.putpalette(label_palette(count).tobytes())
-    with atomic_file(path) as file:
+    with atomic_file(path, lasting=False) as file:
         # Label maps are runs of equal values: zlib's own way with them is faster and packs smaller.
         picture.save(file, "PNG", compress_type=zlib.Z_RLE)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import OutputError
+from tiledseg.images.atomic import atomic_file
 from tiledseg.legacy.ini import Entry, is_cut_off, read_entries, read_text
 from tiledseg.legacy.reader import SECTIONS, Note, Reader, Setting
 from tiledseg.legacy.translation import translate
@@ -104,21 +105,21 @@ def write_experiments(configs: Sequence[ImportedConfig], folder: Path) -> list[P
             number += 1
             path = folder / f"{config.dataset}-{number}.yaml"
         paths.append(path)
-    present = [str(path) for path in paths if path.exists()]
+    present = [path for path in paths if path.exists()]
     if present:
-        raise OutputError(
-            f"{', '.join(present)}: exists, and is not overwritten; give another folder with --out"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for config, path in zip(configs, paths, strict=True):
-            with path.open("x", encoding="utf-8") as file:
-                file.write(config.text)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror}); give another folder with --out"
-        ) from None
+        raise _exists(present)
+    for config, path in zip(configs, paths, strict=True):
+        try:
+            with atomic_file(path, replace=False) as file:
+                file.write(config.text.encode())
+        except FileExistsError:  # since just now
+            raise _exists([path]) from None
     return paths
+
+
+def _exists(paths: Sequence[Path]) -> OutputError:
+    names = ", ".join(map(str, paths))
+    return OutputError(f"{names}: exists, and is not overwritten; give another folder with --out")
 
 
 def _lines(path: Path, reader: Reader) -> Iterator[str]:

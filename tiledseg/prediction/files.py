@@ -14,7 +14,8 @@ from tiledseg.images.ome_zarr import is_store
 from tiledseg.images.opening import is_slide, slide_shape, stem_of
 from tiledseg.images.unused import describe_unused, explain_unused, list_unused
 from tiledseg.masks.drawing import overlay
-from tiledseg.prediction.job import PredictedImage, predict_to
+from tiledseg.prediction.job import predict_unnamed
+from tiledseg.prediction.naming import NamingQueue, PredictedImage
 from tiledseg.prediction.options import PredictionOptions, Targets
 from tiledseg.prediction.predictor import Predictor
 
@@ -86,11 +87,17 @@ def predict_files(
     if len(remaining) < len(images):
         count = len(images) - len(remaining)
         logger.info("%d of %d images are left alone: their outputs exist", count, len(images))
-    done = []
-    with hold_weights(predictor.model):
+    done: list[PredictedImage] = []
+
+    def on_named(predicted: PredictedImage) -> None:
+        done.append(predicted)
+        observer(predicted)
+
+    with hold_weights(predictor.model), NamingQueue(on_named) as queue:
         for image, (targets, own) in remaining.items():
-            done.append(predict_to(predictor, image, targets, own))
-            observer(done[-1])
+            if options.skip_existing and all(path.exists() for path in targets):
+                continue  # another process has made them meanwhile
+            queue.add(predict_unnamed(predictor, image, targets, own))
     warn_of_unused_bits([each.values for each in done])
     return done
 

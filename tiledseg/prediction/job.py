@@ -28,6 +28,7 @@ from tiledseg.images.sources import Slide
 from tiledseg.prediction.canvas import PredictionCanvas
 from tiledseg.prediction.instances import classes_of
 from tiledseg.prediction.journal import JournaledWorkplace, digest_key
+from tiledseg.prediction.naming import PredictedImage, Unnamed, name_at_once
 from tiledseg.prediction.options import Content, PredictionOptions, Targets
 from tiledseg.prediction.outputs import Result, write_results
 from tiledseg.prediction.predictor import Predictor
@@ -40,27 +41,6 @@ logger = logging.getLogger(__name__)
 
 LARGE = 50.0
 """Megapixels; larger images are not held in memory."""
-
-
-@dataclass(frozen=True)
-class PredictedImage:
-    """What was found in an image, and how much of the work had been done before."""
-
-    image: Path
-    mask: Path
-    foreground: float
-    """Fraction of pixels."""
-    objects: int
-    megapixels: float
-    seconds: float
-    """From opened image to written mask."""
-    tiles: int
-    resumed: int
-    """Tiles that an earlier start had finished."""
-    skipped: int
-    """Tiles left out."""
-    values: ValueRange
-    """What the image uses of the range of its values."""
 
 
 def predict_image(
@@ -85,13 +65,16 @@ def predict_image(
     """
     targets = Targets.of(image, output, options)
     targets.check(image, overwrite=options.overwrite)
-    return predict_to(predictor, image, targets, options)
+    return name_at_once(predict_unnamed(predictor, image, targets, options))
 
 
-def predict_to(
+def predict_unnamed(
     predictor: Predictor, image: Path, targets: Targets, options: PredictionOptions
-) -> PredictedImage:
-    """What ``predict_image`` does, with files that have been checked; they are again at the end."""
+) -> Unnamed:
+    """What ``predict_image`` does, but for the names of the files.
+
+    They were looked for before, and are again as soon as nobody else can write them.
+    """
     began = time.perf_counter()
     slide = open_slide(image, predictor.experiment.image.bit_depth)
     try:
@@ -104,6 +87,7 @@ def predict_to(
         )
         workplace = _open_workplace(predictor, image, (height, width), targets, options)
         try:
+            targets.check(image, overwrite=options.overwrite)
             job = _Job(predictor, image, slide, interest, workplace, options)
             skipped, resumed = _predict_tiles(job)
             tiling = predictor.experiment.tiling
@@ -119,10 +103,9 @@ def predict_to(
         except BaseException:
             workplace.leave()
             raise
-        workplace.remove()
     finally:
         slide.close()
-    return PredictedImage(
+    predicted = PredictedImage(
         image=image,
         mask=targets.picture,
         foreground=written.foreground,
@@ -134,6 +117,7 @@ def predict_to(
         skipped=len(skipped.all),
         values=ValueRange(image, slide.largest, slide.bits),
     )
+    return Unnamed(predicted, targets, options, workplace, written.moves)
 
 
 def _open_workplace(

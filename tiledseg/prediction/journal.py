@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from tiledseg.config.regular_files import read_json, require_free_or_regular
-from tiledseg.images.canvas import AnyCanvas, Canvas, cannot_write
-from tiledseg.prediction.workplace import PREFIX, SUFFIX, Workplace
+from tiledseg.images.atomic import cannot_write
+from tiledseg.images.canvas import AnyCanvas, Canvas
+from tiledseg.images.names import hidden_name
+from tiledseg.prediction.workplace import END, Workplace
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class JournaledWorkplace(Workplace):
         _mention_others(folder, stem, self.folder, key)
 
     def _place(self, folder: Path, stem: str) -> Path:
-        return folder / f"{PREFIX}{stem}-{self.identity}{SUFFIX}"
+        return folder / hidden_name(stem, f"-{self.identity}{END}")
 
     def _open(self) -> None:
         try:
@@ -93,13 +95,14 @@ class JournaledWorkplace(Workplace):
     def leave(self) -> None:
         """Let go of the folder after a stop; it stays for another start if a tile is finished."""
         if self._finished:
-            self._close()
+            self.close()
             self._lock.release()
         else:
             self.remove()
 
-    def _close(self) -> None:
-        super()._close()
+    def close(self) -> None:
+        """Close the files; they stay."""
+        super().close()
         with suppress(OSError):
             self._journal.close()
 
@@ -127,8 +130,10 @@ def _entries(journal: FileIO) -> Iterator[int]:
 
 def _mention_others(folder: Path, stem: str, own: Path, key: Mapping[str, Any]) -> None:
     """Log unfinished work that is not used, and why."""
-    digest = "[0-9a-f]" * (2 * _DIGEST_BYTES)  # other images' names may begin alike
-    for other in sorted(folder.glob(f"{PREFIX}{escape(stem)}-{digest}{SUFFIX}")):
+    length = 2 * _DIGEST_BYTES
+    start = hidden_name(stem, f"-{'0' * length}{END}")[: -length - len(END)]
+    digest = "[0-9a-f]" * length  # other images' names may begin alike
+    for other in sorted(folder.glob(f"{escape(start)}{digest}{END}")):
         if other == own:
             continue
         try:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiledseg.errors import OutputError
-from tiledseg.images.band_writing import write_picture
-from tiledseg.images.canvas import cannot_write
+from tiledseg.images.atomic import cannot_write
+from tiledseg.images.band_writing import SUFFIXES, write_picture
 from tiledseg.images.names import as_text
 from tiledseg.images.pyramid import Picture
 from tiledseg.images.sources import Slide
@@ -52,21 +52,22 @@ class Result:
 
 @dataclass(frozen=True)
 class Written:
-    """What the files hold."""
+    """What the files hold, and where they are."""
 
     foreground: float
     """Fraction of pixels."""
     objects: int
+    moves: Sequence[tuple[Path, Path]]
+    """Each file's place and its name, the picture last."""
 
 
 def write_results(
     result: Result, workplace: Workplace, targets: Targets, options: PredictionOptions
 ) -> Written:
-    """Write everything into the workplace, then give it its names, the picture last.
+    """Write everything into the workplace.
 
     Raises:
-        OutputError: Something cannot be written, or exists by now and must not be replaced;
-            nothing has its name then, but perhaps files that go with the picture.
+        OutputError: Something cannot be written.
     """
     canvas = workplace.canvas
     bands = _clean(result, workplace)
@@ -88,21 +89,15 @@ def write_results(
         made.append((path, targets.skipped))
     if targets.overlay is not None and options.paint is not None:
         seen = take_overview(result.slide, objects.bands, len(result.classes) + 1)
-        path = workplace.file(f"overlay-{targets.overlay.name}")  # a PNG's name is the picture's
+        path = workplace.file("overlay.png")
         write_image(path, options.paint(seen.image, seen.labels))
         made.append((path, targets.overlay))
-    path = workplace.file(targets.picture.name)
+    path = workplace.file(f"picture{SUFFIXES[options.format]}")
     dtype, content = _picture_bands(canvas, objects, options, targets)
     picture = _picture(result, canvas, dtype, content, options.content, settled)
     write_picture(path, picture, options.format, workplace.folder)
     made.append((path, targets.picture))
-    # The first look was hours ago, and not all that writes files asks for the lock.
-    targets.check(result.image, overwrite=options.overwrite)
-    if len(made) > 1 or targets.picture.is_dir():
-        _set_aside(targets.picture, workplace)
-    for source, target in made:
-        _give_name(source, target)
-    return Written(objects.area / (canvas.height * canvas.width), objects.count)
+    return Written(objects.area / (canvas.height * canvas.width), objects.count, made)
 
 
 def _clean(result: Result, workplace: Workplace) -> LabelBands:
@@ -203,24 +198,3 @@ def _write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise cannot_write(path, error) from None
-
-
-def _set_aside(target: Path, workplace: Workplace) -> None:
-    """Have a picture that is replaced go with the workplace, before others get their names.
-
-    So a picture that is there is never beside objects or an overlay of another prediction.
-    """
-    try:
-        if target.exists():
-            target.rename(workplace.file(f"replaced-{target.name}"))
-    except OSError as error:
-        raise cannot_write(target, error) from None
-
-
-def _give_name(source: Path, target: Path) -> None:
-    """Move what is complete to where it belongs."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
-    except OSError as error:
-        raise cannot_write(target, error) from None

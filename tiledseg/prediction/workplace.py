@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tiledseg.images.canvas import AnyCanvas, MemoryCanvas, cannot_write
+from tiledseg.images.atomic import cannot_write
+from tiledseg.images.canvas import AnyCanvas, MemoryCanvas
+from tiledseg.images.names import hidden_name
+from tiledseg.images.place_lock import PlaceLock
 from tiledseg.prediction.canvas import PredictionCanvas
-from tiledseg.prediction.output_lock import OutputLock
 
-PREFIX, SUFFIX = ".", ".unfinished"
+END = ".unfinished"
 
 
 class Workplace:
@@ -35,8 +37,7 @@ class Workplace:
         self.identity, self.shape = identity, shape
         self.folder = self._place(folder, stem)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = OutputLock(folder, stem)
+            self._lock = PlaceLock(folder / stem, "wait for it, or name another --output")
         except OSError as error:
             raise cannot_write(self.folder, error) from None
         try:
@@ -47,7 +48,7 @@ class Workplace:
             raise
 
     def _place(self, folder: Path, stem: str) -> Path:
-        return folder / f"{PREFIX}{stem}-memory{SUFFIX}"
+        return folder / hidden_name(stem, f"-memory{END}")
 
     def _open(self) -> None:
         """Have the folder, which is made when a file is, free of a killed process' remains."""
@@ -81,19 +82,20 @@ class Workplace:
             raise cannot_write(path, error) from None
         return path
 
+    def close(self) -> None:
+        """Give the probabilities back to memory; the files on their way stay, and the lock."""
+        with suppress(OSError):  # what could not be written has been told already
+            self.canvas.close()
+
     def leave(self) -> None:
         """Let go of the work after a stop."""
         self.remove()
 
     def remove(self) -> None:
         """Remove the folder, whose content is no longer needed."""
-        self._close()
+        self.close()
         try:
             self.folder.rmdir()  # often empty, and walking it takes longer than a small mask
         except OSError:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
-
-    def _close(self) -> None:
-        with suppress(OSError):  # what could not be written has been told already
-            self.canvas.close()

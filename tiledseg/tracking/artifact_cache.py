@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.disk_quota import free_space, list_files, remove_abandoned
 from tiledseg.errors import OutputError
+from tiledseg.images.atomic import give_names
 
 MOST_BYTES = 8 * 2**30
 """Of all files; beyond it, those that were used the longest ago are removed."""
@@ -48,8 +49,7 @@ def open_fetch_folder() -> Iterator[Path]:
 
 def keep(file: Path, place: Path) -> None:
     """Give a fetched file its place, in one step: a reader never meets half of it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    file.replace(place)
+    give_names([(file, place)])
     _free_space(run_cache_folder())
 
 

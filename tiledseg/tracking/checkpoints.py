@@ -26,6 +26,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from tiledseg.config.regular_files import read_json
 from tiledseg.data.scratch import open_scratch
 from tiledseg.errors import TrackingError
+from tiledseg.images.atomic import give_names
 from tiledseg.tracking.names import (
     BATCH_TAG,
     CHECKPOINT,
@@ -156,9 +157,9 @@ def fetch_state(client: mlflow.MlflowClient, run_id: str, folder: Path, file: st
             network = f"{PREDICTOR_FOLDER}/model.keras"
             if not (draft / f"epoch{epoch}.keras").exists():
                 fetched = _repository(model).download_artifacts(network, place)
-                Path(fetched).rename(draft / f"epoch{epoch}.keras")
+                give_names([(Path(fetched), draft / f"epoch{epoch}.keras")], lasting=False)
         shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
+        give_names([(draft, folder)])
     logger.info("the state of run %s after epoch %s is here", run_id, state.tags[EPOCH_TAG])
     return True
 

@@ -20,13 +20,13 @@ from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.config.format_version import FORMAT_VERSION
 from tiledseg.config.regular_files import MOST_SETTINGS_BYTES, read_json, read_text
 from tiledseg.errors import TrackingError, one_line
-from tiledseg.images.atomic import atomic_file
+from tiledseg.images.atomic import give_names
 from tiledseg.tracking.host_lock import host_lock
 from tiledseg.tracking.known_facts import KnownFacts
 from tiledseg.tracking.names import EXPERIMENT_FILE, FORMAT_TAG, KIND_TAG, OFFLINE_TAG
 from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.run_end import RunEnd, report_end
-from tiledseg.tracking.run_folder import run_folder, state_home
+from tiledseg.tracking.run_folder import keep_text, run_folder, state_home
 from tiledseg.tracking.run_ids import describe_command, find_or_make_experiment
 from tiledseg.tracking.tracked_run import TrackedRun
 
@@ -168,9 +168,9 @@ def place_in_store(client: mlflow.MlflowClient, run_id: str) -> str:
 def leave_to_store(run_id: str, store_id: str) -> None:
     """Keep what a run that was sent needs to go on under its id in the store."""
     folder, place = state_home() / run_id, state_home() / store_id
-    (folder / _DRAFT).unlink()
-    shutil.rmtree(folder / "model", ignore_errors=True)
-    folder.rename(place)
+    give_names([(folder, place)])
+    (place / _DRAFT).unlink()
+    shutil.rmtree(place / "model", ignore_errors=True)
 
 
 def _write_draft(folder: Path, experiment: Experiment, kind: str) -> None:
@@ -180,8 +180,7 @@ def _write_draft(folder: Path, experiment: Experiment, kind: str) -> None:
         KIND_TAG: kind,
     }
     draft = _Draft(experiment.dataset.name, time.time_ns() // 1_000_000, tags)
-    with atomic_file(folder / _DRAFT) as file:
-        file.write(json.dumps(asdict(draft)).encode())
+    keep_text(folder / _DRAFT, json.dumps(asdict(draft)))
 
 
 def _read_draft(path: Path) -> _Draft:

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tiledseg.config.regular_files import read_json
-from tiledseg.errors import OutputError, TrackingError, one_line
+from tiledseg.errors import TrackingError, one_line
+from tiledseg.images.atomic import flush, flush_folders, give_names
+from tiledseg.tracking.run_folder import cannot_keep
 
 _ENTRY, _FILES, _DRAFT = "entry.json", "files", ".draft-"
 
@@ -61,7 +63,7 @@ class Outbox:
             for draft in folder.glob(f"{_DRAFT}*"):  # a killed process was writing it
                 shutil.rmtree(draft, ignore_errors=True)
         except OSError as error:
-            raise _cannot_write(folder, error) from None
+            raise cannot_keep(folder, error) from None
         numbers = [int(place.name) for place in self._places()]
         self._next = max(numbers, default=0) + 1
 
@@ -84,14 +86,17 @@ class Outbox:
             yield draft / _FILES
             text = json.dumps({"kind": kind, "content": content})
             (draft / _ENTRY).write_text(text, encoding="utf-8")
+            flush([draft])
             with self.changed:
-                if replaces:
-                    self._remove(replaces)
-                draft.rename(self.folder / f"{self._next:09d}")
+                place = self.folder / f"{self._next:09d}"
+                give_names([(draft, place)], lasting=False)
                 self._next += 1
+                if replaces:  # once this one is here: a kill must not leave neither
+                    self._remove(replaces, but=place)
                 self.changed.notify_all()
+            flush_folders([self.folder])
         except OSError as error:
-            raise _cannot_write(draft, error) from None
+            raise cannot_keep(draft, error) from None
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -121,8 +126,7 @@ class Outbox:
     def done(self, entry: Entry) -> None:
         """Remove an entry that was sent."""
         with self.changed:
-            # Renamed first: half of an entry must not be sent again after a kill.
-            gone = entry.place.rename(self.folder / f"{_DRAFT}{entry.place.name}")
+            gone = self._take_name(entry.place)
             self._sending = None
             self.changed.notify_all()
         shutil.rmtree(gone, ignore_errors=True)
@@ -133,10 +137,21 @@ class Outbox:
     def _places(self) -> list[Path]:
         return sorted(place for place in self.folder.iterdir() if place.name.isdigit())
 
-    def _remove(self, kind: str) -> None:
+    def _remove(self, kind: str, but: Path | None = None) -> None:
+        """Remove the entries of a kind, but for one, and for one that is being sent."""
         for place in self._places():
-            if place != self._sending and _read(place).kind == kind:
-                shutil.rmtree(place)
+            if place not in (self._sending, but) and _read(place).kind == kind:
+                shutil.rmtree(self._take_name(place), ignore_errors=True)
+
+    def _take_name(self, place: Path) -> Path:
+        """Make a draft of an entry before it is removed: a kill must not leave half of it.
+
+        This is not flushed: an entry that a loss of power brings back is sent again, which
+        changes nothing.
+        """
+        gone = self.folder / f"{_DRAFT}{place.name}"
+        give_names([(place, gone)], lasting=False)
+        return gone
 
 
 def _read(place: Path) -> Entry:
@@ -149,10 +164,3 @@ def _read(place: Path) -> Entry:
             f"{path}: cannot be read ({one_line(error)}), and was to be sent to the store; put a "
             f"copy back, or move {place} elsewhere to have the rest sent"
         ) from None
-
-
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"{path}: cannot be written ({error.strerror or error}); make room, or point "
-        "TILEDSEG_STATE to a folder that can be written"
-    )

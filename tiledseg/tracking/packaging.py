@@ -32,6 +32,7 @@ def make_package(folder: Path) -> None:
     package = Path(tiledseg.__file__).parent
     parts = folder.with_name(f"{folder.name}-parts")
     code, predictor = parts / "code", parts / "predictor"  # MLflow keeps these names
+    shutil.rmtree(parts, ignore_errors=True)  # of a process that was killed
     for place in (code, predictor):
         place.mkdir(parents=True)
     try:

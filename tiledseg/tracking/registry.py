@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tiledseg.data.scratch import open_scratch
-from tiledseg.errors import RegistryError
+from tiledseg.errors import OutputError, RegistryError, is_disk_full
 from tiledseg.tracking.champions import (
     ValidationScore,
     find_champion,
@@ -140,6 +140,7 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
 
     Raises:
         RegistryError: There is no such model.
+        OutputError: There is no room to fetch it.
     """
     from tiledseg.prediction.predictor import Predictor  # noqa: PLC0415  # loads Keras
 
@@ -151,6 +152,11 @@ def load_predictor(uri: str, *, runtime: "Runtime" = "keras") -> "Predictor":
         try:
             folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(place)))
         except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
+            if is_disk_full(error):
+                raise OutputError(
+                    f"{place}: there is no room for model {uri!r}; make some, or point TMPDIR to "
+                    "a folder that has it"
+                ) from error
             raise RegistryError(
                 f"model {uri!r} is not in {store_address()}: {explain_answer(error)}; "
                 "train it, or name another: models:/NAME@champion, runs:/ID/model or a folder"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tiledseg.config.experiment import Experiment, parse_experiment
 from tiledseg.config.regular_files import read_json
 from tiledseg.errors import ExperimentError, TrackingError
+from tiledseg.images.atomic import atomic_file
 from tiledseg.tracking.checkpoints import fetch_state
 from tiledseg.tracking.names import KIND_TAG, REPRODUCES_TAG
 from tiledseg.tracking.offline import is_offline, read_offline_experiment
@@ -151,7 +152,8 @@ def fetch_training(run: TrackedRun, source: str) -> bool:
         is_here = fetch_state(run.client, source, run.state_folder, STATE_FILE)
     if is_here and source != run.run_id:
         with suppress(TypeError, ValueError):  # a damaged state is told of where it is read
-            state = read_json(path)
             # What had ended it may be other now; if not, its own rules end it again.
-            path.write_text(json.dumps({**state, "stopped": False}), encoding="utf-8")
+            state = {**read_json(path), "stopped": False}
+            with atomic_file(path) as file:
+                file.write(json.dumps(state).encode())
     return is_here

@@ -23,8 +23,7 @@ def note_store(folder: Path, address: str) -> None:
         folder: Of the run.
         address: Of the store, without its login.
     """
-    with atomic_file(folder / _STORE) as file:
-        file.write(address.encode())
+    keep_text(folder / _STORE, address)
 
 
 def read_store(folder: Path) -> str:
@@ -45,8 +44,26 @@ def run_folder(run_id: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"{folder}: checkpoints cannot be written there ({error.strerror}); set "
-            "TILEDSEG_STATE to a folder that can be written"
-        ) from error
+        raise cannot_keep(folder, error) from error
     return folder
+
+
+def keep_text(path: Path, text: str) -> None:
+    """Write a text file that a run keeps on this machine.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        with atomic_file(path) as file:
+            file.write(text.encode())
+    except OutputError as error:
+        raise OutputError(f"{error}; TILEDSEG_STATE names another one") from None
+
+
+def cannot_keep(path: Path, error: OSError) -> OutputError:
+    """The error for what a run cannot keep on this machine."""
+    return OutputError(
+        f"{path}: cannot be written ({error.strerror or error}); make room, or point "
+        "TILEDSEG_STATE to a folder that can be written"
+    )

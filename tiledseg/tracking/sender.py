@@ -107,7 +107,7 @@ class Sender:
                 problem = describe_absence(error, store_address(), reason_of(error))
                 if not self.away:
                     logger.warning(
-                        "%s; the work goes on, and what there is to send is kept until it does",
+                        "%s; the work goes on, and what there is to send is kept until it is taken",
                         problem,
                     )
                 self.away = problem

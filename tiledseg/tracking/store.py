@@ -1,6 +1,8 @@
 """The MLflow store in use: its address, a client, its errors."""
 
+import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -33,6 +35,8 @@ _QUESTION = "/api/2.0/mlflow/experiments/search?max_results=1"
 _FILES = "/api/2.0/mlflow-artifacts/artifacts"
 _NOT_SERVED = 503
 """What a server answers that leaves files to its clients (``--no-serve-artifacts``)."""
+_STATEMENT = re.compile(r"\(raised as a result of Query-invoked autoflush; .*?\) | \[SQL: .*")
+"""What SQLAlchemy says of an error beside the reason."""
 
 # MLflow asks a server that is away for four minutes before it says so. Whoever can wait does so
 # in ``sender``, which says so at once.
@@ -44,6 +48,8 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # a file of some kilobytes takes one request instead of three.
 os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
 os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
+# It writes a traceback of every error of the database, which is told in one line, or tried again.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def connect() -> mlflow.MlflowClient:
@@ -99,6 +105,7 @@ def reason_of(error: Exception) -> str:
     uri = mlflow.get_tracking_uri()
     address, login = _split_login(uri)
     text = " ".join(str(error).split()).replace(uri, address)
+    text = _STATEMENT.sub("", text)
     password = login.partition(":")[2]
     for secret in {password, unquote(password)} - {""}:
         text = text.replace(secret, "***")

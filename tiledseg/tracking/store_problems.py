@@ -10,6 +10,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import read_mlflow_creds
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from tiledseg.errors import is_disk_full
+
 CERTIFICATE_VARIABLE = "MLFLOW_TRACKING_SERVER_CERT_PATH"
 LOGIN_VARIABLES = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
 _LOGIN_REFUSED, _FORBIDDEN, _SERVER_ERROR = 401, 403, 500
@@ -58,6 +60,8 @@ def describe_problem(error: Exception, address: str, reason: str) -> str:
     remedy = "check MLFLOW_TRACKING_URI"
     if "database is locked" in reason:
         remedy = "wait until the process that uses it has ended, or end it, and try again"
+    elif is_disk_full(error):
+        remedy = "make room on its disk"
     return f"the MLflow store {address} cannot be used: {reason}; {remedy}"
 
 
@@ -65,9 +69,10 @@ def describe_absence(error: Exception, address: str, reason: str) -> str:
     """One line: why a store takes nothing just now; arguments as those of ``describe_problem``."""
     if _is_about_files(error):
         return describe_problem(error, address, reason)
+    fault = "is full" if is_disk_full(error) else "does not answer"
     status = _read_status(error)
     why = reason if status is None else f"status {status}"
-    return f"the MLflow store {address} does not answer ({why})"
+    return f"the MLflow store {address} {fault} ({why})"
 
 
 def name_silence(error: Exception) -> str:
@@ -80,7 +85,9 @@ def name_silence(error: Exception) -> str:
 
 
 def is_temporary(error: Exception) -> bool:
-    """Whether a store that raised this may answer later."""
+    """Whether a store that raised this may answer, or have room, later."""
+    if is_disk_full(error):
+        return True
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return (
             error.response.status_code >= _SERVER_ERROR or error.response.status_code in _TRY_AGAIN

@@ -5,6 +5,7 @@
 import json
 import os
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,14 +17,16 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from tiledseg.config import DatasetSettings
 from tiledseg.config.experiment import Experiment
 from tiledseg.data.dataset import Dataset
+from tiledseg.errors import OutputError, is_disk_full
 from tiledseg.evaluation.evaluate import ImageEvaluation
 from tiledseg.evaluation.figures import learning_curves, save_figure
-from tiledseg.images.atomic import atomic_file
+from tiledseg.images.atomic import give_names
 from tiledseg.images.writing import write_image
 from tiledseg.masks.classes import paint
 from tiledseg.tracking.champions import ValidationScore
@@ -53,10 +56,11 @@ from tiledseg.tracking.outbox import Outbox
 from tiledseg.tracking.packaging import PREDICTOR_FOLDER, make_package
 from tiledseg.tracking.provenance import describe_environment, digest_files
 from tiledseg.tracking.revision import read_code
-from tiledseg.tracking.store import store_errors
+from tiledseg.tracking.run_folder import cannot_keep, keep_text
+from tiledseg.tracking.store import reason_of, store_errors
 from tiledseg.training.observer import EpochPicture, EpochReport
 from tiledseg.training.replay import tabulate_rates
-from tiledseg.training.session import SavedTraining
+from tiledseg.training.session import STATE_FILE, SavedTraining
 
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Predictor
@@ -104,8 +108,7 @@ class TrackedRun:
         """
         text = experiment.to_yaml()
         if self.client is None:
-            with atomic_file(self._folder / EXPERIMENT_FILE) as file:
-                file.write(text.encode())
+            keep_text(self._folder / EXPERIMENT_FILE, text)
             self._put_text(text, EXPERIMENT_FILE)
         else:
             with store_errors():
@@ -186,8 +189,8 @@ class TrackedRun:
             self._log_checkpoint(saved)
         content = {"epoch": saved.epoch, "batch": saved.batch}
         with self._outbox.put("state", content, replaces="state") as files:
-            for path in (saved.network, saved.state):
-                _link(path, files / path.name)
+            _link(saved.network, files / saved.network.name)
+            _link(saved.state, files / STATE_FILE)
 
     def on_epoch_masks(self, picture: EpochPicture) -> None:
         """Log an epoch-change mask with the epoch as step."""
@@ -277,10 +280,26 @@ class TrackedRun:
 
     def _put_package(self, content: Mapping[str, Any], save: Callable[[Path], None]) -> None:
         if not self._package.is_dir():
-            make_package(self._package)
+            self._make_package()
         with self._outbox.put("checkpoint", content) as files:
             shutil.copytree(self._package, files, dirs_exist_ok=True)
             save(files / PREDICTOR_FOLDER)
+
+    def _make_package(self) -> None:
+        draft = self._package.with_name("package-draft")
+        try:
+            shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+            make_package(draft)
+            give_names([(draft, self._package)])
+        except OSError as error:
+            raise cannot_keep(self._package, error) from None
+        except MlflowException as error:  # it copies by way of a temporary folder
+            if not is_disk_full(error):
+                raise
+            raise OutputError(
+                f"{self._package}: cannot be written ({reason_of(error)}); make room there and in "
+                f"{tempfile.gettempdir()}, or point TILEDSEG_STATE and TMPDIR elsewhere"
+            ) from None
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         moment = _now()

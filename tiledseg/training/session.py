@@ -20,13 +20,14 @@ from pydantic import BaseModel, NonNegativeFloat, NonNegativeInt
 from tiledseg.config import TrackingSettings, TrainingSettings
 from tiledseg.config.regular_files import read_json
 from tiledseg.errors import OutputError, StoppedError, TrainingError
-from tiledseg.images.atomic import atomic_file
+from tiledseg.images.atomic import give_names
 from tiledseg.prediction.model_file import read_network
 from tiledseg.training.callbacks import BestEpoch, Reports, random_layers
 from tiledseg.training.schedule import Clock
 from tiledseg.training.stopping import StopRequest
 
 STATE_FILE = "state.json"
+_DRAFT, _STATE_DRAFT = "draft.keras", "next-state.json"
 _STOPPED = "the training was asked to stop; its state is saved"
 
 
@@ -55,13 +56,13 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class SavedTraining:
-    """A state that was just saved.
+    """A state that is being saved: its files are whole.
 
     Attributes:
         epoch: Epochs that are complete.
         batch: Batches of the next epoch that are trained as well.
-        folder: Holds both files.
         network: File of the network with its optimizer.
+        state: File of all else.
         best: Numbers of the best epochs, best first, whose networks are kept.
         metrics: Of the epoch that is complete; empty within an epoch.
         save_predictor: Writes the network as it is now, ready to be used, into a folder.
@@ -69,16 +70,11 @@ class SavedTraining:
 
     epoch: int
     batch: int
-    folder: Path
     network: Path
+    state: Path
     best: Sequence[int]
     metrics: Mapping[str, float]
     save_predictor: Callable[[Path], None]
-
-    @property
-    def state(self) -> Path:
-        """File of all but the network."""
-        return self.folder / STATE_FILE
 
 
 class SavedSession(keras.callbacks.Callback):
@@ -86,7 +82,8 @@ class SavedSession(keras.callbacks.Callback):
 
     Network and optimizer go into ``epochN.keras`` (``epochN-stepM.keras`` within an epoch), the
     rest into ``state.json``, which is replaced atomically and last: whenever the program is
-    killed, it names complete files. Those of the last save and of the best epochs are kept.
+    killed, or the power goes, it names complete files. Those of the last save and of the best
+    epochs are kept.
 
     Args:
         folder: Where; made for this training alone.
@@ -99,7 +96,8 @@ class SavedSession(keras.callbacks.Callback):
         start: Epochs, and batches of the next one, that an earlier session has trained.
         stop: Set by whoever wants the training to stop at the end of the step.
         save_predictor: Writes a network, ready to be used, into a folder.
-        on_saved: Told about every save.
+        on_saved: Told about every save, before another session goes on from it: what it logs of
+            an epoch is there whenever that epoch is not trained again.
     """
 
     def __init__(
@@ -160,15 +158,13 @@ class SavedSession(keras.callbacks.Callback):
     def _save(self, epoch: int, batch: int) -> None:
         """Write the state, then forget the networks that are not needed any more."""
         path = epoch_file(self._folder, epoch, batch)
+        draft = self._folder / _DRAFT
         try:
-            self.model.save(path)
+            self.model.save(draft)
+            give_names([(draft, path)])
         except OSError as error:
-            if path.is_file():
-                path.unlink()
-            raise OutputError(
-                f"{path}: a checkpoint cannot be written ({error}); make room, or point "
-                "TILEDSEG_STATE to a folder that can be written"
-            ) from error
+            draft.unlink(missing_ok=True)
+            raise _cannot_save(path, error) from error
         state = {
             "epoch": epoch,
             "batch": batch,
@@ -177,22 +173,27 @@ class SavedSession(keras.callbacks.Callback):
             "parts": {name: part.state() for name, part in self._parts.items()},
             "within": _read_running_state(self.model) if batch else None,
         }
-        with atomic_file(self._folder / STATE_FILE) as file:
-            file.write(json.dumps(state).encode())
+        draft = self._folder / _STATE_DRAFT
+        try:
+            draft.write_text(json.dumps(state), encoding="utf-8")
+        except OSError as error:
+            raise _cannot_save(draft, error) from error
         best = self._best.rank(self._reports.history, self._tracking.checkpoints)
-        kept = {path, *(epoch_file(self._folder, number) for number in best)}
-        for other in set(self._folder.glob("epoch*.keras")) - kept:
-            other.unlink(missing_ok=True)
-        self._saved_at = time.monotonic()
         metrics = {} if batch else self._reports.history[-1]
         model = self.model
 
         def save_predictor(folder: Path) -> None:
             self._save_predictor(model, folder)
 
-        self._on_saved(
-            SavedTraining(epoch, batch, self._folder, path, best, metrics, save_predictor)
-        )
+        self._on_saved(SavedTraining(epoch, batch, path, draft, best, metrics, save_predictor))
+        try:
+            give_names([(draft, self._folder / STATE_FILE)])
+        except OSError as error:
+            raise _cannot_save(draft, error) from error
+        kept = {path, *(epoch_file(self._folder, number) for number in best)}
+        for other in set(self._folder.glob("epoch*.keras")) - kept:
+            other.unlink(missing_ok=True)
+        self._saved_at = time.monotonic()
 
 
 class ResumedEpoch(keras.callbacks.Callback):
@@ -283,6 +284,13 @@ def load_network(path: Path, *, to_train: bool) -> keras.Model:
         return read_network(path, to_train=to_train)
     except (OSError, ValueError) as error:
         raise describe_unreadable(path, error) from error
+
+
+def _cannot_save(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path}: a checkpoint cannot be written ({error}); make room, or point TILEDSEG_STATE to "
+        "a folder that can be written"
+    )
 
 
 def describe_unreadable(path: Path, error: Exception) -> TrainingError:

@@ -4,9 +4,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from watched_disk import watch_disk
 
 from tiledseg.data.published.archive import unpack
-from tiledseg.errors import DatasetError
+from tiledseg.errors import DatasetError, OutputError
+from tiledseg.images.place_lock import hold
 
 
 def packed(path: Path, members: dict[str, bytes], **attributes: int) -> Path:
@@ -93,3 +95,50 @@ def test_a_flipped_byte_is_found_and_the_file_is_not_left(tmp_path):
     with pytest.raises(DatasetError, match="damaged"):
         unpack(archive, tmp_path / "out")
     assert files_in(tmp_path / "out") == {}
+
+
+def test_files_are_on_the_disk_before_they_have_their_names(tmp_path, monkeypatch):
+    disk = watch_disk(monkeypatch)
+    names = [f"x/{number}.bmp" for number in range(150)]
+    unpack(packed(tmp_path / "a.zip", dict.fromkeys(names, b"one")), tmp_path / "out")
+    assert len(disk.named) == 150
+    assert disk.unflushed(tmp_path) == []
+    assert set(files_in(tmp_path / "out")) == set(names)
+
+
+def test_what_a_killed_process_left_on_its_way_is_removed(tmp_path):
+    drafts = tmp_path / "out" / ".unfinished"
+    drafts.mkdir(parents=True)
+    (drafts / "0").write_bytes(b"half")
+    unpack(packed(tmp_path / "a.zip", {"1": b"one"}), tmp_path / "out")
+    assert files_in(tmp_path / "out") == {"1": b"one"}
+    assert not drafts.exists()
+
+
+def test_of_two_files_with_one_name_the_last_counts(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive, pytest.warns(UserWarning):
+        for content in (b"first", b"the second"):
+            archive.writestr("1", content)
+    for _ in range(2):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+        assert files_in(tmp_path / "out") == {"1": b"the second"}
+
+
+def test_one_process_at_a_time(tmp_path):
+    archive = packed(tmp_path / "a.zip", {"1": b"one"})
+    with hold(tmp_path / "out"), pytest.raises(OutputError, match=r"out: .* is writing it"):
+        unpack(archive, tmp_path / "out")
+    assert files_in(tmp_path).keys() == {"a.zip"}
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    archive = packed(tmp_path / "a.zip", {"1": b"one"})
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="No space left"):
+        patch.setattr("tiledseg.data.published.archive.shutil.copyfileobj", full)
+        unpack(archive, tmp_path / "out")
+    assert files_in(tmp_path / "out") == {}
+    unpack(archive, tmp_path / "out")
+    assert files_in(tmp_path / "out") == {"1": b"one"}

@@ -26,7 +26,7 @@ HEIGHT, WIDTH = 60, 80
 @pytest.fixture(autouse=True)
 def _no_statistics(monkeypatch):
     """They are tested with what writes them."""
-    monkeypatch.setattr("tiledseg.data.published.convert.write_statistics", lambda *_: None)
+    monkeypatch.setattr("tiledseg.data.prepare.layout.write_statistics", lambda *_, **__: None)
 
 
 def picture(seed: int) -> np.ndarray:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from watched_disk import watch_disk
 
 from tiledseg.data.published import download as module
 from tiledseg.data.published.download import download
 from tiledseg.errors import DatasetError, OutputError
+from tiledseg.images.place_lock import hold
 
 CONTENT = np.random.default_rng(3).bytes(700_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -211,3 +213,15 @@ def test_no_room_is_said_before_anything_is_written(server, path, monkeypatch):
     with pytest.raises(OutputError, match=r"1 MB are needed and 1 MB are free"):
         download(server.url, path, SHA256)
     assert not Path(f"{path}.part").exists()
+
+
+def test_one_process_fetches_a_file(server, path):
+    with hold(path), pytest.raises(OutputError, match=rf"{path.name}: .* is writing it"):
+        download(server.url, path, SHA256)
+    assert server.ranges == []
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(server, path, monkeypatch):
+    disk = watch_disk(monkeypatch)
+    download(server.url, path, SHA256)
+    assert disk.named == [(path, True)]

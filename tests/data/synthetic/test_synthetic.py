@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from watched_disk import watch_disk
 
 from tiledseg.config import SyntheticSettings
 from tiledseg.data.synthetic import dataset
@@ -201,15 +202,18 @@ class TestWriteSyntheticDataset:
         write_synthetic_dataset(SMALL, folder.with_name("alone"))
         assert contents(folder) == contents(folder.with_name("alone"))
 
-    def test_a_writer_that_comes_second_leaves_the_first_ones_files(self, folder):
-        def finish_another(done: int, total: int) -> None:
-            if done == total:
-                write_synthetic_dataset(SMALL, folder)
-                (folder / "first").touch()
+    def test_all_of_it_is_on_the_disk_before_it_has_its_name(self, folder, monkeypatch):
+        disk = watch_disk(monkeypatch)
+        write_synthetic_dataset(SMALL, folder)
+        assert disk.named == [(folder, True)]
 
-        write_synthetic_dataset(SMALL, folder, finish_another)
-        assert (folder / "first").exists()
+    def test_what_a_killed_writer_left_is_drawn_anew(self, folder):
+        draft = folder.with_name(f".{folder.name}.partial")
+        (draft / "train" / "images").mkdir(parents=True)
+        (draft / "train" / "images" / "half.jpg").write_bytes(b"half")
+        write_synthetic_dataset(SMALL, folder)
         assert list(folder.parent.iterdir()) == [folder]
+        assert not list(folder.rglob("half.jpg"))
 
     def test_a_foreign_folder_that_appears_meanwhile_is_untouched(self, folder):
         def intrude(done: int, total: int) -> None:

@@ -157,10 +157,14 @@ def test_a_trial_a_worker_and_the_sweep_killed_one_after_the_other():
     check_records(10)
 
 
-def test_killed_at_random_again_and_again():
+@pytest.mark.parametrize(
+    ("rounds", "wanted"),
+    [(3, 16), pytest.param(20, 64, marks=[pytest.mark.soak_long, pytest.mark.timeout(3600)])],
+)
+def test_killed_at_random_again_and_again(rounds, wanted):
     rng = random.Random(5)
-    for _ in range(3):
-        process = start_sweep(trials=16, workers=2)
+    for _ in range(rounds):
+        process = start_sweep(trials=wanted, workers=2)
         me = psutil.Process(process.pid)
         wait_for(lambda me=me, process=process: family(me, "worker") or process.poll() is not None)
         time.sleep(rng.uniform(0.0, 4.0))
@@ -171,8 +175,8 @@ def test_killed_at_random_again_and_again():
         time.sleep(rng.uniform(0.0, 0.5))
         process.kill()
         process.wait()
-    assert start_sweep(trials=16, workers=2).wait(300) == 0
-    check_records(16)
+    assert start_sweep(trials=wanted, workers=2).wait(900) == 0
+    check_records(wanted)
 
 
 def test_a_polite_end_and_a_loss_of_power():

@@ -14,7 +14,6 @@ from tiledseg.data.pairing import Sample
 from tiledseg.data.prepare.cutting import Piece, pieces_of
 from tiledseg.data.prepare.layout import Job, Progress, write_layout
 from tiledseg.data.prepare.spec import PreparationSpec
-from tiledseg.data.prepare.statistics import write_statistics
 from tiledseg.errors import DatasetError, ExperimentError
 from tiledseg.images.label_files import read_label_map
 from tiledseg.images.reading import read_image
@@ -42,6 +41,7 @@ def prepare_dataset(
     name: str,
     spec: PreparationSpec,
     progress: Progress | None = None,
+    command: str = "",
 ) -> Prepared:
     """Cut a dataset into a new one; called again, it goes on where it was broken off.
 
@@ -53,11 +53,13 @@ def prepare_dataset(
         name: Of the new one.
         spec: What to cut.
         progress: Called with source images done and in all.
+        command: What the user may call to go on with it.
 
     Raises:
         ExperimentError: The name cannot be one.
         DatasetError: The source is missing or unsound.
-        OutputError: The new folder holds something else, or cannot be written.
+        OutputError: The new folder holds something else, cannot be written, or another process
+            writes it.
     """
     made = _experiment_for(experiment, name, spec)
     if name == experiment.dataset.name:
@@ -72,9 +74,8 @@ def prepare_dataset(
         source.name, source.digest, experiment.dataset.foreground_threshold, experiment.augmentation
     )
     manifest = write_layout(
-        root / name, record, jobs, progress, made.dataset.classes, source.splits
+        root / name, record, jobs, progress, made.dataset.classes, source.splits, command
     )
-    write_statistics(manifest, root / name)
     return Prepared(root / name, manifest, made)
 
 

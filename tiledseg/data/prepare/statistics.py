@@ -33,20 +33,26 @@ def statistics_of(manifest: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_statistics(manifest: pd.DataFrame, folder: Path) -> None:
+def has_statistics(folder: Path) -> bool:
+    """Whether a dataset has both files."""
+    return all((folder / name).is_file() for name in (TABLE, PICTURE))
+
+
+def write_statistics(manifest: pd.DataFrame, folder: Path, drafts: Path) -> None:
     """Write both files, whole or not at all; those of an earlier call stay.
 
     Args:
         manifest: Of ``write_layout``.
         folder: The dataset.
+        drafts: Folder for what is not whole yet.
 
     Raises:
         OutputError: They cannot be written.
     """
     if not (folder / PICTURE).is_file():
-        _draw(manifest, folder / PICTURE)
+        _draw(manifest, folder / PICTURE, drafts)
     if not (folder / TABLE).is_file():
-        with atomic_file(folder / TABLE) as file:
+        with atomic_file(folder / TABLE, drafts=drafts) as file:
             file.write(statistics_of(manifest).to_csv(index=False, float_format="%.6g").encode())
 
 
@@ -65,7 +71,7 @@ def _figures(split: str, kind: str, part: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _draw(manifest: pd.DataFrame, path: Path) -> None:
+def _draw(manifest: pd.DataFrame, path: Path, drafts: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow to load
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -94,5 +100,5 @@ def _draw(manifest: pd.DataFrame, path: Path) -> None:
         axes.set_xlabel(label)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, loc="upper right")
-    with atomic_file(path) as file:
+    with atomic_file(path, drafts=drafts) as file:
         figure.savefig(file, format="png", dpi=110)

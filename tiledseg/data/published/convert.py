@@ -8,7 +8,6 @@ import pandas as pd
 from tiledseg.config import SplitSettings
 from tiledseg.data.prepare.cutting import Piece
 from tiledseg.data.prepare.layout import Job, Progress, require_own_folder, write_layout
-from tiledseg.data.prepare.statistics import write_statistics
 from tiledseg.data.prepare.windows import full_window
 from tiledseg.data.published.archive import unpack
 from tiledseg.data.published.catalog import NamedDataset, publication_folder
@@ -54,6 +53,7 @@ def convert_published(
     root: Path,
     progress: Progress | None = None,
     split: SplitSettings | None = None,
+    command: str = "",
 ) -> pd.DataFrame:
     """Write ROOT/NAME from a publication's files; broken off, the same call goes on.
 
@@ -63,6 +63,7 @@ def convert_published(
         root: The data root.
         progress: Called with images done and in all.
         split: Shares and seed of the splits that the authors did not draw.
+        command: What the user may call to go on with it.
 
     Returns:
         The manifest; see ``write_layout``.
@@ -70,7 +71,8 @@ def convert_published(
     Raises:
         DatasetError: The files are of another form, or incomplete.
         ImageError: An image cannot be read.
-        OutputError: The folder holds something else, or cannot be written.
+        OutputError: The folder holds something else, cannot be written, or another process
+            writes it.
     """
     folder = _unpack_archives(given)
     images = dataset.find(folder)
@@ -83,9 +85,7 @@ def convert_published(
         "split": split.model_dump(mode="json"),
     }
     jobs = [_job(image, splits[image.group]) for image in images]
-    manifest = write_layout(root / dataset.name, spec, jobs, progress)
-    write_statistics(manifest, root / dataset.name)
-    return manifest
+    return write_layout(root / dataset.name, spec, jobs, progress, command=command)
 
 
 def _unpack_archives(given: Path) -> Path:

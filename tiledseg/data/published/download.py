@@ -16,6 +16,8 @@ from pathlib import Path
 
 from tiledseg import __version__
 from tiledseg.errors import DatasetError, OutputError
+from tiledseg.images.atomic import give_names
+from tiledseg.images.place_lock import hold
 
 _BLOCK = 2**18
 _ATTEMPTS = 4
@@ -39,30 +41,47 @@ def download(url: str, path: Path, sha256: str, progress: Progress | None = None
     Raises:
         DatasetError: The server cannot be reached, has no such file or breaks off again and
             again, or what it sends has another checksum.
-        OutputError: The file cannot be written, or there is no room for it.
+        OutputError: The file cannot be written, there is no room for it, or another process
+            fetches it.
     """
-    if path.is_file():
-        if _checksum(path) == sha256:
-            return
-        raise DatasetError(
-            f"{path} is there, but is not what {url} holds (SHA-256 {_checksum(path)} instead of "
-            f"{sha256}); move it away and fetch again"
-        )
+    if not _is_here(url, path, sha256):
+        with hold(path):
+            if not _is_here(url, path, sha256):
+                _download(url, path, sha256, progress)
+
+
+def _is_here(url: str, path: Path, sha256: str) -> bool:
+    """Whether the file is there; refuses another one of its name."""
+    if not path.is_file():
+        return False
+    found = _checksum(path)
+    if found == sha256:
+        return True
+    raise DatasetError(
+        f"{path} is there, but is not what {url} holds (SHA-256 {found} instead of {sha256}); move "
+        "it away and fetch again"
+    )
+
+
+def _download(url: str, path: Path, sha256: str, progress: Progress | None) -> None:
     part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path.parent}: cannot be made ({error.strerror})") from None
     _receive(url, part, progress)
     found = _checksum(part)
     if found != sha256:
         refused = path.with_name(f"{path.name}.refused")
-        part.replace(refused)
+        _rename(part, refused)
         raise DatasetError(
             f"{url}: what arrived has another checksum (SHA-256 {found} instead of {sha256}); it "
             f"is kept as {refused}; fetch again, and if that happens twice the file was changed"
         )
-    part.replace(path)
+    _rename(part, path)
+
+
+def _rename(part: Path, path: Path) -> None:
+    try:
+        give_names([(part, path)])
+    except OSError as error:
+        raise _unwritable(part, error) from None
 
 
 def _receive(url: str, part: Path, progress: Progress | None) -> None:

@@ -1,9 +1,9 @@
 """Datasets that are drawn instead of downloaded: a folder of smears and their masks."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,9 @@ from tiledseg.config.regular_files import read_bytes
 from tiledseg.data.synthetic.smear import draw_cells, draw_smear
 from tiledseg.data.synthetic.smear.slide import NUCLEUS
 from tiledseg.errors import DatasetError, OutputError
+from tiledseg.images.atomic import give_names
+from tiledseg.images.names import hidden_name
+from tiledseg.images.place_lock import hold
 from tiledseg.images.writing import write_image, write_labels, write_mask
 
 __all__ = ["draw_cells", "draw_smear", "write_synthetic_dataset"]
@@ -31,7 +34,7 @@ def write_synthetic_dataset(
     Images are JPEG files of quality 95, masks PNG files of 0 and 255, or with a palette whose
     indices are the labels of ``draw_cells``; stems run through all
     splits, smear_0001, smear_0002 and so on. The folder takes its name only when it is complete,
-    with the settings it was drawn with beside the splits; of two processes at once, one wins.
+    with the settings it was drawn with beside the splits; of two processes at once, one waits.
 
     Args:
         settings: Seed, size and numbers of images.
@@ -42,21 +45,24 @@ def write_synthetic_dataset(
         DatasetError: The folder exists, and is not this dataset or not complete.
         OutputError: The folder cannot be written.
     """
-    if os.path.lexists(folder):
-        _require_complete(settings, folder)
-        return
-    temporary = folder.with_name(f".{folder.name}-{os.getpid()}-{secrets.token_hex(6)}.partial")
     try:
-        _draw(settings, temporary, progress)
-        _take_name(settings, temporary, folder)
+        with nullcontext() if os.path.lexists(folder) else hold(folder, waits=True):
+            if os.path.lexists(folder):  # another process may have just drawn it
+                _require_complete(settings, folder)
+                return
+            draft = folder.with_name(hidden_name(folder.name, ".partial"))
+            shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+            try:
+                _draw(settings, draft, progress)
+                _take_name(settings, draft, folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
     except (OSError, OutputError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise OutputError(
             f"{folder}: the synthetic dataset cannot be written ({reason}); "
             "set TILEDSEG_DATA to a folder that can be written and has room"
         ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _places(settings: SyntheticSettings) -> list[tuple[str, str]]:
@@ -97,10 +103,10 @@ def _draw(
     (folder / _RECORD).write_text(record, encoding="utf-8")
 
 
-def _take_name(settings: SyntheticSettings, temporary: Path, folder: Path) -> None:
-    """Rename the complete folder, or leave the one that another process finished first."""
+def _take_name(settings: SyntheticSettings, draft: Path, folder: Path) -> None:
+    """Rename the complete folder, unless somebody has put something else there meanwhile."""
     try:
-        temporary.rename(folder)
+        give_names([(draft, folder)])
     except OSError:
         if not os.path.lexists(folder):
             raise

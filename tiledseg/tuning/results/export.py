@@ -7,6 +7,7 @@ from typing import Any
 from tiledseg.config.experiment import Experiment, load_experiment
 from tiledseg.config.strict_yaml import to_yaml
 from tiledseg.errors import ExperimentError, OutputError
+from tiledseg.images.atomic import atomic_file
 from tiledseg.tracking.names import BEST_FILE
 from tiledseg.tuning.search.parameters import Categorical
 from tiledseg.tuning.study.definition import StudyDefinition
@@ -40,26 +41,23 @@ def export_experiment(experiment: Experiment, folder: Path, note: str) -> Path:
         OutputError: It cannot be written.
     """
     text = "".join(f"# {line}\n" for line in note.splitlines()) + to_yaml(experiment.compact())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while True:
-            tail = "best" if number == 1 else f"best-{number}"
-            path = folder / f"{experiment.dataset.name}-{tail}.yaml"
-            try:
-                with path.open("x", encoding="utf-8") as file:
-                    file.write(text)
-            except FileExistsError:
-                if _holds(path, experiment):
-                    return path
-                number += 1
-            else:
+    number = 1
+    while True:
+        tail = "best" if number == 1 else f"best-{number}"
+        path = folder / f"{experiment.dataset.name}-{tail}.yaml"
+        try:
+            with atomic_file(path, replace=False) as file:
+                file.write(text.encode())
+        except FileExistsError:
+            if _holds(path, experiment):
                 return path
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: the best experiment cannot be written there ({error.strerror}); "
-            f"it is also in the study's MLflow run, as {BEST_FILE}"
-        ) from error
+            number += 1
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; the best experiment is also in the study's MLflow run, as {BEST_FILE}"
+            ) from None
+        else:
+            return path
 
 
 def _holds(path: Path, experiment: Experiment) -> bool:

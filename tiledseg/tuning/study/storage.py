@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from tiledseg.errors import SweepError
+from tiledseg.errors import SweepError, is_disk_full
 from tiledseg.tracking.passwords import hide_passwords
 
 HEARTBEAT_SECONDS = 10
@@ -111,9 +111,12 @@ def explain_failure(url: URL, error: Exception) -> str:
     reason = " ".join(str(error.__cause__ or error).split())
     if url.password:
         reason = reason.replace(str(url.password), "***")
+    remedy = "start the server, or change --storage (leave it out to use ./sweeps.db)"
+    if is_disk_full(error):
+        remedy = "make room on its disk; the same command goes on"
     return (
         f"the storage {url.render_as_string(hide_password=True)} cannot be used: {reason[:300]}; "
-        "start the server, or change --storage (leave it out to use ./sweeps.db)"
+        f"{remedy}"
     )
 
 
