@@ -15,10 +15,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from seeds import prepare
+
 from tiledseg.config import DatasetSettings, ImageSettings, SplitSettings
 from tiledseg.config.experiment import load_experiment
 from tiledseg.data.cache import PixelCache
-from tiledseg.data.prepare.layout import write_layout
 from tiledseg.data.published.sipakmed import read_outline
 from tiledseg.data.split import group_reader
 from tiledseg.errors import TiledsegError
@@ -68,10 +69,6 @@ def go_on_predicting(path: Path) -> None:
     place = JournaledWorkplace(path.parent, "a", {"model": "a"}, (64, 64))
     place.finished_tiles()
     place.leave()
-
-
-def go_on_preparing(path: Path) -> None:
-    write_layout(path, {"name": "a"}, [])
 
 
 def map_pixels(path: Path) -> None:
@@ -126,7 +123,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "config": import_config,
     "rates": lambda path: parse_rates(path.read_text(errors="replace"), str(path)),
     "journal": go_on_predicting,
-    "layout": go_on_preparing,
+    "layout": prepare,
     "pixels": map_pixels,
     "outline": read_outline,
     "outbox": lambda path: Outbox(path).entries(),

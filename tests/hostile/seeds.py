@@ -13,6 +13,10 @@ import tifffile
 import zarr
 from PIL import Image
 
+from tiledseg.data.prepare.cutting import Piece
+from tiledseg.data.prepare.layout import Job, write_layout
+from tiledseg.data.prepare.manifest import read_manifest
+from tiledseg.data.prepare.windows import Window
 from tiledseg.prediction.journal import JournaledWorkplace
 from tiledseg.tracking.outbox import Outbox
 
@@ -222,13 +226,25 @@ def outboxes(folder: Path) -> None:
         outbox.add(kind, {"status": "FINISHED", "values": [1, 0.5]})
 
 
+def prepare(folder: Path) -> None:
+    """Prepare a dataset of one image, or what is missing of it."""
+    piece = Piece("train", "a", "a", "tile", Window(0, 0, *GRAY.shape), 1.0, 0, RGB, MASK // 255)
+    write_layout(folder, {"name": "a"}, [Job("a", lambda: [piece])], splits=["train"])
+
+
 def layouts(folder: Path) -> None:
-    place = folder / "layout"
-    (place / ".unfinished").mkdir(parents=True)
-    (place / "spec.json").write_text(json.dumps({"name": "a"}, indent=2))
-    row = {"split": "train", "stem": "a", "image_digest": "0", "mask_digest": "1"}
-    line = json.dumps({"job": "a", "rows": [row]})
-    (place / ".unfinished" / "done.jsonl").write_text(line + "\n")
+    finished, begun = folder / "finished", folder / "begun"
+    prepare(finished)
+    shutil.copytree(finished, begun)
+    (finished / "statistics.csv").unlink()  # made again of the manifest
+    rows = read_manifest(begun).to_dict("records")
+    (begun / "manifest.csv").unlink()
+    (begun / ".unfinished").mkdir()
+    line = json.dumps({"job": "a", "rows": rows})
+    (begun / ".unfinished" / "done.jsonl").write_text(line + "\n")
+    for path in folder.iterdir():
+        if path.is_file():  # a lock
+            path.unlink()
 
 
 def states(folder: Path) -> None:

@@ -26,9 +26,10 @@ import pandas as pd
 
 from tiledseg.config.regular_files import parse_json, read_text, require_free_or_regular
 from tiledseg.data.prepare.cutting import Piece
+from tiledseg.data.prepare.manifest import is_row, read_manifest
 from tiledseg.data.prepare.statistics import has_statistics, write_statistics
 from tiledseg.data.unfinished import COMMAND, MANIFEST, SPEC, UNFINISHED
-from tiledseg.errors import DatasetError, ImageError, OutputError, one_line
+from tiledseg.errors import DatasetError, ImageError, OutputError
 from tiledseg.images.atomic import atomic_file, give_names
 from tiledseg.images.hashing import hash_content
 from tiledseg.images.place_lock import hold
@@ -153,22 +154,6 @@ def require_own_folder(folder: Path) -> str:
     return text
 
 
-def read_manifest(folder: Path) -> pd.DataFrame:
-    """The manifest of a finished dataset, as ``write_layout`` returns it.
-
-    Raises:
-        OutputError: It cannot be read.
-    """
-    try:
-        table = pd.read_csv(folder / MANIFEST, dtype={"stem": str, "source": str})
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            f"{folder / MANIFEST}: cannot be read ({one_line(error)}); prepare the "
-            "dataset under another name"
-        ) from None
-    return table
-
-
 def _is_written(folder: Path, spec: Mapping[str, Any]) -> bool:
     """Whether all images are there; refuses a folder that is not this dataset's."""
     text = require_own_folder(folder)
@@ -227,7 +212,7 @@ def _find_finished_jobs(folder: Path, journal: Path) -> dict[str, list[dict[str,
         try:
             entry = parse_json(line)
             job, rows = str(entry["job"]), list(entry["rows"])
-            if all(_is_there(folder, row) for row in rows):
+            if all(is_row(row) and _is_there(folder, row) for row in rows):
                 done[job] = rows
         except (ImageError, KeyError, TypeError, ValueError):  # the line that was being written
             continue
