@@ -1,6 +1,7 @@
 """A dataset that is being written, or was broken off, is never taken for the whole."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -97,6 +98,35 @@ def test_the_command_is_what_was_typed(root, monkeypatch):
         require_finished(root / "Cut")
     expected = "`tiledseg " + " ".join(COMMAND) + " --set 'dataset.description=a b'` goes on"
     assert expected in str(refused.value)
+
+
+class TestDamage:
+    """What is damaged of the work is done again; what is no file ends it with one line."""
+
+    @pytest.mark.parametrize("place", ["foreground", "image_digest", "rows", "job"])
+    def test_of_a_line_of_the_journal(self, unfinished, cut, place):
+        journal = unfinished / ".unfinished" / "done.jsonl"
+        journal.write_text(journal.read_text().replace(f'"{place}"', '"other"'))
+        cut()
+        assert not is_unfinished(unfinished)
+
+    @pytest.mark.timeout(60)
+    @pytest.mark.parametrize("name", ["done.jsonl", "command.txt"])
+    def test_pipes_under_its_names(self, unfinished, cut, name):
+        path = unfinished / ".unfinished" / name
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(DatasetError, match="is unfinished"):
+            require_finished(unfinished)
+        if name == "done.jsonl":
+            with pytest.raises(OutputError, match=r"done.jsonl: cannot be read \(it is a pipe"):
+                cut()
+
+    @pytest.mark.timeout(60)
+    def test_a_pipe_for_its_spec(self, unfinished):
+        (unfinished / "spec.json").unlink()
+        os.mkfifo(unfinished / "spec.json")
+        assert is_unfinished(unfinished)
 
 
 def test_gone_on_with_it_is_the_whole(unfinished, cut, root, tiny_experiment):

@@ -192,6 +192,20 @@ def test_what_is_no_offline_run(tiny_experiment):
         plan_offline_resumption(run.run_id, ["image.size=64"])
 
 
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"experiment": "a"}', "[" * 100_000])
+def test_a_damaged_record_is_told_in_one_line(tiny_experiment, text):
+    with open_offline_run(tiny_experiment(), "train") as run:
+        run.log_experiment(tiny_experiment())
+    folder = state_home() / run.run_id
+    (folder / "experiment.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(TrackingError, match=r"experiment.yaml: cannot be read \("):
+        plan_offline_resumption(run.run_id)
+    (folder / "offline.json").write_text(text)
+    with pytest.raises(TrackingError, match=r"offline.json: cannot be read \(.*; put a") as told:
+        place_in_store(connect(), run.run_id)
+    assert "\n" not in str(told.value)
+
+
 def test_evaluated_without_a_store(client, experiment, without_store):
     with without_store:
         trained = train(experiment, offline=True)

@@ -1,9 +1,11 @@
 """What there is to send outlives the process, whole and in order."""
 
+import os
+
 import pytest
 from watched_disk import watch_disk
 
-from tiledseg.errors import OutputError
+from tiledseg.errors import OutputError, TrackingError
 from tiledseg.tracking.outbox import Outbox
 
 
@@ -43,6 +45,23 @@ def test_an_entry_that_failed_on_its_way_is_none(tmp_path):
         raise ZeroDivisionError
     assert len(outbox) == 0
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"kind": "end"}', "[" * 100_000, "pipe"])
+def test_a_damaged_entry_is_told_in_one_line(tmp_path, text):
+    outbox = Outbox(tmp_path / "outbox")
+    outbox.add("end", {"status": "FINISHED"})
+    path = tmp_path / "outbox" / "000000001" / "entry.json"
+    if text == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.write_text(text)
+    for read in (outbox.take, outbox.entries):
+        with pytest.raises(TrackingError, match=r"entry.json: cannot be read \(.*; put a") as told:
+            read()
+        assert "\n" not in str(told.value)
+    assert len(outbox) == 1
 
 
 def test_remains_of_a_killed_process_are_removed(tmp_path):

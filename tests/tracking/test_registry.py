@@ -18,6 +18,7 @@ from tiledseg.tracking.names import CHAMPION, LATEST
 from tiledseg.tracking.registry import (
     Registration,
     find_registration,
+    is_model_folder,
     load_predictor,
     make_version,
     register,
@@ -125,6 +126,22 @@ def test_every_way_of_naming_a_model(logged, predictor):
 )
 def test_a_network_of_a_run_that_is_named_in_another_way(uri):
     with pytest.raises(RegistryError, match="write runs:/RUN_ID for its best epoch"):
+        load_predictor(uri)
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:9/m", "s3://bucket/m", "file:///etc", "dbfs:/m", "C:/models"]
+)
+def test_no_other_address_is_fetched(uri, monkeypatch):
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", pytest.fail)
+    with pytest.raises(RegistryError, match="is no address of a model; name it as models:/NAME"):
+        load_predictor(uri)
+
+
+@pytest.mark.parametrize("uri", ["a" * 5000, "a\0b"])
+def test_a_name_that_no_file_can_have(uri):
+    assert not is_model_folder(uri)
+    with pytest.raises(RegistryError, match="model 'a"):
         load_predictor(uri)
 
 
