@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-_MOST_FAULTS = 10
+_MOST_TOLD = 10
 """Of a file, that are told at once."""
 _LONGEST_KEY = 120
 _shortening = Repr()
@@ -25,7 +25,7 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
         root: The outermost section.
     """
     faults = error.errors()
-    told = [_explain(detail, root) for detail in faults[:_MOST_FAULTS]]
+    told = [_explain(detail, root) for detail in faults[:_MOST_TOLD]]
     more = len(faults) - len(told)
     return "; ".join([*told, f"and {more} more"] if more else told)
 
