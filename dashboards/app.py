@@ -5,16 +5,17 @@ import inspect
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.web import bootstrap
 
+from dashboards import private_folders
+from dashboards.access import OwnPagesOnly, SecurityHeaders
 from dashboards.routes import page_routes, tile_routes
 from dashboards.run_table import run_table
 from dashboards.uploads import MOST_MEGABYTES
@@ -51,34 +52,14 @@ DARK = {
 }
 
 
-class SecurityHeaders:
-    """Middleware that adds headers against framing and content sniffing.
-
-    Args:
-        app: The application that answers.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and add headers to its answer."""
-
-        async def add(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("X-Frame-Options", "SAMEORIGIN")
-                headers.setdefault("Referrer-Policy", "same-origin")
-            await send(message)
-
-        await self._app(scope, receive, add if scope["type"] == "http" else send)
-
-
-def build_app() -> Any:
-    """The ASGI application."""
+def build_app(hosts: Sequence[str] | None = None, public: str | None = None) -> Any:
+    """The ASGI application; arguments as those of ``OwnPagesOnly``."""
     routes = [*tile_routes(), *page_routes(["", *LISTED])]
-    return st.App(SCRIPT, routes=routes, middleware=[Middleware(SecurityHeaders)])
+    middleware = [
+        Middleware(SecurityHeaders),
+        Middleware(OwnPagesOnly, hosts=hosts, public=public),
+    ]
+    return st.App(SCRIPT, routes=routes, middleware=middleware)
 
 
 def settings(host: str, port: int) -> dict[str, Any]:
@@ -97,9 +78,9 @@ def settings(host: str, port: int) -> dict[str, Any]:
         "theme.baseRadius": "0.5rem",
         "theme.headingFontSizes": ["1.6rem", "1.35rem", "1.15rem", "1.05rem", "1rem", "1rem"],
     }
-    if host in LOCAL:  # another site's page must not reach it under a name of its own
-        public = os.environ.get(PUBLIC_NAME)
-        chosen["server.allowedHosts"] = [*LOCAL, public] if public else list(LOCAL)
+    hosts, public = _names_of(host)
+    if hosts is not None:  # another site's page must not reach it under a name of its own
+        chosen["server.allowedHosts"] = [*hosts, public] if public else hosts
     for name, colors in (("light", LIGHT), ("dark", DARK)):
         chosen.update({f"theme.{name}.{key}": value for key, value in colors.items()})
     return chosen
@@ -118,11 +99,18 @@ def serve(host: str = "127.0.0.1", port: int = 8501) -> None:
     _check_free(host, port)
     chosen = settings(host, port)
     bootstrap.load_config_options(chosen)  # before the routes ask where they are
+    private_folders.home()  # what a killed server has left goes before anybody comes
     _collect_garbage_seldom()
     queries = threading.Thread(target=_warm_up, daemon=True)
     queries.start()
     queries.join(WARM_UP_SECONDS)
-    build_app().run(config=chosen)
+    build_app(*_names_of(host)).run(config=chosen)
+
+
+def _names_of(host: str) -> tuple[list[str] | None, str | None]:
+    """The names that a server at an address is called by, if known, and by way of a proxy."""
+    public = os.environ.get(PUBLIC_NAME)
+    return list(LOCAL) if host in LOCAL else None, public.lower() if public else None
 
 
 def _check_free(host: str, port: int) -> None:

@@ -28,7 +28,7 @@ class ClickComponent:
 
         Args:
             data: For its JavaScript.
-            key: Of this one among others on the page.
+            key: Of this one among others on the page; see ``widget_key``.
         """
         result = self._mount(key=key, data=dict(data), on_chosen_change=lambda: None)
         clicked = result.get("chosen")

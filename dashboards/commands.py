@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiledseg.config.strict_yaml import parse_yaml
+from tiledseg.tracking.queries import VersionSummary
 
 
 def set_options(params: Mapping[str, str]) -> str:
@@ -16,6 +17,22 @@ def set_options(params: Mapping[str, str]) -> str:
         params: Dotted key to value, as MLflow keeps it: as Python writes it.
     """
     return " ".join(f"--set {shlex.quote(_setting(*item))}" for item in params.items())
+
+
+def evaluation_command(version: VersionSummary, dataset: str) -> str:
+    """How masks and scores of a version are made.
+
+    Args:
+        version: It.
+        dataset: Whose images.
+    """
+    uri = shlex.quote(f"models:/{version.model}/{version.version}")
+    return f"tiledseg evaluate --model {uri} --dataset {shlex.quote(dataset)}"
+
+
+def prediction_command(model: str) -> str:
+    """How the champion of a model is used."""
+    return f"tiledseg predict --model {shlex.quote(model)}"
 
 
 def _setting(name: str, text: str) -> str:

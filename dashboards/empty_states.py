@@ -8,6 +8,8 @@ from typing import ParamSpec
 
 import streamlit as st
 
+from dashboards.keys import widget_key
+from dashboards.markdown import code, escape
 from dashboards.run_table import run_table
 from tiledseg.errors import RegistryError, TiledsegError, TrackingError
 from tiledseg.tracking.store import store_address
@@ -51,7 +53,7 @@ def show_no_sweeps() -> None:
 def show_no_pictures(what: str) -> None:
     """Say that a run lacks the images of a page."""
     st.info(
-        f"{what} Runs that ended before their evaluation, or were made with "
+        f"{escape(what)} Runs that ended before their evaluation, or were made with "
         "`tracking.log_images: false`, keep no pictures. Score the model again to get them:"
     )
     st.code("tiledseg evaluate --model DATASET --dataset DATASET", language=None, wrap_lines=True)
@@ -66,19 +68,19 @@ def show_error(error: TiledsegError, part: str) -> None:
     """
     if is_missing(error):
         st.error(
-            f"{error.__cause__}. It was removed from the store, and something still points to it; "
-            "choose another one.",
+            f"{escape(str(error.__cause__))}. It was removed from the store, and something still "
+            "points to it; choose another one.",
             title="This is not in the store any more",
             icon=":material/search_off:",
         )
         return
     if isinstance(error.__cause__, Exception) and is_forbidden(error.__cause__):
-        st.error(str(error), title="This cannot be shown", icon=":material/lock:")
+        st.error(escape(str(error)), title="This cannot be shown", icon=":material/lock:")
         return
     if not isinstance(error, TrackingError) or isinstance(error, RegistryError):
-        st.error(str(error), title="This cannot be shown", icon=":material/broken_image:")
+        st.error(escape(str(error)), title="This cannot be shown", icon=":material/broken_image:")
         return
-    st.error(str(error), title="The store cannot be read", icon=":material/cloud_off:")
+    st.error(escape(str(error)), title="The store cannot be read", icon=":material/cloud_off:")
     st.write("Start the tracking server, or name the store and start the dashboard again:")
     st.code(
         "MLFLOW_TRACKING_URI=sqlite:///mlflow.db tiledseg dashboard\n"
@@ -87,7 +89,7 @@ def show_error(error: TiledsegError, part: str) -> None:
         wrap_lines=True,
     )
     _show_address()
-    if st.button("Try again", icon=":material/refresh:", key=f"try-again-{part}"):
+    if st.button("Try again", icon=":material/refresh:", key=widget_key("try-again", part)):
         st.cache_data.clear()
         st.cache_resource.clear()
         run_table.cache_clear()
@@ -100,8 +102,8 @@ def is_missing(error: TiledsegError) -> bool:
 
 
 @contextmanager
-def guard_store(part: str) -> Iterator[None]:
-    """Show errors that a user can mend as messages.
+def guard_part(part: str) -> Iterator[None]:
+    """Show errors as messages, and let the rest of the page stand.
 
     Args:
         part: Of the page, by a name that no other part of it has: several may fail at once.
@@ -111,6 +113,14 @@ def guard_store(part: str) -> Iterator[None]:
     except TiledsegError as error:
         logger.info("a page could not be shown: %s", error)
         show_error(error, part)
+    except Exception as error:
+        # Not ours to foresee: a file of a store may hold anything. The log has the traceback.
+        logger.exception("a part of a page failed: %s", part)
+        st.error(
+            escape(f"{type(error).__name__}: {error}; the dashboard's own log says more"),
+            title="This cannot be shown",
+            icon=":material/broken_image:",
+        )
 
 
 def guard_fragment(body: Callable[Given, None]) -> Callable[Given, None]:
@@ -119,7 +129,7 @@ def guard_fragment(body: Callable[Given, None]) -> Callable[Given, None]:
     @st.fragment
     @wraps(body)
     def show(*args: Given.args, **kwargs: Given.kwargs) -> None:
-        with guard_store(body.__name__):
+        with guard_part(body.__name__):
             body(*args, **kwargs)
 
     return show
@@ -129,7 +139,7 @@ def guard_page(body: Callable[[], None]) -> Callable[[], None]:
     """Make a page whose errors are shown as messages."""
 
     def show() -> None:
-        with guard_store("page"):
+        with guard_part("page"):
             body()
 
     show.__name__ = body.__module__.rpartition(".")[2]
@@ -138,4 +148,4 @@ def guard_page(body: Callable[[], None]) -> Callable[[], None]:
 
 
 def _show_address() -> None:
-    st.caption(f"Store: `{store_address()}`")
+    st.caption(f"Store: {code(store_address())}")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from dashboards.markdown import escape
 from tiledseg.tracking.champions import ValidationScore
 from tiledseg.tracking.names import images_metric
 
@@ -45,6 +46,6 @@ def describe_score(score: ValidationScore | None) -> str:
     """What versions are compared by, in words; what was averaged is said."""
     if score is None:
         return "unknown"
-    of = f", of {', '.join(score.classes)}" if len(score.classes) > 1 else ""
+    of = f", of {escape(', '.join(score.classes))}" if len(score.classes) > 1 else ""
     images = f"{score.images} image" if score.images == 1 else f"{score.images} images"
     return f"**{format_score(score.dice)}** (tiled, mean over {images}{of})"

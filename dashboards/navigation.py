@@ -5,6 +5,8 @@ from typing import Any
 
 import streamlit as st
 
+from dashboards.markdown import escape
+
 
 def page_of(name: str) -> Any:
     """A page by its name in the address."""
@@ -15,7 +17,7 @@ def page_of(name: str) -> Any:
 
 def link(name: str, label: str, icon: str, **state: str) -> None:
     """A link to another page in a state."""
-    st.page_link(page_of(name), label=label, icon=f":material/{icon}:", query_params=state)
+    st.page_link(page_of(name), label=escape(label), icon=f":material/{icon}:", query_params=state)
 
 
 def go(name: str, **state: str) -> None:

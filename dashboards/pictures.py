@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboards.pyramids import Kind, count_levels
+from tiledseg.images.hashing import read_state
 from tiledseg.images.reading import image_shape
 
 MOST_PICTURES = 50_000
@@ -38,9 +39,13 @@ class Picture:
 
 
 def register(picture: Picture) -> str:
-    """An address for a picture: 32 characters that do not repeat in another process."""
-    state = picture.path.stat()
-    text = f"{picture}|{state.st_size}|{state.st_mtime_ns}"
+    """An address for a picture: 32 characters that do not repeat in another process.
+
+    Raises:
+        ImageError: One of its files is missing.
+    """
+    files = (picture.path, picture.under, picture.against)
+    text = f"{picture}|{[read_state(path) for path in files if path is not None]}"
     address = hmac.new(_secret, text.encode(), hashlib.blake2b).hexdigest()[:32]
     with _guard:
         _pictures[address] = picture

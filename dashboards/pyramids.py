@@ -25,12 +25,14 @@ from numpy.typing import NDArray
 
 from dashboards.decoding import take_turn
 from dashboards.masks import read_probability
+from dashboards.private_folders import find_folder, settle
 from tiledseg.config.regular_files import read_json
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.disk_quota import free_space, read_quota, remove_abandoned
 from tiledseg.errors import ImageError, OutputError
 from tiledseg.images import place_lock
 from tiledseg.images.atomic import give_names
+from tiledseg.images.hashing import read_state
 from tiledseg.images.mapped import map_array, write_array
 from tiledseg.images.reading import read_image
 from tiledseg.prediction.canvas import FOREGROUND
@@ -134,14 +136,15 @@ def open_pyramid(
     Args:
         path: An image, or a mask or probability of 8 bits.
         kind: Which of the two.
-        cache: Folder of pyramids; by default in the package's cache.
+        cache: Folder of pyramids; by default in the package's cache, and for a visitor's image
+            beside it.
         label: Of a mask of several classes, the one that is shown; None shows all.
 
     Raises:
         ImageError: The file cannot be read.
         OutputError: The cache cannot be written.
     """
-    home = cache or _home()
+    home = cache or _home(path)
     folder = _place(path, kind, label, home)
     with _lock_of(folder.name):
         found = _find(folder, kind)
@@ -162,7 +165,7 @@ def open_pyramid(
 
 def find_pyramid(path: Path, kind: Kind, *, label: int | None = None) -> Pyramid | None:
     """The pyramid of a file if it has been built, as for ``open_pyramid``; else None."""
-    return _find(_place(path, kind, label, _home()), kind)
+    return _find(_place(path, kind, label, _home(path)), kind)
 
 
 def encode_tile(pixels: NDArray[np.uint8], *, exact: bool) -> tuple[bytes, str]:
@@ -211,17 +214,13 @@ def halve_mask(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.merge(channels), np.uint8)
 
 
-def _home() -> Path:
-    return default_cache_folder() / "pyramids"
+def _home(path: Path) -> Path:
+    return (find_folder(path) or default_cache_folder()) / "pyramids"
 
 
 def _place(path: Path, kind: Kind, label: int | None, home: Path) -> Path:
     """The folder of a file's pyramid; another one once the file has changed."""
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
-    name = f"{_FORMAT}|{kind}|{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    name = f"{_FORMAT}|{kind}|{path.resolve()}|{read_state(path)}"
     name += "" if label is None else f"|{label}"
     return home / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
 
@@ -249,6 +248,7 @@ def _build(path: Path, kind: Kind, folder: Path, label: int | None) -> None:
             ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        settle(folder)
 
 
 def _free_space(home: Path, keep: Path) -> None:

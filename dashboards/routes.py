@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from anyio import from_thread
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -33,6 +34,23 @@ which every browser reports as an error."""
 logger = logging.getLogger(__name__)
 
 
+class ShortNumber(Convertor[int]):
+    """A number in an address; one of thousands of digits is no address of ours."""
+
+    regex = "[0-9]{1,9}"
+
+    def convert(self, value: str) -> int:
+        """From the address."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """For an address."""
+        return str(value)
+
+
+register_url_convertor("short", ShortNumber())
+
+
 def page_routes(names: Iterable[str]) -> list[Route]:
     """Streamlit's page at the addresses of ours."""
     index = Path(file_util.get_static_dir()) / "index.html"
@@ -47,7 +65,10 @@ def page_routes(names: Iterable[str]) -> list[Route]:
 def tile_routes() -> list[Route]:
     """Tiles and thumbnails, below the address that the application is served at."""
     return [
-        Route(f"{base()}/{TILES}/{{address}}/{{level:int}}/{{column:int}}/{{row:int}}", serve_tile),
+        Route(
+            f"{base()}/{TILES}/{{address}}/{{level:short}}/{{column:short}}/{{row:short}}",
+            serve_tile,
+        ),
         Route(f"{base()}/{THUMBNAILS}/{{address}}", serve_thumbnail),
     ]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from dashboards.private_folders import settle
 from tiledseg.images.reading import read_image
 from tiledseg.images.writing import write_labels, write_probability
 from tiledseg.masks.classes import Labels, labels_of
@@ -89,10 +90,13 @@ def segment(
             found = labels_of(probability)
             objects[mode] = count_objects(found, classes)
             masks[mode] = (folder or image.parent) / f"{mode}.png"
-            if len(classes) == 1:
-                write_probability(masks[mode], probability[..., 0])
-            else:
-                write_labels(masks[mode], found, probability.shape[2])
+            try:
+                if len(classes) == 1:
+                    write_probability(masks[mode], probability[..., 0])
+                else:
+                    write_labels(masks[mode], found, probability.shape[2])
+            finally:
+                settle(masks[mode])  # a visitor may have left meanwhile
     seams = {"rows": list(grid.seam_rows), "columns": list(grid.seam_columns)}
     labels = predictor.experiment.class_names
     return Segmentation(image, masks, objects, seams, predictor.threshold, labels)

@@ -11,7 +11,8 @@ from dashboards.pictures import Size, size_of
 from dashboards.run_table import FRESH, OPEN, run_table
 from tiledseg.config.format_version import require_format
 from tiledseg.config.regular_files import read_json
-from tiledseg.errors import ImageError, TiledsegError
+from tiledseg.errors import TiledsegError
+from tiledseg.images.hashing import FileState, read_state
 from tiledseg.tracking import queries
 from tiledseg.tracking.checkpoint_summaries import CheckpointSummary, read_checkpoints
 from tiledseg.tracking.files import RunFiles
@@ -144,7 +145,7 @@ def predictions_of(run_id: str, split: str) -> Predictions:
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)
-def _size(path: str, _state: tuple[int, int]) -> Size:
+def _size(path: str, _state: FileState) -> Size:
     return size_of(Path(path))
 
 
@@ -154,11 +155,7 @@ def picture_size(path: Path) -> Size:
     Raises:
         ImageError: It cannot be read.
     """
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
-    return _size(str(path), (state.st_size, state.st_mtime_ns))
+    return _size(str(path), read_state(path))
 
 
 def datasets(runs: Sequence[RunSummary]) -> list[str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dashboards.masks import read_probability
 from dashboards.pictures import Picture
 from dashboards.pyramids import Kind, binarize, find_pyramid
-from tiledseg.errors import ImageError
+from tiledseg.images.hashing import FileState, read_state
 from tiledseg.images.reading import read_image
 from tiledseg.masks.drawing import FALSE_NEGATIVE, FALSE_POSITIVE, GREEN, TRUE_POSITIVE
 
@@ -70,17 +70,11 @@ def _measure_cover(path: Path, image: NDArray[np.uint8], label: int | None) -> N
 
 def _reduce(path: Path, kind: Kind, label: int | None = None) -> NDArray[np.uint8]:
     """(h, w, 3) RGB of an image; for a mask the covered share of each pixel, (h, w), 0 to 255."""
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
-    return _decode(path, kind, label, (state.st_size, state.st_mtime_ns))
+    return _decode(path, kind, label, read_state(path))
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _decode(
-    path: Path, kind: Kind, label: int | None, _state: tuple[int, int]
-) -> NDArray[np.uint8]:
+def _decode(path: Path, kind: Kind, label: int | None, _state: FileState) -> NDArray[np.uint8]:
     pyramid = find_pyramid(path, kind, label=label)
     if pyramid is not None:
         pixels = pyramid.reduce(2 * SIDE)  # of a level hardly larger it would be soft

@@ -1,16 +1,15 @@
 """Uploaded images: checked before anything is decoded, kept for one visitor alone.
 
 An upload lies in a folder of its own under a name that we choose. It goes when another one
-takes its place, and when the visitor's session ends.
+takes its place, and when the visitor's session ends (``visits``).
 """
 
 import shutil
-import tempfile
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
 from dashboards.pictures import forget
+from dashboards.private_folders import make_folder, remove_folder
 from tiledseg.errors import ImageError
 from tiledseg.images.content import IMAGE_SUFFIXES
 from tiledseg.images.headers import kind_of
@@ -51,11 +50,10 @@ class Upload:
 
 
 class UploadFolder:
-    """The files of one visitor; removed together with this object."""
+    """The files of one visitor."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="tiledseg-upload-"))
-        self._finalizer = weakref.finalize(self, _remove, self.path)
+        self.path = make_folder()
 
     def accept(self, name: str, data: bytes) -> Upload:
         """Check an uploaded file and keep it.
@@ -69,9 +67,8 @@ class UploadFolder:
         """
         kind = _check_kind(name, data)
         path = self.path / f"image{SUFFIXES[kind]}"
-        for old in self.path.iterdir():
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-        forget(self.path)
+        self.clear()
+        path.touch(mode=0o600)
         path.write_bytes(data)
         try:
             height, width = image_shape(path)
@@ -87,9 +84,16 @@ class UploadFolder:
             )
         return Upload(name, path, height, width)
 
+    def clear(self) -> None:
+        """Remove the files."""
+        forget(self.path)
+        for old in self.path.iterdir():
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
+
     def close(self) -> None:
-        """Remove the files now."""
-        self._finalizer()
+        """Remove the folder."""
+        forget(self.path)
+        remove_folder(self.path)
 
 
 def _check_kind(name: str, data: bytes) -> str:
@@ -104,8 +108,3 @@ def _check_kind(name: str, data: bytes) -> str:
     if reason is None and b"<svg" in data[:2000].lower():
         reason = "is an SVG, which has no pixels; export it as PNG"
     raise ImageError(f"{name}: {reason or 'is no JPEG, PNG, TIFF or BMP inside; export it as PNG'}")
-
-
-def _remove(path: Path) -> None:
-    forget(path)
-    shutil.rmtree(path, ignore_errors=True)

@@ -140,7 +140,7 @@ def test_the_files_of_a_run_on_the_dashboard(own_tables, version, words):
     def show(run_id):
         from dashboards import empty_states, store
 
-        with empty_states.guard_store("files"):
+        with empty_states.guard_part("files"):
             store.files_of(run_id).names("")
             empty_states.st.write("shown")
 

@@ -1,5 +1,7 @@
 """The main job, called as a library."""
 
+from pathlib import Path
+
 import mlflow
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from tiledseg import evaluate, train
 from tiledseg.errors import DatasetError, TrackingError
 from tiledseg.pipeline import prepare
-from tiledseg.tracking.names import CHAMPION
+from tiledseg.tracking.names import CHAMPION, MODES
 from tiledseg.tracking.registry import load_predictor
 
 pytestmark = pytest.mark.usefixtures("own_tables")
@@ -143,6 +145,12 @@ def test_images_are_left_out_and_nothing_registered_when_asked(
     result = train(tiny_experiment(tracking=tracking))
     folders = {item.path for item in client.list_artifacts(result.run_id, "predictions/test")}
     assert folders == {f"predictions/test/{kind}" for kind in ("tiled", "resized", "grid")}
+    files = mlflow.artifacts.download_artifacts(run_id=result.run_id)
+    endings = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif"}
+    pictures = {path for path in Path(files).rglob("*") if path.suffix in endings}
+    places = {path.parent.relative_to(files).as_posix() for path in pictures}
+    masks = {f"predictions/{split}/{mode}" for split in ("valid", "test") for mode in MODES}
+    assert places == {"curves", *masks}
     assert not client.search_registered_models()
     assert result.registration is None
 

@@ -266,11 +266,12 @@ def _evaluate(
     for split in splits:
         seams = []
         samples = _samples_of(dataset, split)
+        shown = job.experiment.tracking.log_images
         for number, item in enumerate(evaluate_images(predictor, samples, split, job.experiment)):
             job.run.log_evaluation(
                 item,
-                with_image=job.experiment.tracking.log_images,
-                with_sheet=number < job.experiment.evaluation.comparison_images,
+                with_image=shown,
+                with_sheet=shown and number < job.experiment.evaluation.comparison_images,
             )
             rows.extend(item.rows)
             seams.append(item.seams)

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboards.checkpoints.mask_store import Network, score_network
 from dashboards.checkpoints.validation_images import SPLIT, experiment_of
 from dashboards.comparison import name_version
+from dashboards.keys import widget_key
 from dashboards.score_table import Column, Row, show_score_table
 from tiledseg.tracking.champions import ValidationScore
 from tiledseg.tracking.checkpoint_summaries import CheckpointSummary
@@ -76,7 +77,12 @@ def show_checkpoint_table(
     by_row = {row.id: each.epoch for row, each in zip(rows, kept, strict=True)}
     chosen = next((name for name, epoch in by_row.items() if epoch == opened), "")
     clicked = show_score_table(
-        columns, rows, chosen, "Checkpoints of the run", f"checkpoints-{run.run_id}", "Epoch"
+        columns,
+        rows,
+        chosen,
+        "Checkpoints of the run",
+        widget_key("checkpoints", run.run_id),
+        "Epoch",
     )
     st.caption(
         "A click opens the masks of an epoch at full size; from there it can be promoted. "

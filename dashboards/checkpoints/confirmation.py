@@ -17,8 +17,10 @@ from dashboards.checkpoints.checkpoint_table import (
 from dashboards.checkpoints.mask_store import Network, make_masks, score_network
 from dashboards.checkpoints.progress import wait_for
 from dashboards.checkpoints.validation_images import Digests, digests_of
+from dashboards.commands import prediction_command
 from dashboards.formatting import describe_score
 from dashboards.jobs import find_job, stop_job
+from dashboards.markdown import code, escape
 from tiledseg.errors import TiledsegError, TrackingError
 from tiledseg.tracking.champions import (
     ValidationScore,
@@ -59,7 +61,7 @@ class Champion:
         if self.score is None:
             return (
                 f"{name} was registered with {registered} on other images, and cannot be scored on "
-                f"these: {self.why}."
+                f"these: {escape(self.why)}."
             )
         return (
             f"{name} has {describe_score(self.score)} on the same images; it was registered with "
@@ -85,8 +87,9 @@ def show_promotion(
     for version in own:
         if CHAMPION in version.aliases:
             st.caption(
-                f"Epoch {checkpoint.epoch} is version {version.version} of {version.model}, the "
-                f"champion: what `tiledseg predict --model {version.model}` uses."
+                f"Epoch {checkpoint.epoch} is version {version.version} of "
+                f"{escape(version.model)}, the champion: what "
+                f"{code(prediction_command(version.model))} uses."
             )
             return
     if st.session_state.get(ASKED) != checkpoint.model_id:
@@ -122,13 +125,14 @@ def _ask(
         _leave(_score(_network_of(holder), run.run_id, f"Scoring version {holder.version}"))
         return
     st.markdown(
-        f"**Epoch {checkpoint.epoch}** of {run.name} has a Dice of {describe_score(score)} on the "
-        f"validation images of its run, with its threshold {describe_threshold(checkpoint)}. "
-        + (champion.describe() if champion else f"{run.dataset} has no champion yet.")
+        f"**Epoch {checkpoint.epoch}** of {escape(run.name)} has a Dice of "
+        f"{describe_score(score)} on the validation images of its run, "
+        f"with its threshold {describe_threshold(checkpoint)}. "
+        + (champion.describe() if champion else f"{escape(run.dataset)} has no champion yet.")
     )
     refusal = _explain_refusal(run, checkpoint, versions, score)
     if refusal:
-        st.warning(refusal, title="It cannot be promoted")
+        st.warning(escape(refusal), title="It cannot be promoted")
         _leave()
         return
     if champion and champion.score is not None and champion.score.rank > score.rank:
@@ -136,7 +140,8 @@ def _ask(
     own = versions_of(checkpoint, versions)
     what = f"It is version {own[0].version}" if own else "It becomes a new version"
     st.markdown(
-        f"{what} of {run.dataset}, and everybody who uses the champion will get it from now on."
+        f"{what} of {escape(run.dataset)}, and everybody who uses the champion will get it from "
+        "now on."
     )
     with st.container(horizontal=True):
         if st.button("Promote", type="primary", icon=":material/verified:"):
@@ -161,15 +166,15 @@ def _promote(run: RunSummary, checkpoint: CheckpointSummary, score: ValidationSc
     try:
         made = promote_checkpoint(run.run_id, checkpoint.epoch, run.dataset, score)
     except TrackingError as error:
-        st.error(str(error), title="Not promoted")
+        st.error(escape(str(error)), title="Not promoted")
         store.versions.clear()
         return
     store.versions.clear()
     st.session_state.pop(ASKED, None)
     told = "" if made.before is None else f" in place of version {made.before}"
     st.session_state[DONE] = (
-        f"Epoch {checkpoint.epoch} is version {made.version} of {run.dataset} and champion "
-        f"now{told}. `tiledseg predict --model {run.dataset}` uses it, with its threshold "
+        f"Epoch {checkpoint.epoch} is version {made.version} of {escape(run.dataset)} and champion "
+        f"now{told}. {code(prediction_command(run.dataset))} uses it, with its threshold "
         f"{describe_threshold(checkpoint)}."
     )
     st.rerun()

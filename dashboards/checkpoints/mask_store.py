@@ -30,6 +30,7 @@ from dashboards.masks import read_labels
 from dashboards.segmentation import Report, segment
 from dashboards.store import picture_size
 from dashboards.uploads import MOST_PIXELS
+from tiledseg.config.regular_files import read_json
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.data.disk_quota import free_space, remove_abandoned
 from tiledseg.errors import DatasetError, ImageError, OutputError, RegistryError
@@ -94,7 +95,7 @@ def find_masks(network: Network, run_id: str, stem: str) -> StoredMasks | None:
     """The masks of a validation image, if they have been made."""
     folder = _place(network, run_id, stem)
     try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        record = read_json(folder / _RECORD)
     except (OSError, ValueError):
         return None
     with suppress(OSError):  # the cache may be read-only

@@ -3,7 +3,9 @@
 import streamlit as st
 
 from dashboards import navigation
+from dashboards.commands import evaluation_command
 from dashboards.formatting import describe_score
+from dashboards.markdown import code
 from tiledseg.tracking.champions import ValidationScore
 from tiledseg.tracking.queries import RunSummary, VersionSummary
 
@@ -25,8 +27,7 @@ def show_notice(version: VersionSummary, run: RunSummary) -> None:
     st.markdown(
         f"This is **epoch {version.epoch}** of its run, a checkpoint that was promoted. Its "
         f"Dice on validation images is {score}. {others} To have its own in the store: "
-        f"`tiledseg evaluate --model models:/{version.model}/{version.version} "
-        f"--dataset {run.dataset}`"
+        f"{code(evaluation_command(version, run.dataset))}"
     )
     link_to_masks(version)
 

@@ -21,6 +21,8 @@ from dashboards.comparison import MODE_NAMES
 from dashboards.comparison_scene import Mask, compose_scene
 from dashboards.formatting import format_score
 from dashboards.jobs import stop_job
+from dashboards.keys import widget_key
+from dashboards.markdown import escape
 from dashboards.masks import holds_labels
 from dashboards.viewer import Scene, show_viewer
 from tiledseg.errors import DatasetError
@@ -79,7 +81,7 @@ def show_masks(checkpoint: CheckpointSummary, stems: Sequence[str], stem: str) -
     _viewer(checkpoint, stems, stem, masks)
     tiled, resized = (format_score(masks.scores[mode]["dice"]) for mode in MODES)
     st.caption(
-        f"Epoch {checkpoint.epoch} on {stem}: Dice **{tiled}** tiled, **{resized}** "
+        f"Epoch {checkpoint.epoch} on {escape(stem)}: Dice **{tiled}** tiled, **{resized}** "
         f"non-tiled. Threshold {describe_threshold(checkpoint)}. "
         f"`tiledseg predict --model runs:/{run_id}@epoch={checkpoint.epoch}` gives the same masks."
     )
@@ -91,7 +93,9 @@ def _viewer(
     checkpoint: CheckpointSummary, stems: Sequence[str], stem: str, masks: StoredMasks
 ) -> None:
     """The panes; moving in them reruns this alone."""
-    events = show_viewer(scene(checkpoint.run_id, stem, masks), key=f"masks-{checkpoint.run_id}")
+    events = show_viewer(
+        scene(checkpoint.run_id, stem, masks), key=widget_key("masks", checkpoint.run_id)
+    )
     if events.step:
         st.query_params[STEM] = stems[(stems.index(stem) + events.step) % len(stems)]
         st.rerun()

@@ -3,6 +3,8 @@
 import streamlit as st
 
 from dashboards.jobs import Job, Work, find_job, start_job, stop_job
+from dashboards.keys import widget_key
+from dashboards.markdown import escape
 
 LOOK_SECONDS = 0.5
 
@@ -39,9 +41,9 @@ def _show_progress(key: str, what: str) -> None:
 def _show_end(job: Job, key: str, what: str) -> None:
     """Say why there is nothing, and offer to try again."""
     if job.error is not None:
-        st.error(str(job.error), title=f"{what}: not done")
+        st.error(escape(str(job.error)), title=f"{what}: not done")
     else:
         st.info(f"{what}: stopped.")
-    if st.button("Try again", icon=":material/refresh:", key=f"again-{key}"):
+    if st.button("Try again", icon=":material/refresh:", key=widget_key("again", key)):
         stop_job(key)
         st.rerun()

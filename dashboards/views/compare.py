@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import empty_states, navigation, store
+from dashboards.commands import evaluation_command
 from dashboards.comparison import (
     SPLITS,
     Side,
@@ -26,6 +27,8 @@ from dashboards.comparison import (
 from dashboards.comparison_scene import build_scene
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
 from dashboards.formatting import format_images, format_score
+from dashboards.keys import widget_key
+from dashboards.markdown import code, escape
 from dashboards.run_table import run_table
 from dashboards.score_table import Column, Row, show_score_table
 from dashboards.viewer import show_viewer
@@ -75,9 +78,9 @@ def _left_out(dataset: str, runs: Sequence[RunSummary]) -> None:
     """Say which versions have no masks to compare."""
     for version in list_unscored(dataset, runs, store.versions_if_any()):
         st.caption(
-            f"{name_version(version)} is a promoted checkpoint, epoch {version.epoch} of its run, "
-            "and has no masks to compare in the store yet: `tiledseg evaluate --model "
-            f"models:/{version.model}/{version.version} --dataset {dataset}` makes them."
+            f"{escape(name_version(version))} is a promoted checkpoint, epoch {version.epoch} of "
+            "its run, and has no masks to compare in the store yet: "
+            f"{code(evaluation_command(version, dataset))} makes them."
         )
 
 
@@ -122,7 +125,7 @@ def _summary(table: pd.DataFrame, split: str, left: Side, right: Side, name: str
     st.markdown(
         f"**{names[0]} {_describe_mean(left, split, name)} against "
         f"**{names[1]} {_describe_mean(right, split, name)} mean Dice "
-        f"{f'of *{name}* ' if name else ''}on *{split}*: "
+        f"{f'of *{escape(name)}* ' if name else ''}on *{split}*: "
         f"better on {better}, worse on {worse} of the {shared} that both have."
     )
 
@@ -231,7 +234,7 @@ def _downloads(
                 mime="application/zip",
                 icon=":material/download:",
                 on_click="ignore",
-                key=f"masks-{name}",
+                key=widget_key("masks", name),
                 help=explanation,
             )
         st.download_button(

@@ -19,6 +19,7 @@ from dashboards.checkpoints.opening import (
 from dashboards.checkpoints.validation_images import digests_of
 from dashboards.comparison import MODE_NAMES
 from dashboards.formatting import format_age
+from dashboards.keys import widget_key
 from dashboards.run_table import run_table
 from dashboards.viewer import Frame, Layer, Pane, Scene, show_viewer
 from tiledseg.errors import TiledsegError
@@ -111,7 +112,7 @@ def _show_checkpoint(
                 "checkpoint below."
             )
     wide, narrow = st.columns([2.2, 1], gap="medium")
-    with wide, empty_states.guard_store("masks"):
+    with wide, empty_states.guard_part("masks"):
         is_ready = True
         if stem:
             is_ready = show_masks(opened, stems, stem)
@@ -167,7 +168,7 @@ def _film(run: RunSummary, stem: str, pictures: dict[tuple[str, str], dict[int, 
     shown = scene(run, stem, pictures, _epoch_in_link())
     wide, narrow = st.columns([2.2, 1], gap="medium")
     with wide:
-        events = show_viewer(shown, key=f"epochs-{run.run_id}-{stem}")
+        events = show_viewer(shown, key=widget_key("epochs", run.run_id, stem))
     epoch = shown.frames[shown.frame].value
     if events.frame is not None and events.frame in {frame.value for frame in shown.frames}:
         epoch = events.frame
@@ -242,7 +243,7 @@ def _curves(run: RunSummary, epoch: int | None) -> None:
             continue
         kept = int(best) if best else None
         chart = charts.curves(part, title=title, height=height, epoch=epoch, best=kept)
-        charts.show(chart, f"{title} over epochs", key=f"curve-{title}")
+        charts.show(chart, f"{title} over epochs", key=widget_key("curve", title))
     if best:
         st.caption(f"Dotted: epoch {int(best)}, the best. Line: the epoch shown.")
 

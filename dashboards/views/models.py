@@ -1,5 +1,6 @@
 """Models: versions, aliases, the model card, promotion."""
 
+import json
 from collections.abc import Sequence
 
 import pandas as pd
@@ -7,9 +8,12 @@ import streamlit as st
 
 from dashboards import empty_states, navigation, store
 from dashboards.checkpoints.notice import show_notice
+from dashboards.commands import prediction_command
 from dashboards.comparison import SPLITS, Source, name_version
 from dashboards.filmstrip import show_filmstrip
 from dashboards.formatting import describe_score, format_age
+from dashboards.keys import widget_key
+from dashboards.markdown import escape, without_pictures
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from tiledseg.config.durations import format_duration
 from tiledseg.errors import TrackingError
@@ -57,7 +61,7 @@ def show() -> None:
         )
     version = next(item for item in own if item.version == chosen)
     _promotion(version)
-    with empty_states.guard_store("card"):  # the run may be gone, and the version still be promoted
+    with empty_states.guard_part("card"):  # the run may be gone, and the version still be promoted
         _card(version)
     _versions(own)
 
@@ -66,14 +70,14 @@ def _card(version: VersionSummary) -> None:
     """What the version is, what it scores, how to use it."""
     run = store.one_run(version.run_id)
     with st.container(border=True):
-        st.subheader(f"{version.model}, version {version.version}", anchor=False)
-        aliases = " ".join(f":blue-badge[{alias}]" for alias in version.aliases)
+        st.subheader(f"{escape(version.model)}, version {version.version}", anchor=False)
+        aliases = " ".join(f":blue-badge[{escape(alias)}]" for alias in version.aliases)
         st.markdown(
-            f"{aliases} trained on **{run.dataset}** in {format_duration(run.seconds)}, "
+            f"{aliases} trained on **{escape(run.dataset)}** in {format_duration(run.seconds)}, "
             f"registered {format_age(version.created)}, run `{run.short_id}`"
         )
         if version.description:
-            st.markdown(version.description)
+            st.markdown(without_pictures(version.description))
         is_own = version.is_scored_by(run)
         if is_own:
             _pictures(version, run)
@@ -87,8 +91,8 @@ def _card(version: VersionSummary) -> None:
             st.dataframe(_main_settings(run), height=TABLE_HEIGHT, alt="Main settings")
         uri = f"models:/{version.model}/{version.version}"
         st.code(
-            f"tiledseg predict --model {uri} --images FOLDER --output masks\n"
-            f'mlflow.pyfunc.load_model("{uri}").predict(image)      # Python',
+            f"{prediction_command(uri)} --images FOLDER --output masks\n"
+            f"mlflow.pyfunc.load_model({json.dumps(uri)}).predict(image)      # Python",
             language=None,
             wrap_lines=True,
         )
@@ -164,7 +168,9 @@ def _pictures(version: VersionSummary, run: RunSummary) -> None:
         return
     key = f"v{version.version}"
     label = f"Images of {split}, the worst first"
-    clicked = show_filmstrip(items, "", label, key=f"strip-{version.model}-{key}", large=True)
+    clicked = show_filmstrip(
+        items, "", label, key=widget_key("strip", version.model, key), large=True
+    )
     st.caption(KEY_TO_COLORS)
     if clicked:
         navigation.go(
@@ -196,12 +202,12 @@ def _ask(version: VersionSummary) -> None:
             return
         before = promote(version.model, version.version)
     except TrackingError as error:
-        st.error(str(error), title="Not promoted")
+        st.error(escape(str(error)), title="Not promoted")
         return
     store.versions.clear()
     told = f" in place of version {before}" if before else ""
     st.session_state["promoted"] = (
-        f"Version {version.version} of {version.model} is champion now{told}."
+        f"Version {version.version} of {escape(version.model)} is champion now{told}."
     )
     st.rerun()
 
@@ -210,11 +216,11 @@ def _is_sure(version: VersionSummary) -> bool:
     """Say what speaks against it, or else what will change; whether it is to be done."""
     refusal = explain_refusal(version.model, version.version)
     if refusal:
-        st.warning(refusal, title="It cannot be promoted")
+        st.warning(escape(refusal), title="It cannot be promoted")
     else:
         score = ValidationScore.from_tags(version.tags)
         st.write(
-            f"**{version.model} version {version.version}** has a validation Dice of "
+            f"**{escape(version.model)} version {version.version}** has a validation Dice of "
             f"{describe_score(score)}. Everybody who uses the champion will get this version from "
             "now on."
         )

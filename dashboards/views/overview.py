@@ -10,6 +10,8 @@ from dashboards.checkpoints.notice import show_notice
 from dashboards.comparison import SPLITS, Source
 from dashboards.filmstrip import show_filmstrip
 from dashboards.formatting import format_age, format_images, format_score
+from dashboards.keys import widget_key
+from dashboards.markdown import code, escape
 from dashboards.previews import KEY_TO_COLORS, worst_images
 from dashboards.run_table import run_table
 from tiledseg.config.durations import format_duration
@@ -41,16 +43,16 @@ def show() -> None:
     if not champions:
         empty_states.show_no_models()
     for version in champions:
-        with empty_states.guard_store(f"card-{version.model}"):  # one that is gone hides no other
+        with empty_states.guard_part(f"card-{version.model}"):  # one that is gone hides no other
             _card(version)
     _latest(runs)
-    st.caption(f"Store `{store_address()}`")
+    st.caption(f"Store {code(store_address())}")
 
 
 @st.fragment(run_every=5)
 def _running() -> None:
     """Open runs with their progress; looked up again every five seconds."""
-    with empty_states.guard_store("running"):
+    with empty_states.guard_part("running"):
         running = store.running_runs()
         if not running:
             return
@@ -58,7 +60,7 @@ def _running() -> None:
         with st.container(border=True):
             for run in running:
                 share, text = progress(run)
-                st.progress(share, text=f"**{run.dataset}** · {run.name} · {text}")
+                st.progress(share, text=f"**{escape(run.dataset)}** · {escape(run.name)} · {text}")
 
 
 def progress(run: RunSummary) -> tuple[float, str]:
@@ -89,7 +91,7 @@ def _card(version: VersionSummary) -> None:
     with st.container(border=True):
         narrow, wide = st.columns([1, 2.6], gap="medium")
         with narrow:
-            st.subheader(version.model, anchor=False)
+            st.subheader(escape(version.model), anchor=False)
             st.markdown(
                 f":blue-badge[champion] **version {version.version}**, "
                 f"registered {format_age(version.created)}"
@@ -138,7 +140,7 @@ def _describe_classes(run: RunSummary, split: str) -> str:
     for name in sorted(list_scored_classes(run.metrics)):
         metric = final_metric(split, MODES[0], f"dice/{name}")
         dice = format_score(run.metrics.get(metric))
-        parts.append(f"{name} {dice} ({format_images(run.metrics, metric)})")
+        parts.append(f"{escape(name)} {dice} ({format_images(run.metrics, metric)})")
     return f" Tiled, of each class: {', '.join(parts)}." if parts else ""
 
 
@@ -149,7 +151,7 @@ def _pictures(version: VersionSummary, run: RunSummary, split: str) -> None:
     if not items:
         return
     label = f"Images of {version.model}, the worst first"
-    clicked = show_filmstrip(items, "", label, key=f"strip-{version.model}", large=True)
+    clicked = show_filmstrip(items, "", label, key=widget_key("strip", version.model), large=True)
     st.caption(KEY_TO_COLORS)
     if clicked:
         navigation.go("compare", dataset=version.model, split=split, image=clicked)

@@ -7,6 +7,8 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards import charts, empty_states, navigation, store
+from dashboards.keys import widget_key
+from dashboards.markdown import escape
 from dashboards.run_table import run_table
 from tiledseg.config.durations import format_duration
 from tiledseg.tracking.names import is_images_metric
@@ -109,7 +111,7 @@ def _table(runs: Sequence[RunSummary], columns: Sequence[str]) -> list[RunSummar
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": marked, "columns": [], "cells": []}},
-        key=f"table-{hash(tuple(run.run_id for run in runs))}",
+        key=widget_key("table", *(run.run_id for run in runs)),
         height=min(440, 38 + 36 * max(1, len(runs))),
         column_config={
             "when": st.column_config.DatetimeColumn(format="distance"),
@@ -176,7 +178,7 @@ def _curves(runs: Sequence[RunSummary]) -> None:
         parts.append(part.assign(run=f"{run.name} ({run.short_id})"))
     table = pd.concat(parts)
     if table.empty:
-        st.info(f"None of these runs has logged {name} yet.")
+        st.info(f"None of these runs has logged {escape(name)} yet.")
         return
     chart = charts.curves(table, series="run")
     charts.show(chart, f"{name} over epochs, one line for each run")

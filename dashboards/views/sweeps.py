@@ -9,6 +9,7 @@ import streamlit as st
 from dashboards import charts, empty_states, navigation, store, studies, trials
 from dashboards.commands import set_options
 from dashboards.formatting import format_score
+from dashboards.markdown import escape
 from dashboards.run_table import run_table
 from dashboards.studies import StudyFiles
 from tiledseg.tracking.names import (
@@ -68,7 +69,7 @@ def show() -> None:
     best_run = found[chosen].tags.get(BEST_TAG, "") if is_first else ""
     _show_best(table, {run.run_id: run for run in own}, objective, files, best_run)
     if objective in store.CURVES and objective not in own_objectives:
-        st.caption(f"Of each trial, {objective} is that of its last epoch.")
+        st.caption(f"Of each trial, {escape(objective)} is that of its last epoch.")
     _show_history(table, objective, importance)
     _show_settings(table, list(importance["setting"]) if len(importance) else [])
     second = _choose_second(objectives, objective)
@@ -82,7 +83,9 @@ def _show_summary(table: pd.DataFrame, objective: str) -> None:
     counts = table["state"].value_counts()
     parts = [f"{count} {state}" for state, count in counts.items()]
     direction = "larger" if is_maximized(objective) else "smaller"
-    st.caption(f"{len(table)} trials: {', '.join(parts)}. A {direction} {objective} is better.")
+    st.caption(
+        f"{len(table)} trials: {', '.join(parts)}. A {direction} {escape(objective)} is better."
+    )
 
 
 def _show_best(
@@ -113,12 +116,12 @@ def _show_best(
         st.subheader("Best settings", anchor=False)
         names = [name for name in trials.list_settings(table) if not pd.isna(best[name])]
         with st.container(horizontal=True):
-            st.metric(objective, format_score(best["score"]), width=190)
+            st.metric(escape(objective), format_score(best["score"]), width=190)
             if "/" in objective and (images := run.metrics.get(images_metric(objective))):
                 st.metric("images", f"{images:.0f}", width=110)
             st.metric("trial", str(best["number"]), width=110)
             for name in names[:6]:
-                st.metric(name.rpartition(".")[2], _format_value(best[name], 3), width=150)
+                st.metric(escape(name.rpartition(".")[2]), _format_value(best[name], 3), width=150)
         if is_up_to_date and files.experiment:
             _show_experiment(run, files)
         else:

@@ -11,11 +11,13 @@ import streamlit as st
 from dashboards import empty_states, navigation, store
 from dashboards.comparison import MODE_NAMES, SPLITS, name_version
 from dashboards.filmstrip import Item, Shot, show_filmstrip, thumbnail_url
+from dashboards.markdown import escape
 from dashboards.masks import holds_labels, read_probability
 from dashboards.pyramids import binarize
 from dashboards.segmentation import Objects, Segmentation, segment
-from dashboards.uploads import ACCEPTED, MOST_PIXELS, Upload, UploadFolder
+from dashboards.uploads import ACCEPTED, MOST_PIXELS, Upload
 from dashboards.viewer import Layer, Pane, Scene, show_viewer
+from dashboards.visits import upload_folder
 from tiledseg.errors import ImageError, TiledsegError
 from tiledseg.tracking.names import THRESHOLD_TAG
 from tiledseg.tracking.queries import VersionSummary
@@ -23,7 +25,7 @@ from tiledseg.tracking.queries import VersionSummary
 if TYPE_CHECKING:
     from tiledseg.prediction.predictor import Mode
 
-FOLDER, GIVEN, SAMPLE = "upload-folder", "given-image", "sample-image"
+GIVEN, SAMPLE = "given-image", "sample-image"
 ACCEPTED_IMAGE, REFUSED, RESULT = "accepted-image", "refused-because", "segmentation"
 """What a visitor's session remembers."""
 MOST_SAMPLES = 8
@@ -53,7 +55,7 @@ def show() -> None:
             _counts(result)
             _viewer(upload, result)
             _downloads(upload, result)
-    with empty_states.guard_store(
+    with empty_states.guard_part(
         "samples"
     ):  # the version's run may be gone, and the version still be tried
         _samples(version)
@@ -100,13 +102,15 @@ def _accept_image() -> Upload | None:
         state.pop(SAMPLE, None)
     sample: Path | None = state.get(SAMPLE)
     if file is None and sample is None:
-        for key in (FOLDER, RESULT, GIVEN, ACCEPTED_IMAGE):
+        if state.pop(GIVEN, None):
+            upload_folder().clear()
+        for key in (RESULT, ACCEPTED_IMAGE):
             state.pop(key, None)
         return None
-    given = file.file_id if file is not None else str(sample)
+    folder = upload_folder()  # another one, and empty, after the browser was away for long
+    given = (folder.path, file.file_id if file is not None else str(sample))
     if state.get(GIVEN) != given:
-        folder = state.get(FOLDER) or UploadFolder()
-        state.update({FOLDER: folder, GIVEN: given, ACCEPTED_IMAGE: None})
+        state.update({GIVEN: given, ACCEPTED_IMAGE: None})
         state.pop(RESULT, None)
         try:
             if file is not None:
@@ -117,7 +121,7 @@ def _accept_image() -> Upload | None:
             state[REFUSED] = str(error)
     accepted: Upload | None = state.get(ACCEPTED_IMAGE)
     if accepted is None:
-        st.error(state.get(REFUSED, ""), title="This file cannot be used")
+        st.error(escape(state.get(REFUSED, "")), title="This file cannot be used")
     return accepted
 
 
@@ -155,10 +159,11 @@ def _segment(
         return found
     megapixels = upload.height * upload.width / 1e6
     try:
-        with st.spinner(f"Segmenting {upload.name}, {megapixels:.1f} megapixels …", show_time=True):
+        what = f"Segmenting {escape(upload.name)}, {megapixels:.1f} megapixels …"
+        with st.spinner(what, show_time=True):
             result = segment(uri, upload.path, modes, content=threshold)
     except TiledsegError as error:
-        st.error(str(error).replace(str(upload.path), upload.name), title="Not segmented")
+        st.error(escape(str(error).replace(str(upload.path), upload.name)), title="Not segmented")
         return None
     st.session_state[RESULT] = (question, result)
     return result

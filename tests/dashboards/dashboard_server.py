@@ -19,15 +19,18 @@ class Server(NamedTuple):
     log: Path
 
 
-def start_server(environment: dict[str, str], folder: Path, *more: str) -> Server:
-    """``tiledseg dashboard`` on a free port; returns when it answers."""
+def start_server(
+    environment: dict[str, str], folder: Path, *more: str, before: str = "pass"
+) -> Server:
+    """``tiledseg dashboard`` on a free port, after some code; returns when it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = folder / f"server-{port}.log"
+    code = f"{before}; from tiledseg.__main__ import main; main()"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tiledseg", "dashboard", "--port", str(port), *more],
+            [sys.executable, "-c", code, "dashboard", "--port", str(port), *more],
             cwd=folder,
             env={**os.environ, **environment},
             stdout=file,

@@ -1,5 +1,7 @@
 """Opening a page of the dashboard without a browser, and reading it."""
 
+import re
+
 from streamlit.testing.v1 import AppTest
 
 from dashboards.views import LISTED
@@ -27,9 +29,14 @@ def open_page(name, **state):
 
 
 def read_words(test):
-    """Everything that is written on a page."""
+    """Everything that is written on a page, without what has Markdown show it as it is."""
     kinds = ("title", "subheader", "markdown", "caption", "code", "info", "error", "warning")
     shown = [item.value for kind in kinds for item in getattr(test, kind)]
     shown += [item.body for item in test.get("alert") if hasattr(item, "body")]
     shown += [item.proto.text for item in test.get("progress")]
-    return "\n".join(map(str, shown))
+    return show_marks("\n".join(map(str, shown)))
+
+
+def show_marks(text):
+    """Markdown as it is shown, where a backslash stands before a mark."""
+    return re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", text)

@@ -13,10 +13,10 @@ from tiledseg.tracking.queries import read_run
 
 
 def failing(errors):
-    from dashboards.empty_states import guard_store
+    from dashboards.empty_states import guard_part
 
     for number, error in enumerate(errors):
-        with guard_store(f"part {number}"):
+        with guard_part(f"part {number}"):
             raise error
 
 

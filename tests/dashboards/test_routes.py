@@ -1,6 +1,7 @@
 """The routes serve what a page registered, and nothing else whatever is asked."""
 
 import http.client
+import os
 import threading
 import time
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from starlette.applications import Starlette
 
 from dashboards import pictures, routes, thumbnails
 from dashboards.pictures import Picture, forget, register
+from dashboards.pyramids import open_pyramid
 from dashboards.uploads import UploadFolder
 from tiledseg.images.writing import write_image
 from tiledseg.masks.drawing import FALSE_NEGATIVE, FALSE_POSITIVE
@@ -101,6 +103,8 @@ def test_addresses_do_not_tell_the_path(image):
         "/tiles/{address}/77/0/0",
         "/tiles/{address}/-1/0/0",
         "/tiles/{address}/0/0/x",
+        f"/tiles/{{address}}/0/0/{'9' * 5000}",
+        f"/tiles/{{address}}/{'0' * 5000}/0/0",
     ],
 )
 def test_anything_else_is_refused(client, image, path):
@@ -123,6 +127,18 @@ def test_what_is_forgotten_is_refused(client, image):
     assert client.get(f"/tiles/{address}/0/0/0").status_code == 404
 
 
+def test_a_picture_that_was_replaced_by_one_as_old_and_as_large_has_another_address(tmp_path):
+    path = tmp_path / "a.bmp"
+    shown = []
+    for value in (10, 20):
+        path.write_bytes(cv2.imencode(".bmp", np.full((9, 9, 3), value, np.uint8))[1].tobytes())
+        os.utime(path, ns=(0, 0))
+        shown.append(register(Picture(path, "image")))
+        assert (thumbnails.thumbnail(Picture(path, "image")) == value).all()
+        assert (open_pyramid(path, "image", tmp_path / "cache").tile(0, 0, 0) == value).all()
+    assert shown[0] != shown[1]
+
+
 def test_a_file_that_went_away_is_refused(client, image):
     address = register(Picture(image[0], "image"))
     image[0].unlink()
@@ -141,7 +157,7 @@ def test_an_upload_is_gone_with_its_visitor(client, image):
     upload = folder.accept("mine.png", image[0].read_bytes())
     address = register(Picture(upload.path, "image"))
     assert client.get(f"/tiles/{address}/0/0/0").status_code == 200
-    del folder
+    folder.close()
     assert not upload.path.parent.exists()
     assert client.get(f"/tiles/{address}/0/0/0").status_code == 404
 

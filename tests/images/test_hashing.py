@@ -26,6 +26,18 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert hash_content(path) != before
 
 
+def test_a_file_that_was_replaced_by_one_as_old_and_as_large_is_read_again(tmp_path: Path) -> None:
+    """As a copy that keeps times does, and a disk whose clock has whole seconds."""
+    path = tmp_path / "a"
+    path.write_bytes(b"same")
+    os.utime(path, ns=(0, 0))
+    before, state = hash_content(path), path.stat()
+    path.write_bytes(b"Same")
+    os.utime(path, ns=(0, 0))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    assert hash_content(path) != before
+
+
 def test_a_folder_is_known_by_the_names_in_it_too(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
     before = hash_content(tmp_path)

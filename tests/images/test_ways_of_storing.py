@@ -328,6 +328,20 @@ class TestThumbnailsFirst:
             file.write(RGB, photometric="rgb", tile=(16, 16))
         np.testing.assert_array_equal(read_in_every_way(tmp_path / "a.tif"), RGB)
 
+    def test_a_slides_label_and_macro_image_are_never_read(self, tmp_path: Path) -> None:
+        """They show patients' names. In the order of Aperio's files, every page described."""
+        name = np.full((20, 24, 3), (255, 0, 255), np.uint8)
+        with tifffile.TiffWriter(tmp_path / "a.svs") as file:
+            more: dict[str, Any] = {"photometric": "rgb", "metadata": None}
+            file.write(RGB, tile=(16, 16), description="Aperio Image Library", **more)
+            file.write(RGB[::2, ::2], description="thumbnail", **more)
+            file.write(RGB[::2, ::2], tile=(16, 16), description="level", **more)
+            file.write(name, description="label 24x20", subfiletype=1, **more)
+            file.write(name, description="macro 24x20", subfiletype=9, **more)
+        (tmp_path / "a.svs").rename(tmp_path / "a.tif")
+        np.testing.assert_array_equal(read_in_every_way(tmp_path / "a.tif"), RGB)
+        assert read_header(tmp_path / "a.tif").pages == 1
+
     def test_the_first_of_equals(self, tmp_path: Path) -> None:
         with tifffile.TiffWriter(tmp_path / "a.tif") as file:
             file.write(RGB, photometric="rgb", metadata=None)

@@ -11,7 +11,8 @@ class TrackingSettings(Section):
     """What is kept in the MLflow run."""
 
     log_images: bool = True
-    """Keep copies of the images and targets beside the predictions."""
+    """Keep pictures: copies of the images and targets beside the predictions, comparison sheets,
+    and the masks of each epoch. Without them a run holds the masks of its evaluation alone."""
     register_model: bool = True
     """Register the trained model under the dataset's name."""
     checkpoints: PositiveInt = 3

@@ -1,11 +1,12 @@
 """Temporary folders that do not outlive their process, even one that was killed.
 
-Each holds a lock while its process lives. Whoever makes one removes those whose lock is free.
+Beside each lies a lock, held while its process lives. Whoever makes one removes those whose lock
+is free.
 """
 
+import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,30 +14,32 @@ from pathlib import Path
 import filelock
 
 _PREFIX, _LOCK = "tiledseg-", ".lock"
-_YOUNG_SECONDS = 60.0
-"""A folder may be about to get its lock."""
 
 
 class ScratchFolder:
-    """An empty folder within one of mode 0700 under the system's temporary folder.
+    """An empty folder of mode 0700 in the system's temporary folder.
 
     Args:
         purpose: Part of its name.
+
+    Attributes:
+        path: The folder.
     """
 
     def __init__(self, purpose: str) -> None:
         remove_dead()
-        self._place = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-"))
-        # Closed by hand or by the process' end, in whatever thread.
-        self._lock = filelock.FileLock(self._place / _LOCK, thread_local=False)
+        name = f"{_PREFIX}{purpose}-{secrets.token_hex(8)}"
+        self.path = Path(tempfile.gettempdir(), name)
+        # Before the folder: a folder without a lock would be nobody's. Closed by hand or by the
+        # process' end, in whatever thread.
+        self._lock = _lock_of(self.path)
         self._lock.acquire()
-        self.path = self._place / "files"
-        self.path.mkdir()
+        self.path.mkdir(mode=0o700)
 
     def close(self) -> None:
-        """Remove it with all that is in it."""
-        self._lock.release()
-        shutil.rmtree(self._place, ignore_errors=True)
+        """Remove it with all that is in it; more than once is as good as once."""
+        if self._lock.is_locked:
+            _remove(self.path, self._lock)
 
 
 @contextmanager
@@ -51,10 +54,22 @@ def open_scratch(purpose: str) -> Iterator[Path]:
 
 def remove_dead() -> None:
     """Remove the folders of this user whose processes were killed."""
-    for place in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*/{_LOCK}"):
+    for place in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*{_LOCK}"):
+        folder = place.with_suffix("")
         with suppress(OSError, filelock.Timeout):
-            if time.time() - place.stat().st_mtime < _YOUNG_SECONDS:
-                continue
-            lock = filelock.FileLock(place, timeout=0)
-            with lock:
-                shutil.rmtree(place.parent, ignore_errors=True)
+            lock = _lock_of(folder)
+            lock.acquire(timeout=0)
+            _remove(folder, lock)
+
+
+def _lock_of(folder: Path) -> filelock.FileLock:
+    return filelock.FileLock(f"{folder}{_LOCK}", thread_local=False, mode=0o600)
+
+
+def _remove(folder: Path, lock: filelock.FileLock) -> None:
+    """Remove a folder, and last its lock, while that is held: so nothing is left without one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():  # else the next process tries again
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
+    lock.release()

@@ -30,6 +30,7 @@ from tiledseg.backend import (
     needs_xla,
 )
 from tiledseg.config.experiment import Experiment
+from tiledseg.config.regular_files import read_json
 from tiledseg.data.cache import default_cache_folder
 from tiledseg.errors import OutputError
 from tiledseg.images.atomic import atomic_file
@@ -213,7 +214,7 @@ class TimingMemory:
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
-            memory = json.loads(self._path.read_text(encoding="utf-8"))
+            memory = read_json(self._path)
         except (OSError, ValueError):
             return {}
         is_sound = isinstance(memory, dict) and all(

@@ -167,7 +167,8 @@ class EpochPictures(keras.callbacks.Callback):
         self._experiment = experiment.override({"tiling.tta": 1})
         self._observers = observers
         self._labels = len(experiment.class_names)
-        self._samples = samples[: experiment.training.epoch_pictures]
+        shown = experiment.training.epoch_pictures if experiment.tracking.log_images else 0
+        self._samples = samples[:shown]
         self._modes: tuple[Mode, ...] = ("tiled", "resized")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

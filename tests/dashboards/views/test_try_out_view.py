@@ -3,7 +3,6 @@
 import re
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,9 +10,6 @@ import pytest
 from browser_checks import assert_same
 from page_script import open_page
 from test_uploads import BAD
-
-from dashboards.segmentation import Segmentation
-from dashboards.views import try_out
 
 
 class TestUploads:
@@ -31,20 +27,6 @@ class TestUploads:
         page.file_uploader(key="upload").set_value(None)
         page.run()
         assert not page.error
-
-    def test_every_visitor_has_a_folder_of_their_own(self, at_store, monkeypatch):
-        monkeypatch.setattr(try_out, "segment", lambda *_, **__: Segmentation(Path(), {}, {}, {}))
-        monkeypatch.setattr(try_out, "_viewer", lambda *_: None)
-        image = at_store.folder / "data/Discs/test/images/disc 4.png"
-        folders = []
-        pages = [open_page("try") for _ in range(2)]  # a visitor who leaves takes the folder along
-        for page in pages:
-            page.file_uploader(key="upload").set_value(("a.png", image.read_bytes(), "image/png"))
-            page.run()
-            assert not page.error
-            folders.append(page.session_state[try_out.ACCEPTED_IMAGE].path.parent)
-        assert folders[0] != folders[1]
-        assert all(folder.stat().st_mode & 0o077 == 0 for folder in folders)
 
 
 class TestInBrowser:
