@@ -10,6 +10,7 @@ throughput of each and the median of the paired ratios; 1.0 means that feeding c
 import argparse
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tiledseg.data.cache import PixelCache
 from tiledseg.data.dataset import data_root, load_dataset
 from tiledseg.data.integrity import check_dataset
 from tiledseg.data.sampling.sampler import TileSampler
-from tiledseg.training.fit import compile_model
+from tiledseg.training.fit import compile_model, decide_arithmetic
 
 # isort: split
 import keras
@@ -55,11 +56,21 @@ class Stopwatch(keras.callbacks.Callback):
         self.seconds = now - self._began
 
 
-def seconds_of(model: keras.Model, batches: keras.utils.PyDataset, steps: int) -> float:
+def seconds_of(
+    model: keras.Model,
+    batches: keras.utils.PyDataset,
+    steps: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> float:
     """Wall time of ``steps`` batches, after one that is not counted."""
     watch = Stopwatch()
     model.fit(
-        batches, steps_per_epoch=steps + 1, epochs=1, verbose=0, shuffle=False, callbacks=[watch]
+        batches,
+        steps_per_epoch=steps + 1,
+        epochs=1,
+        verbose=0,
+        shuffle=False,
+        callbacks=[*callbacks, watch],
     )
     return watch.seconds
 
@@ -73,6 +84,7 @@ def main() -> None:
     options = parser.parse_args()
 
     experiment = load_experiment(EXPERIMENTS / f"{options.dataset}.yaml")
+    experiment = decide_arithmetic(experiment).apply(experiment)
     cache = PixelCache()
     dataset = load_dataset(experiment.dataset, data_root())
     check_dataset(dataset, experiment, cache)
