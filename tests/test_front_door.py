@@ -278,6 +278,7 @@ def test_experiments_train_on_tiny_images(path, tiny_dataset):
         "training.epochs": 1,
         "training.steps_per_epoch": 2,
         "training.batch_size": 1,
+        "training.precision": "float32",  # nothing to time: XLA takes longest to compile
         "training.validation_tiles": 2,
         "evaluation.comparison_images": 1,
     }

@@ -59,6 +59,7 @@ def champion():
     return mlflow.MlflowClient().get_model_version_by_alias("Tiny", CHAMPION)
 
 
+@pytest.mark.soak
 def test_it_never_falls_out_of_the_best_when_the_training_goes_on(tiny_dataset, experiment):
     image = read_image(tiny_dataset() / "test" / "images" / "disc6.png")
     stop = Stop(after=2)
@@ -91,6 +92,7 @@ def test_it_never_falls_out_of_the_best_when_the_training_goes_on(tiny_dataset, 
     assert str(latest.version) == "2"
 
 
+@pytest.mark.soak
 def test_the_best_gets_its_threshold_and_score_when_the_training_ends(tiny_dataset, experiment):
     tiny_dataset()
     stop = Stop()

@@ -98,6 +98,7 @@ def test_the_same_training_gives_the_same_figures(trained):
 
 
 @pytest.mark.usefixtures("own_tables")
+@pytest.mark.soak
 def test_a_training_that_a_clock_ended_is_repeated_step_by_step(
     tiny_dataset, tiny_experiment, monkeypatch
 ):

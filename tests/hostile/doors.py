@@ -21,7 +21,7 @@ import numpy as np
 from tiledseg.errors import TiledsegError
 
 OPENED, REFUSED = "opened", "refused"
-FOLDER = Path(sys.argv[2])
+FOLDER = Path(sys.argv[2]) if __name__ == "__main__" else Path()
 
 
 def held() -> float:

@@ -334,7 +334,7 @@ class TestThumbnailsFirst:
         with tifffile.TiffWriter(tmp_path / "a.svs") as file:
             more: dict[str, Any] = {"photometric": "rgb", "metadata": None}
             file.write(RGB, tile=(16, 16), description="Aperio Image Library", **more)
-            file.write(RGB[::2, ::2], description="thumbnail", **more)
+            file.write(RGB[::3, ::3], description="thumbnail", **more)
             file.write(RGB[::2, ::2], tile=(16, 16), description="level", **more)
             file.write(name, description="label 24x20", subfiletype=1, **more)
             file.write(name, description="macro 24x20", subfiletype=9, **more)

@@ -29,7 +29,13 @@ def project(tmp_path, monkeypatch, tiny_dataset, tiny_experiment):
     return folder
 
 
-@pytest.mark.parametrize("carry", [Path.rename, shutil.copytree], ids=["moved", "copied"])
+@pytest.mark.parametrize(
+    "carry",
+    [
+        pytest.param(Path.rename, id="moved"),
+        pytest.param(shutil.copytree, id="copied", marks=pytest.mark.soak),
+    ],
+)
 def test_a_project_goes_on_in_another_place(project, tmp_path, monkeypatch, carry, tiny_experiment):
     after = tmp_path / "after"
     carry(project, after)

@@ -107,6 +107,7 @@ def assert_alike(client, one, other):
         assert RunFiles(one).names(folder) == RunFiles(other).names(folder)
 
 
+@pytest.mark.soak
 def test_a_run_without_a_store_is_sent_as_if_it_had_been_there(client, experiment, without_store):
     online = train(experiment)
     with without_store:
@@ -128,6 +129,7 @@ def test_a_run_without_a_store_is_sent_as_if_it_had_been_there(client, experimen
     assert not list(state_home().iterdir())
 
 
+@pytest.mark.soak
 def test_stopped_and_gone_on_with_without_a_store(client, experiment, without_store):
     online, stopper = train(experiment), Stopper(2)
     with without_store:
@@ -143,6 +145,7 @@ def test_stopped_and_gone_on_with_without_a_store(client, experiment, without_st
     assert_alike(client, online.run_id, sent.run_id)
 
 
+@pytest.mark.soak
 def test_stopped_without_a_store_and_gone_on_with_in_one(client, experiment, without_store):
     online, stopper = train(experiment), Stopper(1)
     with without_store, pytest.raises(KeyboardInterrupt):
@@ -206,6 +209,7 @@ def test_a_damaged_record_is_told_in_one_line(tiny_experiment, text):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.soak
 def test_evaluated_without_a_store(client, experiment, without_store):
     with without_store:
         trained = train(experiment, offline=True)
@@ -219,6 +223,7 @@ def test_evaluated_without_a_store(client, experiment, without_store):
     assert list_offline() == [trained.run_id]
 
 
+@pytest.mark.soak
 def test_the_command_says_what_comes_next(experiment, tmp_path, without_store):
     path = tmp_path / "Tiny.yaml"
     path.write_text(experiment.to_yaml())

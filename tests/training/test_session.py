@@ -250,7 +250,7 @@ class TestGoingOn:
             (1, 2),
             pytest.param((2, 3), marks=pytest.mark.soak),
             pytest.param((2, STEPS), marks=pytest.mark.soak),
-            (3, STEPS),
+            pytest.param((3, STEPS), marks=pytest.mark.soak),
         ],
     )
     def test_after_a_stop_within_an_epoch(self, place, unbroken, kind, at):

@@ -183,6 +183,7 @@ limits: {parameters: 5000, seconds_per_megapixel: 0.2}
 """
 
 
+@pytest.mark.soak
 def test_two_objectives_limits_and_a_front(fake_sweep, space_of):
     objectives = ("valid/tiled/dice", "valid/tiled/seconds_per_megapixel")
     result = fake_sweep(
@@ -243,6 +244,7 @@ def test_a_grid_is_tried_once(fake_sweep, space_of):
     assert len(tried) == 4
 
 
+@pytest.mark.soak
 def test_a_grid_joins_what_other_samplers_and_seeds_tried(fake_sweep, space_of):
     fake_sweep(space=space_of(GRID), sampler="random", trials=5, pruner="none")
     result = fake_sweep(space=space_of(GRID), sampler="grid", trials=100, pruner="none", seed=3)

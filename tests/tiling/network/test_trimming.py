@@ -214,6 +214,7 @@ print(np.abs(sink.values - predict_single_pass(model, image)).max() <= 1e-5)
 """
 
 
+@pytest.mark.soak
 def test_trimmed_by_jax():
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     done = subprocess.run(
