@@ -26,6 +26,7 @@ from tiledseg.errors import TiledsegError
 from tiledseg.tracking.checkpoint_summaries import CheckpointSummary
 from tiledseg.tracking.queries import RunSummary
 
+KINDS = {"train", "trial"}
 MOST_RUNS = 200
 MOST_ASKED = 5
 FOLLOW_SECONDS = 5
@@ -42,7 +43,7 @@ CURVES = (
 
 def show() -> None:
     """The page."""
-    runs = [run for run in run_table().runs() if run.kind in {"train", "trial"}]
+    runs = [run for run in run_table().runs() if run.kind in KINDS]
     if not runs:
         empty_states.show_no_runs()
         return
@@ -50,7 +51,8 @@ def show() -> None:
     st.title("Epochs", anchor=False)
     by_id = {run.run_id: run for run in runs[:MOST_RUNS]}
     wanted = str(st.query_params.get("run", ""))
-    by_id.update({run.run_id: run for run in runs if run.run_id == wanted})
+    if wanted and wanted not in by_id:
+        by_id.update(_find_wanted(wanted))
     start = 0 if navigation.is_in_address(by_id, "run") else _first_with_pictures(list(by_id))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = navigation.choose(
@@ -86,6 +88,15 @@ def show() -> None:
     _show_checkpoints(run, kept, opened)
     if run.status == "RUNNING":
         _follow(run.run_id, _state_of(run, kept))  # of what is shown: it may be outdated by now
+
+
+def _find_wanted(run_id: str) -> dict[str, RunSummary]:
+    """The run of a link, by its id: it may be an old one, or have just begun."""
+    with suppress(TiledsegError):
+        run = store.one_run(run_id)
+        if run.kind in KINDS:
+            return {run_id: run}
+    return {}
 
 
 def _show_checkpoint(
