@@ -110,6 +110,7 @@ def test_an_image_is_kept_under_the_stem_of_its_masks(client, tiny_dataset, tiny
     assert all(found == names["target"] for found in names.values()), names
 
 
+@pytest.mark.soak
 def test_the_threshold_that_was_tuned_is_scored_registered_and_evaluated(
     client, tiny_dataset, tiny_experiment
 ):

@@ -4,6 +4,7 @@ import json
 import os
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 
@@ -64,6 +65,16 @@ def test_a_sound_network_is_read_also_if_it_is_packed(folder):
     after = Predictor.load(folder)
     assert after.threshold == before.threshold == 0.4
     np.testing.assert_array_equal(before.probability(image), after.probability(image))
+
+
+def test_what_was_measured_is_never_made(folder, monkeypatch):
+    """Keras makes variables that have no values yet when a scope ends, whoever began them."""
+    Predictor.load(folder)
+    made = []
+    monkeypatch.setattr(keras.Variable, "_deferred_initialize", made.append)
+    with keras.StatelessScope():
+        pass
+    assert not made
 
 
 def test_a_flipped_byte_anywhere(folder):

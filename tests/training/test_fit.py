@@ -212,6 +212,7 @@ def test_the_plateaus_rate_is_the_one_that_an_epoch_was_trained_with(stopped):
 
 
 class TestResuming:
+    @pytest.mark.soak
     def test_cosine_goes_on_as_if_nothing_had_happened(
         self, desk, learning, trained, listen, power_cut
     ):
@@ -222,6 +223,7 @@ class TestResuming:
         assert_same(desk.sit(learning, "cosine", [listener], resume=True), trained)
         assert [report.epoch for report in listener.reports] == [3, 4]
 
+    @pytest.mark.soak
     def test_plateau_patience_and_averages_go_on(self, desk, stopping, stopped, listen, power_cut):
         assert len(stopped.history) == stopped.best_epoch + 5 < 18
         cut = stopped.best_epoch + 4  # both counters are under way

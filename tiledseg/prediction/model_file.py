@@ -6,6 +6,7 @@ content as it is, and as many weights as the network has; here nothing else is r
 
 import math
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,10 @@ def _require_sound(file: Any) -> None:
             _require_size(item)
         config = parse_json(archive.read(_CONFIG).decode())
         stored = _measure_weights(archive.read(_WEIGHTS))
-    claimed = _measure_network(config)
+    # In a thread of its own: Keras remembers, thread by thread, which variables have no values
+    # yet, and would make all of them, those of a refused network too, with the next forward pass.
+    with ThreadPoolExecutor(1) as thread:
+        claimed = thread.submit(_measure_network, config).result()
     if claimed > SMALL + 2 * stored:
         raise ValueError(
             f"its layers take {claimed / 1e6:.0f} MB, and its weights have {stored / 1e6:.0f}"

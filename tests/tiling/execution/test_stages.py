@@ -76,7 +76,7 @@ def test_at_most_two_computed_items_can_be_lost():
 @pytest.mark.parametrize("stage", ["produce", "compute", "consume"])
 @pytest.mark.parametrize("kind", [BrokenDiskError, MemoryError, KeyboardInterrupt])
 def test_an_error_stops_all_and_keeps_its_type(stage, kind):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     seen = []
 
     def at(name, item):
@@ -96,7 +96,7 @@ def test_an_error_stops_all_and_keeps_its_type(stage, kind):
         run_stages(produce(), lambda item: at("compute", item), consume)
     assert seen == list(range(len(seen)))
     assert len(seen) <= 5
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before  # others may end meanwhile
 
 
 def test_consumed_items_are_let_go():
