@@ -6,6 +6,7 @@ still being written then is removed by whoever was writing it.
 """
 
 import atexit
+import os
 import shutil
 import stat
 import tempfile
@@ -51,11 +52,17 @@ def settle(path: Path) -> None:
     if folder not in _open:
         shutil.rmtree(folder, ignore_errors=True)
         return
-    for each in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # somebody else renames what is complete
-            mode = 0o700 if each.is_dir() else 0o600
-            if stat.S_IMODE(each.stat().st_mode) != mode:  # else a file would count as changed
-                each.chmod(mode)
+    # Not rglob: what others rename meanwhile would end it. They look after that themselves.
+    for place, folders, files in os.walk(folder):
+        for names, mode in ((folders, 0o700), (files, 0o600)):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    _restrict(Path(place, name), mode)
+
+
+def _restrict(path: Path, mode: int) -> None:
+    if stat.S_IMODE(path.stat().st_mode) != mode:  # else a file would count as changed
+        path.chmod(mode)
 
 
 @cache

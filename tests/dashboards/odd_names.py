@@ -15,7 +15,7 @@ NAMES = (
     "it's", 'say "hi"', "back`tick", "``two``", "back\\slash", "semi;colon", "a,b", "a=b", "a&b",
     "&lt;b&gt;", "100%", "%41", "?query", "#hash", "# heading", "1. list", "- list", "> quote",
     "*bold*", "_under_", "~~gone~~", "==mark==", "$x^2$", "$(id)", "${HOME}", "{brace}",
-    "[link](x)", "![picture](x.png)", "<b>bold</b>", "<img src=x onerror=alert(1)>",
+    "[link](x)", "![picture](x.png)", "<b>bold<b>", "<img src=x onerror=alert(1)>",
     "<script>alert(1)<", "a|b|c", "Größe_01", "img (1)", "細胞", "क्षेत्र", "תאים",
     "\u202eright to left", "zero\u200bwidth", "🔬🧫", ":red[words] :smile:",
     "e\u0301 and \u00e9", "n" * 250,

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 
 import numpy as np
 import pytest
@@ -67,6 +68,30 @@ def test_what_is_written_after_a_visitor_has_left_is_removed(picture):
     write_image(upload.path.with_name("tiled.png"), np.zeros((5, 5), np.uint8))
     settle(upload.path)
     assert not folder.path.exists()
+
+
+def test_what_is_renamed_meanwhile_is_no_fault():
+    """Several pyramids of one visitor are built at once, each as a draft that gets a name."""
+    folder, faults = make_folder(), []
+
+    def write(number):
+        try:
+            for turn in range(60):
+                draft = folder / f"draft-{number}"
+                draft.mkdir()
+                (draft / "a").write_text("pixels")
+                draft.rename(folder / f"done-{number}-{turn}")
+                settle(folder / f"done-{number}-{turn}")
+        except OSError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert modes(folder) == {0o700, 0o600}
 
 
 def test_other_files_are_let_be(picture):
