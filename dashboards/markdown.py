@@ -6,7 +6,7 @@ another host, and shows no name.
 
 import re
 
-_MARKS = re.compile(r"[\\`*_\[\]<>!|~$&]|^[#+=-]|^\d+(?=[.)])")
+_MARKS = re.compile(r"[\\`*_\[\]<>!|~$&]|^[#+=-]|^(\d+)(?=[.)])")
 """What means something anywhere in Markdown as Streamlit reads it, or at the start of a line."""
 _PICTURE = re.compile(r"!(?=\[)")
 
@@ -30,5 +30,5 @@ def without_pictures(text: str) -> str:
 
 
 def _escape_mark(found: re.Match[str]) -> str:
-    mark = found.group()
-    return f"{mark}\u2060" if mark.isdecimal() else f"\\{mark}"  # a joiner: no list begins
+    number = found.group(1)  # it would begin a list: the mark behind it is escaped
+    return f"{number}\\" if number else f"\\{found.group()}"
