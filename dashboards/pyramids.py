@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,8 +47,6 @@ MOST_BYTES = read_quota("TILEDSEG_DASHBOARD_CACHE_GB", "8")
 _FORMAT = "pyramid-2"
 _UNCERTAINTY = (255 - np.abs(2 * np.arange(256) - 255)).astype(np.uint8)
 """Uncertainty of each stored probability."""
-_locks: OrderedDict[str, threading.Lock] = OrderedDict()
-_locks_guard = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -146,16 +143,15 @@ def open_pyramid(
     """
     home = cache or _home(path)
     folder = _place(path, kind, label, home)
-    with _lock_of(folder.name):
-        found = _find(folder, kind)
-        if found is None:
-            with place_lock.take_turn(folder):
-                found = _find(folder, kind)  # another process may have just built it
-                if found is None:
-                    with take_turn(urgent=True):
-                        _build(path, kind, folder, label)
-                    found = _find(folder, kind)
-            _free_space(home, folder)
+    found = _find(folder, kind)
+    if found is None:
+        with place_lock.take_turn(folder):
+            found = _find(folder, kind)  # somebody else may have just built it
+            if found is None:
+                with take_turn(urgent=True):
+                    _build(path, kind, folder, label)
+                found = _find(folder, kind)
+        _free_space(home, folder)
     if found is None:
         raise OutputError(
             f"{folder}: a pyramid cannot be read back; point TILEDSEG_CACHE elsewhere"
@@ -273,12 +269,3 @@ def _find(folder: Path, kind: Kind) -> Pyramid | None:
         shutil.rmtree(folder, ignore_errors=True)
         return None
     return Pyramid(folder, kind, height, width)
-
-
-def _lock_of(name: str) -> threading.Lock:
-    with _locks_guard:
-        lock = _locks.setdefault(name, threading.Lock())
-        _locks.move_to_end(name)
-        while len(_locks) > 4096:
-            _locks.popitem(last=False)
-        return lock

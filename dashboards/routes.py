@@ -18,6 +18,7 @@ from dashboards.thumbnails import thumbnail
 from tiledseg.errors import TiledsegError
 
 TILES = "tiles"
+_MOST_DIGITS = 9
 THUMBNAILS = "thumbnails"
 HEADERS = {
     "Cache-Control": "private, max-age=86400, immutable",
@@ -34,21 +35,21 @@ which every browser reports as an error."""
 logger = logging.getLogger(__name__)
 
 
-class ShortNumber(Convertor[int]):
-    """A number in an address; one of thousands of digits is no address of ours."""
+class BoundNumber(Convertor[int]):
+    """A number in an address; Python refuses to read one of thousands of digits."""
 
-    regex = "[0-9]{1,9}"
+    regex = "[0-9]+"
 
     def convert(self, value: str) -> int:
-        """From the address."""
-        return int(value)
+        """From the address; one that no tile has where it is too long."""
+        return int(value) if len(value) < _MOST_DIGITS else 10**_MOST_DIGITS
 
     def to_string(self, value: int) -> str:
         """For an address."""
         return str(value)
 
 
-register_url_convertor("short", ShortNumber())
+register_url_convertor("bound", BoundNumber())
 
 
 def page_routes(names: Iterable[str]) -> list[Route]:
@@ -66,7 +67,7 @@ def tile_routes() -> list[Route]:
     """Tiles and thumbnails, below the address that the application is served at."""
     return [
         Route(
-            f"{base()}/{TILES}/{{address}}/{{level:short}}/{{column:short}}/{{row:short}}",
+            f"{base()}/{TILES}/{{address}}/{{level:bound}}/{{column:bound}}/{{row:bound}}",
             serve_tile,
         ),
         Route(f"{base()}/{THUMBNAILS}/{{address}}", serve_thumbnail),

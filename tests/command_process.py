@@ -3,17 +3,16 @@
 A process that is forked begins its command at once, where a fresh one loads TensorFlow for seconds.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from fork_server import start_forked
 from small_disk import enter_namespaces
 
 PRELOADED = (
@@ -46,14 +45,9 @@ def start_command(
         environment: What is other than here.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*PRELOADED, __name__])
     changed = {**os.environ, **(environment or {})}
     arguments = (list(words), folder, log, changed, dict(patches or {}), inside)
-    process = context.Process(target=_run, args=arguments)
-    with _nameless_main():
-        process.start()
-    return process
+    return start_forked(_run, arguments, [*PRELOADED, __name__])
 
 
 def end_command(process: BaseProcess, seconds: float = 240.0) -> int:
@@ -100,14 +94,3 @@ def _run(
     from tiledseg.__main__ import main
 
     main()
-
-
-@contextmanager
-def _nameless_main() -> Iterator[None]:
-    """The new process does not run this one's main file again, which pytest-xdist's cannot bear."""
-    main = vars(sys.modules["__main__"])
-    kept = {name: main.pop(name) for name in ("__file__",) if name in main}
-    try:
-        yield
-    finally:
-        main.update(kept)

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -82,6 +83,12 @@ def answer_to(server, host, origin):
 )
 def test_other_sites_are_not_answered(server, host, origin):
     assert answer_to(server, host, origin) == 403
+
+
+def test_a_tile_of_thousands_of_digits_is_refused(server):
+    """Not by the page, which answers whatever is no other address."""
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{server.address}/tiles/{'0' * 32}/0/0/{'9' * 5000}")
 
 
 def test_its_own_page_is_answered(server):

@@ -10,8 +10,8 @@ import cv2
 import imagecodecs
 import numpy as np
 import tifffile
-import zarr
 from PIL import Image
+from zarr_store import write_zarr
 
 from tiledseg.data.prepare.cutting import Piece
 from tiledseg.data.prepare.layout import Job, write_layout
@@ -188,26 +188,11 @@ def texts(name: str, text: str) -> Callable[[], Seeds]:
     return make
 
 
-def write_store(path: Path, version: int, **options: object) -> None:
-    group = zarr.open_group(path, mode="w", zarr_format=version)
-    pixels = options.pop("pixels")
-    array = group.create_array("0", shape=pixels.shape, dtype=pixels.dtype, **options)
-    array[...] = pixels
-    axes = [{"name": axis} for axis in ("yx" if pixels.ndim == 2 else "yxc")]
-    scale = [{"type": "scale", "scale": [0.5] * pixels.ndim}]
-    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
-    if version == 2:
-        group.attrs["multiscales"] = [{**image, "version": "0.4"}]
-    else:
-        group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
-
-
 def stores(folder: Path) -> None:
-    chunks = {"chunks": (16, 16, 3)}
-    write_store(folder / "blosc.zarr", 2, pixels=RGB, **chunks)
-    write_store(folder / "plain.zarr", 2, pixels=GRAY, chunks=(16, 16), compressors=None)
-    write_store(folder / "three.zarr", 3, pixels=RGB, **chunks)
-    write_store(folder / "shards.zarr", 3, pixels=GRAY, chunks=(8, 8), shards=(16, 16))
+    write_zarr(folder / "blosc.zarr", RGB)
+    write_zarr(folder / "plain.zarr", GRAY, compressors=None)
+    write_zarr(folder / "three.zarr", RGB, 3)
+    write_zarr(folder / "shards.zarr", GRAY, 3, chunks=(8, 8), shards=(16, 16))
 
 
 def workplaces(folder: Path) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import imagecodecs
-import zarr
+import numpy as np
 from image_bombs import HUGE, ZEROS, frame, jpeg, lossless, plain, zlib_zeros
+from zarr_store import write_zarr
 
 Writers = dict[str, Callable[[Path], object]]
 
@@ -176,15 +177,7 @@ HARMLESS_TIFFS: dict[str, Callable[[], bytes]] = {
 
 def store(path: Path, version: int = 2, **array: Any) -> Path:
     """A store of 16 x 16 pixels in one chunk; returns the chunk's file."""
-    group = zarr.open_group(path, mode="w", zarr_format=version)
-    options = {"shape": (16, 16), "chunks": (16, 16), "dtype": "u1"} | array
-    group.create_array("0", **options)[:16, :16] = 7
-    image = {"axes": [{"name": "y"}, {"name": "x"}], "datasets": [{"path": "0"}]}
-    if version == 2:
-        group.attrs["multiscales"] = [{**image, "version": "0.4"}]
-    else:
-        group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
-    return path / ("0/0.0" if version == 2 else "0/c/0/0")
+    return write_zarr(path, np.full((16, 16), 7, np.uint8), version, **array)
 
 
 def edit(path: Path, name: str, **values: Any) -> None:

@@ -82,6 +82,7 @@ class Reader:
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "-1",
             "TILEDSEG_CACHE": str(self._place / "cache"),
+            "PYTHONPATH": os.pathsep.join(sys.path),  # helpers lie in the folders of tests
         }
         self._process = process = subprocess.Popen(
             [sys.executable, str(READERS), str(self._network)],

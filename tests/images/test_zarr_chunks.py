@@ -8,8 +8,8 @@ from typing import Any
 import numcodecs
 import numpy as np
 import pytest
-import zarr
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
+from zarr_store import write_zarr
 
 from tiledseg.errors import ImageError
 from tiledseg.images.opening import open_slide
@@ -37,15 +37,7 @@ NEW: dict[str, Any] = {
 
 def write(path: Path, version: int, **options: Any) -> Path:
     """PIXELS as a store; returns the file of the first chunk."""
-    group = zarr.open_group(path, mode="w", zarr_format=version)
-    options = {"chunks": (16, 16), **options}
-    group.create_array("0", shape=PIXELS.shape, dtype=PIXELS.dtype, **options)[...] = PIXELS
-    image = {"axes": [{"name": "y"}, {"name": "x"}], "datasets": [{"path": "0"}]}
-    if version == 2:
-        group.attrs["multiscales"] = [{**image, "version": "0.4"}]
-    else:
-        group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
-    return path / ("0/0.0" if version == 2 else "0/c/0/0")
+    return write_zarr(path, PIXELS, version, **options)
 
 
 def check(path: Path) -> None:

@@ -54,6 +54,20 @@ def slide_pixels():
 
 
 @pytest.fixture
+def write_slides(tmp_path, slide_pixels):
+    """Writes images of one shape, so that a network is compiled once; gives their paths."""
+
+    def write(stems):
+        paths = [tmp_path / "slides" / f"{stem}.tif" for stem in stems]
+        paths[0].parent.mkdir()
+        for number, path in enumerate(paths):
+            tifffile.imwrite(path, np.roll(slide_pixels, 20 * number, axis=1), photometric="rgb")
+        return paths
+
+    return write
+
+
+@pytest.fixture
 def slide_file(tmp_path, slide_pixels):
     """The pixels as a tiled TIFF with a pixel size."""
     path = tmp_path / "slides" / "s.tif"

@@ -4,17 +4,15 @@ Every batch leaves a line with its number of tiles in a log before it is compute
 moment, so that there is a middle to be killed in.
 """
 
-import multiprocessing
 import os
 import random
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+
+from fork_server import start_forked
 
 from tiledseg.prediction.options import PredictionOptions
 
@@ -66,23 +64,7 @@ def predict_here(work: Work) -> None:
 def start(work: Work) -> BaseProcess:
     """Begin the work in a process of its own."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tiledseg.prediction.job", __name__])
-    process = context.Process(target=predict_here, args=(work,))
-    with _nameless_main():
-        process.start()
-    return process
-
-
-@contextmanager
-def _nameless_main() -> Iterator[None]:
-    """The new process does not run this one's main file again, which pytest-xdist's cannot bear."""
-    main = vars(sys.modules["__main__"])
-    kept = {name: main.pop(name) for name in ("__file__",) if name in main}
-    try:
-        yield
-    finally:
-        main.update(kept)
+    return start_forked(predict_here, (work,), ["tiledseg.prediction.job", __name__])
 
 
 def kill_somewhere(work: Work, dice: random.Random, tiles: int, kills: int) -> int:

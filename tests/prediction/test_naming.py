@@ -6,9 +6,7 @@ import shutil
 import threading
 import time
 
-import numpy as np
 import pytest
-import tifffile
 from watched_disk import watch_disk
 
 from tiledseg.errors import ImageError, OutputError
@@ -20,13 +18,8 @@ from tiledseg.prediction.options import PredictionOptions
 
 
 @pytest.fixture
-def images(tmp_path, slide_pixels):
-    """Six images of one shape, so that a network is compiled once."""
-    paths = [tmp_path / "slides" / f"{stem}.tif" for stem in "abcdef"]
-    paths[0].parent.mkdir()
-    for number, path in enumerate(paths):
-        tifffile.imwrite(path, np.roll(slide_pixels, 20 * number, axis=1), photometric="rgb")
-    return paths
+def images(write_slides):
+    return write_slides("abcdef")
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import tifffile
 
 from tiledseg.errors import OutputError
 from tiledseg.prediction.files import predict_files
@@ -20,13 +18,8 @@ class Stop(BaseException):
 
 
 @pytest.fixture
-def images(tmp_path, slide_pixels):
-    """Three images of one shape, so that a network is compiled once."""
-    paths = [tmp_path / "slides" / f"{stem}.tif" for stem in "abc"]
-    paths[0].parent.mkdir()
-    for number, path in enumerate(paths):
-        tifffile.imwrite(path, np.roll(slide_pixels, 20 * number, axis=1), photometric="rgb")
-    return paths
+def images(write_slides):
+    return write_slides("abc")
 
 
 @pytest.fixture(params=[True, False], ids=["streamed", "in memory"])

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import filelock
+from tiledseg.errors import OutputError
+from tiledseg.images.place_lock import PlaceLock, find_locked
 
-_PREFIX, _LOCK = "tiledseg-", ".lock"
+_PREFIX = "tiledseg-"
 
 
 class ScratchFolder:
@@ -30,16 +31,14 @@ class ScratchFolder:
         remove_dead()
         name = f"{_PREFIX}{purpose}-{secrets.token_hex(8)}"
         self.path = Path(tempfile.gettempdir(), name)
-        # Before the folder: a folder without a lock would be nobody's. Closed by hand or by the
-        # process' end, in whatever thread.
-        self._lock = _lock_of(self.path)
-        self._lock.acquire()
+        # Before the folder, which would be nobody's without it. Whoever looks for dead ones may
+        # have it for a moment.
+        self._lock = PlaceLock(self.path, patience=None)
         self.path.mkdir(mode=0o700)
 
     def close(self) -> None:
         """Remove it with all that is in it; more than once is as good as once."""
-        if self._lock.is_locked:
-            _remove(self.path, self._lock)
+        _remove(self.path, self._lock)
 
 
 @contextmanager
@@ -54,22 +53,12 @@ def open_scratch(purpose: str) -> Iterator[Path]:
 
 def remove_dead() -> None:
     """Remove the folders of this user whose processes were killed."""
-    for place in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*{_LOCK}"):
-        folder = place.with_suffix("")
-        with suppress(OSError, filelock.Timeout):
-            lock = _lock_of(folder)
-            lock.acquire(timeout=0)
-            _remove(folder, lock)
+    for folder in find_locked(Path(tempfile.gettempdir()), _PREFIX):
+        with suppress(OSError, OutputError):  # somebody else's, or one that is in use
+            _remove(folder, PlaceLock(folder))
 
 
-def _lock_of(folder: Path) -> filelock.FileLock:
-    return filelock.FileLock(f"{folder}{_LOCK}", thread_local=False, mode=0o600)
-
-
-def _remove(folder: Path, lock: filelock.FileLock) -> None:
-    """Remove a folder, and last its lock, while that is held: so nothing is left without one."""
+def _remove(folder: Path, lock: PlaceLock) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    if not folder.exists():  # else the next process tries again
-        with suppress(OSError):
-            Path(lock.lock_file).unlink()
-    lock.release()
+    if not folder.exists():  # else the lock's file stays, and the next process tries again
+        lock.release()

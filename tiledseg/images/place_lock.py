@@ -74,6 +74,17 @@ class PlaceLock:
             file.write(f"{os.getpid()}\n{socket.gethostname()}\n".encode())
 
 
+def find_locked(folder: Path, prefix: str) -> list[Path]:
+    """The places in a folder that have a lock's file, held or left by a process that was killed.
+
+    Args:
+        folder: Where the places are.
+        prefix: What their names begin with.
+    """
+    locks = folder.glob(f".{prefix}*{_END}")
+    return [lock.with_name(lock.name.removeprefix(".").removesuffix(_END)) for lock in locks]
+
+
 @contextmanager
 def hold(place: Path, remedy: str = "wait for it", *, waits: bool = False) -> Iterator[None]:
     """Hold a place while it is written; whoever waits for it says so.

@@ -35,15 +35,11 @@ def read_manifest(folder: Path) -> pd.DataFrame:
     """
     path = folder / MANIFEST
     try:
-        table = pd.read_csv(path, dtype=_COLUMNS, keep_default_na=False)
-        absent = [name for name in _COLUMNS if name not in table]
-        if absent:
-            raise ValueError(f"it has no column {absent[0]}")  # noqa: TRY301 - told below
+        return pd.read_csv(path, usecols=list(_COLUMNS), dtype=_COLUMNS, keep_default_na=False)
     except (OSError, OverflowError, ValueError) as error:
         raise OutputError(
             f"{path}: cannot be read ({one_line(error)}); prepare the dataset under another name"
         ) from None
-    return table
 
 
 def is_row(row: Any) -> bool:
