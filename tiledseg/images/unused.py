@@ -36,7 +36,7 @@ _KNOWN: dict[str, tuple[str, str]] = {
     ".crdownload": ("an unfinished file", "finish or remove it"),
 }  # fmt: skip
 FOLDER, HIDDEN = "a folder", "hidden"
-_ELSEWHERE = "move it elsewhere, or leave it"
+_ELSEWHERE = "move it elsewhere, or do nothing"
 
 
 @dataclass(frozen=True)
